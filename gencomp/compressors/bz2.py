@@ -1,0 +1,39 @@
+"""bzip2, by the standard library."""
+
+import bz2
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gencomp.compressors.checks import check_range, corrupt
+
+
+@dataclass(frozen=True)
+class Bz2:
+    """bzip2; ``level`` 1 to 9 is the block size in units of 100,000 bytes.
+
+    Not causal: the transform sorts a whole block, so one more byte may change the cost of all before it.
+    """
+
+    level: int = 9
+
+    window: ClassVar[None] = None
+    resolution: ClassVar[str] = "byte"
+
+    def __post_init__(self) -> None:
+        check_range("level", self.level, 1, 9)
+
+    def compress(self, data: bytes) -> bytes:
+        return bz2.compress(data, self.level)
+
+    def decompress(self, blob: bytes) -> bytes:
+        stream = bz2.BZ2Decompressor()
+        try:
+            data = stream.decompress(blob)
+        except OSError as error:
+            raise corrupt("bzip2", error) from error
+        if not stream.eof or stream.unused_data:
+            raise corrupt("bzip2", "it ends early" if not stream.eof else "bytes follow its end")
+        return data
+
+    def code_length(self, data: bytes) -> float:
+        return 8.0 * len(self.compress(data))

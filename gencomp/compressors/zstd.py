@@ -1,0 +1,55 @@
+"""Zstandard, by the package zstandard."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import zstandard
+
+from gencomp.compressors.checks import check_range, corrupt
+
+
+@dataclass(frozen=True)
+class Zstd:
+    """Zstandard (RFC 8878); ``level`` 1 to 22, ``window_log`` 10 to 27 (by default the level's), ``checksum`` as in the CLI."""
+
+    level: int = 19
+    window_log: int | None = None
+    checksum: bool = False
+
+    resolution: ClassVar[str] = "byte"
+
+    def __post_init__(self) -> None:
+        check_range("level", self.level, 1, zstandard.MAX_COMPRESSION_LEVEL)
+        if self.window_log is not None:
+            check_range("window_log", self.window_log, 10, 27)
+
+    @property
+    def window(self) -> int:
+        """The farthest that a match can reach back, in bytes."""
+        if self.window_log is not None:
+            return 1 << self.window_log
+        return 1 << zstandard.ZstdCompressionParameters.from_level(self.level).window_log
+
+    def compress(self, data: bytes) -> bytes:
+        options = {} if self.window_log is None else {"window_log": self.window_log}
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            self.level, source_size=len(data), write_checksum=self.checksum, **options
+        )
+        return zstandard.ZstdCompressor(compression_params=parameters).compress(data)
+
+    def decompress(self, blob: bytes) -> bytes:
+        stream = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            data = stream.decompress(blob)
+        except zstandard.ZstdError as error:
+            raise corrupt("zstd", error) from error
+        if not stream.eof or stream.unused_data:
+            raise corrupt("zstd", "it ends early" if not stream.eof else "bytes follow its end")
+        return data
+
+    def code_length(self, data: bytes) -> float:
+        return 8.0 * len(self.compress(data))
+
+    def environment(self) -> Mapping[str, str]:
+        return {"zstd": ".".join(map(str, zstandard.ZSTD_VERSION))}

@@ -1,0 +1,106 @@
+"""One function for each optional capability of :mod:`gencomp.protocols`: the fast way where there is one, else a plain one.
+
+No caller asks an object what it can do.
+"""
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Self
+
+import numpy as np
+
+from gencomp.coding.quantize import cdf_from_code_lengths
+from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
+from gencomp.protocols import (
+    Compressor,
+    Environment,
+    FloatArray,
+    FusedCoding,
+    IntArray,
+    IntegerState,
+    Portable,
+    Predictor,
+    PredictorState,
+    PrefixScoring,
+    ScorerState,
+)
+
+
+@functools.cache
+def _threads() -> Executor:
+    """Return the process's pool for candidates: every codec here releases the GIL while it works."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="gencomp-score")
+
+
+class RecompressingScorer:
+    """Fallback of prefix scoring: compress prefix + suffix anew for each suffix, on all cores."""
+
+    def __init__(self, compressor: Compressor, prefix: bytes) -> None:
+        self._compressor = compressor
+        self._prefix = prefix
+
+    def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        lengths = _threads().map(lambda suffix: self._compressor.code_length(self._prefix + suffix), suffixes)
+        return np.fromiter(lengths, dtype=np.float64, count=len(suffixes))
+
+    def feed(self, data: bytes) -> None:
+        self._prefix += data
+
+    def copy(self) -> Self:
+        return type(self)(self._compressor, self._prefix)
+
+
+def begin_scoring(compressor: Compressor, prefix: bytes = b"") -> ScorerState:
+    """Return ``compressor`` after ``prefix``, ready to price suffixes."""
+    if isinstance(compressor, PrefixScoring):
+        return compressor.begin_scoring(prefix)
+    return RecompressingScorer(compressor, prefix)
+
+
+def state_cdf(state: PredictorState) -> IntArray:
+    """Return the integer cdf that ``state`` is coded with: its own, or its code lengths quantised."""
+    if isinstance(state, IntegerState):
+        return state.cdf()
+    return cdf_from_code_lengths(state.code_lengths())
+
+
+def encode_block(predictor: Predictor, data: bytes) -> bytes:
+    """Return the arithmetic code of ``data`` from an empty context, without its length."""
+    if isinstance(predictor, FusedCoding):
+        return predictor.encode_block(data)
+    encoder = RangeEncoder()
+    state = predictor.begin()
+    for symbol in data:
+        encoder.encode(symbol, state_cdf(state))
+        state.update(symbol)
+    return encoder.finish()
+
+
+def decode_block(predictor: Predictor, payload: bytes, size: int) -> bytes:
+    """Return the ``size`` bytes that ``payload`` codes: the same calls of the model as the encoder's, in the same order.
+
+    Raises :class:`~gencomp.errors.CorruptDataError` unless the payload ends exactly there.
+    """
+    if isinstance(predictor, FusedCoding):
+        return predictor.decode_block(payload, size)
+    decoder = RangeDecoder(payload)
+    state = predictor.begin()
+    data = bytearray()
+    for _ in range(size):
+        symbol = int(decoder.decode(1, state_cdf(state))[0])
+        data.append(symbol)
+        state.update(symbol)
+    decoder.finish()
+    return bytes(data)
+
+
+def revision_of(model: object) -> int | None:
+    """Return the revision of a model whose archives decode on any machine, else None."""
+    return model.revision if isinstance(model, Portable) else None
+
+
+def environment_of(model: object) -> Mapping[str, Any]:
+    """Return the libraries and settings that ``model``'s output depends on; empty for integer models."""
+    return model.environment() if isinstance(model, Environment) else {}

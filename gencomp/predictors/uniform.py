@@ -1,0 +1,44 @@
+"""No model at all: every symbol equally likely. The first rung of the ladder, and the incompressible reference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from gencomp.coding.quantize import cdf_from_weights, check_alphabet, default_precision
+from gencomp.protocols import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """``alphabet_size`` equally likely symbols, log2(alphabet_size) bits each."""
+
+    alphabet_size: int = 256
+
+    revision: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        check_alphabet(self.alphabet_size, default_precision(max(2, self.alphabet_size)))
+
+    def begin(self, context: Sequence[int] = ()) -> "UniformState":
+        return UniformState(self.alphabet_size)
+
+
+class UniformState:
+    """Has nothing to remember."""
+
+    def __init__(self, alphabet_size: int) -> None:
+        self._weights = np.ones(alphabet_size, dtype=np.int64)
+
+    def code_lengths(self) -> FloatArray:
+        return np.full(len(self._weights), np.log2(len(self._weights)))
+
+    def cdf(self) -> IntArray:
+        return cdf_from_weights(self._weights)
+
+    def update(self, symbol: int) -> None:
+        pass
+
+    def copy(self) -> Self:
+        return self

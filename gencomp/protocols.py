@@ -1,0 +1,111 @@
+"""The two protocols, and the optional capabilities that make them fast.
+
+A :class:`Predictor` assigns probabilities symbol by symbol; a :class:`Compressor` maps bytes to a code and back. One
+unit, the bit, joins them: -log2 p is a code length, 2^(-code length) is a probability. :mod:`gencomp.equivalence` turns
+each into the other.
+
+A capability is a small protocol of its own. Callers never ask what an object can do: each capability has one function in
+:mod:`gencomp.equivalence.capabilities` that uses it where it is there and falls back where it is not.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+class PredictorState(Protocol):
+    """A predictor after some context: the distribution of the next symbol."""
+
+    def code_lengths(self) -> FloatArray:
+        """Return -log2 p(symbol | context) in bits, float64 (alphabet_size,); the Kraft sum is 1."""
+
+    def update(self, symbol: int) -> None:
+        """Append ``symbol`` to the context."""
+
+    def copy(self) -> Self:
+        """Return a state that goes on independently of this one."""
+
+
+class Predictor(Protocol):
+    """A sequential probability assignment over an alphabet of ``alphabet_size`` symbols, 256 for bytes."""
+
+    @property
+    def alphabet_size(self) -> int: ...
+
+    def begin(self, context: Sequence[int] = ()) -> PredictorState:
+        """Return the state after ``context`` (bytes are a sequence of integers)."""
+
+
+class Compressor(Protocol):
+    """A lossless code for byte strings."""
+
+    def compress(self, data: bytes) -> bytes:
+        """Return the code of ``data``, the same for the same data."""
+
+    def decompress(self, blob: bytes) -> bytes:
+        """Return the data. Raises :class:`~gencomp.errors.CorruptDataError` on bytes that are no code."""
+
+    def code_length(self, data: bytes) -> float:
+        """Return the length of the code in bits, as exact as the format's own bitstream tells."""
+
+
+class ScorerState(Protocol):
+    """A compressor after a prefix: what suffixes would cost."""
+
+    def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        """Return the code length in bits of prefix + suffix for each suffix, float64 (n,)."""
+
+    def feed(self, data: bytes) -> None:
+        """Append ``data`` to the prefix."""
+
+    def copy(self) -> Self:
+        """Return a state that goes on independently of this one."""
+
+
+@runtime_checkable
+class PrefixScoring(Protocol):
+    """Capability of a compressor: many suffixes after one long prefix, faster than compressing each anew."""
+
+    def begin_scoring(self, prefix: bytes = b"") -> ScorerState: ...
+
+
+@runtime_checkable
+class IntegerState(Protocol):
+    """Capability of a predictor's state: the model's own integer cdf, no floating point before the coder."""
+
+    def cdf(self) -> IntArray:
+        """Return the strictly increasing cdf, int64 (alphabet_size + 1,), from 0 to a power of two."""
+
+
+@runtime_checkable
+class FusedCoding(Protocol):
+    """Capability of a predictor: a compiled loop over a whole block of bytes, model and coder in one."""
+
+    def encode_block(self, data: bytes) -> bytes:
+        """Return the arithmetic code of ``data`` from an empty context; its length is not inside."""
+
+    def decode_block(self, payload: bytes, size: int) -> bytes:
+        """Return the ``size`` bytes. Raises :class:`~gencomp.errors.CorruptDataError`."""
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """Capability of a predictor: integers all the way, so that its archives decode on any machine.
+
+    ``revision`` changes whenever the same bytes would be coded differently.
+    """
+
+    revision: ClassVar[int]
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """Capability of a predictor or compressor: the libraries and settings that its output depends on."""
+
+    def environment(self) -> Mapping[str, Any]:
+        """Return names and versions, for the archive's header and for experiment records."""

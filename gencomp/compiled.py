@@ -10,6 +10,9 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+# a Python int or a numpy integer: what a kernel's scalar is depends on who calls it
+Integer = Any
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

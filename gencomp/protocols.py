@@ -4,8 +4,8 @@ A :class:`Predictor` assigns probabilities symbol by symbol; a :class:`Compresso
 unit, the bit, joins them: -log2 p is a code length, 2^(-code length) is a probability. :mod:`gencomp.equivalence` turns
 each into the other.
 
-A capability is a small protocol of its own. Callers never ask what an object can do: each capability has one function in
-:mod:`gencomp.equivalence.capabilities` that uses it where it is there and falls back where it is not.
+A capability is a small protocol of its own. Callers never ask what an object can do: each capability has one
+function in :mod:`gencomp.equivalence.capabilities` that uses it where it is there and falls back where it is not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +31,7 @@ class PredictorState(Protocol):
         """Return a state that goes on independently of this one."""
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A sequential probability assignment over an alphabet of ``alphabet_size`` symbols, 256 for bytes."""
 
@@ -41,6 +42,7 @@ class Predictor(Protocol):
         """Return the state after ``context`` (bytes are a sequence of integers)."""
 
 
+@runtime_checkable
 class Compressor(Protocol):
     """A lossless code for byte strings."""
 
@@ -109,3 +111,16 @@ class Environment(Protocol):
 
     def environment(self) -> Mapping[str, Any]:
         """Return names and versions, for the archive's header and for experiment records."""
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """Capability of a compressor: it says how far back it looks, and how finely its code lengths tell."""
+
+    @property
+    def window(self) -> int | None:
+        """The farthest byte that it can use, in bytes back; None where there is no such bound."""
+
+    @property
+    def resolution(self) -> str:
+        """``bit`` where code lengths are exact to the bit, ``byte`` where they are those of the output's bytes."""

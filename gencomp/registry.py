@@ -52,14 +52,27 @@ class Spec:
 
 _BUILTIN = (
     Entry("gzip", "compressor", "gencomp.compressors.deflate:Gzip", "deflate with gzip's header and CRC-32 (RFC 1952)"),
-    Entry("zlib", "compressor", "gencomp.compressors.deflate:Zlib", "deflate with zlib's header and Adler-32 (RFC 1950)"),
+    Entry(
+        "zlib", "compressor", "gencomp.compressors.deflate:Zlib", "deflate with zlib's header and Adler-32 (RFC 1950)"
+    ),
     Entry("bz2", "compressor", "gencomp.compressors.bz2:Bz2", "bzip2: Burrows-Wheeler transform and Huffman codes"),
     Entry("lzma", "compressor", "gencomp.compressors.lzma:Lzma", "LZMA1, raw stream: long matches and a range coder"),
-    Entry("zstd", "compressor", "gencomp.compressors.zstd:Zstd", "Zstandard (RFC 8878): matches, Huffman and FSE codes"),
-    Entry("brotli", "compressor", "gencomp.compressors.brotli:Brotli", "Brotli (RFC 7932): a static dictionary, context models"),
-    Entry("ppmd", "compressor", "gencomp.compressors.ppmd:Ppmd", "PPMd variant H: prediction by partial matching", "ppmd"),
+    Entry(
+        "zstd", "compressor", "gencomp.compressors.zstd:Zstd", "Zstandard (RFC 8878): matches, Huffman and FSE codes"
+    ),
+    Entry(
+        "brotli",
+        "compressor",
+        "gencomp.compressors.brotli:Brotli",
+        "Brotli (RFC 7932): a static dictionary, context models",
+    ),
+    Entry(
+        "ppmd", "compressor", "gencomp.compressors.ppmd:Ppmd", "PPMd variant H: prediction by partial matching", "ppmd"
+    ),
     Entry("uniform", "predictor", "gencomp.predictors.uniform:Uniform", "every byte equally likely: 8 bits each"),
-    Entry("counts", "predictor", "gencomp.predictors.counts:Counts", "adaptive order-k counts with absolute discounting"),
+    Entry(
+        "counts", "predictor", "gencomp.predictors.counts:Counts", "adaptive order-k counts with absolute discounting"
+    ),
 )
 
 # the strongest predictor here that needs no download
@@ -118,7 +131,9 @@ def parse_spec(text: str) -> Spec:
     head, question, query = text.partition("?")
     name, colon, argument = head.partition(":")
     if not name:
-        raise SpecError(f"the spec {text!r} has no name; expected name[:argument][?key=value&...], such as gzip?level=6")
+        raise SpecError(
+            f"the spec {text!r} has no name; expected name[:argument][?key=value&...], such as gzip?level=6"
+        )
     options: dict[str, str] = {}
     for item in query.split("&") if question else ():
         key, equals, value = item.partition("=")
@@ -159,7 +174,8 @@ def resolve(entry: Entry) -> Any:
             raise GencompError(f"{entry.name} cannot be loaded from {entry.target}: {error}") from error
         missing = error.name or str(error)
         raise MissingExtraError(
-            f"{entry.name} needs the package {missing}, which is not installed; run: pip install 'gencomp[{entry.extra}]'"
+            f"{entry.name} needs the package {missing}, which is not installed; "
+            f"run: pip install 'gencomp[{entry.extra}]'"
         ) from error
 
 
@@ -214,10 +230,11 @@ def _converted(name: str, key: str, text: str, hint: Any) -> Any:
         raise SpecError(f"{name}: {key} must be {words[hint]}, got {text!r}") from None
 
 
-def spec_of(model: object) -> str:
+def spec_of(model: object, *, full: bool = False) -> str:
     """Return the canonical spec of a loaded object: the argument first, then the options that are not defaults.
 
-    Raises ``ValueError`` for an object of a class that no name stands for.
+    With ``full``, defaults are written out too, so that the spec means the same when a default changes. Raises
+    ``ValueError`` for an object of a class that no name stands for.
     """
     target = f"{type(model).__module__}:{type(model).__qualname__}"
     name = next((entry.name for entry in entries() if entry.target == target), None)
@@ -227,11 +244,11 @@ def spec_of(model: object) -> str:
     options = {}
     for field in dataclasses.fields(model):
         value = getattr(model, field.name)
-        if not field.init or value == field.default:
+        if not field.init or (value == field.default and not full):
             continue
-        text = {True: "true", False: "false", None: "none"}.get(value) if isinstance(value, bool | None) else None
+        text = str(value).lower() if isinstance(value, bool | None) else str(value)
         if field.name == getattr(model, "spec_argument", None):
-            argument = str(value)
+            argument = text
         else:
-            options[field.name] = str(value) if text is None else text
+            options[field.name] = text
     return str(Spec(name, argument, options))

@@ -16,3 +16,25 @@ def raw_rate(code_length: float, raw_bytes: int) -> float:
 def format_bytes(size: int) -> str:
     """Return ``size`` for people, as ``3,145,728 bytes``."""
     return f"{size:,} byte{'' if size == 1 else 's'}"
+
+
+_UNITS = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "t": 10**12,
+    "ki": 1 << 10,
+    "mi": 1 << 20,
+    "gi": 1 << 30,
+    "ti": 1 << 40,
+}
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that ``text`` says: ``4096``, ``64KiB``, ``1M``. Raises ``ValueError``."""
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = text[len(number) :].lower().removesuffix("b")
+    if not number.strip().isdecimal() or unit not in _UNITS:
+        raise ValueError(f"expected a size such as 4096, 64KiB or 1M, got {text!r}")
+    return int(number) * _UNITS[unit]

@@ -78,7 +78,9 @@ class Trailer:
 
 def canonical_json(metadata: Mapping[str, Any]) -> bytes:
     """Return the one encoding of ``metadata`` that a header may hold: sorted keys, no spaces, ASCII."""
-    return json.dumps(metadata, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+    return json.dumps(metadata, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode(
+        "ascii"
+    )
 
 
 def _blake2b(*parts: bytes, key: bytes = b"") -> bytes:
@@ -113,7 +115,8 @@ def parse_fixed_header(fixed: bytes) -> tuple[int, int]:
         raise ArchiveError("the archive is damaged: the header fails its CRC-32")
     if major != MAJOR or incompatible & ~KNOWN_INCOMPATIBLE_FLAGS:
         raise ArchiveError(
-            f"the archive has format {major}, flags {incompatible:#06x}; this gencomp reads format {MAJOR}: install a newer one"
+            f"the archive has format {major}, flags {incompatible:#06x}; this gencomp reads format {MAJOR}: "
+            "install a newer one"
         )
     if reserved or length > MAX_METADATA_BYTES or not 1 <= block_size <= MAX_BLOCK_SIZE:
         raise ArchiveError(f"the archive is invalid: metadata of {length} bytes, blocks of {block_size} bytes")
@@ -161,7 +164,7 @@ def pack_block(key: bytes, block: BlockHeader, payload: bytes, content: bytes) -
 
 
 def parse_block_header(header: Header, number: int, fixed: bytes) -> BlockHeader:
-    """Check BLOCK_BYTES bytes as the header of block ``number``; no length is believed before. Raises :class:`ArchiveError`."""
+    """Return the header of block ``number``, its lengths within bounds. Raises :class:`ArchiveError`."""
     if len(fixed) < BLOCK_BYTES:
         raise ArchiveError(f"the archive is cut short in the header of block {number}")
     _, kind, flags, reserved, raw_length, coded_length, crc = _BLOCK.unpack(fixed)

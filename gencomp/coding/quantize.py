@@ -13,14 +13,16 @@ costs one division a row, none a symbol.
 """
 
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.compiled import kernel
+from gencomp.compiled import Integer, kernel
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+AnyArray = npt.NDArray[Any]
 
 MAX_PRECISION = 30
 MAX_ALPHABET_SIZE = 1 << 18
@@ -39,8 +41,8 @@ SCALE_BITS = 62
 def default_precision(alphabet_size: int) -> int:
     """Bits of the integer cdf for an alphabet: 20 for bytes, up to 30.
 
-    The floor of one unit a symbol then moves at most 2^-12 of the mass (0.0004 bits a symbol), and a byte costs at least
-    0.00035 bits, so that no block can claim more than 22,800 times its coded size.
+    The floor of one unit a symbol then moves at most 2^-12 of the mass (0.0004 bits a symbol), and a byte costs at
+    least 0.00035 bits, so that no block can claim more than 22,800 times its coded size.
     """
     return min(MAX_PRECISION, max(16, (alphabet_size - 1).bit_length() + 12))
 
@@ -52,7 +54,9 @@ def check_alphabet(alphabet_size: int, precision: int) -> None:
     if not 1 <= precision <= MAX_PRECISION:
         raise ValueError(f"precision must be from 1 to {MAX_PRECISION} bits, got {precision}")
     if alphabet_size > 1 << (precision - 1):
-        raise ValueError(f"{alphabet_size} symbols need a precision of {alphabet_size.bit_length()} bits or more, got {precision}")
+        raise ValueError(
+            f"{alphabet_size} symbols need a precision of {alphabet_size.bit_length()} bits or more, got {precision}"
+        )
 
 
 def _power_tables() -> tuple[IntArray, IntArray]:
@@ -82,7 +86,7 @@ _COARSE, _FINE = _power_tables()
 
 
 @kernel
-def weight_of_code_length(bits: float) -> int:
+def weight_of_code_length(bits: float) -> Integer:
     """Return 2^30 * 2^-bits as an integer, after rounding ``bits`` to 1/65536 bit."""
     if not bits < 64.0:  # also infinity; NaN has been refused before
         return 0
@@ -93,20 +97,20 @@ def weight_of_code_length(bits: float) -> int:
 
 
 @kernel
-def scale_of(total_weight: int, alphabet_size: int, precision: int) -> int:
+def scale_of(total_weight: Integer, alphabet_size: Integer, precision: Integer) -> Integer:
     """Return the fixed-point factor from cumulative weights to cdf units; one per row."""
     spread = (1 << precision) - alphabet_size
     return (spread << (SCALE_BITS - precision)) // total_weight
 
 
 @kernel
-def bound_of(symbol: int, cumulative_weight: int, scale: int, precision: int) -> int:
+def bound_of(symbol: Integer, cumulative_weight: Integer, scale: Integer, precision: Integer) -> Integer:
     """Return cdf[symbol], ``cumulative_weight`` being the sum of the weights below it."""
     return symbol + ((cumulative_weight * scale) >> (SCALE_BITS - precision))
 
 
 @kernel
-def fill_cdf(weights, precision, cdf):  # type: ignore[no-untyped-def]
+def fill_cdf(weights: IntArray, precision: Integer, cdf: IntArray) -> None:
     """Write the cdf of ``weights`` (alphabet_size,) int64 into ``cdf`` (alphabet_size + 1,)."""
     alphabet_size = weights.shape[0]
     total = 0
@@ -121,7 +125,7 @@ def fill_cdf(weights, precision, cdf):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def interval_of_weights(weights, symbol, precision):  # type: ignore[no-untyped-def]
+def interval_of_weights(weights: IntArray, symbol: Integer, precision: Integer) -> tuple[Integer, Integer]:
     """Return (cdf[symbol], cdf[symbol + 1]) of ``weights`` without building the cdf."""
     alphabet_size = weights.shape[0]
     below, above = 0, 0
@@ -138,7 +142,7 @@ def interval_of_weights(weights, symbol, precision):  # type: ignore[no-untyped-
 
 
 @kernel
-def symbol_of_weights(weights, target, precision):  # type: ignore[no-untyped-def]
+def symbol_of_weights(weights: IntArray, target: Integer, precision: Integer) -> tuple[Integer, Integer, Integer]:
     """Return (symbol, cdf[symbol], cdf[symbol + 1]) with cdf[symbol] <= target < cdf[symbol + 1]."""
     last = weights.shape[0] - 1
     total = 0
@@ -156,9 +160,9 @@ def symbol_of_weights(weights, target, precision):  # type: ignore[no-untyped-de
 
 
 @kernel
-def pmf_total(pmf):  # type: ignore[no-untyped-def]
+def pmf_total(pmf: AnyArray) -> Integer:
     """Return the sum of the row's integer weights floor(p * 2^30), or -1 unless it is a distribution to 1 %."""
-    total = 0
+    total: Integer = 0
     valid = True
     for symbol in range(pmf.shape[0]):
         probability = pmf[symbol]
@@ -170,7 +174,7 @@ def pmf_total(pmf):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pmf_weight_of_run(pmf):  # type: ignore[no-untyped-def]
+def pmf_weight_of_run(pmf: AnyArray) -> Integer:
     """Return the summed weights of a checked row's slice; 32-bit lanes, so that it vectorises."""
     total = np.int32(0)
     for symbol in range(pmf.shape[0]):
@@ -179,7 +183,7 @@ def pmf_weight_of_run(pmf):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def interval_of_pmf(pmf, symbol, precision):  # type: ignore[no-untyped-def]
+def interval_of_pmf(pmf: AnyArray, symbol: Integer, precision: Integer) -> tuple[Integer, Integer]:
     """Return (cdf[symbol], cdf[symbol + 1]) of a float row without building its cdf; (0, 0) for an invalid row."""
     total = pmf_total(pmf)
     if total < 0:
@@ -194,14 +198,15 @@ def interval_of_pmf(pmf, symbol, precision):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def symbol_of_pmf(pmf, target, precision):  # type: ignore[no-untyped-def]
+def symbol_of_pmf(pmf: AnyArray, target: Integer, precision: Integer) -> tuple[Integer, Integer, Integer]:
     """Return (symbol, cdf[symbol], cdf[symbol + 1]), target inside; (0, 0, 0) for an invalid row."""
     total = pmf_total(pmf)
     if total < 0:
         return 0, 0, 0
     alphabet_size = pmf.shape[0]
     scale = scale_of(total, alphabet_size, precision)
-    symbol, below = 0, 0
+    symbol = 0
+    below: Integer = 0
     while symbol + PMF_RUN < alphabet_size:  # whole runs first
         run = pmf_weight_of_run(pmf[symbol : symbol + PMF_RUN])
         if target < bound_of(symbol + PMF_RUN, below + run, scale, precision):
@@ -220,7 +225,7 @@ def symbol_of_pmf(pmf, target, precision):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _fill_weights(code_lengths, weights):  # type: ignore[no-untyped-def]
+def _fill_weights(code_lengths: FloatArray, weights: IntArray) -> None:
     for symbol in range(code_lengths.shape[0]):
         weights[symbol] = weight_of_code_length(code_lengths[symbol])
 
@@ -272,7 +277,7 @@ def as_pmf_rows(pmf: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
 def invalid_pmf(row: npt.NDArray[np.floating]) -> ValueError:
     """Return the error for a row that is no distribution."""
     return ValueError(
-        f"probabilities must lie in [0, 1] and sum to 1, got {row.min():.6g} to {row.max():.6g} and a sum of {row.sum():.6g}"
+        f"probabilities must lie in [0, 1] and sum to 1, got {row.min():.6g} to {row.max():.6g}, sum {row.sum():.6g}"
     )
 
 
@@ -301,4 +306,5 @@ def weights_of_code_lengths(code_lengths: FloatArray) -> IntArray:
 
 def code_lengths_of_cdf(cdf: IntArray) -> FloatArray:
     """Return the code lengths in bits, (alphabet_size,) float64, that an integer cdf assigns."""
-    return np.log2(float(cdf[-1])) - np.log2(np.diff(cdf).astype(np.float64))
+    code_lengths: FloatArray = np.log2(float(cdf[-1])) - np.log2(np.diff(cdf).astype(np.float64))
+    return code_lengths

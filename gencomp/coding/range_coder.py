@@ -1,7 +1,7 @@
 """A range coder in 56-bit integers: arithmetic coding (Rissanen 1976; Martin 1979) with bytes shifted out.
 
-The state is an interval [low, low + range) of 56-bit integers, a window on a number whose leading bytes are already out.
-Invariants before and after every symbol, in both directions:
+The state is an interval [low, low + range) of 56-bit integers, a window on a number whose leading bytes are already
+out. Invariants before and after every symbol, in both directions:
 
     0 <= low < 2^56        2^48 <= range <= 2^56        low + range <= 2^57
 
@@ -9,14 +9,14 @@ A symbol with cdf interval [start, stop) of 2^precision units shrinks it to
 
     unit = range >> precision;   low += unit * start;   range = unit * (stop - start)
 
-``unit`` is at least 2^18 at the largest precision of 30 bits, so truncation costs under 2^-18 of a symbol's range, below
-10^-5 bits. When low passes 2^56, the carry runs back into the bytes written. All values fit a signed 64-bit integer, so
-the same code runs compiled and as plain Python.
+``unit`` is at least 2^18 at the largest precision of 30 bits, so truncation costs under 2^-18 of a symbol's range,
+below 10^-5 bits. When low passes 2^56, the carry runs back into the bytes written. All values fit a signed 64-bit
+integer, so the same code runs compiled and as plain Python.
 
-The stream ends with the fewest bits b1 b2 ... bk such that every continuation of them lies inside the final interval: the
-shortest binary interval, as in the paper's Figure 1. That is under 2 bits more than -log2 of the final range. The last
-byte is filled with zeros. The decoder knows the same interval, hence where the stream must end: a byte more, or a
-byte less, is an error, and never invented data.
+The stream ends with the fewest bits b1 b2 ... bk such that every continuation of them lies inside the final
+interval: the shortest binary interval, as in the paper's Figure 1. That is under 2 bits more than -log2 of the
+final range. The last byte is filled with zeros. The decoder knows the same interval, hence where the stream must
+end: a byte more, or a byte less, is an error, and never invented data.
 """
 
 from collections.abc import Sequence
@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.coding.quantize import (
+    AnyArray,
     IntArray,
     as_pmf_rows,
     check_alphabet,
@@ -33,7 +34,7 @@ from gencomp.coding.quantize import (
     invalid_pmf,
     symbol_of_pmf,
 )
-from gencomp.compiled import kernel
+from gencomp.compiled import Integer, kernel
 from gencomp.errors import CorruptDataError
 
 ByteArray = npt.NDArray[np.uint8]
@@ -47,7 +48,9 @@ MAX_BYTES_PER_SYMBOL = 4  # a frequency of 1 at precision 30 shifts out at most 
 
 
 @kernel
-def encode_step(low, width, out, position, start, stop, precision):  # type: ignore[no-untyped-def]
+def encode_step(
+    low: Integer, width: Integer, out: ByteArray, position: Integer, start: Integer, stop: Integer, precision: Integer
+) -> tuple[Integer, Integer, Integer]:
     """Narrow the interval to [start, stop) / 2^precision; return the new (low, width, position).
 
     ``out`` must have room for MAX_BYTES_PER_SYMBOL bytes from ``position`` on.
@@ -71,7 +74,7 @@ def encode_step(low, width, out, position, start, stop, precision):  # type: ign
 
 
 @kernel
-def tail_of(low, width):  # type: ignore[no-untyped-def]
+def tail_of(low: Integer, width: Integer) -> tuple[Integer, Integer]:
     """Return (value, bits): the shortest binary interval [value, value + 2^(56 - bits)) inside the final one."""
     bits = 0
     while True:
@@ -83,7 +86,7 @@ def tail_of(low, width):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def encode_end(low, width, out, position):  # type: ignore[no-untyped-def]
+def encode_end(low: Integer, width: Integer, out: ByteArray, position: Integer) -> tuple[Integer, Integer]:
     """Write the tail; return (number of bytes, number of bits) of the whole stream."""
     value, bits = tail_of(low, width)
     if value >= TOP:
@@ -103,9 +106,9 @@ def encode_end(low, width, out, position):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def decode_begin(data):  # type: ignore[no-untyped-def]
+def decode_begin(data: ByteArray) -> tuple[Integer, Integer, Integer, Integer]:
     """Return the decoder's first (low, width, offset, position): offset is the window's value minus low."""
-    offset = 0
+    offset: Integer = 0
     for index in range(WINDOW_BYTES):
         offset <<= 8
         if index < data.shape[0]:
@@ -114,14 +117,23 @@ def decode_begin(data):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def decode_target(width, offset, precision):  # type: ignore[no-untyped-def]
+def decode_target(width: Integer, offset: Integer, precision: Integer) -> Integer:
     """Return the cdf value that the stream points at, in [0, 2^precision)."""
     target = np.uint64(offset) // np.uint64(width >> precision)
     return min(np.int64(target), (1 << precision) - 1)
 
 
 @kernel
-def decode_step(low, width, offset, position, data, start, stop, precision):  # type: ignore[no-untyped-def]
+def decode_step(
+    low: Integer,
+    width: Integer,
+    offset: Integer,
+    position: Integer,
+    data: ByteArray,
+    start: Integer,
+    stop: Integer,
+    precision: Integer,
+) -> tuple[Integer, Integer, Integer, Integer]:
     """Follow the encoder's step; return the new (low, width, offset, position), offset < 0 where no encoder was.
 
     Past the end of ``data`` zeros are shifted in; as many as the window holds are legitimate.
@@ -143,14 +155,14 @@ def decode_step(low, width, offset, position, data, start, stop, precision):  # 
 
 
 @kernel
-def decode_end(low, width, offset, position, size):  # type: ignore[no-untyped-def]
+def decode_end(low: Integer, width: Integer, offset: Integer, position: Integer, size: Integer) -> bool:
     """Return whether a stream of ``size`` bytes ends exactly as the encoder ends it."""
     value, bits = tail_of(low, width)
-    return offset == value - low and size == position - WINDOW_BYTES + (bits + 7) // 8
+    return bool(offset == value - low and size == position - WINDOW_BYTES + (bits + 7) // 8)
 
 
 @kernel
-def search_cdf(cdf, target):  # type: ignore[no-untyped-def]
+def search_cdf(cdf: IntArray, target: Integer) -> Integer:
     """Return the symbol with cdf[symbol] <= target < cdf[symbol + 1], by bisection."""
     below, above = 0, cdf.shape[0] - 1
     while above - below > 1:
@@ -163,7 +175,7 @@ def search_cdf(cdf, target):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _encode_cdf_rows(state, out, symbols, cdfs, precision):  # type: ignore[no-untyped-def]
+def _encode_cdf_rows(state: IntArray, out: ByteArray, symbols: AnyArray, cdfs: AnyArray, precision: Integer) -> None:
     low, width, position = state[0], state[1], state[2]
     shared = cdfs.shape[0] == 1
     for index in range(symbols.shape[0]):
@@ -174,7 +186,7 @@ def _encode_cdf_rows(state, out, symbols, cdfs, precision):  # type: ignore[no-u
 
 
 @kernel
-def _encode_pmf_rows(state, out, symbols, pmf, precision):  # type: ignore[no-untyped-def]
+def _encode_pmf_rows(state: IntArray, out: ByteArray, symbols: AnyArray, pmf: AnyArray, precision: Integer) -> int:
     low, width, position = state[0], state[1], state[2]
     for index in range(symbols.shape[0]):
         start, stop = interval_of_pmf(pmf[index], symbols[index], precision)
@@ -186,7 +198,7 @@ def _encode_pmf_rows(state, out, symbols, pmf, precision):  # type: ignore[no-un
 
 
 @kernel
-def _decode_cdf_rows(state, data, symbols, cdfs, precision):  # type: ignore[no-untyped-def]
+def _decode_cdf_rows(state: IntArray, data: ByteArray, symbols: AnyArray, cdfs: AnyArray, precision: Integer) -> None:
     low, width, offset, position = state[0], state[1], state[2], state[3]
     shared = cdfs.shape[0] == 1
     for index in range(symbols.shape[0]):
@@ -202,7 +214,7 @@ def _decode_cdf_rows(state, data, symbols, cdfs, precision):  # type: ignore[no-
 
 
 @kernel
-def _decode_pmf_rows(state, data, symbols, pmf, precision):  # type: ignore[no-untyped-def]
+def _decode_pmf_rows(state: IntArray, data: ByteArray, symbols: AnyArray, pmf: AnyArray, precision: Integer) -> int:
     low, width, offset, position = state[0], state[1], state[2], state[3]
     for index in range(symbols.shape[0]):
         symbol, start, stop = symbol_of_pmf(pmf[index], decode_target(width, offset, precision), precision)
@@ -235,12 +247,12 @@ def _checked_rows(cdfs: IntArray, count: int) -> tuple[IntArray, int]:
 
 
 class RangeEncoder:
-    """First in, first out: the decoder gets the symbols in the order in which they were encoded.
+    r"""First in, first out: the decoder gets the symbols in the order in which they were encoded.
 
     >>> encoder = RangeEncoder()
     >>> encoder.encode(np.array([1, 0, 1]), np.array([0, 3, 4]))
     >>> encoder.finish(), encoder.num_bits
-    (b'\\xd0', 5)
+    (b'\xd0', 5)
     """
 
     def __init__(self) -> None:
@@ -252,13 +264,15 @@ class RangeEncoder:
         """Make room for ``count`` symbols and the tail, doubling."""
         needed = int(self._state[2]) + count * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES
         if needed > len(self._out):
-            self._out = np.concatenate([self._out, np.empty(max(needed, 2 * len(self._out)) - len(self._out), np.uint8)])
+            self._out = np.concatenate(
+                [self._out, np.empty(max(needed, 2 * len(self._out)) - len(self._out), np.uint8)]
+            )
 
     def encode(self, symbols: npt.ArrayLike, cdfs: IntArray) -> None:
         """Encode ``symbols`` (n,) under integer ``cdfs``, (alphabet_size + 1,) shared or (n, alphabet_size + 1).
 
-        Each cdf runs from 0 to the same 2^precision and increases strictly, as :mod:`gencomp.coding.quantize` makes them.
-        Raises ``ValueError`` on a symbol outside the alphabet or on cdfs of another form.
+        Each cdf runs from 0 to the same 2^precision and increases strictly, as :mod:`gencomp.coding.quantize` makes
+        them. Raises ``ValueError`` on a symbol outside the alphabet or on cdfs of another form.
         """
         values = np.atleast_1d(np.asarray(symbols))
         if not len(values):
@@ -350,5 +364,5 @@ def _check_symbols(symbols: npt.NDArray[np.integer] | Sequence[int], alphabet_si
     values = np.asarray(symbols)
     if not np.issubdtype(values.dtype, np.integer):
         raise ValueError(f"symbols must be integers, got {values.dtype}")
-    if len(values) and not (0 <= int(values.min()) and int(values.max()) < alphabet_size):
+    if len(values) and not (int(values.min()) >= 0 and int(values.max()) < alphabet_size):
         raise ValueError(f"symbols must lie in [0, {alphabet_size}), got {values.min()} to {values.max()}")

@@ -36,12 +36,12 @@ class Brotli:
         return (1 << self.window_bits) - 16
 
     def compress(self, data: bytes) -> bytes:
-        return brotli.compress(data, mode=_MODES[self.mode], quality=self.quality, lgwin=self.window_bits)
+        return bytes(brotli.compress(data, mode=_MODES[self.mode], quality=self.quality, lgwin=self.window_bits))
 
     def decompress(self, blob: bytes) -> bytes:
         stream = brotli.Decompressor()
         try:
-            data = stream.process(blob)
+            data = bytes(stream.process(blob))
         except brotli.error as error:
             raise corrupt("brotli", error) from error
         if not stream.is_finished():

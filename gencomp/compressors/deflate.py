@@ -85,7 +85,7 @@ class _Deflate:
         return float(self.begin_scoring(data).code_lengths([b""])[0])
 
     def begin_scoring(self, prefix: bytes = b"") -> _DeflateScorer:
-        """Return the state after ``prefix``; code lengths are exact to the bit, without the filling of the last byte."""
+        """Return the state after ``prefix``; code lengths are exact to the bit, the last byte not filled up."""
         scorer = _DeflateScorer(zlib.compressobj(self.level, zlib.DEFLATED, -15), 8 * self.framing_bytes)
         scorer.feed(prefix)
         return scorer

@@ -14,9 +14,10 @@ MAX_DICTIONARY_BITS = 30
 class Lzma:
     """LZMA1 without the .xz container, which pads to four bytes and adds its own checks.
 
-    ``preset`` 0 to 9 is liblzma's search effort, ``extreme`` its slower variant; ``lc``, ``lp`` and ``pb`` are the numbers of
-    literal context, literal position and position bits (lc + lp <= 4). ``dictionary_bits`` is log2 of the dictionary's
-    size; by default it is the smallest that holds the data, since presets allocate up to 64 MiB, up to the preset's own.
+    ``preset`` 0 to 9 is liblzma's search effort, ``extreme`` its slower variant; ``lc``, ``lp`` and ``pb`` are the
+    numbers of literal context, literal position and position bits (lc + lp <= 4). ``dictionary_bits`` is log2 of
+    the dictionary's size; by default it is the smallest that holds the data, since presets allocate up to 64 MiB,
+    up to the preset's own.
 
     The code is one byte, the dictionary's bits, and the stream with its end marker.
     """

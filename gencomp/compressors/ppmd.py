@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from typing import ClassVar
 
 import pyppmd
@@ -31,7 +32,7 @@ class Ppmd:
         if not data:
             return varint(0)
         encoder = pyppmd.Ppmd7Encoder(self.order, self.memory << 20)
-        return varint(len(data)) + encoder.encode(data) + encoder.flush()
+        return varint(len(data)) + bytes(encoder.encode(data)) + bytes(encoder.flush())
 
     def decompress(self, blob: bytes) -> bytes:
         size, start = read_varint(blob, 0)
@@ -48,4 +49,4 @@ class Ppmd:
         return 8.0 * len(self.compress(data))
 
     def environment(self) -> Mapping[str, str]:
-        return {"pyppmd": str(pyppmd.version())}
+        return {"pyppmd": metadata.version("pyppmd")}

@@ -1,4 +1,4 @@
-"""One function for each optional capability of :mod:`gencomp.protocols`: the fast way where there is one, else a plain one.
+"""One function for each capability of :mod:`gencomp.protocols`: the fast way where there is one, else a plain one.
 
 No caller asks an object what it can do.
 """
@@ -25,6 +25,7 @@ from gencomp.protocols import (
     PredictorState,
     PrefixScoring,
     ScorerState,
+    Windowed,
 )
 
 
@@ -79,7 +80,7 @@ def encode_block(predictor: Predictor, data: bytes) -> bytes:
 
 
 def decode_block(predictor: Predictor, payload: bytes, size: int) -> bytes:
-    """Return the ``size`` bytes that ``payload`` codes: the same calls of the model as the encoder's, in the same order.
+    """Return the ``size`` bytes that ``payload`` codes: the encoder's calls of the model, in the same order.
 
     Raises :class:`~gencomp.errors.CorruptDataError` unless the payload ends exactly there.
     """
@@ -104,3 +105,13 @@ def revision_of(model: object) -> int | None:
 def environment_of(model: object) -> Mapping[str, Any]:
     """Return the libraries and settings that ``model``'s output depends on; empty for integer models."""
     return model.environment() if isinstance(model, Environment) else {}
+
+
+def window_of(model: object) -> int | None:
+    """Return how many bytes back ``model`` can look; None where it does not say or has no bound."""
+    return model.window if isinstance(model, Windowed) else None
+
+
+def resolution_of(model: object) -> str:
+    """Return how finely code lengths tell: ``bit``, ``byte``, or ``exact`` for a predictor."""
+    return model.resolution if isinstance(model, Windowed) else "exact"

@@ -21,7 +21,9 @@ class ArithmeticCompressor:
 
     def __post_init__(self) -> None:
         if self.predictor.alphabet_size != 256:
-            raise ValueError(f"a compressor of bytes needs 256 symbols, the predictor has {self.predictor.alphabet_size}")
+            raise ValueError(
+                f"a compressor of bytes needs 256 symbols, the predictor has {self.predictor.alphabet_size}"
+            )
 
     def compress(self, data: bytes) -> bytes:
         return varint(len(data)) + encode_block(self.predictor, data)

@@ -19,7 +19,13 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf, default_precision, interval_of_weights, symbol_of_weights
+from gencomp.coding.quantize import (
+    cdf_from_weights,
+    code_lengths_of_cdf,
+    default_precision,
+    interval_of_weights,
+    symbol_of_weights,
+)
 from gencomp.coding.range_coder import (
     MAX_BYTES_PER_SYMBOL,
     TOP,
@@ -32,7 +38,7 @@ from gencomp.coding.range_coder import (
     encode_end,
     encode_step,
 )
-from gencomp.compiled import kernel
+from gencomp.compiled import Integer, kernel
 from gencomp.protocols import FloatArray, IntArray
 
 MAX_ORDER = 16
@@ -41,7 +47,7 @@ PRECISION = default_precision(ALPHABET_SIZE)
 MASS = (1 << 32) - ALPHABET_SIZE  # what one row's weights sum to, before the floor of 1 each
 # discounts of the counts 1, 2 and above, in sixteenths
 COUNT_UNIT = 16
-DISCOUNTS = (13, 16, 18)
+DISCOUNT_1, DISCOUNT_2, DISCOUNT_3 = 13, 16, 18
 
 # a node is a row of int32; 0 is the root, the empty context, and stands for "none" in CHILD and NEXT
 SYMBOL, COUNT, NEXT, CHILD, TOTAL = range(5)
@@ -51,13 +57,14 @@ NODE_FIELDS = 5
 USED, DEPTH, CONTEXTS = range(3)
 
 NodeArray = npt.NDArray[np.int32]
+ByteArray = npt.NDArray[np.uint8]
 
 
 @kernel
-def _predict(nodes, cursor, weights):  # type: ignore[no-untyped-def]
+def _predict(nodes: NodeArray, cursor: IntArray, weights: IntArray) -> None:
     """Write the blend after the cursor's contexts into ``weights`` (256,) int64; their sum is at most 2^32."""
     weights[:] = 0
-    mass = MASS
+    mass: Integer = MASS
     for order in range(cursor[DEPTH], -1, -1):
         node = cursor[CONTEXTS + order]
         total = np.int64(nodes[node, TOTAL])
@@ -67,7 +74,9 @@ def _predict(nodes, cursor, weights):  # type: ignore[no-untyped-def]
         child = nodes[node, CHILD]
         while child != 0:
             count = np.int64(nodes[child, COUNT])
-            share = (COUNT_UNIT * count - DISCOUNTS[min(count, 3) - 1]) * unit
+            share = (
+                COUNT_UNIT * count - (DISCOUNT_1 if count == 1 else DISCOUNT_2 if count == 2 else DISCOUNT_3)
+            ) * unit
             weights[nodes[child, SYMBOL]] += share
             mass -= share
             child = nodes[child, NEXT]
@@ -77,7 +86,7 @@ def _predict(nodes, cursor, weights):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _update(nodes, cursor, max_order, symbol):  # type: ignore[no-untyped-def]
+def _update(nodes: NodeArray, cursor: IntArray, max_order: Integer, symbol: Integer) -> None:
     """Count ``symbol`` after every order's context, the longest first, and move the contexts on by it.
 
     A context's children are kept with the most recent first, where the next search starts. ``nodes`` must have room for
@@ -117,13 +126,15 @@ def _update(nodes, cursor, max_order, symbol):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _observe(data, nodes, cursor, max_order):  # type: ignore[no-untyped-def]
+def _observe(data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer) -> None:
     for index in range(data.shape[0]):
         _update(nodes, cursor, max_order, data[index])
 
 
 @kernel
-def _encode(data, nodes, cursor, max_order, weights, out):  # type: ignore[no-untyped-def]
+def _encode(
+    data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer, weights: IntArray, out: ByteArray
+) -> Integer:
     low, width, position = 0, TOP, 0
     for index in range(data.shape[0]):
         symbol = data[index]
@@ -135,7 +146,9 @@ def _encode(data, nodes, cursor, max_order, weights, out):  # type: ignore[no-un
 
 
 @kernel
-def _decode(payload, nodes, cursor, max_order, weights, data):  # type: ignore[no-untyped-def]
+def _decode(
+    payload: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer, weights: IntArray, data: ByteArray
+) -> bool:
     low, width, offset, position = decode_begin(payload)
     for index in range(data.shape[0]):
         _predict(nodes, cursor, weights)
@@ -217,7 +230,9 @@ class CountsState:
             raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
         used = int(self._cursor[USED])
         if used + self._order + 1 > len(self._nodes):
-            self._nodes = np.concatenate([self._nodes[:used], np.empty_like(self._nodes, shape=(used + 64, NODE_FIELDS))])
+            self._nodes = np.concatenate(
+                [self._nodes[:used], np.empty_like(self._nodes, shape=(used + 64, NODE_FIELDS))]
+            )
         _update(self._nodes, self._cursor, self._order, symbol)
 
     def copy(self) -> Self:

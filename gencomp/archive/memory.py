@@ -1,0 +1,34 @@
+"""Archives in memory, for Python callers."""
+
+import io
+
+from gencomp.archive.reader import read_archive
+from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
+from gencomp.equivalence.adapt import Model, as_predictor
+from gencomp.registry import DEFAULT_MODEL
+
+
+def compress(
+    data: bytes,
+    model: Model = DEFAULT_MODEL,
+    *,
+    block_size: int = DEFAULT_BLOCK_SIZE,
+    threads: int | None = None,
+    verify: bool | None = None,
+) -> bytes:
+    """Return an archive of ``data`` made with ``model``; see :func:`gencomp.archive.writer.write_archive`.
+
+    Raises ``ValueError`` for a model object that no spec names.
+    """
+    sink = io.BytesIO()
+    write_archive(io.BytesIO(data), sink, as_predictor(model), block_size=block_size, threads=threads, verify=verify)
+    return sink.getvalue()
+
+
+def decompress(
+    archive: bytes, *, model: str | None = None, threads: int | None = None, max_output: int | None = None
+) -> bytes:
+    """Return the content of an archive, all of it checked; see :func:`gencomp.archive.reader.read_archive`."""
+    content = io.BytesIO()
+    read_archive(io.BytesIO(archive), content.write, model=model, threads=threads, max_output=max_output)
+    return content.getvalue()

@@ -1,0 +1,89 @@
+"""How an archive names its model, and what must agree before a block is decoded."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from gencomp import registry
+from gencomp.equivalence.adapt import as_predictor, predictor_spec
+from gencomp.equivalence.capabilities import encode_block, environment_of, revision_of
+from gencomp.errors import GencompError, ModelMismatchError
+from gencomp.protocols import Predictor
+
+# coded once with a model that depends on its environment; the digest of the code goes into the header
+CANARY_PROBE = b"The canary sings"
+
+
+def canary(model: Predictor) -> str:
+    """Return 16 hexadecimal digits that change when ``model`` computes other distributions than before."""
+    return hashlib.blake2b(encode_block(model, CANARY_PROBE), digest_size=8).hexdigest()
+
+
+def describe(model: Predictor) -> dict[str, Any]:
+    """Return the header's entry for ``model``: its full spec, and its revision or its environment and canary."""
+    description: dict[str, Any] = {"spec": predictor_spec(model, full=True)}
+    revision = revision_of(model)
+    if revision is not None:
+        return description | {"numeric": "integer", "revision": revision}
+    return description | {
+        "numeric": "environment",
+        "environment": dict(environment_of(model)),
+        "canary": canary(model),
+    }
+
+
+def load_described(description: Mapping[str, Any], chosen: str | None = None) -> Predictor:
+    """Return the model that an archive's header names, checked against it.
+
+    ``chosen`` is the user's own spec. Without it only gencomp's own names are loaded: an archive cannot make anybody
+    import another package. Raises :class:`~gencomp.errors.ModelMismatchError`.
+    """
+    spec = description.get("spec")
+    if not isinstance(spec, str):
+        raise ModelMismatchError("the archive names no model that this gencomp knows; install a newer one")
+    if chosen is not None:
+        model = as_predictor(chosen)
+        if predictor_spec(model, full=True) != spec:
+            raise ModelMismatchError(f"the archive was made with -m '{spec}', not '{predictor_spec(model, full=True)}'")
+    else:
+        model = _load_own(spec)
+    _check_same(description, model, spec)
+    return model
+
+
+def _load_own(spec: str) -> Predictor:
+    try:
+        entry = registry.find_entry(registry.parse_spec(spec).name)
+        if entry.distribution != "gencomp":
+            raise ModelMismatchError(
+                f"the archive needs '{spec}' of the package {entry.distribution}; if you trust it, add -m '{spec}'"
+            )
+        return as_predictor(spec)
+    except ModelMismatchError:
+        raise
+    except GencompError as error:
+        raise ModelMismatchError(f"the archive needs the model '{spec}', which is not here: {error}") from error
+
+
+def _check_same(description: Mapping[str, Any], model: Predictor, spec: str) -> None:
+    revision = revision_of(model)
+    if description.get("numeric") == "integer":
+        if description.get("revision") != revision:
+            raise ModelMismatchError(
+                f"the archive was made with revision {description.get('revision')} of '{spec}'; this gencomp has "
+                f"revision {revision}: install the version of gencomp that made it"
+            )
+        return
+    here = dict(environment_of(model))
+    if description.get("canary") != canary(model):
+        there = description.get("environment")
+        raise ModelMismatchError(
+            f"'{spec}' computes differently here: made with {_words(there)}, found {_words(here)}; "
+            "install what it was made with"
+        )
+
+
+def _words(environment: object) -> str:
+    if not isinstance(environment, dict) or not environment:
+        return "an unnamed environment"
+    return ", ".join(f"{name} {value}" for name, value in sorted(environment.items()))

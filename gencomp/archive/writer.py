@@ -1,0 +1,159 @@
+"""From a stream of bytes to an archive: a member whose blocks are coded independently."""
+
+import hashlib
+import os
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from gencomp.archive.models import describe
+from gencomp.archive.pipeline import ordered_map
+from gencomp.coding.container import (
+    MAX_BLOCK_SIZE,
+    BlockHeader,
+    BlockType,
+    Trailer,
+    pack_block,
+    pack_header,
+    pack_trailer,
+)
+from gencomp.equivalence.capabilities import decode_block, encode_block, revision_of
+from gencomp.errors import GencompError
+from gencomp.protocols import Predictor
+
+DEFAULT_BLOCK_SIZE = 1 << 20
+MIN_BLOCK_SIZE = 1 << 10
+
+Progress = Callable[[int], None]
+
+
+@dataclass
+class WriteSummary:
+    """What became of the data: raw and archive bytes, blocks by type, one line for each block that the model failed."""
+
+    raw_total: int = 0
+    archive_size: int = 0
+    blocks: Counter[BlockType] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _CodedBlock:
+    content: bytes
+    type: BlockType
+    payload: bytes
+    verified: bool
+    failure: str | None
+
+
+def read_blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield ``source`` in pieces of ``size`` bytes, the last one shorter, however short its reads are."""
+    while True:
+        parts = []
+        missing = size
+        while missing:
+            part = source.read(missing)
+            if not part:
+                break
+            parts.append(part)
+            missing -= len(part)
+        if parts:
+            yield b"".join(parts)
+        if missing:
+            return
+
+
+def default_threads() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _code_block(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
+    """Return the shortest of the model's code, deflate's and the bytes themselves.
+
+    Whatever goes wrong in the model costs compression, never data.
+    """
+    failure = None
+    payload = None
+    try:
+        payload = encode_block(model, content)
+        if verify and decode_block(model, payload, len(content)) != content:
+            failure, payload = "the model's code does not decode to the same bytes", None
+    except (GencompError, ValueError, ArithmeticError, MemoryError) as error:
+        failure, payload = f"{type(error).__name__}: {error}", None
+    deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
+    deflated = deflater.compress(content) + deflater.flush()
+    choices = [(BlockType.STORED, content), (BlockType.DEFLATE, deflated)]
+    if payload is not None:
+        choices.append((BlockType.MODEL, payload))
+    # on a tie the earlier, simpler one: min keeps the first
+    type_, best = min(choices, key=lambda choice: len(choice[1]))
+    return _CodedBlock(content, type_, best, verify and type_ is BlockType.MODEL, failure)
+
+
+def write_archive(
+    source: BinaryIO,
+    sink: BinaryIO,
+    model: Predictor,
+    *,
+    block_size: int = DEFAULT_BLOCK_SIZE,
+    threads: int | None = None,
+    verify: bool | None = None,
+    progress: Progress | None = None,
+) -> WriteSummary:
+    """Write one member with everything that ``source`` holds; memory is bounded by the blocks under way.
+
+    ``block_size`` is in bytes, 2^10 to 2^24; a block starts from an empty context. ``threads`` blocks are coded at
+    a time; the archive is the same whatever their number. ``verify`` decodes each block at once: by default for
+    models that depend on their environment, not for integer ones. ``progress`` is called with the raw bytes of each
+    block that is done.
+    """
+    if not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE:
+        raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
+    if verify is None:
+        verify = revision_of(model) is None
+    threads = threads or default_threads()
+    description = describe(model)
+    summary = WriteSummary()
+    digest = hashlib.sha256()
+    key = b""
+    coded = ordered_map(lambda content: _code_block(model, content, verify), read_blocks(source, block_size), threads)
+    held: _CodedBlock | None = None
+
+    def emit(block: _CodedBlock) -> None:
+        number = sum(summary.blocks.values())
+        header = BlockHeader(number, block.type, block.verified, len(block.content), len(block.payload))
+        summary.archive_size += sink.write(pack_block(key, header, block.payload, block.content))
+        summary.raw_total += len(block.content)
+        summary.blocks[block.type] += 1
+        digest.update(block.content)
+        if block.failure is not None:
+            summary.failures.append(f"block {number} is {block.type.name.lower()}: {block.failure}")
+        if progress is not None:
+            progress(len(block.content))
+
+    # The first block waits for a second: a member of one block that the model did not help names no model.
+    for block in coded:
+        if not key and held is not None:
+            key = _begin(sink, summary, {"model": description}, block_size)
+            emit(held)
+        if key:
+            emit(block)
+        held = block
+    if not key:
+        needs_model = held is not None and held.type is BlockType.MODEL
+        key = _begin(sink, summary, {"model": description if needs_model else None}, block_size)
+        if held is not None:
+            emit(held)
+    size = summary.archive_size + len(pack_trailer(key, Trailer(0, 0, 0, bytes(32))))
+    trailer = Trailer(summary.raw_total, size, sum(summary.blocks.values()), digest.digest())
+    summary.archive_size += sink.write(pack_trailer(key, trailer))
+    return summary
+
+
+def _begin(sink: BinaryIO, summary: WriteSummary, metadata: dict[str, object], block_size: int) -> bytes:
+    header, key = pack_header(metadata, block_size)
+    summary.archive_size += sink.write(header)
+    return key

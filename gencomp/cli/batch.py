@@ -1,0 +1,108 @@
+"""What compress, decompress and test share: several inputs, one output each, and what to do when one fails."""
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import typer
+
+from gencomp.cli.console import complain, describe_error, exit_code_of
+from gencomp.cli.options import binary_stdout, usage
+from gencomp.errors import GencompError
+from gencomp.files import new_file
+
+SUFFIX = ".gcz"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the outputs go."""
+
+    output: str | None
+    stdout: bool
+    remove: bool
+    force: bool
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse combinations that would lose data or mean nothing."""
+        if self.output is not None and self.stdout:
+            raise usage("-o and -c exclude each other")
+        if self.output not in (None, "-") and len(names) > 1:
+            raise usage(f"-o names one file, but there are {len(names)} inputs; leave it out or use -c")
+        if self.remove and (self.stdout or self.output == "-"):
+            raise usage("--rm needs an output file; it does not go with stdout")
+
+
+def input_names(names: Sequence[str] | None) -> list[str]:
+    """Return the inputs: those named, or stdin, unless that is a terminal."""
+    if names:
+        return list(names)
+    if sys.stdin.isatty():
+        raise usage("no FILE, and stdin is a terminal; name a file, or - to type")
+    return ["-"]
+
+
+@contextmanager
+def opened(name: str):  # type: ignore[no-untyped-def]
+    """Yield the input as a binary stream; a directory or a missing file raises ``OSError``."""
+    if name == "-":
+        yield sys.stdin.buffer
+    else:
+        with Path(name).open("rb") as file:
+            yield file
+
+
+def for_each(names: Sequence[str], action: Callable[[str], None]) -> None:
+    """Do ``action`` for every input; after a failure go on with the next. Exits with the first failure's code."""
+    failure = 0
+    for name in names:
+        try:
+            action(name)
+        except (GencompError, OSError, MemoryError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            text = describe_error(error)
+            complain(text if text.startswith(name) or name == "-" else f"{name}: {text}")
+            failure = failure or exit_code_of(error)
+    if failure:
+        raise typer.Exit(failure)
+
+
+def transform(
+    name: str,
+    destination: Destination,
+    rename: Callable[[str], str],
+    what: str,
+    work: Callable[[BinaryIO, BinaryIO], None],
+) -> None:
+    """Run ``work`` from the input to its output: stdout, the named file, or what ``rename`` makes of the name."""
+    with ExitStack() as stack:
+        source = stack.enter_context(opened(name))
+        if destination.stdout or destination.output == "-" or (name == "-" and destination.output is None):
+            sink = binary_stdout(force=destination.force, what=what) if what else sys.stdout.buffer
+            work(source, sink)
+            sink.flush()
+            return
+        path = Path(destination.output if destination.output is not None else rename(name))
+        status = os.fstat(source.fileno()) if name != "-" else None
+        if status is not None and path.exists() and os.path.samestat(status, path.stat()):
+            raise usage(f"{path} is the input itself; choose another output")
+        like = status if status is not None and stat.S_ISREG(status.st_mode) else None
+        with new_file(path, overwrite=destination.force, like=like) as sink:
+            work(source, sink)
+    if destination.remove and name != "-":
+        os.unlink(name)
+
+
+def file_size(source: BinaryIO) -> int | None:
+    """Return the size of a regular file, None for a pipe."""
+    try:
+        status = os.fstat(source.fileno())
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -1,0 +1,87 @@
+"""gencomp compress: files or stdin to archives."""
+
+import time
+from typing import Annotated, BinaryIO
+
+import typer
+
+from gencomp.cli.batch import SUFFIX, Destination, file_size, for_each, input_names, transform
+from gencomp.cli.console import note, progress_bar
+from gencomp.cli.options import (
+    DEFAULT_SPEC,
+    FilesArgument,
+    ForceOption,
+    KeepOption,
+    ModelOption,
+    OutputOption,
+    QuietOption,
+    RemoveOption,
+    StdoutOption,
+    ThreadsOption,
+    size_parser,
+)
+
+
+def compress(
+    files: FilesArgument = None,
+    model: ModelOption = DEFAULT_SPEC,
+    output: OutputOption = None,
+    stdout: StdoutOption = False,
+    keep: KeepOption = False,
+    remove: RemoveOption = False,
+    force: ForceOption = False,
+    threads: ThreadsOption = None,
+    block_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIZE",
+            parser=size_parser("--block-size"),
+            help="Bytes that are coded on their own, such as 64KiB. [default: 1MiB]",
+        ),
+    ] = None,
+    verify: Annotated[
+        bool | None,
+        typer.Option(
+            "--verify/--no-verify", help="Decode each block at once. [default: where the model is not all-integer]"
+        ),
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Compress files with a model of the next byte.
+
+    Each FILE becomes FILE.gcz. Without FILE, stdin is compressed to stdout. Input files are kept unless --rm says
+    otherwise; mode and time of a file go over to its archive.
+    """
+    from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
+    from gencomp.equivalence.adapt import as_predictor
+    from gencomp.units import bits_per_byte
+
+    names = input_names(files)
+    destination = Destination(output, stdout, remove and not keep, force)
+    destination.check(names)
+    predictor = as_predictor(model)
+
+    def compress_one(name: str) -> None:
+        def work(source: BinaryIO, sink: BinaryIO) -> None:
+            start = time.perf_counter()
+            with progress_bar(name, file_size(source), quiet=quiet) as progress:
+                summary = write_archive(
+                    source,
+                    sink,
+                    predictor,
+                    block_size=DEFAULT_BLOCK_SIZE if block_size is None else block_size,
+                    threads=threads,
+                    verify=verify,
+                    progress=progress,
+                )
+            seconds = time.perf_counter() - start
+            for failure in summary.failures:
+                note(f"gencomp: {name}: {failure}")
+            if not quiet:
+                raw, size = summary.raw_total, summary.archive_size
+                rate = f" ({100 * size / raw:.2f} %, {bits_per_byte(8 * size, raw):.3f} bits/byte)" if raw else ""
+                note(f"{name}: {raw:,} -> {size:,} bytes{rate}, {seconds:.2f} s, {raw / 1e6 / seconds:.3f} MB/s")
+
+        transform(name, destination, lambda path: path + SUFFIX, "an archive", work)
+
+    for_each(names, compress_one)

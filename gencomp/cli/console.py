@@ -1,0 +1,65 @@
+"""What goes to stderr: messages, errors as one line, progress. And what may go to stdout."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from gencomp.errors import GencompError
+
+
+def note(message: str) -> None:
+    """Print a message to stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def complain(message: str) -> None:
+    """Print an error as one line to stderr."""
+    note("gencomp: " + " ".join(message.split()))
+
+
+def describe_error(error: BaseException) -> str:
+    """Return one line: what was found, what was expected, what to do."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return f"{where}{error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"out of memory{f': {error}' if str(error) else ''}; try fewer --threads or a smaller --block-size"
+    if isinstance(error, GencompError | ValueError):
+        return str(error)
+    return f"internal error: {type(error).__name__}: {error}; please report it"
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code: 1 input or output, 2 usage, 3 damaged archive, 4 model, 5 internal."""
+    if isinstance(error, GencompError):
+        return error.exit_code
+    if isinstance(error, OSError | MemoryError):
+        return 1
+    return 2 if isinstance(error, ValueError) else 5
+
+
+@contextmanager
+def progress_bar(label: str, total: int | None, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """Show a bar on stderr, where that is a terminal; yield the function that advances it by n bytes."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def printable(data: bytes) -> str:
+    """Return ``data`` as text that a terminal can show: UTF-8 where it is, line ends kept, the rest as U+FFFD."""
+    text = data.decode("utf-8", "replace").replace("\r", "")
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)

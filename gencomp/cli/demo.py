@@ -1,0 +1,60 @@
+"""gencomp demo: both directions on a real text, in under a minute."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from gencomp.cli.console import printable
+from gencomp.registry import DEFAULT_MODEL
+
+PROMPT_BYTES = 8192
+SAMPLE_BYTES = 160
+
+
+def demo(seed: Annotated[int, typer.Option(min=0, help="Seed of the two continuations.")] = 1) -> None:
+    """Show both directions on a real text.
+
+    It is "Alice's Adventures in Wonderland", which comes with the package.
+    """
+    import gencomp
+    from gencomp.data import alice
+    from gencomp.errors import GencompError, VerificationError
+    from gencomp.registry import entries
+    from gencomp.sampling.generate import seen_alphabet
+
+    book = alice()
+    prompt = book[:PROMPT_BYTES]
+    print(f"Compressors become generators: the book's first {PROMPT_BYTES:,} bytes end with")
+    print(f"  {_one_line(prompt[-70:])}")
+    for model in ("gzip", DEFAULT_MODEL):
+        start = time.perf_counter()
+        text = gencomp.sample(model, length=SAMPLE_BYTES, prompt=prompt, alphabet=seen_alphabet(prompt), seed=seed)
+        seconds = time.perf_counter() - start
+        print(f"and {model} goes on ({len(text) / seconds:,.0f} bytes/s):\n  {_one_line(text)}")
+
+    print(f"\nPredictors become compressors: the whole book, {len(book):,} bytes")
+    for entry in entries():
+        if entry.distribution != "gencomp":
+            continue
+        try:
+            bits = gencomp.as_compressor(entry.name).code_length(book)
+        except GencompError:
+            continue  # its extra is not installed
+        bar = "#" * round(bits / 8 / len(book) * 50)
+        print(f"  {entry.name:<8} {bits / 8:>9,.0f} bytes  {bits / len(book):5.3f} bits/byte  {bar}")
+
+    start = time.perf_counter()
+    archive = gencomp.compress(book)
+    middle = time.perf_counter()
+    if gencomp.decompress(archive) != book:
+        raise VerificationError("the round trip of the demo's text failed; please report it")
+    end = time.perf_counter()
+    print(
+        f"\nThe round trip, as an archive: {len(book):,} -> {len(archive):,} bytes in {middle - start:.2f} s, "
+        f"back in {end - middle:.2f} s, identical."
+    )
+
+
+def _one_line(text: bytes) -> str:
+    return printable(text).replace("\n", "⏎").replace("\t", " ")

@@ -1,0 +1,57 @@
+"""gencomp info: what an archive says of itself."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from gencomp.cli.batch import for_each, input_names, opened
+from gencomp.cli.options import FilesArgument, JsonOption
+
+
+def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
+    """Show an archive's model, sizes, blocks and checksum.
+
+    Only its headers are read; no model is loaded.
+    """
+    from gencomp.archive.reader import Member, list_members
+    from gencomp.coding.container import BLOCK_FRAMING_BYTES, MAJOR
+    from gencomp.units import bits_per_byte
+
+    def describe(member: Member) -> dict[str, Any]:
+        trailer = member.trailer
+        payload = sum(block.coded_length for block in member.blocks)
+        counts = Counter(block.type.name.lower() for block in member.blocks)
+        return {
+            "format": f"{MAJOR}.{member.header.minor}",
+            "model": member.header.metadata.get("model"),
+            "raw_bytes": trailer.raw_total,
+            "archive_bytes": trailer.member_size,
+            "framing_bytes": trailer.member_size - payload,
+            "block_framing_bytes": BLOCK_FRAMING_BYTES,
+            "bits_per_byte": round(bits_per_byte(8.0 * trailer.member_size, trailer.raw_total), 4),
+            "block_size": member.header.block_size,
+            "blocks": dict(counts),
+            "verified_blocks": sum(block.verified for block in member.blocks),
+            "sha256": trailer.sha256.hex(),
+        }
+
+    def info_one(name: str) -> None:
+        with opened(name) as source:
+            members = [describe(member) for member in list_members(source)]
+        if json_output:
+            print(json.dumps({"file": name, "members": members}, indent=2))
+            return
+        for number, member in enumerate(members, 1):
+            print(name if len(members) == 1 else f"{name}, member {number} of {len(members)}")
+            for key, value in member.items():
+                print(f"  {key:<20}{_shown(value)}")
+
+    for_each(input_names(files), info_one)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none: the blocks need no model"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(inner)}" for key, inner in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)

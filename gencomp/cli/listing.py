@@ -1,0 +1,58 @@
+"""gencomp list: every model and codec that can be named."""
+
+import dataclasses
+import json
+
+from gencomp.cli.console import note
+from gencomp.cli.options import JsonOption
+from gencomp.registry import DEFAULT_MODEL, Entry, entries, refused_plugins, resolve
+
+
+def list_models(json_output: JsonOption = False) -> None:
+    """List models and codecs, with their options."""
+    rows = [_describe(entry) for entry in entries()]
+    if json_output:
+        print(json.dumps(rows, indent=2))
+    else:
+        for kind in ("compressor", "predictor"):
+            print(f"{kind}s")
+            for row in rows:
+                if row["kind"] == kind:
+                    _print_row(row)
+        print("A SPEC is name[:argument][?option=value&option=value], such as gzip?level=6 or counts:3.")
+    for line in refused_plugins():
+        note(f"gencomp: refused: {line}")
+
+
+def _describe(entry: Entry) -> dict[str, object]:
+    from gencomp.equivalence.capabilities import resolution_of, window_of
+    from gencomp.errors import GencompError
+
+    row: dict[str, object] = {"name": entry.name, "kind": entry.kind, "summary": entry.summary}
+    try:
+        factory = resolve(entry)
+    except GencompError as error:
+        return row | {"missing": str(error)}
+    model = factory()
+    row["default"] = entry.name == DEFAULT_MODEL
+    row["options"] = {field.name: getattr(model, field.name) for field in dataclasses.fields(factory) if field.init}
+    return row | {"code_lengths": resolution_of(model), "window": window_of(model)}
+
+
+def _print_row(row: dict[str, object]) -> None:
+    mark = " (the default)" if row.get("default") else ""
+    print(f"  {row['name']:<9} {row['summary']}{mark}")
+    if "missing" in row:
+        print(f"            {row['missing']}")
+        return
+    options = row["options"]
+    assert isinstance(options, dict)
+    facts = [
+        f"{key}={str(value).lower() if value is None or isinstance(value, bool) else value}"
+        for key, value in options.items()
+    ]
+    if row["window"] is not None:
+        facts.append(f"looks back {row['window']:,} bytes")
+    if row["kind"] == "compressor":
+        facts.append(f"code lengths to the {row['code_lengths']}")
+    print(f"            {'; '.join(facts)}")

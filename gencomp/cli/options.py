@@ -1,0 +1,60 @@
+"""Options that several commands share, and their values checked."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from gencomp.registry import DEFAULT_MODEL
+from gencomp.units import parse_size
+
+ModelOption = Annotated[
+    str,
+    typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="Model or codec; `gencomp list` shows them."),
+]
+ArchiveModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="Allow this model of another package."),
+]
+FilesArgument = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Files; - is stdin.")]
+OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here; - is stdout.")]
+StdoutOption = Annotated[bool, typer.Option("--stdout", "-c", help="Write to stdout; keep the files.")]
+KeepOption = Annotated[bool, typer.Option("--keep", "-k", help="Keep the input files (the default).")]
+RemoveOption = Annotated[bool, typer.Option("--rm", help="Remove each input file once its output is on disk.")]
+ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files; write binary to a terminal.")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", "-T", min=1, help="Blocks at a time. [default: cores]")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+DEFAULT_SPEC = DEFAULT_MODEL
+
+
+def usage(message: str) -> typer.BadParameter:
+    """Return the error for a command line that cannot be meant."""
+    return typer.BadParameter(message)
+
+
+def size_parser(name: str) -> Callable[[str], int]:
+    """Return a parser of byte sizes for the option ``name``."""
+
+    def parse(text: str) -> int:
+        try:
+            return parse_size(text)
+        except ValueError as error:
+            raise usage(f"{name}: {error}") from None
+
+    return parse
+
+
+def read_input(name: str) -> bytes:
+    """Return all bytes of a file, or of stdin for ``-``."""
+    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+
+
+def binary_stdout(*, force: bool, what: str) -> BinaryIO:
+    """Return stdout for binary data; refuse where it is a terminal."""
+    if sys.stdout.isatty() and not force:
+        raise usage(f"{what} is not written to a terminal; redirect it, name a file with -o, or insist with -f")
+    return sys.stdout.buffer

@@ -1,0 +1,108 @@
+"""gencomp score: what a model charges for a file, in all and byte by byte."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gencomp.cli.options import DEFAULT_SPEC, JsonOption, ModelOption, read_input, size_parser, usage
+
+if TYPE_CHECKING:
+    from gencomp.evaluation.score import Score
+
+# bits up to which a byte has this background in the heat map, and the colour (xterm's 256)
+_HEAT = ((1.0, 22), (2.0, 28), (3.0, 64), (4.0, 100), (5.0, 136), (6.5, 166), (8.0, 160), (float("inf"), 125))
+
+
+def score(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The data; - is stdin.")],
+    model: ModelOption = DEFAULT_SPEC,
+    limit: Annotated[
+        int,
+        typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="Bytes to take one by one, from the start."),
+    ] = 2048,
+    chunk_size: Annotated[
+        int,
+        typer.Option(
+            metavar="SIZE", parser=size_parser("--chunk-size"), help="Bytes after which the context starts anew."
+        ),
+    ] = 2048,
+    heat_map: Annotated[bool, typer.Option("--heat-map", help="Print those bytes, coloured by their cost.")] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Show what a model charges for a file, byte by byte.
+
+    A codec is asked for the code lengths of all 256 next bytes at each position, so only the first --limit bytes
+    are taken one by one; the code length is that of the whole file.
+    """
+    from gencomp.evaluation.score import score as score_data
+
+    if heat_map and json_output:
+        raise usage("--heat-map and --json exclude each other")
+    data = read_input(file)
+    result = score_data(model, data, limit=limit, chunk_size=chunk_size)
+    if json_output:
+        print(json.dumps(_record(result)))
+        return
+    _print_table(result)
+    if heat_map:
+        _print_heat_map(result, data)
+
+
+def _record(result: "Score") -> dict[str, object]:
+    return {
+        "model": result.spec,
+        "raw_bytes": result.raw_bytes,
+        "code_length_bits": result.code_length,
+        "framing_bits": result.framing_bits,
+        "bits_per_byte": result.bits_per_byte,
+        "chunk_size": result.chunk_size,
+        "scored_bytes": len(result.costs),
+        "log_loss": result.log_loss,
+        "costs": [round(cost, 6) for cost in result.costs.tolist()],
+        "kraft_sums": [round(value, 6) for value in result.kraft_sums.tolist()],
+        "distinct_lengths": result.distinct_lengths.tolist(),
+    }
+
+
+def _print_table(result: "Score") -> None:
+    rows = [
+        ("model", result.spec),
+        ("raw", f"{result.raw_bytes:,} bytes"),
+        ("code length", f"{result.code_length:,.0f} bits, {result.framing_bits:,.0f} of them for an empty message"),
+        ("rate", f"{result.bits_per_byte:.4f} bits/byte, {100 * result.bits_per_byte / 8:.2f} %"),
+    ]
+    if len(result.costs):
+        kraft, distinct = result.kraft_sums, result.distinct_lengths
+        taken = f"over the first {len(result.costs):,} bytes, in chunks of {result.chunk_size:,}"
+        rows += [
+            ("log-loss", f"{result.log_loss:.4f} bits/byte {taken}"),
+            ("Kraft sums", f"mean {kraft.mean():.4f}, from {kraft.min():.4f} to {kraft.max():.4f}"),
+            (
+                "distinct lengths",
+                f"mean {distinct.mean():.1f} of 256 candidates, from {distinct.min()} to {distinct.max()}",
+            ),
+        ]
+    for name, value in rows:
+        print(f"{name:<18}{value}")
+
+
+def _print_heat_map(result: "Score", data: bytes) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    text = Text()
+    for symbol, cost in zip(data, result.costs, strict=False):
+        label = chr(symbol) if 0x20 <= symbol < 0x7F else "↵\n" if symbol == 0x0A else "·"
+        text.append(label, style=_heat_style(float(cost)))
+    legend = Text("\nbits: ")
+    for bound, _ in _HEAT:
+        legend.append(f" <{bound:g} " if bound < 100 else " more ", style=_heat_style(bound - 0.001))
+    console = Console(highlight=False)
+    console.print(text, soft_wrap=True)
+    console.print(legend)
+
+
+def _heat_style(cost: float) -> str:
+    color = next((color for bound, color in _HEAT if cost < bound), _HEAT[-1][1])
+    return f"color(231) on color({color})"

@@ -1,0 +1,1 @@
+"""Measuring models: code lengths, log-losses, and arithmetic coding taken apart."""

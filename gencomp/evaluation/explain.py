@@ -1,0 +1,119 @@
+"""Arithmetic coding step by step: the intervals as exact fractions, the bits as they become certain."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from gencomp.coding.quantize import cdf_from_weights
+from gencomp.coding.range_coder import RangeEncoder
+from gencomp.equivalence.capabilities import state_cdf
+from gencomp.protocols import IntArray, Predictor
+
+
+@dataclass(frozen=True)
+class Interval:
+    """[low, low + width), a part of [0, 1)."""
+
+    low: Fraction
+    width: Fraction
+
+    @property
+    def high(self) -> Fraction:
+        return self.low + self.width
+
+    def part(self, cdf: IntArray, symbol: int) -> "Interval":
+        """Return the share of ``symbol`` under an integer ``cdf`` (alphabet_size + 1,)."""
+        unit = self.width / int(cdf[-1])
+        start, stop = int(cdf[symbol]), int(cdf[symbol + 1])
+        return Interval(self.low + unit * start, unit * (stop - start))
+
+    def certain_bits(self) -> str:
+        """Return the bits that every number of the interval starts with."""
+        bits = ""
+        low, high = self.low, self.high
+        while True:
+            if high <= Fraction(1, 2):
+                bits += "0"
+                low, high = 2 * low, 2 * high
+            elif low >= Fraction(1, 2):
+                bits += "1"
+                low, high = 2 * low - 1, 2 * high - 1
+            else:
+                return bits
+
+
+@dataclass(frozen=True)
+class Step:
+    """One symbol: the interval before and after it, and the cdf (alphabet_size + 1,) that split it."""
+
+    symbol: int
+    before: Interval
+    after: Interval
+    cdf: IntArray
+
+    def probability(self, symbol: int) -> float:
+        return (int(self.cdf[symbol + 1]) - int(self.cdf[symbol])) / int(self.cdf[-1])
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All steps, and the code that the real coder gave; ``code`` is a string of 0 and 1."""
+
+    labels: Sequence[str]
+    steps: Sequence[Step]
+    code: str
+
+
+# The paper's Figure 1 and appendix A: P(A), P(I), P(X) in hundredths at each step of "AIXI". (Its appendix prints
+# P(I | A) once as 0.3; its intervals need the 0.6 that stands here.)
+PAPER_TEXT = "AIXI"
+PAPER_LABELS = ("A", "I", "X")
+PAPER_PROBABILITIES = ((45, 30, 25), (20, 60, 20), (20, 45, 35), (60, 20, 20))
+
+_WHOLE = Interval(Fraction(0), Fraction(1))
+
+
+def explain_paper() -> Explanation:
+    """Return the paper's own example, which ends with the code 0101010."""
+    symbols = [PAPER_LABELS.index(letter) for letter in PAPER_TEXT]
+    cdfs = (cdf_from_weights(np.array(row), precision=30) for row in PAPER_PROBABILITIES)
+    return _explain(symbols, lambda _: next(cdfs), PAPER_LABELS)
+
+
+def explain(predictor: Predictor, data: bytes) -> Explanation:
+    """Return how ``predictor`` and the arithmetic coder encode ``data``."""
+    state = predictor.begin()
+
+    def cdf_after(symbol: int | None) -> IntArray:
+        if symbol is not None:
+            state.update(symbol)
+        return state_cdf(state)
+
+    return _explain(data, cdf_after, [byte_label(symbol) for symbol in range(predictor.alphabet_size)])
+
+
+def _explain(symbols: Sequence[int], cdf_after: Callable[[int | None], IntArray], labels: Sequence[str]) -> Explanation:
+    encoder = RangeEncoder()
+
+    def steps() -> Iterator[Step]:
+        before = _WHOLE
+        previous = None
+        for symbol in symbols:
+            cdf = cdf_after(previous)
+            encoder.encode(symbol, cdf)
+            after = before.part(cdf, symbol)
+            yield Step(symbol, before, after, cdf)
+            before, previous = after, symbol
+
+    taken = list(steps())
+    code = "".join(f"{byte:08b}" for byte in encoder.finish())
+    return Explanation(labels, taken, code[: encoder.num_bits])
+
+
+def byte_label(symbol: int) -> str:
+    """Return a byte for people: the character, or its value in hexadecimal."""
+    if symbol == 0x20:
+        return "␠"
+    return chr(symbol) if 0x20 < symbol < 0x7F else f"{symbol:02X}"

@@ -1,0 +1,76 @@
+"""The picture of nested intervals: one column a symbol, each a magnified part of the one before it."""
+
+from html import escape
+
+from gencomp.evaluation.explain import Explanation, Step
+
+_HEIGHT = 360
+_COLUMN = 120
+_BAR = 64
+_TOP = 56
+_LEFT = 70
+_MIN_LABEL = 0.035  # a segment thinner than this part of the bar has no label
+_COLORS = ("#cfe3f7", "#e3eefb")
+_CHOSEN = "#f6b26b"
+
+
+def interval_svg(explanation: Explanation) -> str:
+    """Return an SVG picture of every step: segments, the chosen one, its bounds, the bits that are certain after it."""
+    columns = len(explanation.steps)
+    width = _LEFT + max(1, columns) * (_BAR + _COLUMN) + 40
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_TOP + _HEIGHT + 84}" '
+        f'viewBox="0 0 {width} {_TOP + _HEIGHT + 84}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{_TOP + _HEIGHT + 84}" fill="white"/>',
+    ]
+    for column, step in enumerate(explanation.steps):
+        parts += _column(explanation, column, step)
+    code = " ".join(explanation.code[start : start + 8] for start in range(0, len(explanation.code), 8))
+    parts.append(_text(_LEFT, _TOP + _HEIGHT + 70, f"code: {code}  ({len(explanation.code)} bits)", 'font-size="15"'))
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
+
+
+def _text(x: float, y: float, text: str, attributes: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" {attributes}>{escape(text)}</text>'
+
+
+def _column(explanation: Explanation, column: int, step: Step) -> list[str]:
+    x = _LEFT + column * (_BAR + _COLUMN)
+    total = int(step.cdf[-1])
+
+    def y(value: int) -> float:
+        return _TOP + _HEIGHT * (1 - value / total)  # 0 at the bottom, as on an axis
+
+    label = explanation.labels[step.symbol]
+    parts = [_text(x, 22, f"{column + 1}: {label}", 'font-size="15" font-weight="bold"')]
+    parts.append(_text(x, 40, f"p = {step.probability(step.symbol):.4g}", 'fill="#555"'))
+    for symbol in range(len(step.cdf) - 1):
+        start, stop = int(step.cdf[symbol]), int(step.cdf[symbol + 1])
+        chosen = symbol == step.symbol
+        if not chosen and (stop - start) * _HEIGHT < 0.2 * total:
+            continue  # too thin to see
+        color = _CHOSEN if chosen else _COLORS[symbol % 2]
+        parts.append(
+            f'<rect x="{x}" y="{y(stop):.2f}" width="{_BAR}" height="{max(0.5, y(start) - y(stop)):.2f}" '
+            f'fill="{color}" stroke="white" stroke-width="0.5"/>'
+        )
+        if stop - start >= _MIN_LABEL * total:
+            middle = (y(start) + y(stop)) / 2 + 4
+            parts.append(_text(x + _BAR / 2, middle, explanation.labels[symbol], 'text-anchor="middle"'))
+    parts.append(f'<rect x="{x}" y="{_TOP}" width="{_BAR}" height="{_HEIGHT}" fill="none" stroke="#333"/>')
+    parts.append(_text(x - 4, _TOP + 10, f"{float(step.before.high):.6g}", 'text-anchor="end" fill="#555"'))
+    parts.append(_text(x - 4, _TOP + _HEIGHT, f"{float(step.before.low):.6g}", 'text-anchor="end" fill="#555"'))
+    low, high = int(step.cdf[step.symbol]), int(step.cdf[step.symbol + 1])
+    for value, end in ((high, _TOP), (low, _TOP + _HEIGHT)):
+        parts.append(
+            f'<line x1="{x + _BAR}" y1="{y(value):.2f}" x2="{x + _BAR + _COLUMN}" y2="{end}" stroke="#b45f06" '
+            'stroke-dasharray="4 3"/>'
+        )
+    if column == len(explanation.steps) - 1:
+        for end, bound in ((_TOP + 10, step.after.high), (_TOP + _HEIGHT, step.after.low)):
+            parts.append(_text(x + _BAR + _COLUMN - 4, end, f"{float(bound):.6g}", 'text-anchor="end" fill="#b45f06"'))
+    bits = step.after.certain_bits()
+    shown = bits if len(bits) <= 14 else "…" + bits[-13:]
+    parts.append(_text(x, _TOP + _HEIGHT + 20, f"certain: {shown or 'no bit yet'}", 'fill="#555"'))
+    return parts

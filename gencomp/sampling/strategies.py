@@ -1,0 +1,66 @@
+"""From a distribution to one symbol: temperature, top-k, top-p, a restricted alphabet, and the draw."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.coding.quantize import weights_of_code_lengths
+from gencomp.protocols import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How a symbol is drawn.
+
+    The filters apply in this order: ``alphabet`` (only these symbols), ``temperature`` (p^(1/temperature); below 1
+    sharpens), ``top_k`` (the k likeliest), ``top_p`` (the fewest likeliest with at least that mass: nucleus
+    sampling, Holtzman et al. 2020). Between equally likely symbols the lower one comes first.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    alphabet: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.temperature < float("inf"):
+            raise ValueError(
+                f"temperature must be above 0, got {self.temperature}; for the likeliest symbol use top_k=1"
+            )
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {self.top_k}")
+        if self.top_p is not None and not 0.0 < self.top_p <= 1.0:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        if self.alphabet is not None and not self.alphabet:
+            raise ValueError("the alphabet is empty: there is no byte in the prompt or the corpus to take it from")
+
+    def weights(self, code_lengths: FloatArray) -> IntArray:
+        """Return the integer weights to draw from, int64 (n,), 0 for what is filtered out.
+
+        ``code_lengths`` are bits, (n,). The weights have no floating-point sum in them, so equal lengths tie exactly.
+        """
+        lengths = code_lengths
+        if self.alphabet is not None:
+            lengths = np.full_like(code_lengths, np.inf)
+            lengths[list(self.alphabet)] = code_lengths[list(self.alphabet)]
+        weights = weights_of_code_lengths((lengths - lengths.min()) / self.temperature)
+        if self.top_k is None and self.top_p is None:
+            return weights
+        order = np.argsort(-weights, kind="stable")
+        kept = len(order) if self.top_k is None else self.top_k
+        if self.top_p is not None:
+            mass = np.cumsum(weights[order[:kept]])
+            kept = int(np.searchsorted(mass, self.top_p * float(mass[-1]))) + 1
+        weights[order[kept:]] = 0
+        return weights
+
+    def draw(self, code_lengths: FloatArray, rng: np.random.Generator) -> int:
+        """Return a symbol drawn from normalised ``code_lengths`` (n,) in bits."""
+        return draw_weighted(self.weights(code_lengths), rng)
+
+
+def draw_weighted(weights: npt.NDArray[np.int64], rng: np.random.Generator) -> int:
+    """Return an index with a probability in proportion to its integer weight."""
+    cumulative = np.cumsum(weights)
+    return int(np.searchsorted(cumulative, rng.integers(int(cumulative[-1])), side="right"))

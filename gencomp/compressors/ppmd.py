@@ -39,7 +39,7 @@ class Ppmd:
         try:
             decoder = pyppmd.Ppmd7Decoder(self.order, self.memory << 20)
             data = bytes(decoder.decode(blob[start:], size)) if size else b""
-        except (pyppmd.PpmdError, ValueError, OverflowError, MemoryError) as error:
+        except (pyppmd.PpmdError, ValueError, OverflowError, MemoryError, SystemError) as error:
             raise corrupt("PPMd", error) from error
         if self.compress(data) != blob:  # its decoder accepts any bytes
             raise corrupt("PPMd", f"{len(data)} of {size} bytes decoded, and they have another code")

@@ -11,7 +11,7 @@ from gencomp.compressors.checks import check_range, corrupt
 
 @dataclass(frozen=True)
 class Zstd:
-    """Zstandard (RFC 8878); ``level`` 1 to 22, ``window_log`` 10 to 27 (by default the level's), ``checksum`` or not."""
+    """Zstandard (RFC 8878); ``level`` 1 to 22, ``window_log`` 10 to 27 (by default the level's), ``checksum``."""
 
     level: int = 19
     window_log: int | None = None

@@ -26,7 +26,7 @@ class Strategy:
     def __post_init__(self) -> None:
         if not 0.0 < self.temperature < float("inf"):
             raise ValueError(
-                f"temperature must be above 0, got {self.temperature}; for the likeliest symbol use top_k=1"
+                f"temperature must be above 0, got {self.temperature}; to take the likeliest symbol, use top-k 1"
             )
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {self.top_k}")

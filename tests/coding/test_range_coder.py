@@ -1,0 +1,163 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gencomp.coding import range_coder
+from gencomp.coding.quantize import cdf_from_weights
+from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
+from gencomp.errors import CorruptDataError
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols, and one cdf for all or one each, of any alphabet and precision."""
+    alphabet_size = draw(st.sampled_from([2, 3, 17, 256, 1000]))
+    precision = draw(st.integers(max(2, (alphabet_size - 1).bit_length() + 1), 30))
+    count = draw(st.integers(0, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    rows = 1 if draw(st.booleans()) else max(1, count)
+    skew = draw(st.sampled_from([0.5, 4.0, 20.0]))
+    weights = (rng.random((rows, alphabet_size)) ** skew * (1 << 30)).astype(np.int64) + 1
+    cdfs = np.stack([cdf_from_weights(row, precision) for row in weights])
+    return rng.integers(0, alphabet_size, count), cdfs
+
+
+def encoded(symbols: np.ndarray, cdfs: np.ndarray) -> tuple[bytes, int]:
+    encoder = RangeEncoder()
+    encoder.encode(symbols, cdfs)
+    return encoder.finish(), encoder.num_bits
+
+
+@given(messages())
+def test_round_trip_within_two_bits_of_the_ideal(message: tuple[np.ndarray, np.ndarray]) -> None:
+    symbols, cdfs = message
+    code, bits = encoded(symbols, cdfs)
+    decoder = RangeDecoder(code)
+    assert decoder.decode(len(symbols), cdfs).tolist() == symbols.tolist()
+    decoder.finish()
+    rows = np.zeros(len(symbols), int) if len(cdfs) == 1 else np.arange(len(symbols))
+    frequencies = (cdfs[rows, symbols + 1] - cdfs[rows, symbols]).astype(np.float64)
+    ideal = float((np.log2(cdfs[0, -1]) - np.log2(frequencies)).sum())
+    assert ideal - 1e-6 <= bits <= ideal + 2
+    assert len(code) == -(-bits // 8)
+
+
+@given(messages())
+def test_plain_python_gives_the_same_bytes(message: tuple[np.ndarray, np.ndarray]) -> None:
+    symbols, cdfs = message
+    precision = int(cdfs[0, -1]).bit_length() - 1
+    state = np.array([0, range_coder.TOP, 0], dtype=np.int64)
+    out = np.zeros(len(symbols) * 4 + 8, dtype=np.uint8)
+    range_coder._encode_cdf_rows.py_func(state, out, symbols, cdfs, precision)
+    size, bits = range_coder.encode_end.py_func(state[0], state[1], out, int(state[2]))
+    assert (out[:size].tobytes(), bits) == encoded(symbols, cdfs)
+
+
+@given(messages(), st.integers(1, 9), st.binary(min_size=1, max_size=3))
+def test_a_stream_of_another_length_is_an_error(
+    message: tuple[np.ndarray, np.ndarray], cut: int, tail: bytes
+) -> None:
+    symbols, cdfs = message
+    code, _ = encoded(symbols, cdfs)
+    for damaged in {code[:-cut], code + tail} - {code}:
+        with pytest.raises(CorruptDataError):
+            decoder = RangeDecoder(damaged)
+            decoder.decode(len(symbols), cdfs)
+            decoder.finish()
+
+
+@given(st.binary(max_size=30))
+def test_any_bytes_decode_or_are_an_error(junk: bytes) -> None:
+    cdf = cdf_from_weights(np.array([1, 1000, 3, 50_000]), 24)
+    try:
+        symbols = RangeDecoder(junk).decode(200, cdf)
+    except CorruptDataError:
+        return
+    assert ((symbols >= 0) & (symbols < 4)).all()
+
+
+def test_running_past_the_end_is_an_error_and_not_data() -> None:
+    cdf = cdf_from_weights(np.ones(256), 16)
+    code, _ = encoded(np.arange(100), cdf)
+    decoder = RangeDecoder(code)
+    decoder.decode(100, cdf)
+    with pytest.raises(CorruptDataError):
+        decoder.decode(20, cdf)
+
+
+def test_carries_run_back_through_bytes_of_255() -> None:
+    # a symbol of probability near 1 at the top of the interval keeps low just under a power of two
+    cdf = np.array([0, 1, (1 << 16) - 1, 1 << 16])
+    symbols = np.array([2] + [1] * 3 + [2] * 40 + [1] * 5 + [2])
+    code, _ = encoded(symbols, cdf)
+    decoder = RangeDecoder(code)
+    assert decoder.decode(len(symbols), cdf).tolist() == symbols.tolist()
+
+
+@given(st.integers(0, 1 << 32))
+def test_the_final_bits_are_the_shortest_interval_inside(seed: int) -> None:
+    low = seed * 977 % (range_coder.TOP - 1)
+    width = range_coder.BOTTOM + seed * 7919 % (range_coder.TOP - range_coder.BOTTOM)
+    value, bits = range_coder.tail_of(low, width)
+    unit = 1 << 56 - bits
+    assert low <= value
+    assert value + unit <= low + width
+    if bits:  # one bit less would not fit, wherever it starts
+        assert -(-low // (2 * unit)) * 2 * unit + 2 * unit > low + width
+
+
+def test_precision_costs_less_than_a_hundredth_of_a_percent() -> None:
+    rng = np.random.default_rng(1)
+    for alphabet_size, precision in ((2, 16), (256, 24), (256, 30), (1 << 18, 30)):
+        cdf = cdf_from_weights((rng.random(alphabet_size) ** 8 * (1 << 20)).astype(np.int64) + 1, precision)
+        frequencies = np.diff(cdf)
+        symbols = rng.choice(alphabet_size, 20_000, p=frequencies / cdf[-1])
+        _, bits = encoded(symbols, cdf)
+        ideal = -np.log2(frequencies[symbols] / cdf[-1]).sum()
+        assert ideal <= bits <= ideal * 1.0001 + 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("alphabet_size", [2, 64, 65, 256, 5000])
+def test_float_rows_round_trip(dtype: type, alphabet_size: int) -> None:
+    rng = np.random.default_rng(alphabet_size)
+    pmf = rng.dirichlet(np.full(alphabet_size, 0.1), size=50).astype(dtype)
+    symbols = rng.integers(0, alphabet_size, 50)
+    encoder = RangeEncoder()
+    encoder.encode_pmf(symbols, pmf)
+    decoder = RangeDecoder(encoder.finish())
+    assert decoder.decode_pmf(pmf).tolist() == symbols.tolist()
+    decoder.finish()
+
+
+def test_the_papers_example() -> None:
+    """Delétang et al. 2024, Figure 1 and appendix A: AIXI takes 0101010."""
+    encoder = RangeEncoder()
+    low, width = Fraction(0), Fraction(1)
+    for symbol, row in zip((0, 1, 2, 1), ((45, 30, 25), (20, 60, 20), (20, 45, 35), (60, 20, 20)), strict=True):
+        encoder.encode(symbol, cdf_from_weights(np.array(row), 30))
+        low += width * sum(row[:symbol]) / 100
+        width *= Fraction(row[symbol], 100)
+    assert (float(low), float(low + width)) == (0.3222, 0.3411)
+    assert encoder.num_bits == 7
+    assert encoder.finish() == bytes([0b01010100])
+    assert encoder.num_bits == 7
+
+
+def test_wrong_arguments_are_refused() -> None:
+    cdf = cdf_from_weights(np.ones(4), 16)
+    with pytest.raises(ValueError, match=r"lie in \[0, 4\)"):
+        RangeEncoder().encode(4, cdf)
+    with pytest.raises(ValueError, match="must be integers"):
+        RangeEncoder().encode(np.array([0.5]), cdf)
+    with pytest.raises(ValueError, match="power of two"):
+        RangeEncoder().encode(0, np.array([0, 5, 9]))
+    with pytest.raises(ValueError, match="one row or one for each"):
+        RangeEncoder().encode(np.zeros(3, int), np.stack([cdf, cdf]))
+    with pytest.raises(ValueError, match="sum to 1"):
+        RangeEncoder().encode_pmf([0], np.array([[0.2, 0.2]]))
+    with pytest.raises(ValueError, match="sum to 1"):
+        RangeDecoder(b"abc").decode_pmf(np.array([[np.nan, 0.2]]))

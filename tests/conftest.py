@@ -1,0 +1,26 @@
+"""Fixtures, and how many examples property tests take: a few by default, HYPOTHESIS_PROFILE=slow for over 10^5 in all."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from gencomp.data import alice
+
+ROOT = Path(__file__).parent.parent
+
+quiet = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("default", max_examples=40, derandomize=True, **quiet)
+settings.register_profile("slow", max_examples=8000, **quiet)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def book() -> bytes:
+    return alice()
+
+
+@pytest.fixture(scope="session")
+def wiki() -> bytes:
+    return (ROOT / "tests/data/enwik8-first-4096.xml").read_bytes()

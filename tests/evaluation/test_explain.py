@@ -1,0 +1,43 @@
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gencomp.coding.range_coder import RangeDecoder
+from gencomp.equivalence.adapt import as_predictor
+from gencomp.evaluation.explain import explain, explain_paper
+from gencomp.report.intervals import interval_svg
+from tests.strategies import fewer
+
+
+def test_the_papers_example() -> None:
+    explanation = explain_paper()
+    bounds = [(float(step.after.low), float(step.after.high)) for step in explanation.steps]
+    expected = [(0, 0.45), (0.09, 0.36), (0.2655, 0.36), (0.3222, 0.3411)]
+    assert [value for pair in bounds for value in pair] == pytest.approx(
+        [value for pair in expected for value in pair], abs=1e-8
+    )
+    assert explanation.code == "0101010"
+    assert [step.after.certain_bits() for step in explanation.steps] == ["0", "0", "010", "01010"]
+
+
+@given(st.binary(max_size=30))
+@fewer(4)
+def test_the_code_is_the_coders_and_lies_in_the_interval(data: bytes) -> None:
+    predictor = as_predictor("counts:1")
+    explanation = explain(predictor, data)
+    certain = explanation.steps[-1].after.certain_bits() if data else ""
+    assert explanation.code.startswith(certain)
+    padded = explanation.code + "0" * (-len(explanation.code) % 8)
+    decoder = RangeDecoder(int(padded or "0", 2).to_bytes(len(padded) // 8, "big"))
+    assert [int(decoder.decode(1, step.cdf)[0]) for step in explanation.steps] == list(data)
+    decoder.finish()
+
+
+def test_the_picture_is_well_formed_and_shows_every_step() -> None:
+    for explanation in (explain_paper(), explain(as_predictor("gzip"), b"<&>"), explain(as_predictor("counts"), b"")):
+        root = ElementTree.fromstring(interval_svg(explanation))
+        texts = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
+        assert sum(text.startswith("certain:") for text in texts) == len(explanation.steps)
+        assert any(f"({len(explanation.code)} bits)" in text for text in texts)

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+import gencomp
+from gencomp.evaluation.score import score
+
+
+def test_a_predictors_costs_add_up_to_its_code(wiki: bytes) -> None:
+    result = score("counts:2", wiki, limit=None, chunk_size=len(wiki))
+    assert result.costs.sum() == pytest.approx(result.code_length, abs=40)
+    assert result.kraft_sums == pytest.approx(np.ones(len(wiki)))
+    assert result.log_loss == pytest.approx(result.bits_per_byte, abs=0.01)
+
+
+def test_the_uniform_model_takes_eight_bits(wiki: bytes) -> None:
+    result = score("uniform", wiki)
+    assert (result.costs == 8.0).all()
+    assert (result.distinct_lengths == 1).all()
+
+
+def test_a_codecs_log_loss_exceeds_its_charge_by_the_kraft_sums(wiki: bytes) -> None:
+    """Telescoping: -log2 p(byte) = growth of the code + log2 of the Kraft sum, at every position."""
+    gzip = gencomp.load("gzip")
+    part = wiki[:60]
+    result = score("gzip", wiki, limit=60)
+    growth = gzip.code_length(part) - gzip.code_length(b"")
+    assert result.costs.sum() == pytest.approx(growth + np.log2(result.kraft_sums).sum())
+    assert result.distinct_lengths.min() >= 1
+    assert result.code_length == gzip.code_length(wiki)
+    assert result.framing_bits == 18 * 8 + 10
+
+
+def test_chunks_start_anew(wiki: bytes) -> None:
+    whole = score("counts", wiki[:64] * 2, limit=None, chunk_size=64)
+    assert whole.costs[:64].tolist() == whole.costs[64:].tolist()
+
+
+def test_no_data() -> None:
+    result = score("gzip", b"")
+    assert (result.log_loss, result.bits_per_byte, len(result.costs)) == (0.0, 0.0, 0)
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(ValueError, match="chunk_size"):
+        score("counts", b"x", chunk_size=0)
+    with pytest.raises(ValueError, match="limit"):
+        score("counts", b"x", limit=-1)

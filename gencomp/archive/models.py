@@ -11,7 +11,7 @@ from gencomp.errors import GencompError, ModelMismatchError
 from gencomp.protocols import Predictor
 
 # coded once with a model that depends on its environment; the digest of the code goes into the header
-CANARY_PROBE = b"The canary sings"
+CANARY_PROBE = b"canary, a canary"
 
 
 def canary(model: Predictor) -> str:

@@ -27,7 +27,7 @@ from gencomp.coding.container import (
     parse_fixed_header,
     parse_header,
     parse_trailer,
-    payload_check,
+    written_check,
 )
 from gencomp.equivalence.capabilities import decode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
@@ -99,12 +99,12 @@ class MemberReader:
             if len(body) < (2 * CHECK_BYTES if skip else size):
                 raise ArchiveError(f"the archive is cut short in block {number}: {len(body)} of {size} bytes")
             payload = b"" if skip else body[: header.coded_length]
-            check = body[-2 * CHECK_BYTES : -CHECK_BYTES]
-            if not skip and payload_check(self.header.key, number, payload) != check:
+            content, written = body[-2 * CHECK_BYTES : -CHECK_BYTES], body[-CHECK_BYTES:]
+            if not skip and written_check(self.header.key, number, payload, content) != written:
                 raise ArchiveError(f"the archive is damaged: the payload of block {number} fails its check")
             self.blocks.append(header)
             self._size += BLOCK_BYTES + size
-            yield CodedBlock(header, payload, body[-CHECK_BYTES:])
+            yield CodedBlock(header, payload, content)
         self.trailer = parse_trailer(self.header.key, sync + self._read(TRAILER_BYTES - len(sync)))
         self._size += TRAILER_BYTES
         raw_total = sum(block.raw_length for block in self.blocks)

@@ -148,9 +148,9 @@ def content_check(key: bytes, number: int, content: bytes) -> bytes:
     return _blake2b(_NUMBER.pack(number), content, key=key)
 
 
-def payload_check(key: bytes, number: int, payload: bytes) -> bytes:
-    """Return the 8-byte check that says "these are the bytes that were written"."""
-    return _blake2b(_NUMBER.pack(number), b"payload", payload, key=key)
+def written_check(key: bytes, number: int, payload: bytes, content: bytes) -> bytes:
+    """Return the 8-byte check of payload and content check: "these are the bytes that were written"."""
+    return _blake2b(_NUMBER.pack(number), payload, content, key=key)
 
 
 def pack_block(key: bytes, block: BlockHeader, payload: bytes, content: bytes) -> bytes:
@@ -158,9 +158,8 @@ def pack_block(key: bytes, block: BlockHeader, payload: bytes, content: bytes) -
     flags = VERIFIED if block.verified else 0
     fixed = _BLOCK.pack(BLOCK_SYNC, block.type, flags, 0, block.raw_length, len(payload), 0)[:-4]
     fixed += _CRC.pack(_block_crc(key, block.number, fixed))
-    return b"".join(
-        [fixed, payload, payload_check(key, block.number, payload), content_check(key, block.number, content)]
-    )
+    check = content_check(key, block.number, content)
+    return b"".join([fixed, payload, check, written_check(key, block.number, payload, check)])
 
 
 def parse_block_header(header: Header, number: int, fixed: bytes) -> BlockHeader:

@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 
 from gencomp.cli.console import printable
+from gencomp.cli.options import at_least
 from gencomp.registry import DEFAULT_MODEL
 
 PROMPT_BYTES = 8192
 SAMPLE_BYTES = 160
 
 
-def demo(seed: Annotated[int, typer.Option(min=0, help="Seed of the two continuations.")] = 1) -> None:
+def demo(
+    seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="Seed of the two continuations.")] = 1,
+) -> None:
     """Show both directions on a real text.
 
     It is "Alice's Adventures in Wonderland", which comes with the package.

@@ -16,6 +16,7 @@ from gencomp.cli.options import (
     ModelOption,
     OutputOption,
     QuietOption,
+    at_least,
     read_input,
     usage,
 )
@@ -26,14 +27,16 @@ def sample(
     prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to continue, as UTF-8.")] = None,
     prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="What to continue; - is stdin.")] = None,
     prime: Annotated[str | None, typer.Option(metavar="FILE", help="A corpus that the model reads first.")] = None,
-    length: Annotated[int, typer.Option("--length", "-n", min=0, help="Bytes to draw.")] = 200,
+    length: Annotated[
+        int, typer.Option("--length", "-n", callback=at_least("--length", 0), help="Bytes to draw.")
+    ] = 200,
     temperature: Annotated[float, typer.Option(help="Below 1 sharpens, above 1 flattens.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest bytes.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest bytes with this mass.")] = None,
     alphabet: Annotated[
         Literal["all", "seen"], typer.Option(help="All 256 bytes, or those in the prompt and the corpus.")
     ] = "all",
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="The same seed gives the same bytes.")] = 0,
     output: OutputOption = None,
     force: ForceOption = False,
     json_output: JsonOption = False,

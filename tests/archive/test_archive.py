@@ -145,7 +145,9 @@ def test_blocks_are_bound_to_their_place(book: bytes) -> None:
         gencomp.decompress(archive[:start] + first + second + rest[sizes[2] :])
 
 
-def forged(metadata: dict[str, object], blocks: list[tuple[BlockType, bytes, bytes]], block_size: int = 1 << 20) -> bytes:
+def forged(
+    metadata: dict[str, object], blocks: list[tuple[BlockType, bytes, bytes]], block_size: int = 1 << 20
+) -> bytes:
     """Return an archive whose checks are all right, whatever its blocks claim."""
     archive, key = pack_header(metadata, block_size)
     for number, (kind, payload, content) in enumerate(blocks):

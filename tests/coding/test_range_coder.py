@@ -57,9 +57,7 @@ def test_plain_python_gives_the_same_bytes(message: tuple[np.ndarray, np.ndarray
 
 
 @given(messages(), st.integers(1, 9), st.binary(min_size=1, max_size=3))
-def test_a_stream_of_another_length_is_an_error(
-    message: tuple[np.ndarray, np.ndarray], cut: int, tail: bytes
-) -> None:
+def test_a_stream_of_another_length_is_an_error(message: tuple[np.ndarray, np.ndarray], cut: int, tail: bytes) -> None:
     symbols, cdfs = message
     code, _ = encoded(symbols, cdfs)
     for damaged in {code[:-cut], code + tail} - {code}:

@@ -1,5 +1,6 @@
 """One contract for every compressor of the registry: a new codec needs no new test."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -85,10 +86,8 @@ def test_an_incomplete_or_overlong_code_is_refused(name: str, data: bytes, cut: 
 @given(junk=st.binary(max_size=60))
 def test_junk_is_refused_or_is_a_code(name: str, junk: bytes) -> None:
     compressor = load(name)
-    try:
+    with contextlib.suppress(CorruptDataError):
         compressor.decompress(junk)
-    except CorruptDataError:
-        pass
 
 
 @ALL

@@ -1,0 +1,6 @@
+"""``python -m gencomp``: the command line."""
+
+from gencomp.cli.main import main
+
+if __name__ == "__main__":
+    main()

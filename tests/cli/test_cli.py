@@ -1,0 +1,268 @@
+"""The command line in-process: outputs, messages, exit codes. What needs a process of its own is in test_process.py."""
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import gencomp
+from gencomp.cli.main import run
+
+
+class Result:
+    def __init__(self, code: int, out: bytes, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str, stdin: bytes = b"") -> Result:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = run(arguments)
+        sys.stdout.flush()
+        out, err = capfdbinary.readouterr()
+        return Result(code, out, err.decode())
+
+    return call
+
+
+def fails(result: Result, code: int, *parts: str) -> None:
+    """One line on stderr that says what, no output, the exit code."""
+    assert result.code == code, result.err
+    lines = [line for line in result.err.splitlines() if line.startswith("gencomp: ")]
+    assert len(lines) == 1, result.err
+    assert "Traceback" not in result.err
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_compress_and_decompress_a_file(cli, tmp_path: Path, book: bytes) -> None:
+    file = tmp_path / "book.txt"
+    file.write_bytes(book[:5000])
+    file.chmod(0o640)
+    os.utime(file, ns=(10**18, 10**18 + 7))
+    result = cli("compress", "book.txt", "-m", "counts:2")
+    assert result.code == 0
+    assert "book.txt: 5,000 -> " in result.err
+    archive = tmp_path / "book.txt.gcz"
+    for path in (file, archive):
+        assert (path.stat().st_mode & 0o777, path.stat().st_mtime_ns) == (0o640, 10**18 + 7)
+    file.unlink()
+    assert cli("decompress", "book.txt.gcz", "-q").err == ""
+    assert file.read_bytes() == book[:5000]
+    assert file.stat().st_mtime_ns == 10**18 + 7
+    assert archive.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["book.txt", "book.txt.gcz"]
+
+
+def test_streams(cli, book: bytes) -> None:
+    packed = cli("compress", "-q", "-m", "counts:1", "--block-size", "2KiB", stdin=book[:5000])
+    assert packed.code == 0
+    assert cli("decompress", "-q", stdin=packed.out).out == book[:5000]
+    assert cli("decompress", "-q", "-", "-o", "-", stdin=packed.out).out == book[:5000]
+
+
+def test_many_files_go_on_after_a_failure(cli, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"aaaa")
+    (tmp_path / "b").write_bytes(b"bbbb")
+    fails(cli("compress", "-q", "a", "missing", "b"), 1, "missing: No such file")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "a.gcz", "b.gcz"}
+    result = cli("decompress", "-c", "-q", "a.gcz", "b.gcz")
+    assert result.out == b"aaaabbbb"
+    assert cli("test", "a.gcz", "b.gcz").text == "a.gcz: ok, 4 bytes\nb.gcz: ok, 4 bytes\n"
+
+
+def test_input_is_removed_only_on_request_and_only_after_success(cli, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"aaaa")
+    assert cli("compress", "-q", "--rm", "-k", "a").code == 0
+    assert (tmp_path / "a").exists()
+    fails(cli("compress", "-q", "--rm", "a"), 1, "a.gcz: it exists already; overwrite it with -f")
+    assert (tmp_path / "a").exists()
+    assert cli("compress", "-q", "--rm", "-f", "a").code == 0
+    assert not (tmp_path / "a").exists()
+    fails(cli("decompress", "--rm", "-c", "a.gcz"), 2, "--rm needs an output file")
+
+
+def test_an_existing_file_stays_whole(cli, tmp_path: Path, book: bytes) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"precious")
+    (tmp_path / "bad.gcz").write_bytes(gencomp.compress(book[:3000], "counts:1")[:-1])
+    fails(cli("decompress", "bad.gcz", "-o", "target"), 1, "exists already")
+    fails(cli("decompress", "bad.gcz", "-o", "target", "-f"), 3, "bad.gcz: the archive is cut short")
+    assert target.read_bytes() == b"precious"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_empty_input_is_an_empty_archive(cli, tmp_path: Path) -> None:
+    packed = cli("compress", "-q")
+    assert len(packed.out) < 200
+    result = cli("decompress", "-q", stdin=packed.out)
+    assert (result.code, result.out) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "parts"),
+    [
+        (["compress", "nothing"], 1, ["nothing: No such file or directory"]),
+        (["compress", "folder"], 1, ["folder: Is a directory"]),
+        (["compress", "file", "-o", "folder"], 1, ["folder: it is a directory; name a file"]),
+        (["compress", "file", "-o", "none/x"], 1, ["none/x: its folder does not exist"]),
+        (["compress", "file", "-o", "file"], 2, ["file is the input itself"]),
+        (["compress", "file", "-o", "/dev/full"], 1, ["No space left on device"]),
+        (["compress", "file", "-m", "gzp"], 2, ["unknown model or codec 'gzp'; did you mean gzip"]),
+        (["compress", "file", "-m", "gzip?level=x"], 2, ["level must be an integer, got 'x'"]),
+        (["compress", "file", "-m", ""], 2, ["has no name"]),
+        (["compress", "file", "-c", "-o", "x"], 2, ["-o and -c exclude each other"]),
+        (["compress", "file", "file", "-o", "x"], 2, ["-o names one file, but there are 2 inputs"]),
+        (["compress", "file", "--block-size", "12x"], 2, ["--block-size: expected a size such as"]),
+        (["compress", "file", "--block-size", "12"], 2, ["block_size must be from 1024"]),
+        (["compress", "file", "--threads", "0"], 2, ["--threads must be at least 1, got 0"]),
+        (["compress", "file", "--wrong"], 2, ["No such option: --wrong"]),
+        (["compress", "--m"], 2, ["--m"]),
+        (["unknown"], 2, ["No such command 'unknown'"]),
+        (["decompress", "file"], 1, ["its name does not end in .gcz"]),
+        (["decompress", "-c", "file"], 3, ["not a gencomp archive"]),
+        (["decompress", "a.gcz", "-o", "x", "-m", "counts:3"], 4, ["was made with -m 'counts:6', not 'counts:3'"]),
+        (["decompress", "a.gcz", "-o", "x", "--max-output", "99"], 1, ["larger than the limit"]),
+        (["test", "file"], 3, ["not a gencomp archive"]),
+        (["info", "file"], 3, ["not a gencomp archive"]),
+        (["sample", "--prompt", "a", "--prompt-file", "file"], 2, ["exclude each other"]),
+        (["sample", "--prompt-file", "nothing"], 1, ["nothing: No such file"]),
+        (["sample", "--temperature", "0"], 2, ["temperature must be above 0"]),
+        (["sample", "--temperature", "nan"], 2, ["temperature must be above 0"]),
+        (["sample", "--top-k", "0"], 2, ["top_k must be at least 1"]),
+        (["sample", "--top-p", "2"], 2, ["top_p must be above 0"]),
+        (["sample", "--alphabet", "seen"], 2, ["the alphabet is empty"]),
+        (["sample", "--alphabet", "some"], 2, ["'some'"]),
+        (["sample", "-n", "-1"], 2, ["--length must be at least 0, got -1"]),
+        (["sample", "--seed", "-1"], 2, ["--seed must be at least 0, got -1"]),
+        (["sample", "-n", "1", "-o", "file"], 1, ["file: it exists already"]),
+        (["score", "nothing"], 1, ["nothing: No such file"]),
+        (["score", "file", "--json", "--heat-map"], 2, ["exclude each other"]),
+        (["score", "file", "--chunk-size", "0"], 2, ["chunk_size must be at least 1"]),
+        (["explain", "x" * 65], 2, ["65 bytes; at most 64"]),
+        (["explain", "-o", "x.png"], 2, ["ends in .svg"]),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(
+    cli, tmp_path: Path, wiki: bytes, arguments: list[str], code: int, parts: list[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(wiki)
+    (tmp_path / "a.gcz").write_bytes(gencomp.compress(wiki, "counts:6"))
+    before = sorted(path.name for path in tmp_path.iterdir())
+    result = cli(*arguments)
+    fails(result, code, *parts)
+    assert result.out == b""
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert (tmp_path / "file").read_bytes() == wiki
+
+
+def test_binary_does_not_go_to_a_terminal(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stdout, "isatty", lambda: True)
+        fails(cli("compress", "-c", "file"), 2, "not written to a terminal")
+        assert cli("compress", "-c", "-f", "-q", "file").out.startswith(b"\x8bGCZ")
+
+
+def test_info(cli, tmp_path: Path, wiki: bytes) -> None:
+    (tmp_path / "a.gcz").write_bytes(gencomp.compress(wiki, "counts:6", block_size=1024, verify=True))
+    result = cli("info", "a.gcz")
+    assert "spec counts:6" in result.text
+    record = json.loads(cli("info", "a.gcz", "--json").text)["members"][0]
+    assert record["raw_bytes"] == 4096
+    assert record["archive_bytes"] == (tmp_path / "a.gcz").stat().st_size
+    assert record["blocks"] == {"model": 4}
+    assert record["verified_blocks"] == 4
+    (tmp_path / "b.gcz").write_bytes(gencomp.compress(b"") * 2)
+    assert "member 2 of 2" in cli("info", "b.gcz").text
+
+
+def test_sample_is_the_python_call(cli, tmp_path: Path, book: bytes) -> None:
+    (tmp_path / "prompt").write_bytes(book[:600])
+    (tmp_path / "corpus").write_bytes(book[600:1200])
+    expected = gencomp.sample("zlib", prompt=book[:600], prime=book[600:1200], length=5, seed=3, top_k=4)
+    options = ["-n", "5", "--seed", "3", "--top-k", "4", "--prime", "corpus", "-m", "zlib"]
+    assert cli("sample", "--prompt-file", "prompt", *options).out == expected
+    assert cli("sample", "--prompt-file", "-", *options, stdin=book[:600]).out == expected
+    assert cli("sample", "--prompt-file", "prompt", *options, "-o", "drawn").code == 0
+    assert (tmp_path / "drawn").read_bytes() == expected
+    record = json.loads(cli("sample", "--prompt-file", "prompt", *options, "--json").text)
+    assert record["text"].encode() == expected
+    assert record["context_bytes"] == 1200
+
+
+def test_sample_streams_text_to_a_terminal(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushes = []
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stdout, "isatty", lambda: True)
+        flush = sys.stdout.flush
+        patch.setattr(sys.stdout, "flush", lambda: (flushes.append(1), flush()))
+        result = cli("sample", "--compressor", "uniform", "-n", "40", "--seed", "1")
+    assert len(flushes) >= 40
+    assert all(char.isprintable() or char == "\n" for char in result.text)
+
+
+def test_sample_says_what_a_codec_cannot_see(cli, book: bytes) -> None:
+    result = cli("sample", "-m", "brotli?window_bits=10&quality=1", "-n", "1", "--prompt-file", "-", stdin=book[:2000])
+    assert "looks back 1,008 bytes; the context has 2,000" in result.err
+
+
+def test_score(cli, tmp_path: Path, wiki: bytes) -> None:
+    (tmp_path / "file").write_bytes(wiki)
+    record = json.loads(cli("score", "--compressor", "gzip", "file", "--limit", "20", "--json").text)
+    assert record["raw_bytes"] == 4096
+    assert len(record["costs"]) == record["scored_bytes"] == 20
+    assert record["code_length_bits"] == gencomp.load("gzip").code_length(wiki)
+    table = cli("score", "file", "-m", "counts:1", "--limit", "100", "--heat-map").text
+    assert "log-loss" in table
+    assert "<mediawiki" in table
+    assert "bits:" in table
+
+
+def test_explain_shows_the_papers_example(cli, tmp_path: Path) -> None:
+    result = cli("explain", "AIXI", "-o", "x.svg")
+    for interval in ("[0, 0.45)", "[0.09, 0.36)", "[0.2655, 0.36)", "[0.3222, 0.3411)"):
+        assert interval in result.text
+    assert "code   0101010 (7 bits)" in result.text
+    assert (tmp_path / "x.svg").read_text().startswith("<svg")
+    assert cli("explain", "AIXI").text == cli("explain").text
+    assert "code   " in cli("explain", "AIXI", "-m", "uniform").text
+    before = (tmp_path / "x.svg").read_text()
+    fails_with_table = cli("explain", "hello", "-m", "counts:0", "-o", "x.svg")
+    assert fails_with_table.code == 1
+    assert (tmp_path / "x.svg").read_text() == before
+
+
+def test_list(cli) -> None:
+    text = cli("list").text
+    for entry in ("gzip", "counts", "level=9", "(the default)", "looks back 32,768 bytes"):
+        assert entry in text
+    assert {row["name"] for row in json.loads(cli("list", "--json").text)} >= {"gzip", "uniform"}
+
+
+def test_list_names_what_is_missing(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyppmd", None)
+    monkeypatch.delitem(sys.modules, "gencomp.compressors.ppmd", raising=False)
+    assert "pip install 'gencomp[ppmd]'" in cli("list").text
+
+
+def test_version_and_help(cli) -> None:
+    assert cli("--version").text == f"gencomp {gencomp.__version__}\n"
+    assert "compress" in cli("--help").text
+
+
+def test_demo(cli) -> None:
+    text = cli("demo").text
+    assert "and gzip goes on" in text
+    assert "identical." in text

@@ -1,0 +1,79 @@
+"""What only a process of its own shows: signals, pipes, start-up."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "gencomp"]
+
+
+def process(*arguments: str, **options: object) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_nothing_half_written(number: int, code: int, tmp_path: Path, book: bytes) -> None:
+    (tmp_path / "book").write_bytes(book * 40)
+    (tmp_path / "book.gcz").write_bytes(b"what was there")
+    running = process("compress", "-f", "book", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".*.part")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(tmp_path.glob(".*.part")), "compression did not start"
+    time.sleep(0.3)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert err.decode().splitlines()[-1] in ("gencomp: interrupted", "gencomp: terminated")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["book", "book.gcz"]
+    assert (tmp_path / "book.gcz").read_bytes() == b"what was there"
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    with process("sample", "-m", "uniform", "-n", "300000") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.read(10)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+        assert running.wait(60) == 1
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    for statement in ("import gencomp", "import gencomp.cli.main"):
+        run = subprocess.run([sys.executable, "-X", "importtime", "-c", statement], capture_output=True, check=True)
+        loaded = set(re.findall(r"\|\s+(\w+)", run.stderr.decode()))
+        assert "gencomp" in loaded
+        assert not loaded & {"torch", "transformers", "numba", "matplotlib", "numpy", "rich", "zstandard", "brotli"}
+
+
+def test_the_checkouts_shim_is_the_command() -> None:
+    shim = Path(__file__).parent.parent.parent / "cli.py"
+    run = subprocess.run([sys.executable, str(shim), "--version"], capture_output=True, check=True)
+    assert run.stdout.startswith(b"gencomp ")
+
+
+def test_a_terminal_is_told_apart(tmp_path: Path) -> None:
+    """Under a pseudo-terminal no archive is written to it, and a missing FILE is not waited for."""
+    import pty
+
+    (tmp_path / "file").write_bytes(b"text")
+    for arguments, complaint in (
+        (["compress", "-c", "file"], b"not written to a terminal"),
+        (["compress"], b"stdin is a terminal"),
+    ):
+        leader, follower = pty.openpty()
+        running = subprocess.Popen(
+            [*COMMAND, *arguments], stdin=follower, stdout=follower, stderr=subprocess.PIPE, cwd=tmp_path
+        )
+        _, err = running.communicate(timeout=60)
+        os.close(follower)
+        os.close(leader)
+        assert running.returncode == 2
+        assert complaint in err

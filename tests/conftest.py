@@ -1,4 +1,4 @@
-"""Fixtures, and how many examples property tests take: a few by default, HYPOTHESIS_PROFILE=slow for over 10^5 in all."""
+"""Fixtures, and the number of examples: a few by default, over 10^5 in all with HYPOTHESIS_PROFILE=slow."""
 
 import os
 from pathlib import Path

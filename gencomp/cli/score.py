@@ -1,6 +1,7 @@
 """gencomp score: what a model charges for a file, in all and byte by byte."""
 
 import json
+from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,11 +74,11 @@ def _print_table(result: "Score") -> None:
         ("rate", f"{result.bits_per_byte:.4f} bits/byte, {100 * result.bits_per_byte / 8:.2f} %"),
     ]
     if len(result.costs):
-        kraft, distinct = result.kraft_sums, result.distinct_lengths
+        kraft, distinct = result.kraft_sums.tolist(), result.distinct_lengths
         taken = f"over the first {len(result.costs):,} bytes, in chunks of {result.chunk_size:,}"
         rows += [
             ("log-loss", f"{result.log_loss:.4f} bits/byte {taken}"),
-            ("Kraft sums", f"mean {kraft.mean():.4f}, from {kraft.min():.4f} to {kraft.max():.4f}"),
+            ("Kraft sums", f"median {median(kraft):.4f}, from {min(kraft):.4f} to {max(kraft):.4g}"),
             (
                 "distinct lengths",
                 f"mean {distinct.mean():.1f} of 256 candidates, from {distinct.min()} to {distinct.max()}",

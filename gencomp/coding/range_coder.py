@@ -163,14 +163,12 @@ def decode_end(low: Integer, width: Integer, offset: Integer, position: Integer,
 
 @kernel
 def search_cdf(cdf: IntArray, target: Integer) -> Integer:
-    """Return the symbol with cdf[symbol] <= target < cdf[symbol + 1], by bisection."""
-    below, above = 0, cdf.shape[0] - 1
-    while above - below > 1:
-        middle = (below + above) >> 1
-        if cdf[middle] <= target:
-            below = middle
-        else:
-            above = middle
+    """Return the symbol with cdf[symbol] <= target < cdf[symbol + 1], by bisection without branches to mispredict."""
+    below, count = 0, cdf.shape[0] - 1  # the symbol is one of ``count`` from ``below`` on
+    while count > 1:
+        half = count >> 1
+        below += half * (cdf[below + half] <= target)
+        count -= half
     return below
 
 

@@ -6,10 +6,10 @@ smoothing (Chen and Goodman 1999, sections 2.7 and 4.1),
 
     p_k(byte) = (c - discount(c)) / n  +  (sum of the discounts / n) * p_{k-1}(byte)          p_{-1} = 1/256
 
-The discounts are the escape mass: sound, since every byte keeps a share of it at every order. They were chosen by
-measurement on the first 10^6 bytes of enwik8 (``benchmarks/counts.py``), where Witten-Bell's escape needs 13 % more.
-Counts are updated from the longest context down to the first in which the byte is not new ("update exclusion", Moffat
-1990): lower orders then count in how many longer contexts a byte appeared, Kneser and Ney's continuation counts.
+The discounts are the escape mass: sound, since every byte keeps a share of it at every order. Their sixteenths were
+chosen on the first 10^6 bytes of enwik8. Counts are updated from the longest context down to the first in which the
+byte is not new ("update exclusion", Moffat 1990): lower orders then count in how many longer contexts a byte
+appeared, Kneser and Ney's continuation counts.
 """
 
 from collections.abc import Sequence

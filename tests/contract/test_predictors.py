@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -90,10 +91,8 @@ def test_a_payload_that_does_not_end_where_it_should_is_refused(name: str, data:
     for damaged in (payload[:-1], payload + b"\0"):
         with pytest.raises(CorruptDataError):
             decode_block(predictor, damaged, len(data))
-    try:  # any bytes are data or an error, never a crash
+    with suppress(CorruptDataError):  # any bytes are data or an error, never a crash
         assert len(decode_block(predictor, junk, 20)) == 20
-    except CorruptDataError:
-        pass
 
 
 @ALL

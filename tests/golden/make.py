@@ -1,0 +1,56 @@
+"""What the golden archives are made of. ``python tests/golden/make.py`` adds those that are missing and changes none."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import gencomp
+from gencomp.coding.container import BlockHeader, BlockType, Trailer, pack_block, pack_header, pack_trailer
+from gencomp.data import alice
+
+FOLDER = Path(__file__).parent
+TEXT = alice()[:3000]
+
+# archive -> (content, model, block size)
+GOOD = {
+    "good-empty.gcz": (b"", "counts:6", 1 << 20),
+    "good-stored.gcz": (bytes(range(256)), "counts:6", 1 << 20),
+    "good-uniform.gcz": (b"\x00\xff" * 3, "uniform", 1 << 20),
+    "good-counts.gcz": (TEXT, "counts:6", 1 << 20),
+    "good-counts-order-0.gcz": (TEXT, "counts:0", 1 << 20),
+    "good-counts-blocks.gcz": (TEXT, "counts:2", 1 << 10),
+}
+
+
+def bad() -> dict[str, bytes]:
+    """Return the archives that must be refused."""
+    archive = gencomp.compress(TEXT, "counts:6")
+    newer = bytearray(archive)
+    newer[8] = 2
+    newer[24:28] = struct.pack("<I", zlib.crc32(newer[:24]))
+    flipped = bytearray(archive)
+    flipped[400] ^= 1
+    start, key = pack_header({"model": {"spec": "counts:6", "numeric": "integer", "revision": 999}}, 1 << 20)
+    block = pack_block(key, BlockHeader(0, BlockType.STORED, False, 1, 1), b"x", b"x")
+    end = pack_trailer(key, Trailer(1, len(start + block) + 64, 1, bytes(32)))
+    return {
+        "bad-flipped-bit.gcz": bytes(flipped),
+        "bad-truncated.gcz": archive[:-40],
+        "bad-trailing-bytes.gcz": archive + b"trailing",
+        "bad-text-mode.gcz": archive.replace(b"\r\n", b"\n"),
+        "bad-checksum.gcz": pack_header({"model": None}, 1024)[0] + archive[-64:],
+        "bad-not-an-archive.gcz": TEXT[:100],
+        "unsupported-major-version.gcz": bytes(newer),
+        "model-of-another-revision.gcz": start + block + end,
+    }
+
+
+def main() -> None:
+    made = {name: gencomp.compress(data, model, block_size=size) for name, (data, model, size) in GOOD.items()}
+    for name, archive in (made | bad()).items():
+        if not (FOLDER / name).exists():
+            (FOLDER / name).write_bytes(archive)
+
+
+if __name__ == "__main__":
+    main()

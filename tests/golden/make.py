@@ -1,4 +1,4 @@
-"""What the golden archives are made of. ``python tests/golden/make.py`` adds those that are missing and changes none."""
+"""What the golden archives are made of; ``python -m tests.golden.make`` adds missing ones and changes none."""
 
 import struct
 import zlib

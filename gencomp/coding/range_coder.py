@@ -250,7 +250,7 @@ class RangeEncoder:
     >>> encoder = RangeEncoder()
     >>> encoder.encode(np.array([1, 0, 1]), np.array([0, 3, 4]))
     >>> encoder.finish(), encoder.num_bits
-    (b'\xd0', 5)
+    (b'\xe8', 5)
     """
 
     def __init__(self) -> None:

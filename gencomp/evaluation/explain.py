@@ -115,5 +115,5 @@ def _explain(symbols: Sequence[int], cdf_after: Callable[[int | None], IntArray]
 def byte_label(symbol: int) -> str:
     """Return a byte for people: the character, or its value in hexadecimal."""
     if symbol == 0x20:
-        return "␠"
+        return "SP"
     return chr(symbol) if 0x20 < symbol < 0x7F else f"{symbol:02X}"

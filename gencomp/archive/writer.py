@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from gencomp.archive.models import describe
 from gencomp.archive.pipeline import ordered_map
+from gencomp.archive.randomness import looks_random
 from gencomp.coding.container import (
     MAX_BLOCK_SIZE,
     BlockHeader,
@@ -75,6 +76,8 @@ def _code_block(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
 
     Whatever goes wrong in the model costs compression, never data.
     """
+    if looks_random(content):
+        return _CodedBlock(content, BlockType.STORED, content, False, None)
     failure = None
     payload = None
     try:

@@ -6,7 +6,7 @@ import numpy as np
 
 MIN_BYTES = 4096  # below, the model is as fast as the test is unsure
 LAGS = (1, 2, 3, 4)  # sample and pixel distances at which raw data differs from noise
-# of a chi-square statistic with 255 degrees of freedom, noise exceeds this once in 10^9 blocks (mean 255, deviation 22.6)
+# a chi-square statistic with 255 degrees of freedom has mean 255 and deviation 22.6: noise never comes this far
 MAX_CHI_SQUARE = 255 + 7 * 22.6
 
 

@@ -19,3 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def kernel(function: F) -> F:
     """Compile ``function`` on its first call; same signature, same results."""
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def fragment(function: F) -> F:
+    """Compile ``function`` into each kernel that calls it: for steps whose call would cost as much as their work."""
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))

@@ -73,10 +73,11 @@ _BUILTIN = (
     Entry(
         "counts", "predictor", "gencomp.predictors.counts:Counts", "adaptive order-k counts with absolute discounting"
     ),
+    Entry("mix", "predictor", "gencomp.predictors.mix.predictor:Mix", "context mixing of text, records and repeats"),
 )
 
 # the strongest predictor here that needs no download
-DEFAULT_MODEL = "counts"
+DEFAULT_MODEL = "mix"
 
 _ENTRIES = {entry.name: entry for entry in _BUILTIN}
 

@@ -99,6 +99,8 @@ def sample(
             sys.stdout.flush()
         print()
     else:
-        for symbol in symbols:
-            sys.stdout.buffer.write(bytes([symbol]))
+        with progress_bar(model, length, quiet=quiet) as progress:
+            for symbol in symbols:
+                sys.stdout.buffer.write(bytes([symbol]))
+                progress(1)
         sys.stdout.buffer.flush()

@@ -1,0 +1,265 @@
+"""What the model conditions on: contexts of text, of records, of images and of audio samples, as 30-bit hashes.
+
+A *plan* is a row of context numbers, one per slot of the model. Which row is in use, the *mode*, is either fixed by the
+user (an image's row width, a sample format) or found from the data every ``SURVEY`` bytes: text or records, and for
+records the distance at which bytes repeat most.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.compiled import Integer, fragment, kernel
+from gencomp.protocols import IntArray
+
+ByteArray = npt.NDArray[np.uint8]
+
+HASH_MASK = (1 << 30) - 1
+HASH_FACTOR = 0x9E3779B1  # 2^32 / golden ratio (Knuth's multiplicative hashing); products stay below 2^63
+SURVEY = 512
+MAX_PERIOD = 512
+TEXT, RECORD, IMAGE, AUDIO = range(4)
+
+# registers: the model's scalars
+(
+    LENGTH, RECENT, OLDER, WORD, WORD_1, WORD_2, MATCH, MATCH_LENGTH, PERIOD, MODE, FIXED_MODE, FRAME, CHANNELS,
+    BIG_ENDIAN, SIGNED, LOW, WIDTH, OFFSET, POSITION, NUM_REGISTERS,
+) = range(20)  # fmt: skip
+
+# context numbers
+(
+    ORDER_1, ORDER_2, ORDER_3, ORDER_4, ORDER_5, ORDER_6, ORDER_7, WORD_0, WORDS_01, WORDS_02, WORDS_012, SKIP_1,
+    ONLY_2, ONLY_3, BYTES_13, ABOVE_LEFT, ABOVE_2, COLUMN_ABOVE, COLUMN_LEFT, COLUMN_LEFT_2, CORNER, IMAGE_PLANE,
+) = range(1, 23)  # fmt: skip
+NUM_PIXEL = 14
+NUM_SOUND = 14
+SOUND = IMAGE_PLANE + NUM_PIXEL
+# a row per mode, most useful first: level L takes the first CONTEXTS_OF_LEVEL[L - 1]
+PLANS = (
+    (ORDER_2, ORDER_4, ORDER_3, ORDER_6, WORD_0, ORDER_1, WORDS_01, ORDER_5,
+     WORDS_02, SKIP_1, ORDER_7, BYTES_13, ONLY_2, WORDS_012, ABOVE_LEFT),
+    (ORDER_2, ABOVE_LEFT, ORDER_3, ORDER_1, ABOVE_2, ORDER_4, SKIP_1, ORDER_6,
+     COLUMN_ABOVE, BYTES_13, ONLY_2, COLUMN_LEFT_2, COLUMN_LEFT, CORNER, ONLY_3),
+    (*range(IMAGE_PLANE, IMAGE_PLANE + NUM_PIXEL), ORDER_2),
+    (*range(SOUND, SOUND + NUM_SOUND), ORDER_2),
+)  # fmt: skip
+
+
+@fragment
+def hash_step(value: Integer, more: Integer) -> Integer:
+    """Return the 30-bit hash of two numbers below 2^30."""
+    return ((value + more + 1) * HASH_FACTOR >> 17) & HASH_MASK
+
+
+@kernel
+def survey(history: ByteArray, end: Integer, registers: IntArray) -> None:
+    """Set the mode and the period from the SURVEY bytes before ``end``."""
+    start = end - SURVEY
+    textual: Integer = 0
+    for index in range(start, end):
+        byte = np.int64(history[index])
+        textual += (32 <= byte < 127) or byte == 9 or byte == 10 or byte == 13
+    registers[MODE] = TEXT if textual > SURVEY * 7 // 8 else RECORD
+    if registers[MODE] == TEXT:
+        return
+    best: Integer = 0
+    period: Integer = np.int64(registers[PERIOD])
+    for distance in range(2, min(MAX_PERIOD, start) + 1):
+        equal = 16 if distance == registers[PERIOD] else 0
+        now, then = history[start:end], history[start - distance : end - distance]
+        for index in range(SURVEY):
+            equal += now[index] == then[index]
+        if equal > best + 4:  # a multiple of the period must not win by chance
+            best, period = equal, distance
+    registers[PERIOD] = period
+
+
+@fragment
+def clip(value: Integer) -> Integer:
+    """Return the byte nearest to ``value``."""
+    return min(255, max(0, value))
+
+
+@fragment
+def pixel_context(number: Integer, history: ByteArray, end: Integer, row: Integer) -> Integer:
+    """Return image context ``number``: neighbours and linear predictions of the next byte, ``row`` bytes wide."""
+    if end < 2 * row + 2:
+        return number
+    west, north = np.int64(history[end - 1]), np.int64(history[end - row])
+    north_west, north_east = np.int64(history[end - row - 1]), np.int64(history[end - row + 1])
+    west_2, north_2 = np.int64(history[end - 2]), np.int64(history[end - 2 * row])
+    plane = clip(west + north - north_west)
+    if number == 0:
+        return plane
+    if number == 1:
+        return (west + north) >> 1 | (clip((north_east - north + 128) >> 2)) << 8
+    if number == 2:
+        return west << 8 | north
+    if number == 3:
+        return clip(west + north_east - north) | (west >> 5) << 8
+    if number == 4:
+        return (west + north_east) >> 1 | (clip((north - north_west + 256) >> 4)) << 8
+    if number == 5:
+        return clip(2 * north - north_2) | (west >> 4) << 8
+    if number == 6:
+        return clip(2 * west - west_2) | (north >> 4) << 8
+    if number == 7:
+        return north | (north_east >> 3) << 8
+    if number == 8:
+        return plane | ((west - north + 256) >> 4) << 8 | ((north_east - north + 256) >> 5) << 16
+    if number == 9:
+        return (west >> 2) << 16 | (north >> 2) << 8 | north_west >> 2
+    if number == 10:
+        return west
+    if number == 11:
+        return (west + north + north_east + north_west) >> 2 | (west_2 >> 4) << 8
+    if number == 12:
+        return plane << 8 | (west + north_east) >> 1
+    return north
+
+
+@fragment
+def sample_at(history: ByteArray, at: Integer, registers: IntArray) -> Integer:
+    """Return the sample whose first byte is at ``at``; 8 or 16 bits, as the registers say."""
+    if at < 0:
+        return 0
+    value = np.int64(history[at])
+    if registers[FRAME] == registers[CHANNELS]:
+        return value - 256 if registers[SIGNED] == 1 and value > 127 else value
+    value = (
+        value << 8 | np.int64(history[at + 1]) if registers[BIG_ENDIAN] == 1 else np.int64(history[at + 1]) << 8 | value
+    )
+    return value - 65536 if registers[SIGNED] == 1 and value > 32767 else value
+
+
+@fragment
+def sound_context(number: Integer, history: ByteArray, end: Integer, registers: IntArray) -> Integer:
+    """Return audio context ``number``: a linear prediction of the sample, less what its first byte already tells."""
+    frame = np.int64(registers[FRAME])
+    size = frame // np.int64(registers[CHANNELS])
+    inside = end % size
+    start = end - inside
+    left = sample_at(history, start - frame, registers)
+    left_2 = sample_at(history, start - 2 * frame, registers)
+    left_3 = sample_at(history, start - 3 * frame, registers)
+    other = sample_at(history, start - size, registers)
+    other_left = sample_at(history, start - size - frame, registers)
+    kind = number % 7
+    if kind == 0:
+        guess = 2 * left - left_2
+    elif kind == 1:
+        guess = left
+    elif kind == 2:
+        guess = 3 * left - 3 * left_2 + left_3
+    elif kind == 3:
+        guess = left + other - other_left
+    elif kind == 4:
+        guess = (5 * left - 2 * left_2 + left_3) >> 2
+    elif kind == 5:
+        guess = (
+            2 * left
+            - left_2
+            + ((other - 2 * other_left + sample_at(history, start - size - 2 * frame, registers)) >> 1)
+        )
+    else:
+        guess = (3 * left - left_2) >> 1
+    coarse = number // 7  # the second seven see less of the same predictions, and the last sample's trend
+    if size == 2:
+        if inside == 1 and registers[BIG_ENDIAN] == 0:
+            guess -= np.int64(history[end - 1])
+        if inside == 1 and registers[BIG_ENDIAN] == 1:
+            guess -= np.int64(history[end - 1]) << 8
+            guess = min(1023, max(-1024, guess))
+        guess >>= (4 if inside == 1 or registers[BIG_ENDIAN] == 1 else 2) + 2 * coarse
+    else:
+        guess >>= coarse
+    trend = 0 if coarse == 0 else min(7, max(-8, (left - left_2) >> (7 if size == 2 else 2))) + 8
+    return ((guess & 0xFFFFF) << 1 | inside) << 4 | trend
+
+
+@fragment
+def fill_hashes(history: ByteArray, end: Integer, registers: IntArray, plan: IntArray, hashes: IntArray) -> None:
+    """Write the hash of every context of the byte at ``end`` into ``hashes`` (n,) int64."""
+    recent, older = np.int64(registers[RECENT]), np.int64(registers[OLDER])
+    byte_1, byte_2, byte_3 = recent & 255, recent >> 8 & 255, recent >> 16 & 255
+    order_1 = hash_step(0, byte_1)
+    order_2 = hash_step(order_1, byte_2)
+    order_3 = hash_step(order_2, byte_3)
+    order_4 = hash_step(order_3, recent >> 24)
+    order_5 = hash_step(order_4, older & 255)
+    order_6 = hash_step(order_5, older >> 8 & 255)
+    word, word_1, word_2 = np.int64(registers[WORD]), np.int64(registers[WORD_1]), np.int64(registers[WORD_2])
+    period = np.int64(registers[PERIOD])
+    column = end % period
+    above: Integer = 0
+    above_2: Integer = 0
+    corner: Integer = 0
+    if end > 2 * period:
+        above, above_2 = np.int64(history[end - period]), np.int64(history[end - 2 * period])
+        corner = np.int64(history[end - period - 1])
+    mode = registers[MODE]
+    for slot in range(hashes.shape[0]):
+        kind = np.int64(plan[mode, slot])
+        if kind == ORDER_1:
+            value = order_1
+        elif kind == ORDER_2:
+            value = order_2
+        elif kind == ORDER_3:
+            value = order_3
+        elif kind == ORDER_4:
+            value = order_4
+        elif kind == ORDER_5:
+            value = order_5
+        elif kind == ORDER_6:
+            value = order_6
+        elif kind == ORDER_7:
+            value = hash_step(order_6, older >> 16 & 255)
+        elif kind == WORD_0:
+            value = hash_step(word, byte_1)
+        elif kind == WORDS_01:
+            value = hash_step(hash_step(word, word_1), byte_1)
+        elif kind == WORDS_02:
+            value = hash_step(hash_step(word, word_2), byte_1)
+        elif kind == WORDS_012:
+            value = hash_step(hash_step(word, word_1), word_2)
+        elif kind == SKIP_1:
+            value = byte_2 << 8 | byte_3
+        elif kind == ONLY_2:
+            value = byte_2
+        elif kind == ONLY_3:
+            value = byte_3
+        elif kind == BYTES_13:
+            value = byte_1 << 8 | byte_3
+        elif kind == ABOVE_LEFT:
+            value = above << 8 | byte_1
+        elif kind == ABOVE_2:
+            value = above << 8 | above_2
+        elif kind == COLUMN_ABOVE:
+            value = column << 8 | above
+        elif kind == COLUMN_LEFT:
+            value = column << 8 | byte_1
+        elif kind == COLUMN_LEFT_2:
+            value = hash_step(column << 8 | byte_1, byte_2)
+        elif kind == CORNER:
+            value = (above << 8 | byte_1) << 8 | corner
+        elif kind < SOUND:
+            value = pixel_context(kind - IMAGE_PLANE, history, end, period)
+        else:
+            value = sound_context(kind - SOUND, history, end, registers)
+        hashes[slot] = hash_step(value & HASH_MASK, kind << 20)
+
+
+@fragment
+def advance(registers: IntArray, byte: Integer) -> None:
+    """Append ``byte`` to the registers' view of the past; words are runs of letters, without their case."""
+    recent = np.int64(registers[RECENT])
+    registers[OLDER] = (np.int64(registers[OLDER]) << 8 | recent >> 24) & 0xFFFFFFFF
+    registers[RECENT] = (recent << 8 | byte) & 0xFFFFFFFF
+    word = np.int64(registers[WORD])
+    if 97 <= byte <= 122 or byte >= 128:
+        registers[WORD] = hash_step(word, byte)
+    elif 65 <= byte <= 90:
+        registers[WORD] = hash_step(word, byte + 32)
+    elif word != 0:
+        registers[WORD_2] = registers[WORD_1]
+        registers[WORD_1] = word
+        registers[WORD] = 0

@@ -1,0 +1,308 @@
+"""The predictor ``Mix``: settings, sizes of tables, and the state that other code holds."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
+from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
+from gencomp.errors import CorruptDataError, ModelMismatchError
+from gencomp.predictors.mix.contexts import (
+    AUDIO,
+    BIG_ENDIAN,
+    CHANNELS,
+    FIXED_MODE,
+    FRAME,
+    IMAGE,
+    LENGTH,
+    LOW,
+    MODE,
+    NUM_REGISTERS,
+    OFFSET,
+    PERIOD,
+    PLANS,
+    POSITION,
+    SIGNED,
+    WIDTH,
+)
+from gencomp.predictors.mix.model import (
+    DECODE,
+    DIRECT,
+    ENCODE,
+    EVEN,
+    LEARN,
+    NUM_INPUTS,
+    REFINE_CELLS,
+    SELECTOR_ROWS,
+    SLOT,
+    TRUSTS,
+    WEIGHT_ONE,
+    Model,
+    fill_weights,
+    run,
+    skip,
+)
+from gencomp.predictors.mix.tables import FIRST_COUNTERS, SQUASH, SQUASH_LIMIT
+from gencomp.protocols import FloatArray, IntArray
+
+ALPHABET_SIZE = 256
+# per level 1 to 9: contexts, mixers, log2 of the largest table of slots in bytes
+CONTEXTS_OF_LEVEL = (2, 3, 5, 6, 10, 11, 12, 12, 12)
+MIXERS_OF_LEVEL = (1, 1, 2, 2, 3, 3, 3, 3, 3)
+SLOT_BITS_OF_LEVEL = (22, 22, 23, 24, 26, 26, 26, 27, 28)
+MAX_MEMORY = 1024
+MIN_SIZE = 1 << 12
+STATE_SIZE = 1 << 15  # what a state's tables are made for at least: small enough to copy in a search
+FIRST_WEIGHT = WEIGHT_ONE * 3 // 20  # measured: more than an even share, since contexts agree
+SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
+FORMAT_VERSION = 1
+SCRATCH = ("hashes", "bases", "groups", "states", "inputs", "mixed")
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+def _aligned_zeros(size: int) -> ByteArray:
+    """Return ``size`` zero bytes that start at a cache line."""
+    raw = np.zeros(size + 64, dtype=np.uint8)
+    skipped = -raw.ctypes.data % 64
+    return raw[skipped : skipped + size]
+
+
+def _bits_of(size: int) -> int:
+    return (size - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Context mixing of orders 1 to 7, words, records and repeats: the strongest model here without training.
+
+    ``level``: 1 (fast) to 9 (small). ``memory``: MiB for the table of bit histories, 1 to 1024, rounded down to a power
+    of two; the level's own size if None. ``width``: bytes per row of an image. ``sample``: audio, "u8", "s8", "u16le",
+    "s16le", "u16be" or "s16be", with the number of channels after a colon ("s16le:2"). ``freeze``: learn only from the
+    context given to ``begin``. Memory is taken by need: a block of 1 KiB has tables of 1 MB.
+    """
+
+    level: int = 5
+    memory: int | None = None
+    width: int | None = None
+    sample: str | None = None
+    freeze: bool = False
+
+    revision: ClassVar[int] = 1
+    spec_argument: ClassVar[str] = "level"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.level <= 9:
+            raise ValueError(f"level must be from 1 to 9, got {self.level}")
+        if self.memory is not None and not 1 <= self.memory <= MAX_MEMORY:
+            raise ValueError(f"memory must be from 1 to {MAX_MEMORY} MiB, got {self.memory}")
+        if self.width is not None and not 1 <= self.width < 1 << 24:
+            raise ValueError(f"width must be from 1 to 2^24 - 1 bytes, got {self.width}")
+        if self.sample is not None:
+            if self.width is not None:
+                raise ValueError("width is for images and sample for audio: give one of them")
+            self._sample_format()
+
+    @property
+    def alphabet_size(self) -> int:
+        return ALPHABET_SIZE
+
+    def begin(self, context: Sequence[int] = b"") -> "MixState":
+        data = bytes(context)
+        history = np.zeros(max(2 * len(data), 1024), dtype=np.uint8)
+        history[: len(data)] = np.frombuffer(data, dtype=np.uint8)
+        model = self._new_model(max(2 * len(data), STATE_SIZE))
+        run(model, history, len(data), LEARN, np.empty(0, dtype=np.uint8))
+        return MixState(self, model, history, frozen=self.freeze)
+
+    def encode_block(self, data: bytes) -> bytes:
+        model = self._new_model(len(data))
+        history = np.frombuffer(bytearray(data), dtype=np.uint8)
+        code = np.empty(len(data) // 2 + 1024, dtype=np.uint8)
+        while run(model, history, len(data), ENCODE, code) < len(data):
+            code = np.concatenate([code, np.empty_like(code)])
+        low, width, position = (int(model.registers[name]) for name in (LOW, WIDTH, POSITION))
+        if position + WINDOW_BYTES > len(code):
+            code = np.concatenate([code, np.empty(WINDOW_BYTES, dtype=np.uint8)])
+        return code[: encode_end(low, width, code, position)[0]].tobytes()
+
+    def decode_block(self, payload: bytes, size: int) -> bytes:
+        model = self._new_model(size)
+        registers = model.registers
+        code = np.frombuffer(bytearray(payload), dtype=np.uint8)
+        registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = decode_begin(code)
+        history = np.zeros(size, dtype=np.uint8)
+        decoded = run(model, history, size, DECODE, code)
+        low, width, offset, position = (int(registers[name]) for name in (LOW, WIDTH, OFFSET, POSITION))
+        if decoded < size or not decode_end(low, width, offset, position, len(code)):
+            raise corrupt_stream()
+        return history.tobytes()
+
+    @classmethod
+    def load_state(cls, path: str | PathLike[str]) -> "MixState":
+        """Return the state that :meth:`MixState.save` wrote.
+
+        Raises :class:`CorruptDataError` on damage, :class:`ModelMismatchError` on another revision's state.
+        """
+        blob = Path(path).read_bytes()
+        digest, body = blob[:32], blob[32:]
+        if hashlib.sha256(body).digest() != digest:
+            raise CorruptDataError(f"{path} is no saved Mix state, or it is damaged: its checksum does not match")
+        try:
+            with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+                version, revision = (int(number) for number in arrays["version"])
+                if (version, revision) != (FORMAT_VERSION, cls.revision):
+                    raise ModelMismatchError(
+                        f"{path} is a Mix state of format {version} and revision {revision}; "
+                        f"this version reads {FORMAT_VERSION} and {cls.revision}: prime the model again"
+                    )
+                level, memory, width, freeze, frozen = (int(number) for number in arrays["settings"])
+                mix = cls(level, memory or None, width or None, str(arrays["sample"]) or None, bool(freeze))
+                history = arrays["history"]
+                model = mix._new_model(MIN_SIZE)
+                parts = {name: arrays[name] for name in Model._fields if name not in SCRATCH}
+                parts["slots"] = _aligned_zeros(len(arrays["slots"]))
+                parts["slots"][:] = arrays["slots"]
+                return MixState(mix, model._replace(**parts), history, frozen=bool(frozen))
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error
+
+    def _sample_format(self) -> tuple[str, int]:
+        """Return ``sample`` as (format, channels)."""
+        name, _, channels = (self.sample or "").partition(":")
+        if name not in SAMPLE_FORMATS or (channels and not (channels.isdigit() and 1 <= int(channels) <= 8)):
+            raise ValueError(
+                f"sample must be one of {', '.join(SAMPLE_FORMATS)}, with 1 to 8 channels after a colon, "
+                f"got {self.sample!r}"
+            )
+        return name, int(channels or 1)
+
+    def _slot_bits(self, size: int) -> int:
+        """Return log2 of the bytes for bit histories: each context takes two slots a byte, fewer as they recur."""
+        contexts = CONTEXTS_OF_LEVEL[self.level - 1]
+        limit = SLOT_BITS_OF_LEVEL[self.level - 1] if self.memory is None else 20 + self.memory.bit_length() - 1
+        return min(limit, _bits_of(max(size, MIN_SIZE) * SLOT * contexts))
+
+    def _new_model(self, size: int) -> Model:
+        """Return a model that knows nothing, with tables for ``size`` bytes."""
+        contexts, mixers = CONTEXTS_OF_LEVEL[self.level - 1], MIXERS_OF_LEVEL[self.level - 1]
+        size_bits = _bits_of(max(size, MIN_SIZE))
+        curve = SQUASH[SQUASH_LIMIT + np.clip(128 * (np.arange(REFINE_CELLS) - 16), -SQUASH_LIMIT, SQUASH_LIMIT)]
+        weights = np.zeros((mixers * SELECTOR_ROWS, NUM_INPUTS), dtype=np.int32)
+        weights[:, : contexts + 1] = FIRST_WEIGHT
+        inputs = np.zeros(NUM_INPUTS, dtype=np.int32)
+        inputs[contexts + 1] = 256
+        return Model(
+            slots=_aligned_zeros(1 << self._slot_bits(size)),
+            counters=np.tile(FIRST_COUNTERS, (contexts, 1)),
+            direct=np.full(1 << min(20, size_bits + 4), EVEN, dtype=np.uint32),
+            weights=weights,
+            final=np.full((SELECTOR_ROWS, mixers), WEIGHT_ONE // mixers, dtype=np.int32),
+            refine_1=np.tile(curve, (512, 1)),
+            refine_2=np.tile(curve, (1 << min(16, size_bits), 1)),
+            positions=np.zeros(1 << min(20, size_bits), dtype=np.int32),
+            trust=np.full(TRUSTS, EVEN + (1 << 30), dtype=np.uint32),
+            registers=self._new_registers(),
+            plan=np.array([plan[:contexts] for plan in PLANS], dtype=np.int64),
+            hashes=np.zeros(contexts, dtype=np.int64),
+            bases=np.zeros(contexts, dtype=np.uint32),
+            groups=np.zeros(DIRECT, dtype=np.int64),
+            states=np.zeros(contexts, dtype=np.uint8),
+            inputs=inputs,
+            mixed=np.zeros((3, mixers), dtype=np.int32),
+        )
+
+    def _new_registers(self) -> IntArray:
+        registers = np.zeros(NUM_REGISTERS, dtype=np.int64)
+        registers[WIDTH] = TOP
+        registers[PERIOD] = 4
+        registers[FRAME] = registers[CHANNELS] = 1
+        if self.width is not None:
+            registers[FIXED_MODE], registers[MODE], registers[PERIOD] = 1, IMAGE, self.width
+        if self.sample is not None:
+            name, channels = self._sample_format()
+            registers[FIXED_MODE], registers[MODE], registers[CHANNELS] = 1, AUDIO, channels
+            registers[FRAME] = channels * (2 if "16" in name else 1)
+            registers[BIG_ENDIAN], registers[SIGNED] = name.endswith("be"), name.startswith("s")
+        return registers
+
+
+class MixState:
+    """A model after a context. ``copy`` shares the tables until one of the two learns."""
+
+    def __init__(self, mix: Mix, model: Model, history: ByteArray, *, frozen: bool) -> None:
+        self._mix = mix
+        self._model = model
+        self._history = history
+        self._frozen = frozen
+        self._shared = False
+
+    def cdf(self) -> IntArray:
+        weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
+        fill_weights(self._model, self._history, np.empty(ALPHABET_SIZE, dtype=np.int64), weights)
+        return cdf_from_weights(weights)
+
+    def code_lengths(self) -> FloatArray:
+        return code_lengths_of_cdf(self.cdf())
+
+    def update(self, symbol: int) -> None:
+        if not 0 <= symbol < ALPHABET_SIZE:
+            raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
+        if self._shared and not self._frozen:
+            self._model = _copied(self._model)
+            self._shared = False
+        length = int(self._model.registers[LENGTH])
+        if length == len(self._history):
+            self._history = np.concatenate([self._history, np.zeros(max(1024, length), dtype=np.uint8)])
+        self._history[length] = symbol
+        if self._frozen:
+            skip(self._model, self._history)
+        else:
+            run(self._model, self._history, length + 1, LEARN, np.empty(0, dtype=np.uint8))
+
+    def copy(self) -> Self:
+        """Return a state that goes on independently; the large tables are copied by the first that learns."""
+        twin = type(self)(self._mix, _with_own_scratch(self._model), self._history.copy(), frozen=self._frozen)
+        self._shared = twin._shared = True
+        return twin
+
+    def freeze(self) -> Self:
+        """Return a copy that follows the context but learns no more."""
+        twin = self.copy()
+        twin._frozen = True
+        return twin
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the state: a SHA-256, then arrays as .npz without pickle."""
+        mix = self._mix
+        parts = {name: part for name, part in self._model._asdict().items() if name not in SCRATCH}
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            version=np.array([FORMAT_VERSION, mix.revision]),
+            settings=np.array([mix.level, mix.memory or 0, mix.width or 0, mix.freeze, self._frozen]),
+            sample=np.array(mix.sample or ""),
+            history=self._history,
+            **parts,
+        )
+        body = buffer.getvalue()
+        Path(path).write_bytes(hashlib.sha256(body).digest() + body)
+
+
+def _with_own_scratch(model: Model) -> Model:
+    """Return ``model`` with registers and scratch rows of its own, and the tables shared."""
+    return model._replace(registers=model.registers.copy(), **{name: getattr(model, name).copy() for name in SCRATCH})
+
+
+def _copied(model: Model) -> Model:
+    slots = _aligned_zeros(len(model.slots))
+    slots[:] = model.slots
+    return Model(**{name: part.copy() for name, part in model._asdict().items() if name != "slots"}, slots=slots)

@@ -1,0 +1,97 @@
+"""Constant tables of the model: logistic functions, the bit-history automaton, adaptation rates. Integers only.
+
+**Logistic domain.** The mixers add ln(p / (1 - p)) in units of 1/256. ``SQUASH`` maps it to a 16-bit probability, from
+powers of e^(1/256) in 90-bit fixed point, so that no platform's libm takes part; ``STRETCH`` inverts it by search.
+
+**Bit histories** (the idea of nonstationary indirect counters is Mahoney's: "Data Compression Explained", section
+4.1.3; the automaton below is derived here). A byte of state remembers what followed a context, bit by bit:
+
+- up to ``EXACT_BITS`` bits: the exact sequence;
+- then (zeros, ones, last bit). A bit raises its own count, and discounts the other count to 2 + (count - 2) / 3, since
+  what contradicts the present is probably out of date;
+- counts are bounded so that all states fit a byte: ``COUNT_LIMITS[k]`` is the largest count beside k opposite bits.
+  What lies beyond is brought back by lowering the opposite count, then the own one.
+
+States are numbered by the total count: a slot's first state is then its priority when slots compete for space.
+"""
+
+from bisect import bisect_left
+
+import numpy as np
+import numpy.typing as npt
+
+STRETCH_LIMIT = 2047
+SQUASH_LIMIT = 2815  # squash(2815) is one unit below 2^16
+PROBABILITY_BITS = 16
+
+EXACT_BITS = 4
+COUNT_LIMITS = (42, 26, 13, 8, 6, 5)
+COUNTER_STEPS = 1024
+
+_FIXED = 90
+_ROOT = 1242785199606652900978764043  # e^(1/256) * 2^90, rounded
+
+
+def _squash_table() -> npt.NDArray[np.uint16]:
+    """Return 2^16 / (1 + e^(-x/256)) for x from -SQUASH_LIMIT to SQUASH_LIMIT, within [1, 2^16 - 1]."""
+    one = 1 << _FIXED
+    upper = []
+    power = one  # e^(x/256)
+    for _ in range(SQUASH_LIMIT + 1):
+        upper.append(min(65535, (power << PROBABILITY_BITS) // (one + power)))
+        power = power * _ROOT >> _FIXED
+    return np.array([max(1, 65536 - p) for p in upper[:0:-1]] + upper, dtype=np.uint16)
+
+
+def _stretch_table(squash: npt.NDArray[np.uint16]) -> npt.NDArray[np.int16]:
+    """Return the x with squash(x) nearest above the middle of each of 4096 equal intervals of probability."""
+    ascending = squash.tolist()
+    found = (bisect_left(ascending, 16 * index + 8) - SQUASH_LIMIT for index in range(4096))
+    return np.array([min(STRETCH_LIMIT, max(-STRETCH_LIMIT, x)) for x in found], dtype=np.int16)
+
+
+State = tuple[tuple[int, ...], int, int, int]  # exact history or (), zeros, ones, last bit
+
+
+def _discounted(count: int) -> int:
+    return count if count <= 2 else 2 + (count - 2) // 3
+
+
+def _successor(state: State, bit: int) -> State:
+    """Return the state after ``bit``; where counts exceed their bound, the nearest state inside it."""
+    history, zeros, ones, _ = state
+    if zeros + ones < EXACT_BITS:
+        return (*history, bit), zeros + (bit == 0), ones + (bit == 1), bit
+    own, other = (ones, _discounted(zeros)) if bit else (zeros, _discounted(ones))
+    own += 1
+    other = min(other, len(COUNT_LIMITS) - 1) if own >= len(COUNT_LIMITS) else other
+    while max(own, other) > COUNT_LIMITS[min(own, other)]:
+        own, other = (own - 1, other) if own >= other else (own, other - 1)
+    return (), (other if bit else own), (own if bit else other), bit
+
+
+def _automaton() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+    """Return next[2 * state + bit] and each state's first probability of a 1 as a counter with no count."""
+    start: State = ((), 0, 0, 0)
+    seen, todo = {start}, [start]
+    while todo:
+        state = todo.pop()
+        reached = {_successor(state, 0), _successor(state, 1)} - seen
+        seen |= reached
+        todo += sorted(reached)
+    states = sorted(seen, key=lambda state: (state[1] + state[2], state))
+    number = {state: index for index, state in enumerate(states)}
+    successors = [number[_successor(state, bit)] for state in states for bit in (0, 1)]
+    first = [((2 * ones + 1) << 21) // (zeros + ones + 1) << 10 for _, zeros, ones, _ in states]
+    padding = 256 - len(states)
+    return (
+        np.array(successors + [0] * (2 * padding), dtype=np.uint8),
+        np.array(first + [1 << 31] * padding, dtype=np.uint32),
+    )
+
+
+SQUASH = _squash_table()
+STRETCH = _stretch_table(SQUASH)
+NEXT, FIRST_COUNTERS = _automaton()
+# a counter's rate: 1 / (n + 1.5) in units of 2^-16
+RATES = np.array([65536 * 2 // (2 * n + 3) for n in range(COUNTER_STEPS)], dtype=np.uint16)

@@ -1,0 +1,240 @@
+"""The laws of ``Mix``: round trips, one model in all its uses, and clear errors."""
+
+import os
+import random
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gencomp.errors import CorruptDataError
+from gencomp.predictors.mix import Mix
+from gencomp.predictors.mix.tables import COUNT_LIMITS, NEXT, SQUASH, SQUASH_LIMIT, STRETCH
+
+WORDS = ["the", "a", "predictor", "is", "compressor", "read", "backwards", "and", "every", "symbol", "code", "length"]
+
+
+def text(size: int, seed: int = 1) -> bytes:
+    choose = random.Random(seed).choices
+    return " ".join(choose(WORDS, k=size // 3)).encode()[:size]
+
+
+def ideal_bits(mix: Mix, data: bytes) -> float:
+    state, total = mix.begin(), 0.0
+    for symbol in data:
+        total += float(state.code_lengths()[symbol])
+        state.update(symbol)
+    return total
+
+
+def assert_round_trip(mix: Mix, data: bytes) -> bytes:
+    payload = mix.encode_block(data)
+    assert mix.decode_block(payload, len(data)) == data
+    return payload
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_round_trip(data: bytes) -> None:
+    assert_round_trip(Mix(), data)
+
+
+@pytest.mark.parametrize("level", range(1, 10))
+def test_every_level_round_trips(level: int) -> None:
+    data = text(3000) + random.Random(level).randbytes(1500) + bytes(range(256)) * 6
+    assert_round_trip(Mix(level), data)
+
+
+def test_special_blocks() -> None:
+    assert_round_trip(Mix(), b"")
+    assert len(assert_round_trip(Mix(), bytes(20000))) < 100
+    noise = random.Random(2).randbytes(20000)
+    assert len(assert_round_trip(Mix(), noise)) < 20000 * 1.03
+    assert len(assert_round_trip(Mix(), noise * 2)) < 20000 * 1.1
+
+
+def test_long_text() -> None:
+    data = text(100_000)
+    assert len(assert_round_trip(Mix(), data)) < 100_000 / 4
+
+
+def test_records_are_found() -> None:
+    noise = random.Random(3)
+    rows = b"".join(
+        bytes([noise.randrange(4), 200, row & 255, row >> 8, noise.randrange(256), 7, 0]) for row in range(3000)
+    )
+    assert len(assert_round_trip(Mix(), rows)) < len(rows) * 10.6 / 56 * 1.25
+
+
+def test_image_width_helps() -> None:
+    y, x = np.mgrid[:96, :123]
+    noise = np.random.default_rng(4).integers(0, 6, (96, 123))
+    data = (100 + 60 * np.sin(x / 17) + 50 * np.cos(y / 11) + noise).astype(np.uint8).tobytes()
+    assert len(assert_round_trip(Mix(width=123), data)) < len(Mix().encode_block(data))
+
+
+@pytest.mark.parametrize("sample", ["s16le:2", "s16be:2"])
+def test_sample_format_helps(sample: str) -> None:
+    t = np.arange(4000)
+    noise = np.random.default_rng(5).normal(0, 30, (4000, 2))
+    wave = 8000 * np.sin(t / 20)[:, None] * np.array([1.0, 0.7]) + noise
+    data = wave.astype("<i2" if sample.startswith("s16le") else ">i2").tobytes()
+    assert len(assert_round_trip(Mix(sample=sample), data)) < len(Mix().encode_block(data))
+
+
+def test_payload_must_be_whole() -> None:
+    data = text(2000)
+    payload = Mix().encode_block(data)
+    for damaged in (payload[:-1], payload[: len(payload) // 2], b"", payload + b"\0"):
+        with pytest.raises(CorruptDataError):
+            Mix().decode_block(damaged, len(data))
+
+
+def test_code_length_is_the_state_s() -> None:
+    data = text(700)
+    mix = Mix(3, memory=1)
+    assert 8 * len(mix.encode_block(data)) == pytest.approx(ideal_bits(mix, data), rel=0.02, abs=16)
+
+
+def test_state_is_a_distribution() -> None:
+    state = Mix().begin(text(500))
+    cdf = state.cdf()
+    assert cdf.dtype == np.int64
+    assert (cdf[0], cdf[-1], len(cdf)) == (0, 1 << 20, 257)
+    assert (np.diff(cdf) > 0).all()
+    assert np.exp2(-state.code_lengths()).sum() == pytest.approx(1)
+    assert (state.cdf() == cdf).all()  # looking changes nothing
+
+
+def test_context_equals_updates() -> None:
+    data = text(600)
+    primed, fed = Mix().begin(data), Mix().begin()
+    for symbol in data:
+        fed.update(symbol)
+    assert (primed.cdf() == fed.cdf()).all()
+    with pytest.raises(ValueError, match="symbol"):
+        fed.update(256)
+
+
+def test_copies_go_on_alone() -> None:
+    state = Mix().begin(text(400))
+    before = state.cdf()
+    twin = state.copy()
+    for symbol in b"xyzzy":
+        twin.update(symbol)
+    assert (state.cdf() == before).all()
+    state.update(ord("q"))
+    other = Mix().begin(text(400))
+    for symbol in b"xyzzy":
+        other.update(symbol)
+    assert (twin.cdf() == other.cdf()).all()
+
+
+def test_frozen_states_do_not_learn() -> None:
+    frozen, learning = Mix(freeze=True).begin(text(400)), Mix().begin(text(400))
+    tables = [part.copy() for part in (frozen._model.slots, frozen._model.weights, frozen._model.counters)]
+    for symbol in b"the zzz the zzz ":
+        frozen.update(symbol)
+        learning.update(symbol)
+    assert all(
+        (now == then).all()
+        for now, then in zip((frozen._model.slots, frozen._model.weights, frozen._model.counters), tables, strict=True)
+    )
+    assert (frozen.cdf() != learning.cdf()).any()
+    stopped = learning.freeze()
+    before = learning.cdf()
+    stopped.update(ord("a"))
+    assert (learning.cdf() == before).all()
+
+
+def test_states_are_saved(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "primed.mix"
+    state = Mix(2, memory=2).begin(text(3000))
+    state.save(path)
+    loaded = Mix.load_state(path)
+    for symbol in b"and every":
+        assert (loaded.cdf() == state.cdf()).all()
+        state.update(symbol)
+        loaded.update(symbol)
+    blob = bytearray(path.read_bytes())
+    blob[len(blob) // 2] ^= 1
+    path.write_bytes(blob)
+    with pytest.raises(CorruptDataError, match="damaged"):
+        Mix.load_state(path)
+
+
+def test_threads_share_nothing() -> None:
+    blocks = [text(20_000, seed) for seed in range(4)]
+    expected = [Mix().encode_block(block) for block in blocks]
+    found: list[bytes] = [b""] * 4
+
+    def work(index: int) -> None:
+        found[index] = Mix().encode_block(blocks[index])
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == expected
+
+
+SCRIPT = """
+import sys
+from gencomp.predictors.mix import Mix
+data = bytes.fromhex(sys.argv[1])
+for mix in (Mix(9), Mix(width=16), Mix(sample="s16le")):
+    payload = mix.encode_block(data)
+    assert mix.decode_block(payload, len(data)) == data
+    print(payload.hex())
+print(Mix().begin(data[:30]).cdf().tolist())
+"""
+
+
+def test_plain_python_computes_the_same() -> None:
+    data = text(100) + bytes(range(0, 250, 5)) + b"\xff\x00" * 20
+    outputs = []
+    for plain in ("0", "1"):
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": plain, "PYTHONPATH": os.pathsep.join(sys.path)}
+        result = subprocess.run(
+            [sys.executable, "-W", "error", "-c", SCRIPT, data.hex()],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        outputs.append(result.stdout)
+    assert outputs[0] == outputs[1]
+
+
+def test_arguments_are_checked() -> None:
+    for wrong in (
+        {"level": 0},
+        {"level": 10},
+        {"memory": 0},
+        {"memory": 5000},
+        {"width": 0},
+        {"sample": "f32"},
+        {"sample": "u8:9"},
+    ):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Mix(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one of them"):
+        Mix(width=3, sample="u8")
+
+
+def test_tables() -> None:
+    assert NEXT.max() < 256
+    assert (np.diff(SQUASH.astype(np.int64)) >= 0).all()
+    assert SQUASH[SQUASH_LIMIT] == 32768
+    assert (np.diff(STRETCH.astype(np.int64)) >= 0).all()
+    state = 0
+    for _ in range(100):
+        state = int(NEXT[2 * state])
+    assert NEXT[2 * state] == state  # a bounded run of zeros
+    assert COUNT_LIMITS[0] > COUNT_LIMITS[1]

@@ -36,7 +36,7 @@ def compress(
         typer.Option(
             metavar="SIZE",
             parser=size_parser("--block-size"),
-            help="Bytes that are coded on their own, such as 64KiB. [default: 1MiB]",
+            help="Bytes that are coded on their own, such as 64KiB. [default: 4MiB]",
         ),
     ] = None,
     verify: Annotated[
@@ -50,7 +50,7 @@ def compress(
     """Compress files with a model of the next byte.
 
     Each FILE becomes FILE.gcz. Without FILE, stdin is compressed to stdout. Input files are kept unless --rm says
-    otherwise; mode and time of a file go over to its archive.
+    otherwise; mode and time of a file go over to its archive. -1 (fast) to -9 (small) stand for -m mix:1 to -m mix:9.
     """
     from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
     from gencomp.equivalence.adapt import as_predictor

@@ -1,6 +1,7 @@
 """The application: its commands, and how every failure becomes one line and an exit code."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import typer
 from gencomp import __version__
 from gencomp.cli import compress, decompress, demo, explain, info, listing, sample, score, test
 from gencomp.cli.console import complain, describe_error, exit_code_of
+from gencomp.registry import DEFAULT_MODEL
 
 app = typer.Typer(
     name="gencomp",
@@ -59,10 +61,17 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     raise _Terminated
 
 
+def _with_levels(arguments: Sequence[str]) -> list[str]:
+    """Return the command line with compress's -1 to -9 written out as models."""
+    if "compress" not in arguments[:1]:
+        return list(arguments)
+    return [f"--model={DEFAULT_MODEL}:{word[1]}" if re.fullmatch("-[1-9]", word) else word for word in arguments]
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code. No exception leaves, no traceback is printed."""
     try:
-        return int(app(args=list(arguments), prog_name="gencomp", standalone_mode=False) or 0)
+        return int(app(args=_with_levels(arguments), prog_name="gencomp", standalone_mode=False) or 0)
     except typer.TyperException as error:  # a wrong command line
         complain(f"{error.format_message().rstrip('.')}; see --help")
         return 2

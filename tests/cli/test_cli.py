@@ -71,6 +71,12 @@ def test_streams(cli, book: bytes) -> None:
     assert cli("decompress", "-q", "-", "-o", "-", stdin=packed.out).out == book[:5000]
 
 
+def test_levels_are_models(cli, tmp_path: Path, book: bytes) -> None:
+    (tmp_path / "book").write_bytes(book[:3000])
+    assert cli("compress", "-q", "-2", "book").code == 0
+    assert "spec mix:2" in cli("info", "book.gcz").text
+
+
 def test_many_files_go_on_after_a_failure(cli, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"aaaa")
     (tmp_path / "b").write_bytes(b"bbbb")

@@ -18,6 +18,8 @@ GOOD = {
     "good-uniform.gcz": (b"\x00\xff" * 3, "uniform", 1 << 20),
     "good-counts.gcz": (TEXT, "counts:6", 1 << 20),
     "good-counts-order-0.gcz": (TEXT, "counts:0", 1 << 20),
+    "good-mix.gcz": (TEXT, "mix:5", 1 << 20),
+    "good-mix-fast.gcz": (TEXT, "mix:1", 1 << 20),
     "good-counts-blocks.gcz": (TEXT, "counts:2", 1 << 10),
 }
 

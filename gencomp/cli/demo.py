@@ -31,6 +31,7 @@ def demo(
     print(f"Compressors become generators: the book's first {PROMPT_BYTES:,} bytes end with")
     print(f"  {_one_line(prompt[-70:])}")
     for model in ("gzip", DEFAULT_MODEL):
+        gencomp.sample(model, length=1)  # compiled before it is timed; the first time takes a while
         start = time.perf_counter()
         text = gencomp.sample(model, length=SAMPLE_BYTES, prompt=prompt, alphabet=seen_alphabet(prompt), seed=seed)
         seconds = time.perf_counter() - start

@@ -1,5 +1,6 @@
 """gzip and zlib: one deflate bitstream (RFC 1951) in two wrappings, by the standard library's zlib."""
 
+import functools
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,51 +8,39 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from gencomp.bitstreams.deflate import DeflateSizer
+from gencomp.bitstreams.zlib_stream import ZlibSizer
 from gencomp.compressors.checks import check_range, corrupt
 from gencomp.protocols import FloatArray
 
-# zlib closes a block of its own accord once it holds this many symbols (memLevel 8)
-_SYMBOLS_PER_BLOCK = 16383
+
+@functools.cache
+def _is_reproduced(level: int) -> bool:
+    """Return whether the sizer gives the lengths of the zlib at hand; a fork such as zlib-ng parses otherwise."""
+    words = b"the cat sat on the mat, the dog sat on the log; "
+    probe = words * 3 + bytes(number * number % 251 for number in range(700)) + words * 2
+    suffixes = [b"", b"t", b"z", words]
+    for size in (0, 1, 150, len(probe)):
+        if (DeflateSizer(level, probe[:size]).bits(suffixes) != ZlibSizer(level, probe[:size]).bits(suffixes)).any():
+            return False
+    return True
 
 
 class _DeflateScorer:
-    """A raw deflate stream after a prefix; a suffix is tried on a copy of zlib's state."""
+    """A raw deflate stream after a prefix, and the bits of the wrapping around it."""
 
-    def __init__(self, stream: "zlib._Compress", framing_bits: int, read: int = 0, written: int = 0) -> None:
-        self._stream = stream
+    def __init__(self, sizer: DeflateSizer | ZlibSizer, framing_bits: int) -> None:
+        self._sizer = sizer
         self._framing_bits = framing_bits
-        self._read = read
-        self._written = written
-
-    def _bits_with(self, suffix: bytes) -> int:
-        """Return the exact bits of the raw stream that ends after ``suffix``.
-
-        Z_BLOCK closes the block to the bit. Z_FINISH then adds an empty static block, in order of transmission a 1, a 1
-        and eight zeros: the last bit set in the output is the second of these ten.
-        """
-        trial = self._stream.copy()
-        before = trial.compress(suffix)
-        whole = trial.copy() if self._may_close_early(suffix) else None
-        tail = before + trial.flush(zlib.Z_BLOCK) + trial.flush()
-        size = len(tail.rstrip(b"\0"))
-        bits = 8 * (self._written + size - 1) + tail[size - 1].bit_length() - 2
-        if whole is not None and (bits + 7) // 8 < self._written + len(before + whole.flush()):
-            return bits + 10  # the data ended with a full block: a real stream has the empty one too
-        return bits
-
-    def _may_close_early(self, suffix: bytes) -> bool:
-        size = self._read + len(suffix)
-        return size == 0 or size >= _SYMBOLS_PER_BLOCK
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
-        return np.array([self._framing_bits + self._bits_with(suffix) for suffix in suffixes], dtype=np.float64)
+        return np.asarray(self._framing_bits + self._sizer.bits(suffixes), dtype=np.float64)
 
     def feed(self, data: bytes) -> None:
-        self._written += len(self._stream.compress(data))
-        self._read += len(data)
+        self._sizer.feed(data)
 
     def copy(self) -> Self:
-        return type(self)(self._stream.copy(), self._framing_bits, self._read, self._written)
+        return type(self)(self._sizer.copy(), self._framing_bits)
 
 
 @dataclass(frozen=True)
@@ -82,13 +71,12 @@ class _Deflate:
         return data
 
     def code_length(self, data: bytes) -> float:
-        return float(self.begin_scoring(data).code_lengths([b""])[0])
+        return float(8 * self.framing_bytes + ZlibSizer(self.level, data).bits([b""])[0])
 
     def begin_scoring(self, prefix: bytes = b"") -> _DeflateScorer:
         """Return the state after ``prefix``; code lengths are exact to the bit, the last byte not filled up."""
-        scorer = _DeflateScorer(zlib.compressobj(self.level, zlib.DEFLATED, -15), 8 * self.framing_bytes)
-        scorer.feed(prefix)
-        return scorer
+        sizer = DeflateSizer if _is_reproduced(self.level) else ZlibSizer
+        return _DeflateScorer(sizer(self.level, prefix), 8 * self.framing_bytes)
 
     def environment(self) -> Mapping[str, str]:
         return {"zlib": zlib.ZLIB_RUNTIME_VERSION}

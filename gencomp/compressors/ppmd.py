@@ -18,9 +18,9 @@ _CHECK_BYTES = 4
 class Ppmd:
     """PPMd variant H (Shkarin 2001), as in 7-Zip; ``order`` 2 to 64, ``memory`` in MiB.
 
-    The code is the data's length as a varint, the CRC-32 of what follows, and the range coder's stream, which has no end
-    of its own. The check comes first because pyppmd's decoder is not safe on bytes that its encoder did not write: it
-    accepts any, and cut short ones can crash the process.
+    The code is the data's length as a varint, the CRC-32 of what follows, and the range coder's stream, which has
+    no end of its own. The check comes first because pyppmd's decoder is not safe on bytes that its encoder did not
+    write: it accepts any, and cut short ones can crash the process.
     """
 
     order: int = 16

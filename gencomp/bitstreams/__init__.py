@@ -1,0 +1,1 @@
+"""Code lengths of real bitstreams, counted without writing them."""

@@ -1,0 +1,168 @@
+"""The exact length in bits of zlib's deflate stream (RFC 1951), for many suffixes after one prefix.
+
+Nothing is written. :mod:`~gencomp.bitstreams.match_search` and :mod:`~gencomp.bitstreams.deflate_parse` make the
+matches that zlib would, :mod:`~gencomp.bitstreams.huffman` and :mod:`~gencomp.bitstreams.similar_blocks` the codes. The
+prefix is parsed as far as nothing after it can change the parse; a suffix costs a parse from there, undone afterwards.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.bitstreams.deflate_parse import parse_on, undo_entries
+from gencomp.bitstreams.huffman import block_end
+from gencomp.bitstreams.match_search import (
+    AHEAD,
+    ALIKE,
+    BASE,
+    BITS,
+    BLOCK,
+    CLOSED,
+    ENTERED,
+    FINAL,
+    FOUND,
+    KEY,
+    KNOWN,
+    LAST_GREEDY_LEVEL,
+    LEVEL,
+    LITERAL,
+    LOOKED_UP,
+    NEXT,
+    ORIGIN,
+    POSITION,
+    REACH,
+    SHORTEST,
+    SIZE,
+    WINDOW,
+    Parse,
+    begin_parse,
+    copied,
+    hash_at,
+)
+from gencomp.bitstreams.similar_blocks import Blocks, begin_blocks, block_bits, copy_to, find_base
+from gencomp.compiled import Integer, kernel
+from gencomp.protocols import IntArray
+
+_CAPACITY = 1 << 17
+
+
+@kernel
+def _append(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
+    size = parse.registers[SIZE]
+    at = size - parse.registers[ORIGIN]
+    for i in range(len(data)):
+        parse.buffer[at + i] = data[i]
+    parse.registers[SIZE] = size + len(data)
+
+
+@kernel
+def _feed(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
+    _append(parse, data)
+    parse_on(parse, np.empty((0, 3), np.int64))
+
+
+@kernel
+def _lengths(parse: Parse, blocks: Blocks, suffixes: npt.NDArray[np.uint8], ends: IntArray) -> IntArray:
+    """Return the bits of the stream that ends after each suffix, int64 (n,); suffix i ends at ``ends[i]``."""
+    bits = np.empty(len(ends), np.int64)
+    counts, registers = np.empty_like(parse.counts), np.empty_like(parse.registers)
+    trial = Parse(parse.buffer, parse.head, parse.chain, counts, registers, parse.work, parse.found)
+    undo = np.empty((AHEAD + len(suffixes), 3), np.int64)
+    parse.found[:, 0] = 0
+    begin, base, kept = 0, np.int64(0), -1  # for a mere 0 numba compiles all that takes it twice
+    usual = np.empty_like(registers)  # after a byte on which nothing depended but the last literal
+    for i in range(len(ends)):
+        if ends[i] - begin == 1 and kept == blocks.kept[0] and _is_usual(trial, usual, suffixes[begin]):
+            literal = np.int64(suffixes[begin])
+            bits[i] = _end(blocks, base, usual, literal)
+        else:
+            copy_to(counts, parse.counts)
+            copy_to(registers, parse.registers)
+            registers[FINAL] = 1
+            if ends[i] - begin == 1:
+                registers[KNOWN], registers[ALIKE] = registers[SIZE], registers[LEVEL] > LAST_GREEDY_LEVEL
+            _append(trial, suffixes[begin : ends[i]])
+            parse_on(trial, undo)
+            undo_entries(trial, undo, registers[ENTERED])
+            literal = registers[LITERAL]
+            found = find_base(blocks, counts, registers[KEY], literal)
+            bits[i] = _end(blocks, found, registers, literal)
+            if registers[ALIKE] and literal >= 0 and registers[CLOSED] == parse.registers[CLOSED]:
+                base, kept = found, blocks.kept[0]
+                copy_to(usual, registers)
+        begin = ends[i]
+    return bits
+
+
+@kernel
+def _is_usual(parse: Parse, usual: IntArray, last: Integer) -> Integer:
+    """Tell whether a suffix of one byte, ``last``, is parsed like the one that left the registers ``usual``."""
+    for row in range(FOUND):
+        if parse.found[row, 0] != 0 and parse.found[row, NEXT + np.int64(last)] != 0:
+            return False
+    if not usual[LOOKED_UP]:
+        return True
+    position = usual[SIZE] - SHORTEST
+    at = position - usual[ORIGIN]
+    parse.buffer[at + 2] = last
+    first = parse.head[hash_at(parse.buffer, at)]
+    return first == 0 or position - first > REACH
+
+
+@kernel
+def _end(blocks: Blocks, base: Integer, registers: IntArray, literal: Integer) -> Integer:
+    """Return where the stream ends whose last block has the symbols of ``base`` and ``literal``."""
+    dynamic, fixed = block_bits(blocks, base, literal)
+    storable = registers[BLOCK] >= registers[BASE]
+    return block_end(registers[BITS], dynamic, fixed, registers[SIZE] - registers[BLOCK], storable)
+
+
+@lru_cache(maxsize=1)  # predictors ask for the same 256 bytes each time
+def _joined(suffixes: tuple[bytes, ...]) -> tuple[npt.NDArray[np.uint8], IntArray, int]:
+    """Return the suffixes in one array, uint8, where each ends in it, int64, and the length of the longest."""
+    sizes = [len(suffix) for suffix in suffixes]
+    ends = np.cumsum(sizes, dtype=np.int64)
+    return np.frombuffer(b"".join(suffixes), np.uint8), ends, max(sizes, default=0)
+
+
+class DeflateSizer:
+    """A raw deflate stream after a prefix, as zlib writes it at ``level`` 1 to 9."""
+
+    def __init__(self, level: int, prefix: bytes = b"") -> None:
+        self._parse = begin_parse(level, _CAPACITY)
+        self._blocks = begin_blocks()
+        self.feed(prefix)
+
+    def copy(self) -> Self:
+        """Return a sizer that goes on independently of this one; it copies about 0.6 MB."""
+        twin = type(self).__new__(type(self))
+        twin._blocks = begin_blocks()
+        twin._parse = copied(self._parse)
+        return twin
+
+    def feed(self, data: bytes) -> None:
+        for at in range(0, len(data), WINDOW):
+            piece = np.frombuffer(data[at : at + WINDOW], np.uint8)
+            self._reserve(len(piece))
+            _feed(self._parse, piece)
+
+    def bits(self, suffixes: Sequence[bytes]) -> IntArray:
+        """Return the bits of the stream that ends after each suffix, int64 (n,), the last byte not filled up."""
+        joined, ends, longest = _joined(tuple(suffixes))
+        self._reserve(longest)
+        return _lengths(self._parse, self._blocks, joined, ends)
+
+    def _reserve(self, room: int) -> None:
+        """Make room in the buffer for bytes to come; a window before the position has to stay."""
+        parse = self._parse
+        size, origin, position = (int(parse.registers[i]) for i in (SIZE, ORIGIN, POSITION))
+        if size - origin + room <= len(parse.buffer):
+            return
+        kept = parse.buffer[max(position - WINDOW, origin) - origin : size - origin]
+        buffer = np.zeros(max(len(parse.buffer), len(kept) + room), np.uint8)
+        buffer[: len(kept)] = kept
+        parse.registers[ORIGIN] = size - len(kept)
+        self._parse = parse._replace(buffer=buffer)

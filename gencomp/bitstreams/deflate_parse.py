@@ -1,0 +1,215 @@
+"""How zlib cuts data into literals and matches (RFC 1951, section 4 leaves this to the encoder).
+
+Positions are absolute. zlib works in a buffer of 64 KB that it slides by 32 KB; all that shows of this outside is that
+it never looks at the first byte of the buffer, and cannot store a block that began before it.
+"""
+
+import numpy as np
+
+from gencomp.bitstreams.huffman import LITERALS, distance_symbol, end_of_block, length_symbol
+from gencomp.bitstreams.match_search import (
+    AHEAD,
+    BASE,
+    BITS,
+    BLOCK,
+    CLOSED,
+    EFFORT,
+    ENTERED,
+    FAR,
+    FINAL,
+    HELD,
+    HELD_START,
+    KEY,
+    KNOWN,
+    LAST_GREEDY_LEVEL,
+    LAZY,
+    LEVEL,
+    LITERAL,
+    LONGEST,
+    LOOKED_UP,
+    ORIGIN,
+    POSITION,
+    REACH,
+    SHORTEST,
+    SIZE,
+    SYMBOLS,
+    SYMBOLS_PER_BLOCK,
+    WAITING,
+    WINDOW,
+    Parse,
+    hash_at,
+    longest_match,
+    one_byte_match,
+)
+from gencomp.bitstreams.similar_blocks import KEYS
+from gencomp.compiled import Integer, kernel
+from gencomp.protocols import IntArray
+
+
+@kernel
+def _enter(parse: Parse, position: Integer, undo: IntArray) -> None:
+    """Put ``position`` first in the chain of its three bytes."""
+    index = hash_at(parse.buffer, position - parse.registers[ORIGIN])
+    slot = position & WINDOW - 1
+    if parse.registers[FINAL]:
+        entry = parse.registers[ENTERED]
+        undo[entry, 0], undo[entry, 1], undo[entry, 2] = index, slot, parse.chain[slot]
+        parse.registers[ENTERED] = entry + 1
+    parse.chain[slot] = parse.head[index]
+    parse.head[index] = position
+
+
+@kernel
+def undo_entries(parse: Parse, undo: IntArray, entries: Integer) -> None:
+    """Take the last entries out of the chains again."""
+    for entry in range(entries - 1, -1, -1):
+        slot = undo[entry, 1]
+        parse.head[undo[entry, 0]] = parse.chain[slot]
+        parse.chain[slot] = undo[entry, 2]
+
+
+@kernel
+def _slide(parse: Parse) -> Integer:
+    """Slide zlib's buffer when it is full; return False where bytes to come decide that.
+
+    zlib asks when it has less than AHEAD bytes, be it that the data or that the buffer ends.
+    """
+    registers = parse.registers
+    used = registers[POSITION] - registers[BASE]
+    full = used > WINDOW + REACH
+    if used == WINDOW + REACH and registers[SIZE] - registers[POSITION] < AHEAD:
+        if not registers[FINAL]:
+            return False
+        full = True
+    if full:
+        registers[BASE] += WINDOW
+    return True
+
+
+@kernel
+def _close_if_full(parse: Parse, position: Integer) -> None:
+    """Close the block before ``position`` if it has all its symbols."""
+    registers = parse.registers
+    if registers[SYMBOLS] == SYMBOLS_PER_BLOCK:
+        storable = registers[BLOCK] >= registers[BASE]
+        size = position - registers[BLOCK]
+        registers[BITS] = end_of_block(parse.counts, registers[BITS], size, storable, parse.work)
+        registers[BLOCK] = position
+        registers[SYMBOLS] = registers[KEY] = 0
+        registers[LITERAL] = -1
+        registers[CLOSED] += 1
+        parse.counts[:] = 0
+
+
+@kernel
+def _add_literal(parse: Parse, position: Integer) -> None:
+    literal = np.int64(parse.buffer[position - parse.registers[ORIGIN]])
+    parse.counts[literal] += 1
+    parse.registers[SYMBOLS] += 1
+    parse.registers[KEY] += KEYS[literal]
+    parse.registers[LITERAL] = literal
+
+
+@kernel
+def _add_match(parse: Parse, length: Integer, distance: Integer) -> None:
+    how_long, how_far = length_symbol(length), LITERALS + distance_symbol(distance)
+    parse.counts[how_long] += 1
+    parse.counts[how_far] += 1
+    parse.registers[SYMBOLS] += 1
+    parse.registers[KEY] += KEYS[how_long] + KEYS[how_far]
+    parse.registers[LITERAL] = -1
+
+
+@kernel
+def parse_on(parse: Parse, undo: IntArray) -> None:
+    """Go on through the data: to its end if that is FINAL, else as far as no byte to come can matter.
+
+    What a final parse enters is in ``undo`` (n, 3), its ENTERED first rows.
+    """
+    if parse.registers[LEVEL] <= LAST_GREEDY_LEVEL:
+        _parse_greedy(parse, undo)
+    else:
+        _parse_lazy(parse, undo)
+
+
+@kernel
+def _parse_greedy(parse: Parse, undo: IntArray) -> None:
+    """Levels 1 to 3: take every match; skip over the inside of long ones without entering it."""
+    registers = parse.registers
+    size, final = registers[SIZE], registers[FINAL]
+    lazy = EFFORT[registers[LEVEL], LAZY]
+    while registers[POSITION] < size:
+        position = registers[POSITION]
+        ahead = size - position
+        if not _slide(parse) or (ahead < SHORTEST and not final):
+            return
+        length, start = SHORTEST - 1, 0
+        if ahead >= SHORTEST:
+            first = parse.head[hash_at(parse.buffer, position - registers[ORIGIN])]
+            if first > registers[BASE] and position - first <= REACH:
+                length, start = longest_match(parse, position, first, SHORTEST - 1)
+            after = ahead - length
+            if not final and ahead < AHEAD and (after == 0 or (SHORTEST <= length <= lazy and after < SHORTEST)):
+                return
+            if ahead > SHORTEST or not final:
+                _enter(parse, position, undo)
+        if length < SHORTEST:
+            _add_literal(parse, position)
+            registers[POSITION] = position + 1
+        else:
+            _add_match(parse, length, position - start)
+            if length <= lazy and ahead - length >= SHORTEST:  # else no search follows
+                for inside in range(position + 1, position + length):
+                    _enter(parse, inside, undo)
+            registers[POSITION] = position + length
+        _close_if_full(parse, registers[POSITION])
+
+
+@kernel
+def _parse_lazy(parse: Parse, undo: IntArray) -> None:
+    """Levels 4 to 9: hold a match back for one byte, in case a longer one starts there."""
+    registers = parse.registers
+    size, final = registers[SIZE], registers[FINAL]
+    lazy = EFFORT[registers[LEVEL], LAZY]
+    while registers[POSITION] < size:
+        position = registers[POSITION]
+        ahead = size - position
+        if not _slide(parse) or (ahead < SHORTEST and not final):
+            return
+        held, held_start = registers[HELD], registers[HELD_START]
+        length, start = SHORTEST - 1, 0
+        if ahead >= SHORTEST:
+            if held < lazy:
+                first = parse.head[hash_at(parse.buffer, position - registers[ORIGIN])]
+                registers[LOOKED_UP] = ahead == SHORTEST
+                if first > registers[BASE] and position - first <= REACH:
+                    if registers[KNOWN] > 0:
+                        length, start = one_byte_match(parse, position, first, held)
+                    else:
+                        length, start = longest_match(parse, position, first, held)
+                    if not final and length == ahead and ahead < LONGEST:
+                        return
+                    if length == SHORTEST and position - start > FAR:
+                        length = SHORTEST - 1
+            if not final and held >= SHORTEST and length <= held and ahead <= held:
+                return
+            if ahead > SHORTEST or not final:
+                _enter(parse, position, undo)
+        if held >= SHORTEST and length <= held:
+            _add_match(parse, held, position - 1 - held_start)
+            end = position - 1 + held
+            if end <= size - SHORTEST or not final:  # else no search follows
+                for inside in range(position + 1, end):
+                    _enter(parse, inside, undo)
+            registers[POSITION] = end
+            registers[HELD], registers[WAITING] = SHORTEST - 1, 0
+            _close_if_full(parse, end)
+        else:
+            registers[HELD], registers[HELD_START] = length, start
+            if registers[WAITING]:
+                _add_literal(parse, position - 1)
+                _close_if_full(parse, position)
+            registers[WAITING] = 1
+            registers[POSITION] = position + 1
+    if final and registers[WAITING]:
+        _add_literal(parse, size - 1)

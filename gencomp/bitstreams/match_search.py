@@ -1,0 +1,203 @@
+"""How zlib looks for a match: chains of the positions that share a hash of three bytes, newest first."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.bitstreams.huffman import DISTANCES, LITERALS, WORK_SHAPE
+from gencomp.compiled import Integer, kernel
+from gencomp.protocols import IntArray
+
+WINDOW = 1 << 15
+SHORTEST, LONGEST = 3, 258  # match lengths (section 3.2.5)
+AHEAD = LONGEST + SHORTEST + 1  # bytes that zlib wants to see before it decides anything
+REACH = WINDOW - AHEAD  # the farthest match
+FAR = 4096  # a match of three bytes is not worth a distance above this
+SYMBOLS_PER_BLOCK = 16383  # memLevel 8
+HASHES = 1 << 15
+
+# per level: a held match this long quarters the search; one this long ends it (levels 1 to 3: a match this long is not
+# entered byte by byte); a match this long will do; candidates looked at
+EFFORT = np.array(
+    [
+        [0, 0, 0, 0],
+        [4, 4, 8, 4],
+        [4, 5, 16, 8],
+        [4, 6, 32, 32],
+        [4, 4, 16, 16],
+        [8, 16, 32, 32],
+        [8, 16, 128, 128],
+        [8, 32, 128, 256],
+        [32, 128, 258, 1024],
+        [32, 258, 258, 4096],
+    ],
+    dtype=np.int64,
+)
+LAST_GREEDY_LEVEL = 3
+GOOD, LAZY, NICE, TRIES = range(4)
+
+# registers
+LEVEL = 0
+SIZE = 1  # bytes of data in all
+ORIGIN = 2  # position of the buffer's first byte
+POSITION = 3  # where the parse stands
+BASE = 4  # position of the first byte of zlib's sliding buffer
+BLOCK = 5  # position of the open block's first byte
+SYMBOLS = 6  # literals and matches in the open block
+BITS = 7  # bits of the closed blocks
+HELD = 8  # length of the match found one byte earlier, 2 if none
+HELD_START = 9  # and where it copies from
+WAITING = 10  # 1 if the byte before the position is not coded yet
+CLOSED = 11  # blocks closed
+ENTERED = 12  # entries of the undo log
+KEY = 13  # sum of the open block's symbols' KEYS
+LITERAL = 14  # the last symbol if it is a literal, else -1
+KNOWN = 15  # bytes before a suffix of one byte, 0 for other suffixes
+ALIKE = 16  # 1 if nothing in the parse so far has depended on a suffix of one byte,
+LOOKED_UP = 17  # if it was looked up with the two bytes before it, on finding nothing there
+FINAL = 18  # 1 if the data is all there is
+REGISTERS = 19
+
+FOUND = 4  # searches remembered
+NEXT = 4  # columns of Parse.found before those per next byte
+
+
+class Parse(NamedTuple):
+    """A deflate stream after a prefix, as far as no byte that follows can change it.
+
+    ``head`` has for each hash of three bytes the last position with it, ``chain`` for each position modulo the window
+    the one before with the same hash; 0 ends a chain, so position 0 is never found.
+    """
+
+    buffer: npt.NDArray[np.uint8]  # (capacity,), the data from position registers[ORIGIN] on
+    head: IntArray  # (HASHES,)
+    chain: IntArray  # (WINDOW,)
+    counts: IntArray  # (LITERALS + DISTANCES,), symbols of the open block
+    registers: IntArray  # (REGISTERS,)
+    work: IntArray  # WORK_SHAPE, scratch
+    found: IntArray  # (FOUND, 4 + 256), see one_byte_match; a row that starts with 0 is free
+
+
+def copied(parse: Parse) -> Parse:
+    """Return a parse that goes on independently."""
+    return Parse(parse.buffer.copy(), *(table.copy() for table in parse[1:]))
+
+
+def begin_parse(level: int, capacity: int) -> Parse:
+    """Return the parse of no data, with room for ``capacity`` bytes."""
+    registers = np.zeros(REGISTERS, np.int64)
+    registers[LEVEL] = level
+    registers[HELD] = SHORTEST - 1
+    registers[LITERAL] = -1
+    return Parse(
+        np.zeros(capacity, np.uint8),
+        np.zeros(HASHES, np.int64),
+        np.zeros(WINDOW, np.int64),
+        np.zeros(LITERALS + DISTANCES, np.int64),
+        registers,
+        np.zeros(WORK_SHAPE, np.int64),
+        np.zeros((FOUND, NEXT + 256), np.int64),
+    )
+
+
+@kernel
+def hash_at(buffer: npt.NDArray[np.uint8], i: Integer) -> Integer:
+    """Return the 15-bit hash of three bytes; where the first two agree, it tells the third."""
+    return (np.int64(buffer[i]) << 10 ^ np.int64(buffer[i + 1]) << 5 ^ np.int64(buffer[i + 2])) & HASHES - 1
+
+
+@kernel
+def longest_match(parse: Parse, position: Integer, first: Integer, held: Integer) -> tuple[Integer, Integer]:
+    """Return length and start of the first longest match above ``held``, no longer than the data.
+
+    Where there is none, the length is ``held``. The hash vouches for a match's third byte.
+    """
+    effort = EFFORT[parse.registers[LEVEL]]
+    ahead = parse.registers[SIZE] - position
+    if held >= ahead:
+        return ahead, 0
+    tries = effort[TRIES] >> 2 if held >= effort[GOOD] else effort[TRIES]
+    nice = min(effort[NICE], ahead)
+    limit = max(position - REACH, 0)
+    buffer, origin = parse.buffer, parse.registers[ORIGIN]
+    here = position - origin
+    reach = min(ahead, LONGEST)
+    best, start = held, 0
+    while True:
+        there = first - origin
+        if (
+            buffer[there + best] == buffer[here + best]
+            and buffer[there + best - 1] == buffer[here + best - 1]
+            and buffer[there] == buffer[here]
+            and buffer[there + 1] == buffer[here + 1]
+        ):
+            length = SHORTEST
+            while length < reach and buffer[there + length] == buffer[here + length]:
+                length += 1
+            if length > best:
+                best, start = length, first
+                if length >= nice:
+                    break
+        tries -= 1
+        first = parse.chain[first & WINDOW - 1]
+        if first <= limit or tries == 0:
+            break
+    return best, start
+
+
+@kernel
+def one_byte_match(parse: Parse, position: Integer, first: Integer, held: Integer) -> tuple[Integer, Integer]:
+    """Return what longest_match does where the data's last byte is a suffix, with one search for all 256 of them.
+
+    Among candidates that match up to the last byte, each last byte takes the first that goes on with it. A row of
+    ``parse.found`` is: position, held, the match of last bytes that no candidate goes on with (length, start), and for
+    each last byte the start of its match, or 0.
+    """
+    known = parse.registers[KNOWN] - position
+    if held > known or known >= LONGEST:
+        return longest_match(parse, position, first, held)
+    for row in range(FOUND if known >= SHORTEST else 0):
+        found = parse.found[row]
+        if found[0] == 0:
+            _search_all(parse, position, first, held, found)
+        if found[0] == position and found[1] == held:
+            start = found[NEXT + np.int64(parse.buffer[position + known - parse.registers[ORIGIN]])]
+            if start == 0:
+                return found[2], found[3]
+            parse.registers[ALIKE] = 0
+            return known + 1, start
+    parse.registers[ALIKE] = 0
+    return longest_match(parse, position, first, held)
+
+
+@kernel
+def _search_all(parse: Parse, position: Integer, first: Integer, held: Integer, found: IntArray) -> None:
+    """Set a row of ``parse.found``."""
+    effort = EFFORT[parse.registers[LEVEL]]
+    known = parse.registers[KNOWN] - position
+    tries = effort[TRIES] >> 2 if held >= effort[GOOD] else effort[TRIES]
+    limit = max(position - REACH, 0)
+    buffer, origin = parse.buffer, parse.registers[ORIGIN]
+    here = position - origin
+    best, start = held, 0
+    found[:] = 0
+    while True:
+        there = first - origin
+        following = NEXT + np.int64(buffer[there + known])
+        probe = min(best, known - 1)
+        if buffer[there + probe] == buffer[here + probe] and (best < known or found[following] == 0):
+            length = 0
+            while length < known and buffer[there + length] == buffer[here + length]:
+                length += 1
+            if length > best:
+                best, start = length, first
+            if length == known and found[following] == 0:
+                found[following] = first
+            if length >= min(effort[NICE], known + 1):
+                break
+        tries -= 1
+        first = parse.chain[first & WINDOW - 1]
+        if first <= limit or tries == 0:
+            break
+    found[0], found[1], found[2], found[3] = position, held, best, start

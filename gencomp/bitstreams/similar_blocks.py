@@ -1,0 +1,192 @@
+"""Bits of many blocks that differ in little: by the last literal, or not at all.
+
+After one prefix, most of 256 one-byte suffixes give the same symbols and one literal more. What only the others decide
+is computed once: the distance code, and the literal code's shape for all new literals between the same two old ones.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gencomp.bitstreams.huffman import (
+    DISTANCES,
+    END_OF_BLOCK,
+    EXTRA_BITS,
+    FIXED_BITS,
+    LENGTH_CODES,
+    LITERALS,
+    WORK_SHAPE,
+    code_lengths,
+    count_runs,
+    header_bits,
+    weighted,
+)
+from gencomp.compiled import Integer, kernel
+from gencomp.protocols import IntArray
+
+SYMBOLS = LITERALS + DISTANCES
+BASES = 4  # sets of counts kept, the oldest replaced first
+
+# columns of Blocks.facts
+_KEY, _DISTANCE_BITS, _EXTRA, _FIXED, _LAST, _LITERAL_BITS, _DYNAMIC = range(7)
+_FACTS = 7
+_NONE = -1  # in place of a literal
+
+
+class Blocks(NamedTuple):
+    """Up to BASES sets of symbol counts, and for each what the block last asked for was like."""
+
+    counts: IntArray  # (BASES, SYMBOLS), the end-of-block symbol counted
+    lower: IntArray  # (BASES, END_OF_BLOCK), the next lower symbol that occurs, -1 if none does
+    upper: IntArray  # (BASES, END_OF_BLOCK), the next higher one
+    runs: IntArray  # (BASES, LENGTH_CODES), symbols that tell the distance code
+    used: IntArray  # (BASES, LENGTH_CODES), symbols that tell both codes of the last block
+    lengths: IntArray  # (BASES, LITERALS), the last block's literal code
+    facts: IntArray  # (BASES, _FACTS)
+    header: IntArray  # (LENGTH_CODES + 1,), the last header's symbols and its bits
+    kept: IntArray  # (1,), sets kept so far, those replaced too
+    work: IntArray  # WORK_SHAPE
+
+
+def begin_blocks() -> Blocks:
+    """Return room for sets of counts, none of them set."""
+    widths = [SYMBOLS, END_OF_BLOCK, END_OF_BLOCK, LENGTH_CODES, LENGTH_CODES, LITERALS, _FACTS]
+    tables = [np.zeros((BASES, width), np.int64) for width in widths]
+    return Blocks(*tables, *(np.zeros(shape, np.int64) for shape in [LENGTH_CODES + 1, 1, WORK_SHAPE]))
+
+
+def _symbol_keys() -> IntArray:
+    """Return a random number for each symbol; sums of them tell sets of counts apart, almost always."""
+    return np.random.default_rng(1951).integers(0, 1 << 40, SYMBOLS)
+
+
+KEYS = _symbol_keys()
+
+
+@kernel
+def block_bits(blocks: Blocks, base: Integer, literal: Integer) -> tuple[Integer, Integer]:
+    """Return the dynamic and the fixed bits of a block, its 3 bits of type not among them.
+
+    Its symbols are those of ``base`` and one ``literal``, or none if that is -1.
+    """
+    facts = blocks.facts[base]
+    if facts[_LAST] != literal or facts[_DYNAMIC] == 0:
+        _tell_literal_code(blocks, base, literal)
+    return facts[_DYNAMIC], facts[_FIXED] + (FIXED_BITS[literal] if literal >= 0 else 0)
+
+
+@kernel
+def find_base(blocks: Blocks, counts: IntArray, key: Integer, literal: Integer) -> Integer:
+    """Return the index of the set of these ``counts`` (SYMBOLS,) without one ``literal``, unless that is -1.
+
+    ``key`` is the sum of the KEYS of the symbols counted. The set is made where it is not there yet.
+    """
+    if literal >= 0:
+        counts[literal] -= 1
+        key -= KEYS[literal]
+    counts[END_OF_BLOCK] = 1
+    for base in range(min(blocks.kept[0], BASES)):
+        if blocks.facts[base, _KEY] == key and equal(blocks.counts[base], counts):
+            return base
+    base = blocks.kept[0] % BASES
+    blocks.kept[0] += 1
+    copy_to(blocks.counts[base], counts)
+    symbol = -1
+    for above in range(END_OF_BLOCK + 1):
+        if counts[above] != 0:
+            for absent in range(symbol + 1, above):
+                blocks.lower[base, absent] = symbol
+                blocks.upper[base, absent] = above
+            symbol = above
+    blocks.runs[base, :] = 0
+    lengths = blocks.lengths[base]
+    highest, distance_bits = code_lengths(counts[LITERALS:], lengths, blocks.work)
+    count_runs(lengths, highest, blocks.runs[base])
+    facts = blocks.facts[base]
+    facts[_KEY], facts[_DISTANCE_BITS] = key, distance_bits
+    facts[_EXTRA], facts[_FIXED] = weighted(counts, EXTRA_BITS), weighted(counts, FIXED_BITS)
+    facts[_LAST], facts[_DYNAMIC] = _NONE, 0
+    return base
+
+
+@kernel
+def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
+    """Set the facts for a base and one literal more, or none."""
+    facts, counts, used = blocks.facts[base], blocks.counts[base], blocks.used[base]
+    lengths, last = blocks.lengths[base], facts[_LAST]
+    if _same_gap(blocks, base, last, literal):
+        lengths[literal], lengths[last] = lengths[last], 0  # the same tree: it depends on the order of symbols only
+        if _is_amid(blocks, base, last) and _is_amid(blocks, base, literal):
+            _move_amid(blocks, base, last, literal)
+        else:
+            _count_code(blocks, base)
+    else:
+        if literal >= 0:
+            counts[literal] += 1
+        _, facts[_LITERAL_BITS] = code_lengths(counts[:LITERALS], lengths, blocks.work)
+        if literal >= 0:
+            counts[literal] -= 1
+        _count_code(blocks, base)
+    facts[_LAST] = literal
+    header = blocks.header
+    if not equal(header[:LENGTH_CODES], used):
+        copy_to(header[:LENGTH_CODES], used)
+        header[LENGTH_CODES] = header_bits(used, blocks.work)
+    facts[_DYNAMIC] = facts[_LITERAL_BITS] + facts[_DISTANCE_BITS] + facts[_EXTRA] + header[LENGTH_CODES]
+
+
+@kernel
+def _same_gap(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -> Integer:
+    """Tell whether two literals are new, and no symbol between them occurs."""
+    counts, lower = blocks.counts[base], blocks.lower[base]
+    return last >= 0 and literal >= 0 and counts[last] + counts[literal] == 0 and lower[last] == lower[literal]
+
+
+@kernel
+def _is_amid(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
+    """Tell whether the neighbours of a new literal do not occur: then the zeros around it are two runs."""
+    return blocks.lower[base, literal] + 1 < literal < blocks.upper[base, literal] - 1
+
+
+@kernel
+def _count_code(blocks: Blocks, base: Integer) -> None:
+    """Count the symbols that tell the last block's codes."""
+    lengths, used = blocks.lengths[base], blocks.used[base]
+    highest = LITERALS - 1
+    while lengths[highest] == 0:
+        highest -= 1
+    copy_to(used, blocks.runs[base])
+    count_runs(lengths, highest, used)
+
+
+@kernel
+def _move_amid(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -> None:
+    """Count other code length symbols for the zeros around a new literal that takes the place of another."""
+    used = blocks.used[base]
+    for middle, times in ((last, -1), (literal, 1)):
+        for run in (middle - blocks.lower[base, middle] - 1, blocks.upper[base, middle] - middle - 1):
+            if run > 138:
+                used[18] += times
+                run -= 138
+            if run > 10:
+                used[18] += times
+            elif run > 2:
+                used[17] += times
+            else:
+                used[0] += times * run
+
+
+@kernel
+def equal(left: IntArray, right: IntArray) -> Integer:
+    """Tell whether arrays of one length are equal; without a way out early, it is compiled to vector code."""
+    difference = np.int64(0)
+    for i in range(len(left)):
+        difference |= left[i] ^ right[i]
+    return difference == 0
+
+
+@kernel
+def copy_to(target: IntArray, source: IntArray) -> None:
+    """Copy between arrays that do not overlap; for short ones this is faster than a slice."""
+    for i in range(len(target)):
+        target[i] = source[i]

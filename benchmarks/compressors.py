@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--models", nargs="+", default=[entry.name for entry in entries()])
+    parser.add_argument("--models", nargs="+", default=[*(entry.name for entry in entries()), "mix:1", "mix:9"])
     arguments = parser.parse_args()
     inputs = {Path(path).name: read(path) for path in arguments.files} or default_inputs()
     print(f"Python {platform.python_version()}, {platform.machine()}; medians of {arguments.repeat} runs")

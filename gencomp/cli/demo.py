@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gencomp.cli.console import printable
+from gencomp.cli.console import note, printable
 from gencomp.cli.options import at_least
 from gencomp.registry import DEFAULT_MODEL
 
@@ -26,6 +26,7 @@ def demo(
     from gencomp.registry import entries
     from gencomp.sampling.generate import seen_alphabet
 
+    note("(The first run compiles the models' loops, for up to a minute in all; later runs find them in a cache.)")
     book = alice()
     prompt = book[:PROMPT_BYTES]
     print(f"Compressors become generators: the book's first {PROMPT_BYTES:,} bytes end with")

@@ -64,6 +64,12 @@ def test_the_readme_shows_a_result_early() -> None:
     assert any("bytes" in line and "%" in line for line in lines[:40])
 
 
+def test_the_readmes_python_runs() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code.count("assert ") == 2
+    exec(compile(code, "README.md", "exec"), {})
+
+
 def test_doctests() -> None:
     import doctest
 

@@ -48,6 +48,16 @@ MAX_BYTES_PER_SYMBOL = 4  # a frequency of 1 at precision 30 shifts out at most 
 
 
 @kernel
+def carry(out: ByteArray, position: Integer) -> None:
+    """Add one to the number that the bytes before ``position`` are; it is below 1, so a byte under 255 stops it."""
+    position -= 1
+    while out[position] == 255:
+        out[position] = 0
+        position -= 1
+    out[position] += 1
+
+
+@kernel
 def encode_step(
     low: Integer, width: Integer, out: ByteArray, position: Integer, start: Integer, stop: Integer, precision: Integer
 ) -> tuple[Integer, Integer, Integer]:
@@ -60,11 +70,7 @@ def encode_step(
     width = unit * (stop - start)
     if low >= TOP:
         low -= TOP
-        carry = position - 1
-        while out[carry] == 255:
-            out[carry] = 0
-            carry -= 1
-        out[carry] += 1
+        carry(out, position)
     while width < BOTTOM:
         out[position] = low >> TOP_SHIFT
         position += 1
@@ -91,11 +97,7 @@ def encode_end(low: Integer, width: Integer, out: ByteArray, position: Integer) 
     value, bits = tail_of(low, width)
     if value >= TOP:
         value -= TOP
-        carry = position - 1
-        while out[carry] == 255:
-            out[carry] = 0
-            carry -= 1
-        out[carry] += 1
+        carry(out, position)
     total_bits = 8 * position + bits
     while bits > 0:
         out[position] = value >> TOP_SHIFT

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import brotli
 
-from gencomp.compressors.checks import check_range, corrupt
+from gencomp.compressors.checks import check_end, check_range, corrupt
 
 _MODES = {"generic": brotli.MODE_GENERIC, "text": brotli.MODE_TEXT, "font": brotli.MODE_FONT}
 
@@ -44,8 +44,7 @@ class Brotli:
             data = bytes(stream.process(blob))
         except brotli.error as error:
             raise corrupt("brotli", error) from error
-        if not stream.is_finished():
-            raise corrupt("brotli", "it ends early")
+        check_end("brotli", stream.is_finished(), b"")
         return data
 
     def code_length(self, data: bytes) -> float:

@@ -4,7 +4,7 @@ import bz2
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gencomp.compressors.checks import check_range, corrupt
+from gencomp.compressors.checks import check_end, check_range, corrupt
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,7 @@ class Bz2:
             data = stream.decompress(blob)
         except OSError as error:
             raise corrupt("bzip2", error) from error
-        if not stream.eof or stream.unused_data:
-            raise corrupt("bzip2", "it ends early" if not stream.eof else "bytes follow its end")
+        check_end("bzip2", stream.eof, stream.unused_data)
         return data
 
     def code_length(self, data: bytes) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gencomp.bitstreams.deflate import DeflateSizer
 from gencomp.bitstreams.zlib_stream import ZlibSizer
-from gencomp.compressors.checks import check_range, corrupt
+from gencomp.compressors.checks import check_end, check_range, corrupt
 from gencomp.protocols import FloatArray
 
 
@@ -66,8 +66,7 @@ class _Deflate:
             data = stream.decompress(blob) + stream.flush()
         except zlib.error as error:
             raise corrupt(self.name, error) from error
-        if not stream.eof or stream.unused_data:
-            raise corrupt(self.name, "it ends early" if not stream.eof else "bytes follow its end")
+        check_end(self.name, stream.eof, stream.unused_data)
         return data
 
     def code_length(self, data: bytes) -> float:

@@ -4,7 +4,7 @@ import lzma
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gencomp.compressors.checks import check_range, corrupt
+from gencomp.compressors.checks import check_end, check_range, corrupt
 
 MIN_DICTIONARY_BITS = 12
 MAX_DICTIONARY_BITS = 30
@@ -74,8 +74,7 @@ class Lzma:
             data = stream.decompress(blob[1:])
         except (lzma.LZMAError, EOFError) as error:
             raise corrupt("LZMA", error) from error
-        if not stream.eof or stream.unused_data:
-            raise corrupt("LZMA", "it ends early" if not stream.eof else "bytes follow its end")
+        check_end("LZMA", stream.eof, stream.unused_data)
         return data
 
     def code_length(self, data: bytes) -> float:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import zstandard
 
-from gencomp.compressors.checks import check_range, corrupt
+from gencomp.compressors.checks import check_end, check_range, corrupt
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ class Zstd:
             data = stream.decompress(blob)
         except zstandard.ZstdError as error:
             raise corrupt("zstd", error) from error
-        if not stream.eof or stream.unused_data:
-            raise corrupt("zstd", "it ends early" if not stream.eof else "bytes follow its end")
+        check_end("zstd", stream.eof, stream.unused_data)
         return data
 
     def code_length(self, data: bytes) -> float:

@@ -15,9 +15,10 @@ def new_file(path: Path, *, overwrite: bool = False, like: os.stat_result | None
 
     Until then the bytes are in a temporary file (mode 0600) of the same folder, which is removed on any exception,
     so that what was there stays. ``like`` gives the new file another's mode and times. A device or pipe is written
-    directly. Raises ``FileExistsError`` where the file exists and ``overwrite`` is not set, and other ``OSError``
-    as usual.
+    directly; a symbolic link is followed. Raises ``FileExistsError`` where the file exists and ``overwrite`` is not
+    set, and other ``OSError`` as usual.
     """
+    path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file() and not path.is_dir():
         with path.open("wb") as device:
             yield device

@@ -56,6 +56,16 @@ def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (tmp_path / "b").read_bytes() == b"meanwhile"
 
 
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder" / "target")
+    for content in (b"first", b"second"):
+        with new_file(tmp_path / "link", overwrite=content == b"second") as file:
+            file.write(content)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "folder" / "target").read_bytes() == content
+
+
 def test_a_device_is_written_directly() -> None:
     with new_file(Path("/dev/null")) as file:
         file.write(b"x")

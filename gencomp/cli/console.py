@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from gencomp.errors import GencompError
 
 
 def note(message: str) -> None:
-    """Print a message to stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a message to stderr, where there is one."""
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def complain(message: str) -> None:

@@ -89,9 +89,19 @@ def run(arguments: Sequence[str]) -> int:
         return exit_code_of(error)
 
 
+def _open_closed_streams() -> None:
+    """Give each standard stream that was closed (``>&-``) a stand-in: nothing to read, and writing is an error."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY), "w"))
+
+
 def main() -> None:
     """The console script."""
     signal.signal(signal.SIGTERM, _terminate)
+    _open_closed_streams()
     code = run(sys.argv[1:])
     if code == 130:
         complain("interrupted")
@@ -99,6 +109,9 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.stderr.flush()
+    except OSError as error:  # the results did not arrive
+        if not code:
+            complain(f"stdout: {describe_error(error)}")
+        code = code or 1
     if code:
         os._exit(code)  # worker threads may be in the middle of a block: do not wait for them

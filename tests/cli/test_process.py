@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
+
 COMMAND = [sys.executable, "-m", "gencomp"]
 
 
@@ -43,6 +45,25 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
         running.stdout.close()
         assert running.stderr.read() == b""
         assert running.wait(60) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "complaint"),
+    [
+        ("list >&-", 1, "stdout: Bad file descriptor"),
+        ("compress -c README.md >&-", 1, "Bad file descriptor"),
+        ("compress <&- | cat", 0, ""),
+        ("nothing 2>&-", 2, ""),
+        ("list > /dev/full", 1, "No space left on device"),
+    ],
+)
+def test_streams_that_are_closed_or_full(command: str, code: int, complaint: str) -> None:
+    line = f"set -o pipefail; {sys.executable} -m gencomp {command}"
+    run = subprocess.run(["bash", "-c", line], capture_output=True, cwd=ROOT, check=False)
+    assert run.returncode == code, run.stderr
+    assert complaint in run.stderr.decode()
+    assert b"Traceback" not in run.stderr
+    assert run.stderr.count(b"gencomp: ") <= 1
 
 
 def test_importing_loads_nothing_heavy() -> None:

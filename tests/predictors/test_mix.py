@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,3 +239,21 @@ def test_tables() -> None:
         state = int(NEXT[2 * state])
     assert NEXT[2 * state] == state  # a bounded run of zeros
     assert COUNT_LIMITS[0] > COUNT_LIMITS[1]
+
+
+def test_priming_helps_small_english_files() -> None:
+    note = b"She was beginning to get very tired of sitting by her sister on the bank, and said so."
+    plain, primed = Mix(), Mix(prime="english")
+    assert len(assert_round_trip(primed, note)) < 0.8 * len(assert_round_trip(plain, note))
+    assert_round_trip(primed, b"")
+    assert primed.begin(note).cdf().tolist() != plain.begin(note).cdf().tolist()
+    with pytest.raises(ValueError, match="prime must be one of none, english, got 'dutch'"):
+        Mix(prime="dutch")  # type: ignore[arg-type]
+
+
+def test_a_saved_state_keeps_its_priming(tmp_path: Path) -> None:
+    state = Mix(prime="english").begin(b"Alice ")
+    state.save(tmp_path / "state")
+    loaded = Mix.load_state(tmp_path / "state")
+    assert loaded.cdf().tolist() == state.cdf().tolist()
+    assert loaded._mix == state._mix

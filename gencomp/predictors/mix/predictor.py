@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
+from gencomp.data import alice
 from gencomp.errors import CorruptDataError, ModelMismatchError
 from gencomp.predictors.mix.contexts import (
     AUDIO,
@@ -64,6 +65,8 @@ STATE_SIZE = 1 << 15  # what a state's tables are made for at least: small enoug
 FIRST_WEIGHT = WEIGHT_ONE * 3 // 20  # measured: more than an even share, since contexts agree
 SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 FORMAT_VERSION = 1
+PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
+PRIME_BYTES = 1 << 15
 SCRATCH = ("hashes", "bases", "groups", "states", "inputs", "mixed")
 
 ByteArray = npt.NDArray[np.uint8]
@@ -87,7 +90,8 @@ class Mix:
     ``level``: 1 (fast) to 9 (small). ``memory``: MiB for the table of bit histories, 1 to 1024, rounded down to a power
     of two; the level's own size if None. ``width``: bytes per row of an image. ``sample``: audio, "u8", "s8", "u16le",
     "s16le", "u16be" or "s16be", with the number of channels after a colon ("s16le:2"). ``freeze``: learn only from the
-    context given to ``begin``. Memory is taken by need: a block of 1 KiB has tables of 1 MB.
+    context given to ``begin``. ``prime``: a text of the package to read before each block or context, which pays for
+    small files in English; it costs 0.1 s. Memory is taken by need: a block of 1 KiB has tables of 1 MB.
     """
 
     level: int = 5
@@ -95,6 +99,7 @@ class Mix:
     width: int | None = None
     sample: str | None = None
     freeze: bool = False
+    prime: Literal["none", "english"] = "none"
 
     revision: ClassVar[int] = 1
     spec_argument: ClassVar[str] = "level"
@@ -106,6 +111,8 @@ class Mix:
             raise ValueError(f"memory must be from 1 to {MAX_MEMORY} MiB, got {self.memory}")
         if self.width is not None and not 1 <= self.width < 1 << 24:
             raise ValueError(f"width must be from 1 to 2^24 - 1 bytes, got {self.width}")
+        if self.prime not in PRIMES:
+            raise ValueError(f"prime must be one of {', '.join(PRIMES)}, got {self.prime!r}")
         if self.sample is not None:
             if self.width is not None:
                 raise ValueError("width is for images and sample for audio: give one of them")
@@ -116,7 +123,7 @@ class Mix:
         return ALPHABET_SIZE
 
     def begin(self, context: Sequence[int] = b"") -> "MixState":
-        data = bytes(context)
+        data = self._priming() + bytes(context)
         history = np.zeros(max(2 * len(data), 1024), dtype=np.uint8)
         history[: len(data)] = np.frombuffer(data, dtype=np.uint8)
         model = self._new_model(max(2 * len(data), STATE_SIZE))
@@ -124,10 +131,10 @@ class Mix:
         return MixState(self, model, history, frozen=self.freeze)
 
     def encode_block(self, data: bytes) -> bytes:
-        model = self._new_model(len(data))
-        history = np.frombuffer(bytearray(data), dtype=np.uint8)
+        model, history = self._primed(len(data))
+        history[len(history) - len(data) :] = np.frombuffer(data, dtype=np.uint8)
         code = np.empty(len(data) // 2 + 1024, dtype=np.uint8)
-        while run(model, history, len(data), ENCODE, code) < len(data):
+        while run(model, history, len(history), ENCODE, code) < len(history):
             code = np.concatenate([code, np.empty_like(code)])
         low, width, position = (int(model.registers[name]) for name in (LOW, WIDTH, POSITION))
         if position + WINDOW_BYTES > len(code):
@@ -135,16 +142,15 @@ class Mix:
         return code[: encode_end(low, width, code, position)[0]].tobytes()
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
-        model = self._new_model(size)
+        model, history = self._primed(size)
         registers = model.registers
         code = np.frombuffer(bytearray(payload), dtype=np.uint8)
         registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = decode_begin(code)
-        history = np.zeros(size, dtype=np.uint8)
-        decoded = run(model, history, size, DECODE, code)
+        decoded = run(model, history, len(history), DECODE, code)
         low, width, offset, position = (int(registers[name]) for name in (LOW, WIDTH, OFFSET, POSITION))
-        if decoded < size or not decode_end(low, width, offset, position, len(code)):
+        if decoded < len(history) or not decode_end(low, width, offset, position, len(code)):
             raise corrupt_stream()
-        return history.tobytes()
+        return history[len(history) - size :].tobytes()
 
     @classmethod
     def load_state(cls, path: str | PathLike[str]) -> "MixState":
@@ -164,8 +170,10 @@ class Mix:
                         f"{path} is a Mix state of format {version} and revision {revision}; "
                         f"this version reads {FORMAT_VERSION} and {cls.revision}: prime the model again"
                     )
-                level, memory, width, freeze, frozen = (int(number) for number in arrays["settings"])
-                mix = cls(level, memory or None, width or None, str(arrays["sample"]) or None, bool(freeze))
+                level, memory, width, freeze, frozen, prime = (int(number) for number in arrays["settings"])
+                mix = cls(
+                    level, memory or None, width or None, str(arrays["sample"]) or None, bool(freeze), PRIMES[prime]
+                )
                 history = arrays["history"]
                 model = mix._new_model(MIN_SIZE)
                 parts = {name: arrays[name] for name in Model._fields if name not in SCRATCH}
@@ -174,6 +182,19 @@ class Mix:
                 return MixState(mix, model._replace(**parts), history, frozen=bool(frozen))
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
             raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error
+
+    def _priming(self) -> bytes:
+        """Return the text to read before all else."""
+        return alice()[:PRIME_BYTES] if self.prime == "english" else b""
+
+    def _primed(self, size: int) -> tuple[Model, ByteArray]:
+        """Return a model that has read the priming text, and its history with room for ``size`` bytes more."""
+        text = self._priming()
+        model = self._new_model(len(text) + size)
+        history = np.zeros(len(text) + size, dtype=np.uint8)
+        history[: len(text)] = np.frombuffer(text, dtype=np.uint8)
+        run(model, history, len(text), LEARN, np.empty(0, dtype=np.uint8))
+        return model, history
 
     def _sample_format(self) -> tuple[str, int]:
         """Return ``sample`` as (format, channels)."""
@@ -288,7 +309,9 @@ class MixState:
         np.savez_compressed(
             buffer,
             version=np.array([FORMAT_VERSION, mix.revision]),
-            settings=np.array([mix.level, mix.memory or 0, mix.width or 0, mix.freeze, self._frozen]),
+            settings=np.array(
+                [mix.level, mix.memory or 0, mix.width or 0, mix.freeze, self._frozen, PRIMES.index(mix.prime)]
+            ),
             sample=np.array(mix.sample or ""),
             history=self._history,
             **parts,

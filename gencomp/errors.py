@@ -21,6 +21,8 @@ class SpecError(GencompError, ValueError):
 class MissingExtraError(GencompError):
     """A model or codec whose optional dependency is not installed; the message has the pip command."""
 
+    exit_code = 4
+
 
 class CorruptDataError(GencompError):
     """Coded bytes that no encoder wrote: damaged, cut short, or made with another model."""

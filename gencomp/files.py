@@ -18,18 +18,22 @@ def new_file(path: Path, *, overwrite: bool = False, like: os.stat_result | None
     directly; a symbolic link is followed. Raises ``FileExistsError`` where the file exists and ``overwrite`` is not
     set, and other ``OSError`` as usual.
     """
-    path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file() and not path.is_dir():
         with path.open("wb") as device:
             yield device
         return
+    if path.is_symlink():
+        try:
+            path = path.resolve()
+        except RuntimeError:
+            raise OSError(errno.ELOOP, "its symbolic links form a loop", str(path)) from None
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a directory; name a file", str(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "its folder does not exist; create it first", str(path))
     if path.exists() and not overwrite:
         raise _exists(path)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=".gencomp.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield cast(BinaryIO, file)

@@ -170,8 +170,8 @@ def resolve(entry: Entry) -> Any:
     module_name, _, attribute = entry.target.partition(":")
     try:
         return getattr(importlib.import_module(module_name), attribute)
-    except ImportError as error:
-        if entry.extra is None:
+    except Exception as error:  # another package's module may raise anything
+        if entry.extra is None or not isinstance(error, ImportError):
             raise GencompError(f"{entry.name} cannot be loaded from {entry.target}: {error}") from error
         missing = error.name or str(error)
         raise MissingExtraError(

@@ -66,6 +66,12 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
         assert (tmp_path / "folder" / "target").read_bytes() == content
 
 
+def test_links_that_form_a_loop_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OSError, match="loop"), new_file(tmp_path / "loop"):
+        raise AssertionError("not reached")
+
+
 def test_a_device_is_written_directly() -> None:
     with new_file(Path("/dev/null")) as file:
         file.write(b"x")

@@ -21,6 +21,8 @@ def canary(model: Predictor) -> str:
 
 def describe(model: Predictor) -> dict[str, Any]:
     """Return the header's entry for ``model``: its full spec, and its revision or its environment and canary."""
+    if model.alphabet_size != 256:
+        raise ValueError(f"a model of bytes needs 256 symbols, this one has {model.alphabet_size}")
     description: dict[str, Any] = {"spec": predictor_spec(model, full=True)}
     revision = revision_of(model)
     if revision is not None:
@@ -66,21 +68,26 @@ def _load_own(spec: str) -> Predictor:
 
 
 def _check_same(description: Mapping[str, Any], model: Predictor, spec: str) -> None:
+    """Compare what costs nothing to compare."""
+    if model.alphabet_size != 256:
+        raise ModelMismatchError(f"the archive's model '{spec}' has {model.alphabet_size} symbols; bytes need 256")
     revision = revision_of(model)
-    if description.get("numeric") == "integer":
-        if description.get("revision") != revision:
-            raise ModelMismatchError(
-                f"the archive was made with revision {description.get('revision')} of '{spec}'; this gencomp has "
-                f"revision {revision}: install the version of gencomp that made it"
-            )
-        return
-    here = dict(environment_of(model))
-    if description.get("canary") != canary(model):
-        there = description.get("environment")
+    if description.get("numeric") == "integer" and description.get("revision") != revision:
         raise ModelMismatchError(
-            f"'{spec}' computes differently here: made with {_words(there)}, found {_words(here)}; "
-            "install what it was made with"
+            f"the archive was made with revision {description.get('revision')} of '{spec}'; this gencomp has "
+            f"revision {revision}: install the version of gencomp that made it"
         )
+
+
+def check_canary(description: Mapping[str, Any], model: Predictor) -> None:
+    """Compare what a model that depends on its environment computes; raise ModelMismatchError where it differs."""
+    if description.get("numeric") == "integer" or description.get("canary") == canary(model):
+        return
+    there, here = description.get("environment"), dict(environment_of(model))
+    raise ModelMismatchError(
+        f"'{description.get('spec')}' computes differently here: made with {_words(there)}, found {_words(here)}; "
+        "install what it was made with"
+    )
 
 
 def _words(environment: object) -> str:

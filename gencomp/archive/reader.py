@@ -5,11 +5,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import BinaryIO
 
-from gencomp.archive.models import load_described
+from gencomp.archive.models import check_canary, load_described
 from gencomp.archive.pipeline import ordered_map
-from gencomp.archive.writer import Progress, default_threads
+from gencomp.archive.writer import Progress, checked_threads
 from gencomp.coding.container import (
     BLOCK_BYTES,
     BLOCK_SYNC,
@@ -170,7 +171,7 @@ def read_archive(
         digest = hashlib.sha256()
         limit = None if max_output is None else max_output - total
         blocks = _within(reader.read_blocks(), limit)
-        for content in ordered_map(decoder, blocks, threads or default_threads()):
+        for content in ordered_map(decoder, blocks, checked_threads(threads)):
             write(content)
             digest.update(content)
             total += len(content)
@@ -203,6 +204,9 @@ class _BlockDecoder:
             if not isinstance(description, dict):
                 raise ArchiveError("the archive is invalid: its metadata describes no model")
             self._model = load_described(description, chosen)
+            self._description = description
+            self._agrees = Lock()
+            self._checked = False
 
     def __call__(self, block: CodedBlock) -> bytes:
         header = block.header
@@ -231,4 +235,8 @@ class _BlockDecoder:
             return content
         if self._model is None:
             raise ArchiveError(f"block {header.number} needs a model, and the archive names none")
+        with self._agrees:  # computed once, and only if a block needs the model
+            if not self._checked:
+                check_canary(self._description, self._model)
+                self._checked = True
         return decode_block(self._model, payload, header.raw_length)

@@ -21,11 +21,11 @@ from gencomp.coding.container import (
     pack_trailer,
 )
 from gencomp.equivalence.capabilities import decode_block, encode_block, revision_of
-from gencomp.errors import GencompError
 from gencomp.protocols import Predictor
 
 DEFAULT_BLOCK_SIZE = 1 << 22  # blocks of 1 MiB cost 6 % on 3 MB of enwik8; files above 4 MiB fill two cores
 MIN_BLOCK_SIZE = 1 << 10
+MAX_THREADS = 256  # each holds up to two blocks
 
 Progress = Callable[[int], None]
 
@@ -71,6 +71,15 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def checked_threads(threads: int | None) -> int:
+    """Return the number of blocks to work on at a time: the cores' where None. Raises ``ValueError``."""
+    if threads is None:
+        return default_threads()
+    if not 1 <= threads <= MAX_THREADS:
+        raise ValueError(f"threads must be from 1 to {MAX_THREADS}, got {threads}")
+    return threads
+
+
 def _code_block(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
     """Return the shortest of the model's code, deflate's and the bytes themselves.
 
@@ -84,7 +93,7 @@ def _code_block(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
         payload = encode_block(model, content)
         if verify and decode_block(model, payload, len(content)) != content:
             failure, payload = "the model's code does not decode to the same bytes", None
-    except (GencompError, ValueError, ArithmeticError, MemoryError) as error:
+    except Exception as error:  # of any kind: the block is coded without the model
         failure, payload = f"{type(error).__name__}: {error}", None
     deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
     deflated = deflater.compress(content) + deflater.flush()
@@ -117,7 +126,7 @@ def write_archive(
         raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
     if verify is None:
         verify = revision_of(model) is None
-    threads = threads or default_threads()
+    threads = checked_threads(threads)
     description = describe(model)
     summary = WriteSummary()
     digest = hashlib.sha256()

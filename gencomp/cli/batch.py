@@ -13,7 +13,6 @@ import typer
 
 from gencomp.cli.console import complain, describe_error, exit_code_of
 from gencomp.cli.options import binary_stdout, usage
-from gencomp.errors import GencompError
 from gencomp.files import new_file
 
 SUFFIX = ".gcz"
@@ -63,9 +62,9 @@ def for_each(names: Sequence[str], action: Callable[[str], None]) -> None:
     for name in names:
         try:
             action(name)
-        except (GencompError, OSError, MemoryError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # whatever it is, it is about this input
             text = describe_error(error)
             complain(text if text.startswith(name) or name == "-" else f"{name}: {text}")
             failure = failure or exit_code_of(error)
@@ -93,6 +92,8 @@ def transform(
         if status is not None and path.exists() and os.path.samestat(status, path.stat()):
             raise usage(f"{path} is the input itself; choose another output")
         like = status if status is not None and stat.S_ISREG(status.st_mode) else None
+        if destination.remove and path.exists() and not path.is_file():
+            raise usage(f"--rm needs an output file; {path} is none")
         with new_file(path, overwrite=destination.force, like=like) as sink:
             work(source, sink)
     if destination.remove and name != "-":

@@ -4,13 +4,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+import typer
+
 from gencomp.errors import GencompError
 
 
 def note(message: str) -> None:
     """Print a message to stderr, where there is one."""
     with suppress(OSError):
-        print(message, file=sys.stderr, flush=True)
+        print(visible(message), file=sys.stderr, flush=True)
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with everything that could steer a terminal, or cannot be printed, as an escape."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def complain(message: str) -> None:
@@ -25,6 +32,8 @@ def describe_error(error: BaseException) -> str:
         return f"{where}{error.strerror}"
     if isinstance(error, MemoryError):
         return f"out of memory{f': {error}' if str(error) else ''}; try fewer --threads or a smaller --block-size"
+    if isinstance(error, typer.TyperException):
+        return error.format_message()
     if isinstance(error, GencompError | ValueError):
         return str(error)
     return f"internal error: {type(error).__name__}: {error}; please report it"
@@ -36,7 +45,7 @@ def exit_code_of(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, OSError | MemoryError):
         return 1
-    return 2 if isinstance(error, ValueError) else 5
+    return 2 if isinstance(error, ValueError | typer.TyperException) else 5
 
 
 @contextmanager

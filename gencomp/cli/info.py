@@ -5,13 +5,14 @@ from collections import Counter
 from typing import Any
 
 from gencomp.cli.batch import for_each, input_names, opened
+from gencomp.cli.console import visible
 from gencomp.cli.options import FilesArgument, JsonOption
 
 
 def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
     """Show an archive's model, sizes, blocks and checksum.
 
-    Only its headers are read; no model is loaded.
+    Only its headers are read; no model is loaded. With --json, one object a line for each file.
     """
     from gencomp.archive.reader import Member, list_members
     from gencomp.coding.container import BLOCK_FRAMING_BYTES, MAJOR
@@ -39,7 +40,7 @@ def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
         with opened(name) as source:
             members = [describe(member) for member in list_members(source)]
         if json_output:
-            print(json.dumps({"file": name, "members": members}, indent=2))
+            print(json.dumps({"file": name, "members": members}))
             return
         for number, member in enumerate(members, 1):
             print(name if len(members) == 1 else f"{name}, member {number} of {len(members)}")
@@ -53,5 +54,5 @@ def _shown(value: object) -> str:
     if value is None:
         return "none: the blocks need no model"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_shown(inner)}" for key, inner in value.items()) or "none"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        return ", ".join(f"{visible(str(key))} {_shown(inner)}" for key, inner in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))

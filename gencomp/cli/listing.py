@@ -31,9 +31,9 @@ def _describe(entry: Entry) -> dict[str, object]:
     row: dict[str, object] = {"name": entry.name, "kind": entry.kind, "summary": entry.summary}
     try:
         factory = resolve(entry)
-    except GencompError as error:
+        model = factory()
+    except (GencompError, TypeError, ValueError) as error:
         return row | {"missing": str(error)}
-    model = factory()
     row["default"] = entry.name == DEFAULT_MODEL
     row["options"] = {field.name: getattr(model, field.name) for field in dataclasses.fields(factory) if field.init}
     return row | {"code_lengths": resolution_of(model), "window": window_of(model)}

@@ -54,18 +54,29 @@ def _common(
 
 
 class _Terminated(BaseException):
-    """SIGTERM, as an exception, so that temporary files are removed on the way out."""
+    """SIGTERM or SIGHUP, as an exception, so that temporary files are removed on the way out."""
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+    raise _Terminated(signum)
+
+
+_TAKE_A_VALUE = {"-m", "--model", "--compressor", "-o", "--output", "-T", "--threads", "--block-size"}
 
 
 def _with_levels(arguments: Sequence[str]) -> list[str]:
-    """Return the command line with compress's -1 to -9 written out as models."""
-    if "compress" not in arguments[:1]:
-        return list(arguments)
-    return [f"--model={DEFAULT_MODEL}:{word[1]}" if re.fullmatch("-[1-9]", word) else word for word in arguments]
+    """Return the command line with compress's -1 to -9 written out as models; values and names stay what they are."""
+    words = list(arguments)
+    if "compress" not in words[:1]:
+        return words
+    end = words.index("--") if "--" in words else len(words)
+    for place in range(1, end):
+        if re.fullmatch("-[1-9]", words[place]) and words[place - 1] not in _TAKE_A_VALUE:
+            words[place] = f"--model={DEFAULT_MODEL}:{words[place][1]}"
+    return words
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -78,9 +89,9 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return 130
-    except _Terminated:
+    except _Terminated as stop:
         complain("terminated")
-        return 143
+        return 128 + stop.signum
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: nothing to flush into
         return 1
@@ -90,9 +101,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Give each standard stream that was closed (``>&-``) a stand-in: nothing to read, and writing is an error."""
+    """Give each standard stream that was closed (``>&-``) a stand-in on which every read or write is an error."""
     if sys.stdin is None:
-        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_WRONLY))
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY), "w"))
@@ -100,7 +111,10 @@ def _open_closed_streams() -> None:
 
 def main() -> None:
     """The console script."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
+            signal.signal(number, _terminate)
     _open_closed_streams()
     code = run(sys.argv[1:])
     if code == 130:

@@ -132,9 +132,10 @@ def parse_header(fixed: bytes, text: bytes, check: bytes) -> Header:
         raise ArchiveError("the archive is damaged: the metadata fails its check")
     try:
         metadata = json.loads(text)
+        canonical = isinstance(metadata, dict) and canonical_json(metadata) == text
     except (ValueError, RecursionError):
-        metadata = None
-    if not isinstance(metadata, dict) or canonical_json(metadata) != text:
+        canonical = False
+    if not canonical:
         raise ArchiveError("the archive is invalid: its metadata is not canonical JSON")
     return Header(metadata, block_size, fixed[9], check, len(fixed) + len(text) + len(check))
 

@@ -175,14 +175,17 @@ def search_cdf(cdf: IntArray, target: Integer) -> Integer:
 
 
 @kernel
-def _encode_cdf_rows(state: IntArray, out: ByteArray, symbols: AnyArray, cdfs: AnyArray, precision: Integer) -> None:
+def _encode_cdf_rows(state: IntArray, out: ByteArray, symbols: AnyArray, cdfs: AnyArray, precision: Integer) -> int:
     low, width, position = state[0], state[1], state[2]
     shared = cdfs.shape[0] == 1
     for index in range(symbols.shape[0]):
         row = cdfs[0 if shared else index]
-        symbol = symbols[index]
-        low, width, position = encode_step(low, width, out, position, row[symbol], row[symbol + 1], precision)
+        start, stop = row[symbols[index]], row[symbols[index] + 1]
+        if not 0 <= start < stop <= 1 << precision:
+            return index
+        low, width, position = encode_step(low, width, out, position, start, stop, precision)
     state[0], state[1], state[2] = low, width, position
+    return -1
 
 
 @kernel
@@ -198,12 +201,14 @@ def _encode_pmf_rows(state: IntArray, out: ByteArray, symbols: AnyArray, pmf: An
 
 
 @kernel
-def _decode_cdf_rows(state: IntArray, data: ByteArray, symbols: AnyArray, cdfs: AnyArray, precision: Integer) -> None:
+def _decode_cdf_rows(state: IntArray, data: ByteArray, symbols: AnyArray, cdfs: AnyArray, precision: Integer) -> int:
     low, width, offset, position = state[0], state[1], state[2], state[3]
     shared = cdfs.shape[0] == 1
     for index in range(symbols.shape[0]):
         row = cdfs[0 if shared else index]
         symbol = search_cdf(row, decode_target(width, offset, precision))
+        if not 0 <= row[symbol] < row[symbol + 1] <= 1 << precision:
+            return index
         low, width, offset, position = decode_step(
             low, width, offset, position, data, row[symbol], row[symbol + 1], precision
         )
@@ -211,6 +216,7 @@ def _decode_cdf_rows(state: IntArray, data: ByteArray, symbols: AnyArray, cdfs: 
         if offset < 0:
             break
     state[0], state[1], state[2], state[3] = low, width, offset, position
+    return -1
 
 
 @kernel
@@ -259,9 +265,12 @@ class RangeEncoder:
         self._state = np.array([0, TOP, 0], dtype=np.int64)  # low, width, position
         self._out = np.empty(64, dtype=np.uint8)
         self._num_bits: int | None = None
+        self._spent = False  # a batch was refused halfway, when carries had already run
 
     def _reserve(self, count: int) -> None:
-        """Make room for ``count`` symbols and the tail, doubling."""
+        """Make room for ``count`` symbols and the tail, doubling; refuse an encoder that cannot go on."""
+        if self._spent or (self._num_bits is not None and count):
+            raise ValueError("this encoder is spent: it was finished, or refused a batch; begin another one")
         needed = int(self._state[2]) + count * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES
         if needed > len(self._out):
             self._out = np.concatenate(
@@ -280,7 +289,9 @@ class RangeEncoder:
         rows, precision = _checked_rows(cdfs, len(values))
         _check_symbols(values, rows.shape[1] - 1)
         self._reserve(len(values))
-        _encode_cdf_rows(self._state, self._out, values, rows, precision)
+        if _encode_cdf_rows(self._state, self._out, values, rows, precision) >= 0:
+            self._spent = True
+            raise _not_increasing()
 
     def encode_pmf(self, symbols: npt.ArrayLike, pmf: npt.NDArray[np.floating], precision: int | None = None) -> None:
         """Encode ``symbols`` (n,) under float probabilities ``pmf`` (n, alphabet_size), quantised row by row."""
@@ -290,6 +301,7 @@ class RangeEncoder:
         self._reserve(len(values))
         bad = _encode_pmf_rows(self._state, self._out, values, pmf, precision)
         if bad >= 0:
+            self._spent = True
             raise invalid_pmf(pmf[bad])
 
     def finish(self) -> bytes:
@@ -330,7 +342,8 @@ class RangeDecoder:
         symbols = np.empty(count, dtype=np.int64)
         if count:
             rows, precision = _checked_rows(cdfs, count)
-            _decode_cdf_rows(self._state, self._data, symbols, rows, precision)
+            if _decode_cdf_rows(self._state, self._data, symbols, rows, precision) >= 0:
+                raise _not_increasing()
         return self._checked(symbols)
 
     def decode_pmf(self, pmf: npt.NDArray[np.floating], precision: int | None = None) -> IntArray:
@@ -347,6 +360,10 @@ class RangeDecoder:
         low, width, offset, position = self._state
         if not decode_end(low, width, offset, position, len(self._data)):
             raise corrupt_stream()
+
+
+def _not_increasing() -> ValueError:
+    return ValueError("every cdf must increase strictly: a symbol has no share of it; quantise it first")
 
 
 def _checked_pmf(

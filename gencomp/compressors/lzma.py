@@ -61,9 +61,7 @@ class Lzma:
         ]
 
     def compress(self, data: bytes) -> bytes:
-        bits = self.dictionary_bits
-        if bits is None:
-            bits = min(max(MIN_DICTIONARY_BITS, (len(data) - 1).bit_length()), self.window.bit_length() - 1)
+        bits = min(max(MIN_DICTIONARY_BITS, (len(data) - 1).bit_length()), self.window.bit_length() - 1)
         return bytes([bits]) + lzma.compress(data, lzma.FORMAT_RAW, filters=self._filters(bits))
 
     def decompress(self, blob: bytes) -> bytes:

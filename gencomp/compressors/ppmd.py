@@ -47,7 +47,10 @@ class Ppmd:
             raise corrupt("PPMd", "its bytes fail their CRC-32")
         if not size:
             return b""
-        return bytes(pyppmd.Ppmd7Decoder(self.order, self.memory << 20).decode(stream, size))
+        try:
+            return bytes(pyppmd.Ppmd7Decoder(self.order, self.memory << 20).decode(stream, size))
+        except (OverflowError, MemoryError) as error:
+            raise corrupt("PPMd", f"it claims to hold {size} bytes") from error
 
     def code_length(self, data: bytes) -> float:
         return 8.0 * len(self.compress(data))

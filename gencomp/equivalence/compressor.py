@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gencomp.coding.container import BLOCK_FRAMING_BYTES, MAX_EXPANSION
 from gencomp.coding.varint import read_varint, varint
 from gencomp.equivalence.capabilities import decode_block, encode_block, environment_of
+from gencomp.errors import CorruptDataError
 from gencomp.protocols import Predictor
 
 
@@ -30,7 +32,10 @@ class ArithmeticCompressor:
 
     def decompress(self, blob: bytes) -> bytes:
         size, start = read_varint(blob, 0)
-        return decode_block(self.predictor, blob[start:], size)
+        payload = blob[start:]
+        if size > MAX_EXPANSION * (len(payload) + BLOCK_FRAMING_BYTES):
+            raise CorruptDataError(f"{len(payload)} coded bytes claim to hold {size}")
+        return decode_block(self.predictor, payload, size)
 
     def code_length(self, data: bytes) -> float:
         return 8.0 * len(self.compress(data))

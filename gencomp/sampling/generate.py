@@ -43,5 +43,8 @@ def sample(
     if length < 0:
         raise ValueError(f"length must be at least 0, got {length}")
     strategy = Strategy(temperature, top_k, top_p, alphabet)
-    state = as_predictor(model).begin(prime + prompt)
+    predictor = as_predictor(model)
+    if predictor.alphabet_size != 256:
+        raise ValueError(f"bytes need a model of 256 symbols, this one has {predictor.alphabet_size}")
+    state = predictor.begin(prime + prompt)
     return bytes(generate(state, length, strategy, np.random.default_rng(seed)))

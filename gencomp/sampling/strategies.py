@@ -32,6 +32,8 @@ class Strategy:
             raise ValueError(f"top_k must be at least 1, got {self.top_k}")
         if self.top_p is not None and not 0.0 < self.top_p <= 1.0:
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        if self.alphabet is not None and any(symbol < 0 for symbol in self.alphabet):
+            raise ValueError(f"the alphabet's symbols must be at least 0, got {min(self.alphabet)}")
         if self.alphabet is not None and not self.alphabet:
             raise ValueError("the alphabet is empty: there is no byte in the prompt or the corpus to take it from")
 
@@ -41,10 +43,13 @@ class Strategy:
         ``code_lengths`` are bits, (n,). The weights have no floating-point sum in them, so equal lengths tie exactly.
         """
         lengths = code_lengths
+        if self.alphabet is not None and max(self.alphabet) >= len(code_lengths):
+            raise ValueError(f"the alphabet's symbols must be below {len(code_lengths)}, got {max(self.alphabet)}")
         if self.alphabet is not None:
             lengths = np.full_like(code_lengths, np.inf)
             lengths[list(self.alphabet)] = code_lengths[list(self.alphabet)]
-        weights = weights_of_code_lengths((lengths - lengths.min()) / self.temperature)
+        with np.errstate(over="ignore"):  # to infinity, a weight of 0
+            weights = weights_of_code_lengths((lengths - lengths.min()) / self.temperature)
         if self.top_k is None and self.top_p is None:
             return weights
         order = np.argsort(-weights, kind="stable")

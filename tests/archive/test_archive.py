@@ -173,11 +173,7 @@ def test_a_model_that_computes_otherwise_is_named(book: bytes) -> None:
         ({"spec": "future:9b", "numeric": "integer", "revision": 1}, "needs the model 'future:9b', which is not here"),
         ({"spec": "counts:77", "numeric": "integer", "revision": 1}, "which is not here: counts: order must be"),
         ({"numeric": "integer"}, "names no model"),
-        (
-            {"spec": "zlib?level=9", "numeric": "environment", "environment": {"zlib": "9.9"}, "canary": "0" * 16},
-            "computes differently here: made with zlib 9.9, found zlib",
-        ),
-        ({"spec": "zlib?level=9", "numeric": "environment", "canary": ""}, "made with an unnamed environment"),
+        ({"spec": "uniform?alphabet_size=3", "numeric": "integer", "revision": 1}, "has 3 symbols; bytes need 256"),
     ],
 )
 def test_a_missing_or_different_model_is_refused_before_the_first_block(
@@ -188,6 +184,23 @@ def test_a_missing_or_different_model_is_refused_before_the_first_block(
     with pytest.raises(ModelMismatchError, match=complaint):
         read_archive(io.BytesIO(archive), written.append)
     assert written == []
+
+
+@pytest.mark.parametrize(
+    ("description", "complaint"),
+    [
+        (
+            {"spec": "zlib?level=9", "numeric": "environment", "environment": {"zlib": "9.9"}, "canary": "0" * 16},
+            "computes differently here: made with zlib 9.9, found zlib",
+        ),
+        ({"spec": "zlib?level=9", "numeric": "environment", "canary": ""}, "made with an unnamed environment"),
+    ],
+)
+def test_a_canary_is_asked_before_a_model_decodes(description: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ModelMismatchError, match=complaint):
+        gencomp.decompress(forged({"model": description}, [(BlockType.MODEL, b"x", b"content")]))
+    stored = forged({"model": description}, [(BlockType.STORED, b"x", b"x")])
+    assert gencomp.decompress(stored) == b"x"  # and not computed where no block needs the model
 
 
 def test_the_users_model_must_be_the_archives(wiki: bytes) -> None:
@@ -243,7 +256,9 @@ def test_newer_formats_say_so(wiki: bytes) -> None:
             gencomp.decompress(bytes(newer))
 
 
-@pytest.mark.parametrize("text", [b'{"model": null}', b'{"model":null', b"[1]", b'{"a":1,"a":2}', b"[" * 5000])
+@pytest.mark.parametrize(
+    "text", [b'{"model": null}', b'{"model":null', b"[1]", b'{"a":1,"a":2}', b"[" * 5000, b'{"a":NaN}']
+)
 def test_metadata_that_is_not_canonical_is_refused(text: bytes) -> None:
     fixed = container._HEADER.pack(container.MAGIC, 1, 0, 0, 0, 0, len(text), 1024, 0)[:-4]
     fixed += struct.pack("<I", zlib.crc32(fixed))
@@ -289,20 +304,24 @@ class Failing:
             raise ValueError("code lengths must not be NaN")
         if self.mode == "memory":
             raise MemoryError
+        if self.mode == "index":
+            raise IndexError("a bug")
         return b"short"
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
         return bytes(size)
 
 
-@pytest.mark.parametrize("mode", ["nan", "memory", "wrong"])
+@pytest.mark.parametrize("mode", ["nan", "memory", "index", "wrong"])
 def test_nothing_is_lost_to_a_model_that_fails(mode: str, book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "predictor_spec", lambda model, full: "counts:6")
     sink = io.BytesIO()
     summary = write_archive(io.BytesIO(book[:3000]), sink, Failing(mode), verify=True)  # type: ignore[arg-type]
     assert summary.blocks == {BlockType.DEFLATE: 1}
     assert len(summary.failures) == 1
-    assert {"nan": "NaN", "memory": "MemoryError", "wrong": "does not decode"}[mode] in summary.failures[0]
+    assert {"nan": "NaN", "memory": "MemoryError", "index": "a bug", "wrong": "does not decode"}[
+        mode
+    ] in summary.failures[0]
     assert gencomp.decompress(sink.getvalue()) == book[:3000]
 
 
@@ -310,6 +329,17 @@ def test_verified_blocks_are_marked(wiki: bytes) -> None:
     for verify, expected in ((True, True), (None, False)):
         archive = gencomp.compress(wiki, "counts", verify=verify)
         assert list_members(io.BytesIO(archive))[0].blocks[0].verified is expected
+
+
+def test_a_model_of_another_alphabet_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs 256 symbols, this one has 300"):
+        gencomp.compress(b"x", "uniform?alphabet_size=300")
+
+
+def test_threads_out_of_bounds_are_refused() -> None:
+    for threads in (0, -1, 257):
+        with pytest.raises(ValueError, match="threads must be from 1 to 256"):
+            gencomp.compress(b"x", threads=threads)
 
 
 @pytest.mark.parametrize("size", [0, 1023, (1 << 24) + 1])

@@ -1,5 +1,6 @@
 """The command line in-process: outputs, messages, exit codes. What needs a process of its own is in test_process.py."""
 
+import hashlib
 import io
 import json
 import os
@@ -73,6 +74,9 @@ def test_streams(cli, book: bytes) -> None:
 
 def test_levels_are_models(cli, tmp_path: Path, book: bytes) -> None:
     (tmp_path / "book").write_bytes(book[:3000])
+    (tmp_path / "-1").write_bytes(b"a name like a level")
+    assert cli("compress", "-q", "-2", "-c", "--", "-1").code == 0
+    fails(cli("compress", "-q", "book", "--block-size", "-5"), 2, "got '-5'")
     assert cli("compress", "-q", "-2", "book").code == 0
     assert "spec mix:2" in cli("info", "book.gcz").text
 
@@ -96,6 +100,8 @@ def test_input_is_removed_only_on_request_and_only_after_success(cli, tmp_path: 
     assert cli("compress", "-q", "--rm", "-f", "a").code == 0
     assert not (tmp_path / "a").exists()
     fails(cli("decompress", "--rm", "-c", "a.gcz"), 2, "--rm needs an output file")
+    fails(cli("decompress", "--rm", "a.gcz", "-o", "/dev/null"), 2, "--rm needs an output file")
+    assert (tmp_path / "a.gcz").exists()
 
 
 def test_an_existing_file_stays_whole(cli, tmp_path: Path, book: bytes) -> None:
@@ -192,6 +198,18 @@ def test_info(cli, tmp_path: Path, wiki: bytes) -> None:
     assert record["verified_blocks"] == 4
     (tmp_path / "b.gcz").write_bytes(gencomp.compress(b"") * 2)
     assert "member 2 of 2" in cli("info", "b.gcz").text
+
+
+def test_metadata_cannot_steer_the_terminal(cli, tmp_path: Path) -> None:
+    from gencomp.coding.container import Trailer, pack_header, pack_trailer
+
+    header, key = pack_header({"model": {"spec": "x", "revision": "\x1b]0;title\x07\n  sha256 forged \ud800"}}, 1024)
+    empty = hashlib.sha256().digest()
+    (tmp_path / "a.gcz").write_bytes(header + pack_trailer(key, Trailer(0, len(header) + 64, 0, empty)))
+    for result in (cli("info", "a.gcz"), cli("test", "a.gcz")):
+        assert "\x1b" not in result.text + result.err
+        assert "\n  sha256 forged" not in result.text + result.err
+    assert "\\x1b]0;title" in cli("info", "a.gcz").text
 
 
 def test_sample_is_the_python_call(cli, tmp_path: Path, book: bytes) -> None:

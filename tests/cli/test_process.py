@@ -19,7 +19,7 @@ def process(*arguments: str, **options: object) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_leaves_nothing_half_written(number: int, code: int, tmp_path: Path, book: bytes) -> None:
     (tmp_path / "book").write_bytes(book * 40)
     (tmp_path / "book.gcz").write_bytes(b"what was there")
@@ -52,8 +52,9 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     [
         ("list >&-", 1, "stdout: Bad file descriptor"),
         ("compress -c README.md >&-", 1, "Bad file descriptor"),
-        ("compress <&- | cat", 0, ""),
+        ("compress <&- | cat", 1, "Bad file descriptor"),
         ("nothing 2>&-", 2, ""),
+        ("compress -q -m counts:1 README.md -o /dev/stdout | cat > /dev/null", 0, ""),
         ("list > /dev/full", 1, "No space left on device"),
     ],
 )

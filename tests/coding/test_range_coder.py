@@ -145,6 +145,29 @@ def test_the_papers_example() -> None:
     assert encoder.num_bits == 7
 
 
+def test_a_cdf_that_does_not_increase_is_refused_and_spends_the_encoder() -> None:
+    encoder = RangeEncoder()
+    for cdf in (np.array([0, 0, 4]), np.array([0, 4, 4]), np.array([0, 6, 3, 4])):
+        with pytest.raises(ValueError, match="must increase strictly|need a precision"):
+            RangeEncoder().encode(0 if cdf[1] != 4 else 1, cdf)
+    with pytest.raises(ValueError, match="increase strictly"):
+        encoder.encode([1, 0], np.array([0, 0, 4]))
+    with pytest.raises(ValueError, match="spent"):
+        encoder.finish()
+    with pytest.raises(ValueError, match="sum to 1"):
+        (refused := RangeEncoder()).encode_pmf([0, 0], np.array([[0.5, 0.5], [np.nan, 0.5]]))
+    with pytest.raises(ValueError, match="spent"):
+        refused.encode(0, np.array([0, 2, 4]))
+
+
+def test_a_finished_encoder_takes_no_more() -> None:
+    encoder = RangeEncoder()
+    encoder.encode([0, 1], np.array([0, 2, 4]))
+    assert encoder.finish() == encoder.finish()
+    with pytest.raises(ValueError, match="spent"):
+        encoder.encode(0, np.array([0, 2, 4]))
+
+
 def test_wrong_arguments_are_refused() -> None:
     cdf = cdf_from_weights(np.ones(4), 16)
     with pytest.raises(ValueError, match=r"lie in \[0, 4\)"):

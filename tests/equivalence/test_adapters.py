@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import gencomp
 from gencomp import ArithmeticCompressor, CodeLengthPredictor
+from gencomp.coding.varint import varint
 from gencomp.equivalence.adapt import native
 from gencomp.equivalence.predictor import normalized
 from gencomp.errors import CorruptDataError
@@ -116,6 +117,7 @@ def test_blocks_code_in_parallel_threads(book: bytes) -> None:
 def test_a_damaged_code_is_refused(book: bytes) -> None:
     compressor = gencomp.as_compressor("counts:2")
     code = compressor.compress(book[:200])
-    for damaged in (code[:-1], code + b"\0", b"", b"\xff"):
+    claims_too_much = varint(1 << 62) + code[2:]
+    for damaged in (code[:-1], code + b"\0", b"", b"\xff", claims_too_much):
         with pytest.raises(CorruptDataError):
             compressor.decompress(damaged)

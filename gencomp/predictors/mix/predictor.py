@@ -16,6 +16,7 @@ from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
 from gencomp.data import alice
 from gencomp.errors import CorruptDataError, ModelMismatchError
+from gencomp.files import new_file
 from gencomp.predictors.mix.contexts import (
     AUDIO,
     BIG_ENDIAN,
@@ -154,8 +155,9 @@ class Mix:
 
     @classmethod
     def load_state(cls, path: str | PathLike[str]) -> "MixState":
-        """Return the state that :meth:`MixState.save` wrote.
+        """Return the state that :meth:`MixState.save` wrote. Load only files that you trust.
 
+        The checksum inside finds damage, not intent: the arrays are what compiled code works on.
         Raises :class:`CorruptDataError` on damage, :class:`ModelMismatchError` on another revision's state.
         """
         blob = Path(path).read_bytes()
@@ -199,7 +201,7 @@ class Mix:
     def _sample_format(self) -> tuple[str, int]:
         """Return ``sample`` as (format, channels)."""
         name, _, channels = (self.sample or "").partition(":")
-        if name not in SAMPLE_FORMATS or (channels and not (channels.isdigit() and 1 <= int(channels) <= 8)):
+        if name not in SAMPLE_FORMATS or (channels and not (channels.isdecimal() and 1 <= int(channels) <= 8)):
             raise ValueError(
                 f"sample must be one of {', '.join(SAMPLE_FORMATS)}, with 1 to 8 channels after a colon, "
                 f"got {self.sample!r}"
@@ -317,7 +319,8 @@ class MixState:
             **parts,
         )
         body = buffer.getvalue()
-        Path(path).write_bytes(hashlib.sha256(body).digest() + body)
+        with new_file(Path(path), overwrite=True) as file:
+            file.write(hashlib.sha256(body).digest() + body)
 
 
 def _with_own_scratch(model: Model) -> Model:

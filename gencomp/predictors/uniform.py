@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from gencomp.coding.quantize import cdf_from_weights, check_alphabet, default_precision
+from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.protocols import FloatArray, IntArray
 
 
@@ -23,6 +24,17 @@ class Uniform:
 
     def begin(self, context: Sequence[int] = ()) -> "UniformState":
         return UniformState(self.alphabet_size)
+
+    def encode_block(self, data: bytes) -> bytes:
+        encoder = RangeEncoder()
+        encoder.encode(np.frombuffer(data, dtype=np.uint8), self.begin().cdf())
+        return encoder.finish()
+
+    def decode_block(self, payload: bytes, size: int) -> bytes:
+        decoder = RangeDecoder(payload)
+        data = decoder.decode(size, self.begin().cdf())
+        decoder.finish()
+        return data.astype(np.uint8).tobytes()
 
 
 class UniformState:

@@ -114,6 +114,22 @@ class Environment(Protocol):
 
 
 @runtime_checkable
+class Fingerprinted(Protocol):
+    """Capability of a predictor: a quick test of whether it computes what it computed elsewhere."""
+
+    def fingerprint(self) -> bytes:
+        """Return bytes that change where its weights, or the floats that it computes from them, are others."""
+
+
+@runtime_checkable
+class SequenceScoring(Protocol):
+    """Capability of a predictor: whole texts at once, faster than symbol by symbol. To measure, never to encode."""
+
+    def sequence_code_lengths(self, texts: Sequence[bytes]) -> Sequence[FloatArray]:
+        """Return -log2 p of each symbol of each text, float64 (n,) in bits, each text from an empty context."""
+
+
+@runtime_checkable
 class Windowed(Protocol):
     """Capability of a compressor: it says how far back it looks, and how finely its code lengths tell."""
 

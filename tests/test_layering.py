@@ -15,7 +15,7 @@ LAYERS = [
     {"predictors", "compressors"},
     {"equivalence", "training"},
     {"archive", "sampling"},
-    {"evaluation"},
+    {"evaluation", "hf", "harness"},
     {"report"},
     {"cli", "__main__"},
 ]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from gencomp.predictors.language.byte_level import byte_characters
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 BYTE_VOCABULARY = 256
@@ -16,16 +17,22 @@ _START = "<|start|>"
 _PIECE = 1 << 16
 
 
-def byte_tokenizer() -> "PreTrainedTokenizerFast":
-    """Return the tokenizer whose ids are the UTF-8 bytes of the text."""
+def byte_tokenizer_backend() -> "Tokenizer":
+    """Return the tokenizer of the tokenizers library whose ids are the UTF-8 bytes of the text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
 
     vocabulary = {character: byte for byte, character in enumerate(byte_characters())}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, clean_up_tokenization_spaces=False)
+    return tokenizer
+
+
+def byte_tokenizer() -> "PreTrainedTokenizerFast":
+    """Return :func:`byte_tokenizer_backend` as a tokenizer of transformers, without special tokens."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(tokenizer_object=byte_tokenizer_backend(), clean_up_tokenization_spaces=False)
 
 
 def train_bpe(text: bytes, size: int) -> "PreTrainedTokenizerFast":

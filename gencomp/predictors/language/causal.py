@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.extras import require
 from gencomp.predictors.language.loading import ModelFolderError, check_folder, digest, load_model
 from gencomp.predictors.language.settings import Device, DType, Settings
 from gencomp.protocols import FloatArray
@@ -126,6 +127,7 @@ def causal_model(
     stride: int | None,
 ) -> CausalModel:
     """Return the model of ``folder``; by default the whole context, and half of it as the stride."""
+    require("lm", "torch", "transformers", "tokenizers", "safetensors")
     positions = context_limit(check_folder(folder)) if context is None else context
     settings = Settings(device, dtype, threads)
     return CausalModel(folder, settings, batch, positions, max(1, positions // 2) if stride is None else stride)

@@ -96,13 +96,17 @@ def load_model(folder: Path, device: str, dtype: str) -> "PreTrainedModel":
     check_folder(folder)
     logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model, found = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
+            output_loading_info=True,
         )
+        missing = sorted(found["missing_keys"])
+        if missing:  # transformers would draw them at random
+            raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} among them")
         return model.to(device).eval()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelFolderError(f"{folder} cannot be loaded as a causal language model: {error}") from error

@@ -52,36 +52,34 @@ def main() -> None:
     text = np.frombuffer(sample(), np.uint8).astype(np.int64)
     print("model  batch  bare/s  compress/s  (share)  decompress/s  (share)  parallel/s  peak MiB")
     for spec in options.models:
-        causal = load(spec).causal
         for batch in options.batches:
-            count = batch * options.steps
-            symbols = text[:count]
-            rows = symbols.reshape(batch, options.steps)
+            print(measure(spec, text[: batch * options.steps].reshape(batch, -1), options.repeats), flush=True)
 
-            def begin(_: int, batch: int = batch) -> object:
-                return causal.begin(batch)
 
-            def bare(batch: int = batch, rows: np.ndarray = rows) -> None:
-                lockstep = causal.begin(batch)
-                for step in range(options.steps - 1):
-                    lockstep.feed(rows[:, step])
+def measure(spec: str, rows: np.ndarray, repeats: int) -> str:
+    """Return a line for ``rows`` (batch, steps): symbols a second, bare, compressing, decompressing, in parallel."""
+    causal = load(spec).causal
+    batch, steps = rows.shape
+    symbols = rows.ravel()
 
-            # so that a small measurement has as many lanes as a large block
-            with causal.settings.applied(), patch.object(coding, "MIN_LANE_SYMBOLS", 1):
-                payload = encode_symbols(begin, symbols, batch)  # also compiles
-                assert (decode_symbols(begin, payload, count, batch) == symbols).all()
-                rates = [
-                    rate(bare, count, options.repeats),
-                    rate(lambda s=symbols, b=batch: encode_symbols(begin, s, b), count, options.repeats),
-                    rate(lambda p=payload, c=count, b=batch: decode_symbols(begin, p, c, b), count, options.repeats),
-                ]
-            parallel = rate(lambda r=rows: causal.sequence_code_lengths(list(r)), count, options.repeats)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(
-                f"{spec}  {batch:5}  {rates[0]:6.0f}  {rates[1]:10.0f}  {rates[1] / rates[0]:6.2f}x  {rates[2]:12.0f}"
-                f"  {rates[2] / rates[0]:6.2f}x  {parallel:10.0f}  {peak:8.0f}",
-                flush=True,
-            )
+    def bare() -> None:
+        lockstep = causal.begin(batch)
+        for step in range(steps - 1):
+            lockstep.feed(rows[:, step])
+
+    # so that a small measurement has as many lanes as a large block
+    with causal.settings.applied(), patch.object(coding, "MIN_LANE_SYMBOLS", 1):
+        payload = encode_symbols(causal.begin, symbols, batch)  # also compiles
+        assert (decode_symbols(causal.begin, payload, len(symbols), batch) == symbols).all()
+        steps_rate = rate(bare, len(symbols), repeats)
+        encoding = rate(lambda: encode_symbols(causal.begin, symbols, batch), len(symbols), repeats)
+        decoding = rate(lambda: decode_symbols(causal.begin, payload, len(symbols), batch), len(symbols), repeats)
+    parallel = rate(lambda: causal.sequence_code_lengths(list(rows)), len(symbols), repeats)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"{spec}  {batch:5}  {steps_rate:6.0f}  {encoding:10.0f}  {encoding / steps_rate:6.2f}x  {decoding:12.0f}"
+        f"  {decoding / steps_rate:6.2f}x  {parallel:10.0f}  {peak:8.0f}"
+    )
 
 
 if __name__ == "__main__":

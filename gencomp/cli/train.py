@@ -54,6 +54,10 @@ def train(
     threads: Annotated[int | None, typer.Option("--threads", "-T", help="CPU threads. [default: cores]")] = None,
     evaluate_every: Annotated[int, typer.Option(help="Steps between measurements, each with a checkpoint.")] = 250,
     save_dtype: Annotated[Literal["float16", "float32"], typer.Option(help="Of the saved weights.")] = "float16",
+    begin: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FOLDER", help="Begin with the weights of this model, or of its checkpoint."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -73,7 +77,7 @@ def train(
     from gencomp.training.architecture import SIZES
     from gencomp.training.corpus import Corpus, read_corpus
     from gencomp.training.finish import draw_loss_curve, save_model
-    from gencomp.training.trainer import Plan
+    from gencomp.training.trainer import Plan, begin_from
     from gencomp.training.trainer import train as run
     from gencomp.training.vocabulary import BYTE_VOCABULARY, byte_tokenizer, encode_corpus, train_bpe
 
@@ -115,7 +119,10 @@ def train(
     )
     size_of_vocabulary = BYTE_VOCABULARY if vocabulary is None else len(tokenizer)
     model = architecture.build(size_of_vocabulary, seed=seed)
+    if begin is not None:
+        begin_from(model, begin)
     identity = {
+        "from": None if begin is None else begin.name,
         "data": [path.name for path in data],
         "training_bytes": len(training),
         "held_out_bytes": len(holding_out),

@@ -226,6 +226,32 @@ def _save(
         raise
 
 
+def begin_from(model: "PreTrainedModel", folder: Path) -> None:
+    """Give ``model`` the weights of a trained model's folder, or of the checkpoint of a run that was stopped.
+
+    Raises :class:`TrainingError` where there are none, or they are of another architecture.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    finished, stopped = folder / "model.safetensors", folder / CHECKPOINT / "state.safetensors"
+    if finished.is_file():
+        tensors, prefix = load_file(finished), ""
+    elif stopped.is_file():
+        tensors, prefix = load_file(stopped), "model."
+    else:
+        raise TrainingError(f"there is neither {finished} nor {stopped} to begin from")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            found = tensors.get(prefix + name)
+            if found is None or found.shape != weight.shape:
+                shape = "none" if found is None else tuple(found.shape)
+                raise TrainingError(
+                    f"{folder} is of another architecture: {name} is {shape} there, {tuple(weight.shape)} here"
+                )
+            weight.copy_(found)
+
+
 def _restore(
     model: "PreTrainedModel", optimizer: "torch.optim.Optimizer", folder: Path, described: dict[str, Any]
 ) -> tuple[int, History]:

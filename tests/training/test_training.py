@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from gencomp.cli.main import run
 from gencomp.training.architecture import SIZES, Architecture
 from gencomp.training.corpus import Corpus, held_out_sequences, read_corpus, sequences
-from gencomp.training.trainer import Plan, TrainingError, train
+from gencomp.training.trainer import Plan, TrainingError, begin_from, train
 from gencomp.training.vocabulary import byte_tokenizer, encode_corpus, train_bpe
 
 TINY = Architecture(width=16, layers=1, heads=2, key_value_heads=1, feed_forward=32, context=32)
@@ -58,6 +58,23 @@ def test_a_run_that_is_resumed_ends_as_if_it_had_not_stopped(wiki: bytes, tmp_pa
     assert again.training_loss == history.training_loss
     for name, weight in weights(resumed).items():
         torch.testing.assert_close(weight, weights(whole)[name], rtol=0, atol=0)
+
+
+def test_a_run_begins_from_weights(wiki: bytes, tmp_path: Path) -> None:
+    trained = TINY.build(seed=3)
+    train(trained, corpus_of(wiki), PLAN, tmp_path / "stopped")
+    other = TINY.build(seed=4)
+    begin_from(other, tmp_path / "stopped")
+    trained.save_pretrained(tmp_path / "finished")
+    again = TINY.build(seed=5)
+    begin_from(again, tmp_path / "finished")
+    for name, weight in weights(trained).items():
+        assert (weights(other)[name] == weight).all()
+        assert (weights(again)[name] == weight).all()
+    with pytest.raises(TrainingError, match=r"is of another architecture: .* is \(256, 16\) there, \(256, 32\) here"):
+        begin_from(dataclasses.replace(TINY, width=32).build(), tmp_path / "finished")
+    with pytest.raises(TrainingError, match="there is neither"):
+        begin_from(trained, tmp_path)
 
 
 def test_a_checkpoint_of_another_run_is_refused(wiki: bytes, tmp_path: Path) -> None:

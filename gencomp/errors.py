@@ -50,3 +50,9 @@ class VerificationError(GencompError):
 
 class OutputLimitError(GencompError):
     """An archive holds more than ``--max-output`` allows."""
+
+
+class DatasetError(GencompError):
+    """Data to measure that cannot be read, or that holds nothing."""
+
+    exit_code = 1

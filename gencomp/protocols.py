@@ -96,6 +96,30 @@ class FusedCoding(Protocol):
 
 
 @runtime_checkable
+class SequenceScoring(Protocol):
+    """Capability of a predictor: the code lengths of a whole sequence at once. For measuring, never for coding."""
+
+    def sequence_code_lengths(self, symbols: Sequence[int]) -> FloatArray:
+        """Return -log2 p(symbol | those before it) in bits for each symbol, float64 (n,), from an empty context."""
+
+
+@runtime_checkable
+class ChunkScoring(Protocol):
+    """Capability of a predictor of bytes: the code lengths of several chunks, side by side. For measuring only."""
+
+    def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
+        """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""
+
+
+@runtime_checkable
+class Parametric(Protocol):
+    """Capability of a predictor: it was trained, and whoever decodes needs its parameters."""
+
+    @property
+    def parameter_count(self) -> int: ...
+
+
+@runtime_checkable
 class Portable(Protocol):
     """Capability of a predictor: integers all the way, so that its archives decode on any machine.
 

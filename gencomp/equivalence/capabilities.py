@@ -14,17 +14,20 @@ import numpy as np
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.protocols import (
+    ChunkScoring,
     Compressor,
     Environment,
     FloatArray,
     FusedCoding,
     IntArray,
     IntegerState,
+    Parametric,
     Portable,
     Predictor,
     PredictorState,
     PrefixScoring,
     ScorerState,
+    SequenceScoring,
     Windowed,
 )
 
@@ -95,6 +98,38 @@ def decode_block(predictor: Predictor, payload: bytes, size: int) -> bytes:
         state.update(symbol)
     decoder.finish()
     return bytes(data)
+
+
+def sequence_code_lengths(predictor: Predictor, symbols: Sequence[int]) -> FloatArray:
+    """Return -log2 p(symbol | those before it) in bits for each symbol, float64 (n,), from an empty context."""
+    if isinstance(predictor, SequenceScoring):
+        return predictor.sequence_code_lengths(symbols)
+    state = predictor.begin()
+    costs = np.empty(len(symbols), dtype=np.float64)
+    for place, symbol in enumerate(symbols):
+        costs[place] = state.code_lengths()[symbol]
+        state.update(symbol)
+    return costs
+
+
+def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatArray:
+    """Return what each chunk costs in bits from an empty context, float64 (n,).
+
+    -log2 p(chunk) where the predictor scores chunks or sequences; else the length of the chunk's arithmetic code,
+    without framing: at most 2 bits more, and rounded up to a byte.
+    """
+    if isinstance(predictor, ChunkScoring):
+        return predictor.chunk_code_lengths(chunks)
+    if isinstance(predictor, SequenceScoring):
+        lengths = [float(predictor.sequence_code_lengths(chunk).sum()) for chunk in chunks]
+    else:
+        lengths = [8.0 * len(encode_block(predictor, chunk)) for chunk in chunks]
+    return np.array(lengths, dtype=np.float64)
+
+
+def parameter_count_of(model: object) -> int:
+    """Return how many trained parameters a decoder needs; 0 for a model that has none."""
+    return model.parameter_count if isinstance(model, Parametric) else 0
 
 
 def revision_of(model: object) -> int | None:

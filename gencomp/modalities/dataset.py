@@ -1,6 +1,5 @@
 """Datasets: where data is and how it is cut, as options that an experiment file can hold; and the chunks."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
@@ -21,25 +20,15 @@ CHUNK_SIZE = 2048  # the paper's
 class Chunks:
     """A dataset that was read: its chunks, in order, and what there is to say about how they came to be.
 
-    ``lost_bits`` (one number a chunk) were lost by a mapping to seven bits; ``notes`` are conversions and ``skipped``
-    the files that could not be read, a line each.
+    ``raw_sizes`` (n,) are the bytes that each chunk stands for and ``lost_bits`` (n,) those that its mapping to other
+    symbols lost; ``notes`` are conversions and ``skipped`` the files that could not be read, a line each.
     """
 
     chunks: tuple[bytes, ...]
+    raw_sizes: tuple[int, ...]
     lost_bits: tuple[int, ...]
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-
-    @property
-    def raw_bytes(self) -> int:
-        return sum(map(len, self.chunks))
-
-    def digest(self) -> str:
-        """Return a SHA-256 of the chunks and their boundaries, in hexadecimal."""
-        total = hashlib.sha256()
-        for chunk in self.chunks:
-            total.update(len(chunk).to_bytes(8, "little") + chunk)
-        return total.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -109,11 +98,12 @@ class Dataset:
         pieces, notes, skipped = self._pieces()
         if not pieces:
             raise DatasetError(self._nothing(skipped))
+        sizes = tuple(map(len, pieces))
         if not self.seven_bits:
-            return Chunks(tuple(pieces), (0,) * len(pieces), notes, skipped)
+            return Chunks(tuple(pieces), sizes, (0,) * len(pieces), notes, skipped)
         mapping = text.clear_top_bits if self.modality == "text" else text.halve
         mapped = [mapping(piece) for piece in pieces]
-        return Chunks(tuple(m.data for m in mapped), tuple(m.lost_bits for m in mapped), notes, skipped)
+        return Chunks(tuple(m.data for m in mapped), sizes, tuple(m.lost_bits for m in mapped), notes, skipped)
 
     def _nothing(self, skipped: Iterable[str]) -> str:
         reasons = "; ".join(islice(skipped, 3))

@@ -16,7 +16,7 @@ def test_text_in_chunks(tmp_path: Path, book: bytes) -> None:
     assert read.lost_bits == (0,) * len(read.chunks)
     few = Dataset("book", "text", str(tmp_path), limit=3, chunk_size=100).read()
     assert few.chunks == (book[:100], book[100:200], book[200:300])
-    assert read.digest() != few.digest()
+    assert few.raw_sizes == (100,) * 3
 
 
 def test_images_in_patches_planes_and_rows(tmp_path: Path) -> None:

@@ -58,4 +58,8 @@ class Png:
         return 8.0 * len(self.compress(data))
 
     def environment(self) -> Mapping[str, str]:
-        return {"pillow": Image.__version__, "zlib": str(features.version("zlib"))}  # type: ignore[attr-defined]
+        name = (
+            "zlib_ng" if features.check("zlib_ng") else "zlib"
+        )  # Pillow's own, which may parse otherwise than Python's
+        version = str(features.version_feature(name) if name == "zlib_ng" else features.version(name))
+        return {"pillow": Image.__version__, f"pillow-{name}": version}  # type: ignore[attr-defined]

@@ -147,7 +147,7 @@ class ClusterPool:
 
     def close(self) -> None:
         """Take back what has not begun, and leave the cluster running."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False)
         self._client.close()
 
 

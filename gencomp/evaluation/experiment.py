@@ -74,9 +74,8 @@ class Experiment:
             raise ValueError(f"models are specs such as 'gzip?level=6', got {table['models']!r}")
         if not all(isinstance(dataset, dict) for dataset in table["datasets"]):
             raise ValueError("datasets are tables: [[datasets]] and then name, modality, path and so on")
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-        }
+        values: dict[str, Any] = {"name": path.stem}
+        values |= {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
         values["datasets"] = tuple(Dataset.from_options(options, path.parent) for options in table["datasets"])
         return cls(**values)
 

@@ -57,7 +57,7 @@ class Journal:
 
     def add(self, batch: Batch, measured: Measured) -> None:
         """Write down a batch; it is on disk on return."""
-        entry = {"cell": batch.cell, "start": batch.start, "seconds": round(measured.seconds, 6)}
+        entry = {"cell": batch.cell, "start": batch.start, "seconds": measured.seconds}
         line = json.dumps(entry | {"lengths": [int(bits) if bits == int(bits) else bits for bits in measured.lengths]})
         self._file.write(line.encode() + b"\n")
         self._file.flush()

@@ -60,4 +60,4 @@ def measure(batch: Batch) -> Measured:
     start = time.perf_counter()
     for first in range(0, len(batch.chunks), GROUP):
         lengths += code_lengths(model, batch.chunks[first : first + GROUP]).tolist()
-    return Measured(tuple(lengths), time.perf_counter() - start)
+    return Measured(tuple(lengths), round(time.perf_counter() - start, 6))

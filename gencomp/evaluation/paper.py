@@ -35,10 +35,10 @@ def table_1_rate(row: Row) -> float | None:
     """Return the raw rate that Table 1 has for a row's codec, chunk size and dataset; None where it has none."""
     place = _place(row.dataset)
     rates = _TABLE_1.get((row.model.partition("?")[0], row.chunk_size)) if row.length is None else None
-    return None if place is None or rates is None else rates[place] / 100
+    return None if place is None or rates is None else round(rates[place] / 100, 3)
 
 
 def table_1_models(dataset: str) -> dict[str, float]:
     """Return the raw rates at 2048 bytes of Table 1's models on the column that a dataset's name stands for."""
     place = _place(dataset)
-    return {} if place is None else {model: rates[place] / 100 for model, rates in TABLE_1_MODELS.items()}
+    return {} if place is None else {model: round(rates[place] / 100, 3) for model, rates in TABLE_1_MODELS.items()}

@@ -67,11 +67,13 @@ def total_code_length(lengths: FloatArray, header_bits: float, lost_bits: int) -
     return float(lengths.sum()) - header_bits * (len(lengths) - 1) + lost_bits
 
 
-def interval(lengths: FloatArray, raw_bytes: IntArray, seed: int) -> tuple[float, float] | tuple[None, None]:
-    """Return the 95 % percentile interval of sum(lengths) / (8 sum(raw_bytes)), chunks drawn with replacement.
+def interval(
+    lengths: FloatArray, raw_sizes: IntArray, header_bits: float, seed: int
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the 95 % percentile interval of the raw rate, chunks drawn with replacement.
 
-    ``lengths`` (n,) in bits, ``raw_bytes`` (n,). Neighbours in one file resemble one another, which makes the true
-    interval wider (Efron and Tibshirani 1993, chapter 13).
+    ``lengths`` (n,) in bits, without headers; ``raw_sizes`` (n,) in bytes; ``header_bits`` are added once. Neighbours
+    in one file resemble one another, which makes the true interval wider (Efron and Tibshirani 1993, chapter 13).
     """
     if len(lengths) < 2:
         return None, None
@@ -79,7 +81,7 @@ def interval(lengths: FloatArray, raw_bytes: IntArray, seed: int) -> tuple[float
     rates = np.empty(RESAMPLES)
     for number in range(RESAMPLES):
         drawn = generator.integers(0, len(lengths), len(lengths))
-        rates[number] = lengths[drawn].sum() / (8 * raw_bytes[drawn].sum())
+        rates[number] = (lengths[drawn].sum() + header_bits) / (8 * raw_sizes[drawn].sum())
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(rates, (tail, 1 - tail))
     return float(low), float(high)

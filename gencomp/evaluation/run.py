@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,8 @@ def facts_of(model: str) -> Facts:
     predictor = as_predictor(model)
     loaded = native(predictor)
     header = 0.0 if isinstance(loaded, Predictor) else float(code_lengths(loaded, [HEADER_PROBE])[0])
-    versions = {"gencomp": __version__, **environment_of(predictor)}
+    # Python's version stands for its bz2 and lzma, which do not tell theirs
+    versions = {"gencomp": __version__, "python": platform.python_version(), **environment_of(predictor)}
     full_spec = predictor_spec(predictor, full=True)
     identity = json.dumps([full_spec, versions, revision_of(predictor)], sort_keys=True, default=str)
     return Facts(predictor_spec(predictor), full_spec, header, parameter_count_of(loaded), versions, identity)
@@ -181,7 +183,7 @@ def _rows(cell: Cell, journal: Journal, experiment: Experiment) -> Iterator[Row]
     raw_sizes, lost_bits = np.array(data.raw_sizes, dtype=np.int64), np.array(data.lost_bits, dtype=np.int64)
     raw_bytes, lost = int(raw_sizes.sum()), int(lost_bits.sum())
     lengths = journal.lengths(cell.key, len(raw_sizes))
-    low, high = interval(lengths - header + lost_bits, raw_sizes, experiment.seed)
+    low, high = interval(lengths - header + lost_bits, raw_sizes, header, experiment.seed)
     for data_size in experiment.data_sizes or (raw_bytes,):
         yield Row(
             dataset=cell.dataset.name,

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from gencomp.evaluation.rows import Row
     from gencomp.modalities.dataset import Dataset
 
-_PRESETS = ("paper-table1", "in-context", "model-size")  # of gencomp.evaluation.presets, which is heavier to import
+_PRESETS = (
+    "paper-table1",
+    "in-context",
+    "model-size",
+    "tokenization",
+)  # of gencomp.evaluation.presets, which is heavier to import
 _FORMATS = ("markdown", "csv", "json")
 
 

@@ -1,6 +1,6 @@
 """The paper's experiments (Delétang et al. 2024), on whatever data one has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gencomp.evaluation.experiment import Experiment
@@ -9,6 +9,7 @@ from gencomp.modalities.dataset import CHUNK_SIZE, Dataset
 
 # of a folder of public data: what stands for the paper's enwik9, ImageNet and LibriSpeech
 TEXT, IMAGES, SOUND = "text/enwik8-first-3145728.xz", "images/imagenet", "audio/librispeech"
+OTHER_TEXT = "text/wikipedia-en-2015-100m.xz"  # none of whose articles are in TEXT
 RANDOM_CHUNKS = 2048
 IN_CONTEXT_LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
@@ -24,10 +25,17 @@ class Preset:
     chunk_sizes: tuple[int | str, ...] = (CHUNK_SIZE,)
     lengths: tuple[int, ...] = ()
     data_sizes: tuple[int, ...] = ()
+    vocabularies: tuple[int, ...] = ()
     paper_figures: bool = False
 
     def experiment(self, datasets: tuple[Dataset, ...]) -> Experiment:
-        """Return the experiment on ``datasets``."""
+        """Return the experiment on ``datasets``; each text also in tokens of each of the vocabularies."""
+        tokenized = tuple(
+            replace(dataset, name=f"{dataset.name}, {vocabulary:,} tokens", vocabulary=vocabulary)
+            for dataset in datasets
+            for vocabulary in self.vocabularies
+        )
+        datasets = (*datasets, *tokenized)
         return Experiment(
             name=self.name,
             datasets=datasets,
@@ -41,7 +49,7 @@ class Preset:
     def datasets(self, folder: Path) -> tuple[Dataset, ...]:
         """Return the preset's data in a folder of public data, as far as its modalities go."""
         every = (
-            Dataset("enwik8", "text", str(folder / TEXT)),
+            Dataset("enwik8", "text", str(folder / TEXT), vocabulary_from=str(folder / OTHER_TEXT)),
             Dataset("imagenet", "image", str(folder / IMAGES)),
             Dataset("librispeech", "audio", str(folder / SOUND)),
             Dataset("random", "random", limit=RANDOM_CHUNKS),
@@ -72,6 +80,14 @@ _ALL = (
         ("gzip", "lzma", "mix"),
         ("text",),
         data_sizes=(10**7, 10**8, 10**9),
+    ),
+    Preset(
+        "tokenization",
+        "Table 2's question: text as bytes against tokens of 1,000 to 20,000 kinds",
+        ("gzip", "xz", "counts:1", "counts:3", "counts:6", "mix"),
+        ("text",),
+        (CHUNK_SIZE, WHOLE),
+        vocabularies=(1000, 2000, 5000, 10_000, 20_000),
     ),
 )
 PRESETS = {preset.name: preset for preset in _ALL}

@@ -102,8 +102,8 @@ def _cut(dataset: Dataset, read: Chunks, size: ChunkSize, length: int | None) ->
         return Chunks((b"".join(read.chunks),), (sum(read.raw_sizes),), (sum(read.lost_bits),))
     if length is None:
         return read
-    if dataset.seven_bits:
-        raise ValueError(f"{dataset.name}: lengths are of bytes as they are; leave seven_bits out")
+    if dataset.seven_bits or dataset.vocabulary is not None:
+        raise ValueError(f"{dataset.name}: lengths are of bytes as they are; leave seven_bits and vocabulary out")
     longest = max(read.raw_sizes)
     if length > longest:
         raise DatasetError(f"{dataset.name}: a length of {length} bytes, but no chunk has more than {longest}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from gencomp.errors import DatasetError
-from gencomp.modalities import audio, image, text
+from gencomp.modalities import audio, image, text, tokens
 from gencomp.modalities.random import random_bytes
 from gencomp.modalities.source import find_files, read_each
 
@@ -38,7 +38,9 @@ class Dataset:
     ``path`` is a file, a folder or a pattern (random data has none); ``limit`` bounds the chunks. Images: ``layout``
     "patches" of ``chunk_size`` / ``columns`` rows, or "rows", whole ones; ``color`` "grey", or "planes" for red, green
     and blue one after the other. Audio: ``rate`` and ``bits``. Random: ``seed``. ``seven_bits`` maps the bytes for
-    models that read only ASCII. ``strict`` raises at the first file that cannot be read instead of leaving it out.
+    models that read only ASCII. Text: ``vocabulary`` cuts chunks into so many kinds of tokens, two bytes each, learnt
+    from the start of the text ``vocabulary_from``, or of ``path`` itself, which flatters them. ``strict`` raises at the
+    first file that cannot be read instead of leaving it out.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Dataset:
     bits: audio.Bits = 8
     seed: int = 0
     seven_bits: bool = False
+    vocabulary: int | None = None
+    vocabulary_from: str | None = None
     strict: bool = False
 
     def __post_init__(self) -> None:
@@ -71,6 +75,8 @@ class Dataset:
                 f"{self.name}: layout is patches or rows, color grey or planes, bits 8 or 16; "
                 f"got {self.layout!r}, {self.color!r}, {self.bits!r}"
             )
+        if self.vocabulary is not None and (self.modality != "text" or self.seven_bits):
+            raise ValueError(f"{self.name}: a vocabulary is for text as it is, not for {self.modality} or seven bits")
         if self.modality == "image" and self.layout == "patches" and self.chunk_size % self.columns:
             raise ValueError(
                 f"{self.name}: a chunk of {self.chunk_size} bytes is no whole number of rows of {self.columns} columns"
@@ -84,14 +90,16 @@ class Dataset:
             if key not in defaults:
                 raise ValueError(f"a dataset has no option {key!r}; its options are {', '.join(defaults)}")
             default = defaults[key]
-            wanted: type = int if key == "limit" else type(default) if isinstance(default, str | int) else str
+            wanted: type = (
+                int if key in ("limit", "vocabulary") else type(default) if isinstance(default, str | int) else str
+            )
             if type(value) is not wanted:
                 raise ValueError(f"a dataset's {key} must be of type {wanted.__name__}, got {value!r}")
         for key in ("name", "modality"):
             if key not in options:
                 raise ValueError(f"a dataset needs {key}; it has {', '.join(options) or 'nothing'}")
-        path = options.get("path")
-        return cls(**options | ({} if path is None else {"path": str(folder / Path(path).expanduser())}))
+        paths = {key: options[key] for key in ("path", "vocabulary_from") if key in options}
+        return cls(**options | {key: str(folder / Path(path).expanduser()) for key, path in paths.items()})
 
     def read(self) -> Chunks:
         """Return the chunks. Raises :class:`DatasetError` where there is none, ``OSError``."""
@@ -99,6 +107,9 @@ class Dataset:
         if not pieces:
             raise DatasetError(self._nothing(skipped))
         sizes = tuple(map(len, pieces))
+        if self.vocabulary is not None and self.path is not None:
+            tokenizer = tokens.learnt_from(self.vocabulary_from or self.path, self.vocabulary)
+            return Chunks(tuple(tokens.to_tokens(piece, tokenizer) for piece in pieces), sizes, (0,) * len(pieces))
         if not self.seven_bits:
             return Chunks(tuple(pieces), sizes, (0,) * len(pieces), notes, skipped)
         mapping = text.clear_top_bits if self.modality == "text" else text.halve

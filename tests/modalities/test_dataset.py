@@ -6,6 +6,7 @@ import soundfile
 from PIL import Image
 
 from gencomp.errors import DatasetError
+from gencomp.modalities import tokens
 from gencomp.modalities.dataset import Dataset
 
 
@@ -87,3 +88,19 @@ def test_an_empty_dataset_and_a_chunk_larger_than_the_data(tmp_path: Path) -> No
         Dataset.from_options({"name": "a", "modality": "text", "path": "a"}, tmp_path).read()
     with pytest.raises(FileNotFoundError):
         Dataset.from_options({"name": "a", "modality": "text", "path": "b"}, tmp_path).read()
+
+
+def test_text_in_tokens(tmp_path: Path, book: bytes) -> None:
+    (tmp_path / "book.txt").write_bytes(book)
+    where = str(tmp_path / "book.txt")
+    tokenizer = tokens.learnt_from(where, 500)
+    read = Dataset("book", "text", where, limit=5, vocabulary=500).read()
+    assert read.raw_sizes == (2048,) * 5
+    assert b"".join(tokens.from_tokens(chunk, tokenizer) for chunk in read.chunks) == book[: 5 * 2048]
+    assert sum(map(len, read.chunks)) / 2 < 0.7 * 5 * 2048, "fewer tokens than bytes"
+    every_byte = bytes(range(256)) * 2
+    assert tokens.from_tokens(tokens.to_tokens(every_byte, tokenizer), tokenizer) == every_byte
+    with pytest.raises(ValueError, match="from 257 to 65536 tokens, got 256"):
+        Dataset("book", "text", where, vocabulary=256).read()
+    with pytest.raises(ValueError, match="a vocabulary is for text as it is"):
+        Dataset("book", "random", limit=1, vocabulary=500)

@@ -171,7 +171,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         assert low is not None
         assert high is not None
         held += low < 8000 / 8 / 2048 < high
-    assert 25 <= held
+    assert held >= 25
     assert interval(lengths[:1], np.array([2048]), 0, 0) == (None, None)
     assert interval(lengths, np.full(200, 2048), 0, 3) == interval(lengths, np.full(200, 2048), 0, 3)
 

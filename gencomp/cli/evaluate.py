@@ -51,6 +51,10 @@ def evaluate(
         int | None,
         typer.Option(metavar="CHUNKS", callback=at_least("--limit", 1), help="Only the first chunks of each dataset."),
     ] = None,
+    per_file: Annotated[
+        int | None,
+        typer.Option(metavar="CHUNKS", callback=at_least("--per-file", 1), help="Only so many of one image or sound."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that cannot be read.")] = False,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Results. [default: results-NAME]")
@@ -79,7 +83,7 @@ def evaluate(
         raise usage("--jobs are processes here, and --cluster has its own workers: give one of them")
     named = _named_datasets(text or [], image or [], audio or [], random)
     experiment = _experiment(file, preset, named, data)
-    experiment = _changed(experiment, models, chunk_sizes, limit, strict)
+    experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
     folder = Path(output if output is not None else f"results-{experiment.name}")
     rows = _run(experiment, folder, jobs or os.cpu_count() or 1, cluster, quiet)
     _write(experiment, folder, rows, format_, quiet)
@@ -119,7 +123,12 @@ def _experiment(file: str | None, preset: str | None, named: "tuple[Dataset, ...
 
 
 def _changed(
-    experiment: "Experiment", models: list[str] | None, chunk_sizes: list[str] | None, limit: int | None, strict: bool
+    experiment: "Experiment",
+    models: list[str] | None,
+    chunk_sizes: list[str] | None,
+    limit: int | None,
+    per_file: int | None,
+    strict: bool,
 ) -> "Experiment":
     """Return the experiment with what the command line says otherwise."""
     from dataclasses import replace
@@ -127,7 +136,12 @@ def _changed(
     from gencomp.units import parse_size
 
     datasets = tuple(
-        replace(dataset, limit=limit or dataset.limit, strict=strict or dataset.strict)
+        replace(
+            dataset,
+            limit=limit or dataset.limit,
+            per_file=per_file or dataset.per_file,
+            strict=strict or dataset.strict,
+        )
         for dataset in experiment.datasets
     )
     sizes: tuple[int | str, ...] = experiment.chunk_sizes

@@ -25,6 +25,8 @@ class Preset:
     chunk_sizes: tuple[int | str, ...] = (CHUNK_SIZE,)
     lengths: tuple[int, ...] = ()
     data_sizes: tuple[int, ...] = ()
+    limit: int | None = None
+    per_file: int | None = None
     vocabularies: tuple[int, ...] = ()
     paper_figures: bool = False
 
@@ -47,14 +49,15 @@ class Preset:
         )
 
     def datasets(self, folder: Path) -> tuple[Dataset, ...]:
-        """Return the preset's data in a folder of public data, as far as its modalities go."""
+        """Return the preset's data in a folder of public data, as far as it needs them."""
         every = (
             Dataset("enwik8", "text", str(folder / TEXT), vocabulary_from=str(folder / OTHER_TEXT)),
             Dataset("imagenet", "image", str(folder / IMAGES)),
             Dataset("librispeech", "audio", str(folder / SOUND)),
             Dataset("random", "random", limit=RANDOM_CHUNKS),
         )
-        return tuple(dataset for dataset in every if dataset.modality in self.modalities)
+        chosen = (dataset for dataset in every if dataset.modality in self.modalities)
+        return tuple(replace(dataset, limit=self.limit or dataset.limit, per_file=self.per_file) for dataset in chosen)
 
 
 _CLASSICAL = ("gzip", "xz", "lzma", "zstd", "bz2", "png", "flac")
@@ -73,6 +76,8 @@ _ALL = (
         ("gzip", "lzma", "counts", "mix"),
         ("text", "image", "audio"),
         lengths=IN_CONTEXT_LENGTHS,
+        limit=500,
+        per_file=6,
     ),
     Preset(
         "model-size",

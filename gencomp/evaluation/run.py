@@ -24,6 +24,7 @@ from gencomp.protocols import Predictor
 
 BATCH_SECONDS = 0.5  # a task of a cluster costs some milliseconds: few tasks, but none that is long to redo
 BATCH_BYTES = 4 << 20
+NOTES_SHOWN = 5
 HEADER_PROBE = b"\0"  # the paper's: the header is what one zero byte takes
 
 
@@ -81,12 +82,16 @@ def cells_of(experiment: Experiment, note: Callable[[str], None]) -> list[Cell]:
         for size in experiment.chunk_sizes:
             cut = replace(dataset, chunk_size=size) if isinstance(size, int) else dataset
             read = cut.read()
-            for line in (*read.notes, *(f"left out: {line}" for line in read.skipped)):
+            lines = [f"left out: {line}" for line in read.skipped]
+            if read.skipped:
+                lines.append(f"files that could not be read, and were left out: {len(read.skipped)}")
+            lines += read.notes[:NOTES_SHOWN]
+            if len(read.notes) > NOTES_SHOWN:
+                lines.append(f"{len(read.notes)} such conversions in all")
+            for line in lines:
                 if line not in said:
                     note(f"{dataset.name}: {line}")
                     said.add(line)
-            if read.skipped:
-                note(f"{dataset.name}: {len(read.skipped)} of its files could not be read and were left out")
             for length in experiment.lengths or (None,):
                 data = _cut(dataset, read, size, length)
                 digest = _digest(data.chunks)

@@ -35,7 +35,8 @@ class Chunks:
 class Dataset:
     """Data of one modality, and how it becomes chunks of ``chunk_size`` bytes.
 
-    ``path`` is a file, a folder or a pattern (random data has none); ``limit`` bounds the chunks. Images: ``layout``
+    ``path`` is a file, a folder or a pattern (random data has none). ``limit`` bounds the chunks, and ``per_file``
+    those of one image or sound, spread evenly over it. Images: ``layout``
     "patches" of ``chunk_size`` / ``columns`` rows, or "rows", whole ones; ``color`` "grey", or "planes" for red, green
     and blue one after the other. Audio: ``rate`` and ``bits``. Random: ``seed``. ``seven_bits`` maps the bytes for
     models that read only ASCII. Text: ``vocabulary`` cuts chunks into so many kinds of tokens, two bytes each, learnt
@@ -47,6 +48,7 @@ class Dataset:
     modality: Modality
     path: str | None = None
     limit: int | None = None
+    per_file: int | None = None
     chunk_size: int = CHUNK_SIZE
     layout: Literal["patches", "rows"] = "patches"
     columns: int = image.PATCH_COLUMNS
@@ -66,7 +68,7 @@ class Dataset:
             raise ValueError(f"{self.name}: " + ("random data has no path" if self.path else "path is missing"))
         if self.limit is None and self.modality == "random":
             raise ValueError(f"{self.name}: random data needs a limit, its number of chunks")
-        for name in ("chunk_size", "columns", "rate", "limit"):
+        for name in ("chunk_size", "columns", "rate", "limit", "per_file"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{self.name}: {name} must be at least 1, got {value}")
@@ -90,9 +92,9 @@ class Dataset:
             if key not in defaults:
                 raise ValueError(f"a dataset has no option {key!r}; its options are {', '.join(defaults)}")
             default = defaults[key]
-            wanted: type = (
-                int if key in ("limit", "vocabulary") else type(default) if isinstance(default, str | int) else str
-            )
+            wanted: type = type(default) if isinstance(default, str | int) else str
+            if key in ("limit", "per_file", "vocabulary"):
+                wanted = int
             if type(value) is not wanted:
                 raise ValueError(f"a dataset's {key} must be of type {wanted.__name__}, got {value!r}")
         for key in ("name", "modality"):
@@ -141,7 +143,7 @@ class Dataset:
         )
         for path in find_files(self.path):
             found, refused = read_each([path], lambda file: list(cut(file)), strict=self.strict)
-            pieces += (piece for piece_list in found for piece in piece_list)
+            pieces += (piece for of_file in found for piece in _spread(of_file, self.per_file))
             skipped += refused
             if self.limit is not None and len(pieces) >= self.limit:
                 break
@@ -159,3 +161,10 @@ class Dataset:
         signal = audio.read(path, self.rate, self.bits)
         notes += signal.notes
         yield from text.chunks(signal.data, self.chunk_size)
+
+
+def _spread(pieces: list[bytes], count: int | None) -> list[bytes]:
+    """Return at most ``count`` of the pieces, evenly apart."""
+    if count is None or len(pieces) <= count:
+        return pieces
+    return [pieces[(2 * number + 1) * len(pieces) // (2 * count)] for number in range(count)]

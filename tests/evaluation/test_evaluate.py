@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from gencomp.cli.main import run as run_command
 from gencomp.equivalence.capabilities import chunk_code_lengths, parameter_count_of, sequence_code_lengths
@@ -244,6 +245,26 @@ def test_tables(experiment: Experiment, tmp_path: Path) -> None:
     assert "Chinchilla 70B" in markdown
     assert "Chinchilla" not in to_markdown(rows)
     assert "header of gzip: 21 bytes" in markdown
+
+
+def test_what_was_left_out_and_converted_is_said(tmp_path: Path) -> None:
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    for number in range(7):
+        soundfile.write(sounds / f"{number}.wav", np.zeros((2048, 2)), 16_000)
+    (sounds / "bad.wav").write_bytes(b"no sound")
+    lines: list[str] = []
+    dataset = Dataset("speech", "audio", str(sounds))
+    chosen = Experiment("t", (dataset,), ("uniform",))
+    rows = run(chosen, tmp_path / "out", SerialPool(), replace(quiet(), note=lines.append))
+    assert rows[0].chunks == 7
+    assert "bad.wav: not a sound file" in lines[0]
+    assert lines[1].endswith("files that could not be read, and were left out: 1")
+    assert lines[2].endswith("0.wav: 2 channels became their mean")
+    assert lines[-1] == "speech: 7 such conversions in all"
+    assert len(lines) == 8, "once, though the data was cut twice"
+    with pytest.raises(DatasetError, match=r"bad\.wav"):
+        run(replace(chosen, datasets=(replace(dataset, strict=True),)), tmp_path / "out", SerialPool(), quiet())
 
 
 TOML = """

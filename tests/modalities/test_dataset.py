@@ -55,7 +55,16 @@ def test_sound_is_cut_file_by_file(tmp_path: Path) -> None:
     read = Dataset("a", "audio", str(tmp_path)).read()
     assert read.chunks == (b"\x80" * 2048,) * 2
     assert len(read.notes) == 2
+    spread = Dataset("a", "audio", str(tmp_path), chunk_size=100, per_file=3).read()
+    assert len(spread.chunks) == 6
     assert len(Dataset("a", "audio", str(tmp_path), bits=16, limit=3).read().chunks) == 3
+
+
+def test_a_files_chunks_are_spread_over_it(tmp_path: Path) -> None:
+    pixels = np.repeat(np.arange(100, dtype=np.uint8)[:, None], 64, axis=1)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    read = Dataset("a", "image", str(tmp_path), chunk_size=64, per_file=4).read()
+    assert [chunk[0] for chunk in read.chunks] == [12, 37, 62, 87]
 
 
 def test_random(tmp_path: Path) -> None:

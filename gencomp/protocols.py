@@ -96,16 +96,8 @@ class FusedCoding(Protocol):
 
 
 @runtime_checkable
-class SequenceScoring(Protocol):
-    """Capability of a predictor: the code lengths of a whole sequence at once. For measuring, never for coding."""
-
-    def sequence_code_lengths(self, symbols: Sequence[int]) -> FloatArray:
-        """Return -log2 p(symbol | those before it) in bits for each symbol, float64 (n,), from an empty context."""
-
-
-@runtime_checkable
 class ChunkScoring(Protocol):
-    """Capability of a predictor of bytes: the code lengths of several chunks, side by side. For measuring only."""
+    """Capability of a predictor: what whole chunks cost, where single bytes have no price of their own, as in tokens."""
 
     def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
         """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""
@@ -135,6 +127,22 @@ class Environment(Protocol):
 
     def environment(self) -> Mapping[str, Any]:
         """Return names and versions, for the archive's header and for experiment records."""
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """Capability of a predictor: a quick test of whether it computes what it computed elsewhere."""
+
+    def fingerprint(self) -> bytes:
+        """Return bytes that change where its weights, or the floats that it computes from them, are others."""
+
+
+@runtime_checkable
+class SequenceScoring(Protocol):
+    """Capability of a predictor: whole texts at once, faster than symbol by symbol. To measure, never to encode."""
+
+    def sequence_code_lengths(self, texts: Sequence[bytes]) -> Sequence[FloatArray]:
+        """Return -log2 p of each symbol of each text, float64 (n,) in bits, each text from an empty context."""
 
 
 @runtime_checkable

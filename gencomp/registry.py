@@ -80,6 +80,20 @@ _BUILTIN = (
         "counts", "predictor", "gencomp.predictors.counts:Counts", "adaptive order-k counts with absolute discounting"
     ),
     Entry("mix", "predictor", "gencomp.predictors.mix.predictor:Mix", "context mixing of text, records and repeats"),
+    Entry(
+        "transformer",
+        "predictor",
+        "gencomp.predictors.language.transformer:Transformer",
+        "a byte-level Transformer: the one in the package, or transformer:FOLDER",
+        "lm",
+    ),
+    Entry(
+        "hf",
+        "predictor",
+        "gencomp.predictors.language.huggingface:HuggingFace",
+        "any causal language model of transformers: hf:FOLDER, or a hub id in the local cache",
+        "lm",
+    ),
 )
 
 # the strongest predictor here that needs no download

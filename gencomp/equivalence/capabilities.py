@@ -17,6 +17,7 @@ from gencomp.protocols import (
     ChunkScoring,
     Compressor,
     Environment,
+    Fingerprinted,
     FloatArray,
     FusedCoding,
     IntArray,
@@ -100,20 +101,27 @@ def decode_block(predictor: Predictor, payload: bytes, size: int) -> bytes:
     return bytes(data)
 
 
-def sequence_code_lengths(predictor: Predictor, symbols: Sequence[int]) -> FloatArray:
-    """Return -log2 p(symbol | those before it) in bits for each symbol, float64 (n,), from an empty context."""
+def sequence_code_lengths(predictor: Predictor, texts: Sequence[bytes]) -> list[FloatArray]:
+    """Return -log2 p of each byte of each text, float64 (n,) in bits, each text from an empty context.
+
+    For measurements: the fast way may differ from what is encoded in the last bits of a float.
+    """
     if isinstance(predictor, SequenceScoring):
-        return predictor.sequence_code_lengths(symbols)
+        return list(predictor.sequence_code_lengths(texts))
+    return [_stepwise_code_lengths(predictor, text) for text in texts]
+
+
+def _stepwise_code_lengths(predictor: Predictor, text: bytes) -> FloatArray:
+    code_lengths = np.empty(len(text), dtype=np.float64)
     state = predictor.begin()
-    costs = np.empty(len(symbols), dtype=np.float64)
-    for place, symbol in enumerate(symbols):
-        costs[place] = state.code_lengths()[symbol]
+    for position, symbol in enumerate(text):
+        code_lengths[position] = state.code_lengths()[symbol]
         state.update(symbol)
-    return costs
+    return code_lengths
 
 
 def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatArray:
-    """Return what each chunk costs in bits from an empty context, float64 (n,).
+    """Return what each chunk costs in bits from an empty context, float64 (n,). For measurements.
 
     -log2 p(chunk) where the predictor scores chunks or sequences; else the length of the chunk's arithmetic code,
     without framing: at most 2 bits more, and rounded up to a byte.
@@ -121,7 +129,7 @@ def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatAr
     if isinstance(predictor, ChunkScoring):
         return predictor.chunk_code_lengths(chunks)
     if isinstance(predictor, SequenceScoring):
-        lengths = [float(predictor.sequence_code_lengths(chunk).sum()) for chunk in chunks]
+        lengths = [float(costs.sum()) for costs in predictor.sequence_code_lengths(chunks)]
     else:
         lengths = [8.0 * len(encode_block(predictor, chunk)) for chunk in chunks]
     return np.array(lengths, dtype=np.float64)
@@ -140,6 +148,15 @@ def revision_of(model: object) -> int | None:
 def environment_of(model: object) -> Mapping[str, Any]:
     """Return the libraries and settings that ``model``'s output depends on; empty for integer models."""
     return model.environment() if isinstance(model, Environment) else {}
+
+
+# what a model without a fingerprint of its own codes as one
+_PROBE = b"canary, a canary"
+
+
+def fingerprint_of(model: Predictor) -> bytes:
+    """Return bytes that change when ``model`` computes other distributions than before."""
+    return model.fingerprint() if isinstance(model, Fingerprinted) else encode_block(model, _PROBE)
 
 
 def window_of(model: object) -> int | None:

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
-from gencomp.errors import MissingExtraError, WorkersLostError
+from gencomp.errors import WorkersLostError
+from gencomp.extras import require
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -112,10 +113,9 @@ class ClusterPool:
     """The workers of a Dask cluster, which must have gencomp installed, in the same version."""
 
     def __init__(self, address: str) -> None:
-        try:
-            import distributed
-        except ImportError as error:
-            raise MissingExtraError("a cluster needs the package dask; run: pip install 'gencomp[cluster]'") from error
+        require("cluster", "distributed")
+        import distributed
+
         connect: Any = distributed.Client
         try:
             self._client = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)

@@ -69,6 +69,7 @@ def facts_of(model: str) -> Facts:
     # Python's version stands for its bz2 and lzma, which do not tell theirs
     versions = {"gencomp": __version__, "python": platform.python_version(), **environment_of(predictor)}
     full_spec = predictor_spec(predictor, full=True)
+    # the environment of a trained model has a digest of its weights
     identity = json.dumps([full_spec, versions, revision_of(predictor)], sort_keys=True, default=str)
     return Facts(predictor_spec(predictor), full_spec, header, parameter_count_of(loaded), versions, identity)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gencomp.errors import MissingExtraError
+from gencomp.extras import require
 from gencomp.modalities import text
 
 MIN_VOCABULARY, MAX_VOCABULARY = 257, 1 << 16
@@ -21,13 +21,12 @@ def learnt_from(path: str, vocabulary: int) -> Any:
     """
     if not MIN_VOCABULARY <= vocabulary <= MAX_VOCABULARY:
         raise ValueError(f"vocabulary must be from {MIN_VOCABULARY} to {MAX_VOCABULARY} tokens, got {vocabulary}")
-    try:
-        from tokenizers import Regex, Tokenizer
-        from tokenizers.models import BPE
-        from tokenizers.pre_tokenizers import Split
-        from tokenizers.trainers import BpeTrainer
-    except ImportError as error:
-        raise MissingExtraError("tokens need the package tokenizers; run: pip install tokenizers") from error
+    require("lm", "tokenizers")
+    from tokenizers import Regex, Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import Split
+    from tokenizers.trainers import BpeTrainer
+
     tokenizer = Tokenizer(BPE())
     # a space goes with the word after it, digits and marks by themselves
     tokenizer.pre_tokenizer = Split(Regex(r" ?[A-Za-z\x80-\xff]+|\s+|[^A-Za-z\x80-\xff\s]"), "isolated")

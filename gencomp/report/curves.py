@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gencomp.errors import MissingExtraError
 from gencomp.evaluation.rows import Row
+from gencomp.extras import require
 
 
 def _figure(panels: int) -> tuple[Any, list[Any]]:
     """Return a figure without a window, and its axes side by side."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("curves need the package matplotlib; run: pip install 'gencomp[report]'") from error
+    require("report", "matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5 * panels, 4), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, [figure.add_subplot(1, panels, number + 1) for number in range(panels)]

@@ -202,15 +202,15 @@ class _Scored(Uniform):
 
     parameter_count = 1000
 
-    def sequence_code_lengths(self, symbols: Sequence[int]) -> FloatArray:
-        return np.full(len(symbols), 8.0)
+    def sequence_code_lengths(self, texts: Sequence[bytes]) -> list[FloatArray]:
+        return [np.full(len(text), 8.0) for text in texts]
 
 
 def test_capabilities_and_their_fallbacks(book: bytes) -> None:
     chunks = [book[:50], book[50:80], b""]
     assert chunk_code_lengths(_Scored(), chunks).tolist() == [400, 240, 0]
     counts = Counts(2)
-    costs = sequence_code_lengths(counts, chunks[0])
+    (costs,) = sequence_code_lengths(counts, chunks[:1])
     assert costs.shape == (50,)
     (coded,) = chunk_code_lengths(counts, chunks[:1])
     assert costs.sum() <= coded <= costs.sum() + 2 + 8

@@ -97,7 +97,7 @@ class FusedCoding(Protocol):
 
 @runtime_checkable
 class ChunkScoring(Protocol):
-    """Capability of a predictor: what whole chunks cost, where single bytes have no price of their own, as in tokens."""
+    """Capability of a predictor: what whole chunks cost, where single bytes have no price, as in tokens."""
 
     def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
         """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""

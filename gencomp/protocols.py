@@ -96,6 +96,22 @@ class FusedCoding(Protocol):
 
 
 @runtime_checkable
+class ChunkScoring(Protocol):
+    """Capability of a predictor: what whole chunks cost, where single bytes have no price, as in tokens."""
+
+    def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
+        """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""
+
+
+@runtime_checkable
+class Parametric(Protocol):
+    """Capability of a predictor: it was trained, and whoever decodes needs its parameters."""
+
+    @property
+    def parameter_count(self) -> int: ...
+
+
+@runtime_checkable
 class Portable(Protocol):
     """Capability of a predictor: integers all the way, so that its archives decode on any machine.
 

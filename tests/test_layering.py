@@ -11,7 +11,7 @@ PACKAGE = Path(gencomp.__file__).parent
 LAYERS = [
     {"units", "errors", "extras", "compiled", "files", "data", "protocols"},
     {"registry"},
-    {"coding", "bitstreams"},
+    {"coding", "bitstreams", "modalities"},
     {"predictors", "compressors"},
     {"equivalence", "training"},
     {"archive", "sampling"},

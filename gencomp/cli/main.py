@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from gencomp import __version__
-from gencomp.cli import compress, decompress, demo, explain, info, listing, sample, score, test, train
+from gencomp.cli import compress, decompress, demo, evaluate, explain, info, listing, sample, score, test, train
 from gencomp.cli.console import complain, describe_error, exit_code_of
 from gencomp.registry import DEFAULT_MODEL
 
@@ -32,6 +32,7 @@ for name, function in (
     ("test", test.test),
     ("score", score.score),
     ("explain", explain.explain),
+    ("evaluate", evaluate.evaluate),
     ("train", train.train),
     ("list", listing.list_models),
     ("demo", demo.demo),

@@ -14,6 +14,7 @@ import numpy as np
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.protocols import (
+    ChunkScoring,
     Compressor,
     Environment,
     Fingerprinted,
@@ -21,6 +22,7 @@ from gencomp.protocols import (
     FusedCoding,
     IntArray,
     IntegerState,
+    Parametric,
     Portable,
     Predictor,
     PredictorState,
@@ -116,6 +118,26 @@ def _stepwise_code_lengths(predictor: Predictor, text: bytes) -> FloatArray:
         code_lengths[position] = state.code_lengths()[symbol]
         state.update(symbol)
     return code_lengths
+
+
+def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatArray:
+    """Return what each chunk costs in bits from an empty context, float64 (n,). For measurements.
+
+    -log2 p(chunk) where the predictor scores chunks or sequences; else the length of the chunk's arithmetic code,
+    without framing: at most 2 bits more, and rounded up to a byte.
+    """
+    if isinstance(predictor, ChunkScoring):
+        return predictor.chunk_code_lengths(chunks)
+    if isinstance(predictor, SequenceScoring):
+        lengths = [float(costs.sum()) for costs in predictor.sequence_code_lengths(chunks)]
+    else:
+        lengths = [8.0 * len(encode_block(predictor, chunk)) for chunk in chunks]
+    return np.array(lengths, dtype=np.float64)
+
+
+def parameter_count_of(model: object) -> int:
+    """Return how many trained parameters a decoder needs; 0 for a model that has none."""
+    return model.parameter_count if isinstance(model, Parametric) else 0
 
 
 def revision_of(model: object) -> int | None:

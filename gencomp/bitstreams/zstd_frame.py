@@ -1,6 +1,6 @@
 """The bits that a Zstandard frame uses (RFC 8878): everything but what fills its bitstreams up to whole bytes.
 
-A frame is bytes with bitstreams among them: tables of probabilities (section 4.1.1), Huffman weights (4.2.1), one or four
+A frame is bytes with bitstreams among them: tables of probabilities (section 4.1.1), Huffman weights (4.2.1), up to four
 streams of literals, and the sequences (3.1.1.3), each filled up with zeros. Those that are read backwards end in a
 marker bit, which counts, since a decoder needs it. Headers, and raw and repeated blocks, count in whole bytes. So
 
@@ -28,7 +28,7 @@ PREDEFINED, ONE_SYMBOL, OWN_TABLE, SAME_TABLE = range(4)
 @kernel
 def _little(frame: Bytes, at: Integer, size: Integer) -> Integer:
     """Return the ``size`` bytes at ``at`` as a number, the lowest first; bytes past the end are zeros."""
-    value = 0
+    value = np.int64(0)
     for i in range(size - 1, -1, -1):
         value <<= 8
         if at + i < len(frame):
@@ -108,7 +108,7 @@ def _literals(frame: Bytes, registers: IntArray) -> None:
     at = registers[AT]
     first = _little(frame, at, 1)
     kind, form = first & 3, first >> 2 & 3
-    if kind == RAW or kind == REPEATED:
+    if kind in (RAW, REPEATED):
         header = 1 if form & 1 == 0 else 2 if form == 1 else 3
         size = first >> 3 if header == 1 else _little(frame, at, header) >> 4
         registers[AT] = at + header + (size if kind == RAW else 1)

@@ -10,7 +10,6 @@ import zstandard
 from gencomp.bitstreams.zstd_frame import used_bits
 from gencomp.compressors.checks import check_end, check_range, corrupt
 
-
 _contexts = threading.local()
 
 

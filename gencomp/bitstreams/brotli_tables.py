@@ -2,15 +2,18 @@
 
 import numpy as np
 
-# symbol, base value and extra bits of the codes for lengths (section 5), and for counts of symbols in a block (section 6)
+from gencomp.protocols import IntArray
+
+# extra bits of the codes for lengths (section 5) and for counts of symbols in a block (section 6)
 INSERT_BITS = np.array([0] * 6 + [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 12, 14, 24], np.int64)
 COPY_BITS = np.array([0] * 8 + [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 24], np.int64)
 COUNT_BITS = np.array([2] * 4 + [3] * 4 + [4] * 4 + [5] * 4 + [6, 6, 7, 8, 9, 10, 11, 12, 13, 24], np.int64)
 
 
-def _bases(first: int, extra_bits: np.typing.NDArray[np.int64]) -> np.typing.NDArray[np.int64]:
+def _bases(first: int, extra_bits: IntArray) -> IntArray:
     """Return where each code's values begin: where those of the code before it end."""
-    return first + np.cumsum(1 << extra_bits) - (1 << extra_bits)
+    sizes = 1 << extra_bits
+    return np.asarray(first + np.cumsum(sizes) - sizes, dtype=np.int64)
 
 
 INSERT_BASE = _bases(0, INSERT_BITS)
@@ -30,20 +33,17 @@ LENGTH_WIDTH = np.array([2, 2, 2, 3, 2, 2, 2, 4, 2, 2, 2, 3, 2, 2, 2, 4], np.int
 RECENT = np.array([0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1], np.int64)
 ADDED = np.array([0, 0, 0, 0, -1, 1, -2, 2, -3, 3, -1, 1, -2, 2, -3, 3], np.int64)
 
-# log2 of the number of words of each length in the dictionary (section 8), and what each of its 121 transforms adds to a
-# word's length: prefix and suffix less what is left out (appendix B)
-WORD_BITS = np.array(
-    [0, 0, 0, 0, 10, 10, 11, 11, 10, 10, 10, 10, 10, 9, 9, 8, 7, 7, 8, 7, 7, 6, 6, 5, 5], np.int64
-)
+# log2 of the number of words of each length in the dictionary (section 8), and what each of its 121 transforms adds
+# to a word's length: prefix and suffix less what is left out (appendix B)
+WORD_BITS = np.array([0, 0, 0, 0, 10, 10, 11, 11, 10, 10, 10, 10, 10, 9, 9, 8, 7, 7, 8, 7, 7, 6, 6, 5, 5], np.int64)
 # fmt: off
 TRANSFORM_GROWTH = np.array([
     0, 1, 2, -1, 1, 5, 1, 3, 4, 0, 5, -2, -1, 3, 2, 2, 4, 4, 3, 1, 1, 2, 1, -3, 1, 5, -3, -2, 3, 6, 1, 2, 1, 3, -4, 6,
-    1, 6, 4, -5, -6, 5, -4, 6, 0, 4, 4, 4, -7, 3, 2, 1, 3, 3, -9, -7, -6, 1, 2, -8, 4, 3, 9, -5, -9, 3, 1, 2, 1, 2, 2, 2,
-    5, 13, 1, 7, 1, 2, 1, 1, 5, 3, 3, 2, 3, 1, 2, 1, 2, 2, 4, 3, 4, 5, 1, 4, 2, 2, 3, 1, 4, 1, 2, 2, 2, 2, 4, 2, 2, 2, 3,
-    3, 1, 1, 2, 2, 2, 3, 3, 3, 3,
+    1, 6, 4, -5, -6, 5, -4, 6, 0, 4, 4, 4, -7, 3, 2, 1, 3, 3, -9, -7, -6, 1, 2, -8, 4, 3, 9, -5, -9, 3, 1, 2, 1, 2,
+    2, 2, 5, 13, 1, 7, 1, 2, 1, 1, 5, 3, 3, 2, 3, 1, 2, 1, 2, 2, 4, 3, 4, 5, 1, 4, 2, 2, 3, 1, 4, 1, 2, 2, 2, 2, 4,
+    2, 2, 2, 3, 3, 1, 1, 2, 2, 2, 3, 3, 3, 3,
 ], np.int64)
 # fmt: on
-
 
 
 # fmt: off
@@ -60,7 +60,7 @@ _UTF8_BEFORE = [
 _SIGNED = [0, *[1] * 15, *[2] * 48, *[3] * 64, *[4] * 64, *[5] * 48, *[6] * 15, 7]
 # fmt: on
 
-# a literal's context is the sum of what the byte before it and the one before that say, uint8 (4, 2, 256) (section 7.1)
+# a literal's context is the sum of what the byte before it and the one before that say: uint8 (4, 2, 256) (7.1)
 CONTEXTS = np.array(
     [
         [[byte & 63 for byte in range(256)], [0] * 256],

@@ -1,6 +1,6 @@
 """Where a Brotli stream ends, to the bit (RFC 7932): a decoder's walk, with the data at hand.
 
-The end is marked by nothing; up to seven zeros fill the last byte. So the whole stream has to be walked, but since what it
+Nothing marks the end; up to seven zeros fill the last byte. So the whole stream has to be walked, but since what it
 holds is known, no word of the static dictionary is needed, only how long each is, and a literal's context is at hand.
 """
 
@@ -44,7 +44,8 @@ SPARE = 8  # bytes that may be read past the end
 
 class Codes(NamedTuple):
     """Prefix codes for one alphabet: how many codewords of each length, int64 (n, 16); the symbols in order of their
-    codewords, int64 (n, alphabet size). A code of one symbol has it at length 0."""
+    codewords, int64 (n, alphabet size). A code of one symbol has it at length 0.
+    """
 
     counts: IntArray
     symbols: IntArray
@@ -96,11 +97,11 @@ def _symbol(stream: Bytes, registers: IntArray, counts: IntArray, symbols: IntAr
 
 
 @kernel
-def _set_code(lengths: IntArray, size: Integer, counts: IntArray, symbols: IntArray) -> None:
-    """Make the canonical code of ``size`` symbols from the lengths of their codewords, 0 for those without."""
+def _set_code(lengths: IntArray, counts: IntArray, symbols: IntArray) -> None:
+    """Make the canonical code of symbols from the lengths of their codewords, 0 for those without."""
     counts[:] = 0
     used, only = 0, 0
-    for symbol in range(size):
+    for symbol in range(len(lengths)):
         if lengths[symbol] > 0:
             counts[lengths[symbol]] += 1
             used += 1
@@ -112,16 +113,16 @@ def _set_code(lengths: IntArray, size: Integer, counts: IntArray, symbols: IntAr
     place = np.zeros(MOST_BITS + 2, np.int64)
     for width in range(1, MOST_BITS + 1):
         place[width + 1] = place[width] + counts[width]
-    for symbol in range(size):
+    for symbol in range(len(lengths)):
         if lengths[symbol] > 0:
             symbols[place[lengths[symbol]]] = symbol
             place[lengths[symbol]] += 1
 
 
 @kernel
-def _simple_code(stream: Bytes, registers: IntArray, size: Integer, counts: IntArray, symbols: IntArray) -> None:
+def _simple_code(stream: Bytes, registers: IntArray, counts: IntArray, symbols: IntArray) -> None:
     """Read a code of one to four symbols (section 3.4)."""
-    width = 0
+    width, size = 0, len(symbols)
     while 1 << width < size:
         width += 1
     number = 1 + _take(stream, registers, 2)
@@ -139,15 +140,16 @@ def _simple_code(stream: Bytes, registers: IntArray, size: Integer, counts: IntA
     uneven = number == 3 or (number == 4 and _take(stream, registers, 1) == 1)
     for i in range(number):
         lengths[chosen[i]] = min(i + 1, number - 1) if uneven else number // 2
-    _set_code(lengths, size, counts, symbols)
+    _set_code(lengths, counts, symbols)
 
 
 @kernel
-def _code(stream: Bytes, registers: IntArray, size: Integer, counts: IntArray, symbols: IntArray) -> None:
-    """Read a prefix code for an alphabet of ``size`` symbols (sections 3.4 and 3.5)."""
+def _code(stream: Bytes, registers: IntArray, counts: IntArray, symbols: IntArray) -> None:
+    """Read a prefix code for an alphabet of len(symbols) symbols (sections 3.4 and 3.5)."""
+    size = len(symbols)
     skipped = _take(stream, registers, 2)
     if skipped == 1:
-        _simple_code(stream, registers, size, counts, symbols)
+        _simple_code(stream, registers, counts, symbols)
         return
     inner, inner_counts, inner_symbols = np.zeros(18, np.int64), np.zeros(16, np.int64), np.zeros(18, np.int64)
     space = 32
@@ -157,10 +159,10 @@ def _code(stream: Bytes, registers: IntArray, size: Integer, counts: IntArray, s
         length = LENGTH_VALUE[bits]
         inner[LENGTH_ORDER[i]] = length
         if length > 0:
-            space -= 32 >> length
+            space -= 32 >> int(length)
             if space <= 0:
                 break
-    _set_code(inner, 18, inner_counts, inner_symbols)
+    _set_code(inner, inner_counts, inner_symbols)
     lengths = np.zeros(size, np.int64)
     at, space, before, repeated, times = 0, 1 << MOST_BITS, 8, 0, 0
     while at < size and space > 0 and not registers[BAD]:
@@ -189,7 +191,7 @@ def _code(stream: Bytes, registers: IntArray, size: Integer, counts: IntArray, s
             space -= more * (1 << MOST_BITS >> before)
         at += more
     registers[BAD] |= space != 0 and inner_counts[0] == 0
-    _set_code(lengths, size, counts, symbols)
+    _set_code(lengths, counts, symbols)
 
 
 @kernel
@@ -217,8 +219,8 @@ def _blocks(stream: Bytes, registers: IntArray) -> Blocks:
         np.array([number, 0, 1, NO_BLOCKS], np.int64),
     )
     if number > 1:
-        _code(stream, registers, number + 2, blocks.types.counts[0], blocks.types.symbols[0])
-        _code(stream, registers, 26, blocks.counts.counts[0], blocks.counts.symbols[0])
+        _code(stream, registers, blocks.types.counts[0], blocks.types.symbols[0])
+        _code(stream, registers, blocks.counts.counts[0], blocks.counts.symbols[0])
         _block_count(stream, registers, blocks)
     return blocks
 
@@ -244,7 +246,7 @@ def _context_map(stream: Bytes, registers: IntArray, trees: Integer, size: Integ
         return codes
     longest_run = _take(stream, registers, 4) + 1 if _take(stream, registers, 1) else 0
     counts, symbols = np.zeros(16, np.int64), np.zeros(trees + longest_run, np.int64)
-    _code(stream, registers, trees + longest_run, counts, symbols)
+    _code(stream, registers, counts, symbols)
     at = 0
     while at < size and not registers[BAD]:
         symbol = _symbol(stream, registers, counts, symbols)
@@ -259,18 +261,19 @@ def _context_map(stream: Bytes, registers: IntArray, trees: Integer, size: Integ
         for i in range(size):
             place = codes[i]
             value = order[place]
-            order[1 : place + 1] = order[:place].copy()
+            for j in range(place, 0, -1):
+                order[j] = order[j - 1]
             order[0] = value
             codes[i] = value
     return codes
 
 
 @kernel
-def _codes(stream: Bytes, registers: IntArray, number: Integer, size: Integer) -> Codes:
-    """Read ``number`` prefix codes for an alphabet of ``size`` symbols."""
-    codes = Codes(np.zeros((number, 16), np.int64), np.empty((number, size), np.int64))
-    for i in range(number):
-        _code(stream, registers, size, codes.counts[i], codes.symbols[i])
+def _codes(stream: Bytes, registers: IntArray, symbols: IntArray) -> Codes:
+    """Read one prefix code for each row of ``symbols`` (n, alphabet size)."""
+    codes = Codes(np.zeros((len(symbols), 16), np.int64), symbols)
+    for i in range(len(symbols)):
+        _code(stream, registers, codes.counts[i], codes.symbols[i])
     return codes
 
 
@@ -337,7 +340,8 @@ def _copy(registers: IntArray, data: Bytes, length: Integer, distance: Integer, 
             return
     registers[SIZE] = size + length
     if not recent:
-        registers[LAST + 1 : LAST + 4] = registers[LAST : LAST + 3].copy()
+        for i in range(LAST + 3, LAST, -1):
+            registers[i] = registers[i - 1]
         registers[LAST] = distance
 
 
@@ -355,9 +359,9 @@ def _compressed(stream: Bytes, registers: IntArray, data: Bytes, end: Integer) -
     literal_contexts = _context_map(stream, registers, literal_trees, 64 * literals.now[0])
     distance_trees = _up_to_256(stream, registers)
     distance_contexts = _context_map(stream, registers, distance_trees, 4 * distances.now[0])
-    literal_codes = _codes(stream, registers, literal_trees, 256)
-    command_codes = _codes(stream, registers, commands.now[0], 704)
-    distance_codes = _codes(stream, registers, distance_trees, 16 + direct + (48 << postfix))
+    literal_codes = _codes(stream, registers, np.empty((literal_trees, 256), np.int64))
+    command_codes = _codes(stream, registers, np.empty((commands.now[0], 704), np.int64))
+    distance_codes = _codes(stream, registers, np.empty((distance_trees, 16 + direct + (48 << postfix)), np.int64))
     while registers[SIZE] < end and not registers[BAD]:
         kind = _next_in_block(stream, registers, commands)
         command = _symbol(stream, registers, command_codes.counts[kind], command_codes.symbols[kind])
@@ -400,7 +404,6 @@ def _window_bits(stream: Bytes, registers: IntArray) -> Integer:
 @kernel
 def _walk(stream: Bytes, registers: IntArray, data: Bytes) -> None:
     """Walk over the whole stream; it has SPARE bytes after its end."""
-    registers[LAST : LAST + 4] = np.array([4, 11, 15, 16])
     registers[WINDOW_BITS] = _window_bits(stream, registers)
     last = 0
     while not last and not registers[BAD]:
@@ -432,6 +435,7 @@ def used_bits(stream: bytes, data: bytes) -> int:
     Raises ``ValueError`` where it does not hold them, or goes on for more than zeros to the end of a byte.
     """
     registers = np.zeros(REGISTERS, np.int64)
+    registers[LAST:] = 4, 11, 15, 16
     padded = np.frombuffer(stream + bytes(SPARE), np.uint8)
     _walk(padded, registers, np.frombuffer(data, np.uint8))
     bits = int(registers[BIT])

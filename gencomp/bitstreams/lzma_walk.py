@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.bitstreams.similar_blocks import copy_to
 from gencomp.compiled import Integer, fragment, kernel
 from gencomp.protocols import IntArray
 
@@ -295,10 +296,10 @@ def _charges(
         stream = streams[begin : ends[i] + LONGEST_SYMBOL]
         if trunk.registers[AT] <= common[i]:
             if other:
-                trial.data[:shared] = trunk.data[:shared]
+                copy_to(trial.data[:shared], trunk.data[:shared])
                 other = False
-            trial.probabilities[:] = trunk.probabilities
-            registers[:] = trunk.registers
+            copy_to(trial.probabilities, trunk.probabilities)
+            copy_to(registers, trunk.registers)
         else:
             _start(trial)
             other = True

@@ -1,8 +1,8 @@
 """The bits that a Zstandard frame uses (RFC 8878): everything but what fills its bitstreams up to whole bytes.
 
-A frame is bytes with bitstreams among them: tables of probabilities (section 4.1.1), Huffman weights (4.2.1), up to four
-streams of literals, and the sequences (3.1.1.3), each filled up with zeros. Those that are read backwards end in a
-marker bit, which counts, since a decoder needs it. Headers, and raw and repeated blocks, count in whole bytes. So
+A frame is bytes with bitstreams among them: tables of probabilities (section 4.1.1), Huffman weights (4.2.1), up to
+four streams of literals, and the sequences (3.1.1.3), each filled up with zeros. Those that are read backwards end in
+a marker bit, which counts, since a decoder needs it. Headers, and raw and repeated blocks, count in whole bytes. So
 
     8 * bytes - bits = the zeros of all fillings, at most 7 for each bitstream.
 

@@ -19,6 +19,7 @@ class Bz2:
 
     window: ClassVar[None] = None
     resolution: ClassVar[str] = "bit"
+    causal: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_range("level", self.level, 1, 9)

@@ -43,6 +43,7 @@ class Lzma:
     dictionary_bits: int | None = None
 
     resolution: ClassVar[str] = "fraction"
+    causal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range("preset", self.preset, 0, 9)

@@ -26,6 +26,7 @@ class Zstd:
     checksum: bool = False
 
     resolution: ClassVar[str] = "bit"
+    causal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range("level", self.level, 1, zstandard.MAX_COMPRESSION_LEVEL)

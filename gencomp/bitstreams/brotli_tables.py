@@ -55,12 +55,12 @@ _UTF8_LAST = [
     *[0, 1] * 32, *[2, 3] * 32,
 ]
 _UTF8_BEFORE = [
-    *[0] * 33, *[1] * 15, *[2] * 10, *[1] * 7, *[2] * 26, *[1] * 6, *[3] * 26, *[1] * 4, 0, *[0] * 64, *[2] * 64,
+    *[0] * 33, *[1] * 15, *[2] * 10, *[1] * 7, *[2] * 26, *[1] * 6, *[3] * 26, *[1] * 4, 0, *[0] * 96, *[2] * 32,
 ]
 _SIGNED = [0, *[1] * 15, *[2] * 48, *[3] * 64, *[4] * 64, *[5] * 48, *[6] * 15, 7]
 # fmt: on
 
-# a literal's context is the sum of what the byte before it and the one before that say: uint8 (4, 2, 256) (7.1)
+# a literal's context joins, by OR, what the byte before it and the one before that say: uint8 (4, 2, 256) (7.1)
 CONTEXTS = np.array(
     [
         [[byte & 63 for byte in range(256)], [0] * 256],

@@ -294,7 +294,7 @@ def _literals(
         kind = _next_in_block(stream, registers, blocks)
         last = data[at - 1] if at > 0 else 0
         before = data[at - 2] if at > 1 else 0
-        context = np.int64(CONTEXTS[modes[kind], 0, last]) + np.int64(CONTEXTS[modes[kind], 1, before])
+        context = np.int64(CONTEXTS[modes[kind], 0, last]) | np.int64(CONTEXTS[modes[kind], 1, before])
         code = contexts[64 * kind + context]
         if _symbol(stream, registers, codes.counts[code], codes.symbols[code]) != data[at]:
             registers[BAD] = 1

@@ -10,7 +10,8 @@ MOST_THREADS = 16
 
 def thread_count() -> int:
     """Return how many candidates are worked on at a time."""
-    return min(os.cpu_count() or 1, MOST_THREADS)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores or 1, MOST_THREADS)
 
 
 @functools.cache

@@ -155,4 +155,13 @@ class Windowed(Protocol):
 
     @property
     def resolution(self) -> str:
-        """``bit`` where code lengths are exact to the bit, ``byte`` where they are those of the output's bytes."""
+        """How finely code lengths tell: a ``fraction`` of a bit (a range coder's interval), a ``bit`` or a ``byte``."""
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """Capability of a compressor: it says whether it codes data in its order."""
+
+    @property
+    def causal(self) -> bool:
+        """False where a byte rearranges what comes before it, as when a transform sorts whole blocks."""

@@ -4,9 +4,10 @@ After one prefix, most of 256 one-byte suffixes give the same symbols and one li
 is computed once: the distance code, and the literal code's shape for all new literals between the same two old ones.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from gencomp.bitstreams.huffman import (
     DISTANCES,
@@ -186,7 +187,7 @@ def equal(left: IntArray, right: IntArray) -> Integer:
 
 
 @kernel
-def copy_to(target: IntArray, source: IntArray) -> None:
+def copy_to(target: npt.NDArray[Any], source: npt.NDArray[Any]) -> None:
     """Copy between arrays that do not overlap; for short ones this is faster than a slice."""
     for i in range(len(target)):
         target[i] = source[i]

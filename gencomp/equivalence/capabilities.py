@@ -22,6 +22,7 @@ from gencomp.protocols import (
     FusedCoding,
     IntArray,
     IntegerState,
+    Ordered,
     Parametric,
     Portable,
     Predictor,
@@ -165,5 +166,15 @@ def window_of(model: object) -> int | None:
 
 
 def resolution_of(model: object) -> str:
-    """Return how finely code lengths tell: ``bit``, ``byte``, or ``exact`` for a predictor."""
+    """Return how finely code lengths tell: ``fraction``, ``bit``, ``byte``, or ``exact`` for a predictor."""
     return model.resolution if isinstance(model, Windowed) else "exact"
+
+
+def is_causal(model: object) -> bool:
+    """Return whether ``model`` takes data in its order; True where it does not say."""
+    return model.causal if isinstance(model, Ordered) else True
+
+
+def copies_state(model: object) -> bool:
+    """Return whether ``model`` after a prefix can be copied; otherwise the prefix is taken anew with each suffix."""
+    return isinstance(model, Predictor | PrefixScoring)

@@ -133,6 +133,18 @@ class HuggingFace:
             raise CorruptDataError(f"the tokens hold {len(data)} bytes, not {size}")
         return data
 
+    def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
+        """Return what each chunk's tokens cost in bits, (n,), by calls over whole windows: only to measure."""
+        symbols = [self.code.encode(chunk) for chunk in chunks]
+        escaped = [row >= self.code.vocabulary_size for row in symbols]
+        read = [np.where(mask, self.causal.start, row) for row, mask in zip(symbols, escaped, strict=True)]
+        totals = []
+        for costs, mask in zip(self.causal.sequence_code_lengths(read), escaped, strict=True):
+            share = np.where(np.append(False, mask[:-1]), _ESCAPE_SHARE_AFTER_ONE, ESCAPE_SHARE)[: len(mask)]
+            charged = np.where(mask, np.log2((ESCAPES + 1) / share), costs - np.log2(1.0 - share))
+            totals.append(float(charged.sum()))
+        return np.array(totals, dtype=np.float64)
+
     def _begin(self, lanes: int) -> TokenBatch:
         return TokenBatch(self.causal.begin(lanes), self.code, self.causal.start)
 

@@ -70,7 +70,7 @@ class Lookahead:
 
     model: str = "gzip+level=9"
     horizon: int = 8
-    width: int = 64
+    width: int = 32
     spans: int = 8
 
     spec_argument: ClassVar[str] = "model"
@@ -83,7 +83,7 @@ class Lookahead:
         compressor = self.compressor
         if isinstance(compressor, ArithmeticCompressor):
             raise ValueError(
-                f"{self.model} is a predictor: its probabilities are what a longer sum would give; looking ahead is for codecs"
+                f"{self.model} is a predictor, whose probabilities a longer sum would not change; expected a codec"
             )
         object.__setattr__(self, "model", joined([spec_of(compressor, full=True)]))
 

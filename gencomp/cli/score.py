@@ -16,6 +16,7 @@ _RESOLUTIONS = {
     "bit": "code lengths are exact to the bit",
     "byte": "code lengths are whole bytes: most candidates tie",
     "exact": "code lengths are -log2 of probabilities",
+    "fraction": "code lengths are exact to a fraction of a bit",
 }
 
 # bits up to which a byte has this background in the heat map, and the colour (xterm's 256)
@@ -83,7 +84,7 @@ def _print_table(result: "Score") -> None:
         ("model", result.spec),
         ("raw", f"{result.raw_bytes:,} bytes"),
         ("code length", f"{result.code_length:,.0f} bits, {result.framing_bits:,.0f} of them for an empty message"),
-        ("resolution", _RESOLUTIONS[result.resolution]),
+        ("resolution", _RESOLUTIONS.get(result.resolution, result.resolution)),
         ("rate", f"{result.bits_per_byte:.4f} bits/byte, {100 * result.bits_per_byte / 8:.2f} %"),
     ]
     if len(result.costs):

@@ -21,7 +21,7 @@ from gencomp.coding.quantize import (
     weight_of_code_length,
     weights_of_code_lengths,
 )
-from gencomp.compiled import Integer, kernel
+from gencomp.compiled import kernel
 from gencomp.equivalence.capabilities import environment_of, revision_of, state_cdf
 from gencomp.equivalence.nested import canonical
 from gencomp.protocols import FloatArray, IntArray, Predictor, PredictorState
@@ -52,7 +52,10 @@ def geometric_mean(frequencies: IntArray, shares: IntArray) -> IntArray:
         for member in range(len(shares)):
             lengths[symbol] -= shares[member] * log2_of(frequencies[member, symbol])
         lengths[symbol] = lengths[symbol] // total
-    return lengths - lengths.min()
+    shortest = lengths.min()
+    for symbol in range(len(lengths)):
+        lengths[symbol] -= shortest
+    return lengths
 
 
 @kernel
@@ -111,8 +114,8 @@ class Ensemble:
     ``windows``, numbers of bytes joined by commas, puts each member in once for every window, seeing only so many
     of the last bytes: ``ensemble:gzip?windows=512,2048``. A codec's distribution is noisy in another way in each.
 
-    ``mean`` is ``arithmetic``, p = sum of w p_i, or ``geometric``, p in proportion to the product of p_i^w (a product of
-    experts, Hinton 2002). ``weights`` are ``uniform``, or ``bayes``: in proportion to 2^-(code length that the member
+    ``mean`` is ``arithmetic``, p = sum of w p_i, or ``geometric``, p in proportion to the product of p_i^w (a product
+    of experts, Hinton 2002). ``weights`` are ``uniform``, or ``bayes``: in proportion to 2^-(code length that the member
     gave the last ``memory`` bytes), the posterior of a uniform prior; ``memory=none`` lets it learn from the whole
     text, a shorter memory lets it follow a text that changes.
     """

@@ -3,13 +3,13 @@
 An LZ codec charges the first bytes of a match as literals until the match is long enough, so that what a byte costs
 alone says little about what it begins. Here a byte is as likely as the continuations that begin with it:
 
-    p(b | prefix)  in proportion to  M(b),        M(s) = sum over c of 2^-L(prefix s c), all continuations s c of H bytes
+    p(b | prefix)  in proportion to  M(b),     M(s) = sum of 2^-L(prefix s c) over all continuations s c of H bytes
 
 Of the 256^H continuations a tree is priced, all its code lengths as exact as the codec's own:
 
 - at each node that is *followed*, all 256 next bytes, so the sum over one more byte is complete there;
-- followed are the ``width`` likeliest single bytes, and every beginning of the *spans*: what came after the latest places
-  where the prefix's end occurred before, the longest common ends first.
+- followed are the ``width`` likeliest single bytes, and every beginning of the *spans*: what came after the latest
+  places where the prefix's end occurred before, the longest common ends first.
 
 What is not followed to the horizon counts as 2^-L times the factor by which the tree grows from the first byte to the
 second, for each byte that is missing: the mean over the followed bytes by their likelihood, and for a single byte that

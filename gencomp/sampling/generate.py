@@ -1,7 +1,7 @@
 """The loop: ask what comes next, draw, append; byte by byte, or a block of bytes at a time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -51,7 +51,7 @@ class Search:
     strategy: StrategyName = "bytes"
     horizon: int | None = None
     width: int | None = None
-    draw: Strategy = Strategy()
+    draw: Strategy = field(default_factory=Strategy)
     max_copy: int | None = None
     own_window: int | None = None
 

@@ -146,8 +146,8 @@ def particles(
 ) -> Finding:
     """Return a continuation drawn from p(c) in proportion to 2^-(L(c) / temperature) over all of ``horizon`` bytes.
 
-    Sequential Monte Carlo (Doucet and Johansen 2009, section 3): each of ``width`` particles draws its next byte from the
-    local distribution and is weighted by its local Kraft sum; when the effective sample size falls below half the
+    Sequential Monte Carlo (Doucet and Johansen 2009, section 3): each of ``width`` particles draws its next byte from
+    the local distribution and is weighted by its local Kraft sum; when the effective sample size falls below half the
     width, they are resampled systematically. At the end one particle is drawn by its weight. As the width grows, the
     draw's distribution tends to p, and 2^log_normalizer has p's normaliser as its mean at any width. A limit on
     copies that leaves nothing is lifted, see :class:`~gencomp.sampling.copies.Limits`.

@@ -115,9 +115,9 @@ class Ensemble:
     of the last bytes: ``ensemble:gzip?windows=512,2048``. A codec's distribution is noisy in another way in each.
 
     ``mean`` is ``arithmetic``, p = sum of w p_i, or ``geometric``, p in proportion to the product of p_i^w (a product
-    of experts, Hinton 2002). ``weights`` are ``uniform``, or ``bayes``: in proportion to 2^-(code length that the member
-    gave the last ``memory`` bytes), the posterior of a uniform prior; ``memory=none`` lets it learn from the whole
-    text, a shorter memory lets it follow a text that changes.
+    of experts, Hinton 2002). ``weights`` are ``uniform``, or ``bayes``: in proportion to 2^-(code length that the
+    member gave the last ``memory`` bytes), the posterior of a uniform prior; ``memory=none`` lets it learn from the
+    whole text, a shorter memory lets it follow a text that changes.
     """
 
     members: str = "counts:2,counts:6"

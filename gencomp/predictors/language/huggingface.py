@@ -16,6 +16,7 @@ from gencomp.predictors.language.coding import decode_symbols, encode_symbols
 from gencomp.predictors.language.loading import ModelFolderError, find_folder
 from gencomp.predictors.language.settings import Device, DType
 from gencomp.predictors.language.tokens import ESCAPES, TokenCode, load_code
+from gencomp.protocols import FloatArray
 
 if TYPE_CHECKING:
     from gencomp.predictors.language.bridge import ByteState, TokenTable

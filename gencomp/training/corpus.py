@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.files import read_plain
+from gencomp.modalities.source import find_files, read_plain
 
 SymbolArray = npt.NDArray[np.int32]
 
@@ -27,12 +27,13 @@ class Corpus:
 
 
 def read_corpus(paths: Sequence[Path], held_out: int, limit: int | None = None) -> tuple[bytes, bytes]:
-    """Return (training, held-out) bytes: the files one after another, the last ``held_out`` bytes held out.
+    """Return (training, held-out) bytes: files, folders and patterns one after another, their end held out.
 
     Files compressed with gzip, bzip2, xz or zstd are read as what they hold. ``limit`` takes only that many bytes
-    from the start. Raises ``ValueError`` where too little is left to learn from.
+    from the start. Raises ``ValueError`` where too little is left to learn from, and
+    :class:`~gencomp.errors.DatasetError` where a folder holds nothing.
     """
-    data = b"".join(read_plain(path) for path in paths)[:limit]
+    data = b"".join(read_plain(file) for path in paths for file in find_files(path))[:limit]
     if not 0 < held_out <= len(data) // 2:
         raise ValueError(
             f"the held-out part must be from 1 byte to half the data, got {held_out:,} of {len(data):,} bytes"

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.coding.lanes import LaneDecoder, LaneEncoder
+from gencomp.progress import advance
 
 Symbols = npt.NDArray[np.int64]
 
@@ -53,6 +54,7 @@ def encode_symbols(begin: BeginBatch, symbols: Symbols, batch: int) -> bytes:
         encoder.encode(row[:active], model.probabilities()[:active])
         if step + 1 < lengths[0]:
             model.feed(row)
+        advance(active / len(symbols))
     return encoder.finish()
 
 
@@ -74,5 +76,6 @@ def decode_symbols(begin: BeginBatch, payload: bytes, count: int, batch: int) ->
         symbols[starts[:active] + step] = row[:active]
         if step + 1 < lengths[0]:
             model.feed(row)
+        advance(active / count)
     decoder.finish()
     return symbols

@@ -212,10 +212,8 @@ class _BlockDecoder:
         header = block.header
         content: bytes | None = None
         done = ByteProgress(header.raw_length, 1, self._progress)
-        with (
-            suppress(CorruptDataError),
-            listening(done.step),
-        ):  # the payload is what was written: then the model is not what wrote it
+        # a payload that is refused is still what was written: then the model is not what wrote it
+        with suppress(CorruptDataError), listening(done.step):
             content = self._decode(header, block.payload)
         if content is None or content_check(self._key, header.number, content) != block.content_check:
             if header.type is BlockType.MODEL:

@@ -138,9 +138,8 @@ def write_archive(
     summary = WriteSummary()
     digest = hashlib.sha256()
     key = b""
-    coded = ordered_map(
-        lambda content: _code_block(model, content, verify, progress), read_blocks(source, block_size), threads
-    )
+    contents = read_blocks(source, block_size)
+    coded = ordered_map(lambda content: _code_block(model, content, verify, progress), contents, threads)
     held: _CodedBlock | None = None
 
     def emit(block: _CodedBlock) -> None:

@@ -1,4 +1,4 @@
-"""Time the distribution of the next byte: 256 candidates after one context, and one byte fed, on one core.
+"""Time the distribution of the next byte: 256 candidates after one context, and one byte fed.
 
     python benchmarks/scoring.py [--codecs gzip bz2 lzma zstd brotli] [--contexts 2048 32768] [--steps 10] [FILE]
     python benchmarks/scoring.py --beam
@@ -6,7 +6,7 @@
 "plain" compresses context + candidate by one call of the library at its usual strongest setting, as
 len(gzip.compress(...)) does; it tells whole bytes. "copies" (zlib only) copies a compressobj that has read the context.
 What recompresses each candidate is timed on 16 of the 256. Figures are medians over the steps, in predicted bytes
-per second; the three take turns, so that a busy machine slows them all.
+per second of processor time, all threads together: what one core would do; the three take turns.
 
 ``--beam``: a beam search 24 bytes deep and 32 wide over the bytes of a corpus of 30,000 bytes, with 80 bytes of
 recent text after it, as gzipt (https://github.com/robinpie/gzipt) does by default; the same candidates by copies of a
@@ -17,7 +17,6 @@ import argparse
 import bz2
 import gzip
 import lzma
-import os
 import statistics
 import time
 import zlib
@@ -47,9 +46,9 @@ DEPTH, WIDTH, CORPUS, TAIL, BEAM_SAMPLE = 24, 32, 30_000, 80, 40
 
 
 def seconds(function: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     function()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def by_copies(stream: "zlib._Compress", suffixes: Sequence[bytes]) -> list[int]:
@@ -95,7 +94,7 @@ def beam_race(text: bytes, level: int = 9) -> None:
         candidates = [path + byte for path, _ in beams for byte in alphabet]
         some = candidates[::BEAM_SAMPLE]
         old += seconds(lambda: by_copies(stream, some)) * len(candidates) / len(some)  # noqa: B023
-        started = time.perf_counter()
+        started = time.process_time()
         lengths = np.concatenate([sizer.bits(alphabet) for _, sizer in beams])
         grown = []
         for index in np.argsort(lengths, kind="stable")[:WIDTH]:
@@ -104,7 +103,7 @@ def beam_race(text: bytes, level: int = 9) -> None:
             sizer.feed(byte)
             grown.append((path + byte, sizer))
         beams = grown
-        new += time.perf_counter() - started
+        new += time.process_time() - started
     print(f"beam {DEPTH} deep, {WIDTH} wide, {len(alphabet)} bytes to choose from, context {len(context):,}:", end=" ")
     print(f"copies {DEPTH / old:.2f} B/s, gencomp {DEPTH / new:.1f} B/s: {old / new:.0f}x; best {beams[0][0]!r}")
 
@@ -117,8 +116,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--beam", action="store_true")
     options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     text = options.file.read_bytes() if options.file else alice()
     if options.beam:
         beam_race(text)

@@ -292,6 +292,13 @@ def test_a_toml_file(tmp_path: Path, book: bytes) -> None:
     ]
 
 
+def test_the_example(tmp_path: Path) -> None:
+    experiment = Experiment.from_toml(ROOT / "examples/experiment.toml")
+    rows = run(replace(experiment, models=("gzip",)), tmp_path, SerialPool(), quiet())
+    assert [row.dataset for row in rows[::2]] == ["book", "book in seven bits", "noise"]
+    assert rows[0].code_length == rows[2].code_length, "it is ASCII"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [

@@ -166,13 +166,13 @@ def test_the_journal_keeps_floats_to_the_last_bit(tmp_path: Path) -> None:
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     generator = np.random.default_rng(0)
     held = 0
-    for seed in range(30):
+    for seed in range(20):
         lengths = generator.normal(8000, 2000, 200)
         low, high = interval(lengths, np.full(200, 2048), 0, seed)
         assert low is not None
         assert high is not None
         held += low < 8000 / 8 / 2048 < high
-    assert held >= 25
+    assert held >= 16
     assert interval(lengths[:1], np.array([2048]), 0, 0) == (None, None)
     assert interval(lengths, np.full(200, 2048), 0, 3) == interval(lengths, np.full(200, 2048), 0, 3)
 
@@ -292,6 +292,13 @@ def test_a_toml_file(tmp_path: Path, book: bytes) -> None:
     ]
 
 
+def test_the_example(tmp_path: Path) -> None:
+    experiment = Experiment.from_toml(ROOT / "examples/experiment.toml")
+    rows = run(replace(experiment, models=("gzip",)), tmp_path, SerialPool(), quiet())
+    assert [row.dataset for row in rows[::2]] == ["book", "book in seven bits", "noise"]
+    assert rows[0].code_length == rows[2].code_length, "it is ASCII"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
@@ -342,7 +349,7 @@ def command(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_the_command_killed_and_resumed(tmp_path: Path, book: bytes, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "book.txt").write_bytes(book * 4)
+    (tmp_path / "book.txt").write_bytes(book)
     arguments = ("--text", str(tmp_path / "book.txt"), "-m", "brotli", "-m", "gzip", "-o", str(tmp_path / "out"))
     first = command(*arguments, "-j", "1")
     journal = tmp_path / "out" / FILE

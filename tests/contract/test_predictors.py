@@ -16,7 +16,12 @@ from gencomp.errors import CorruptDataError
 from gencomp.registry import entries, load
 from tests.strategies import data, fewer
 
-NAMES = [entry.name for entry in entries() if entry.kind == "predictor"] + ["counts:0", "counts:2", "counts:16"]
+SLOW = {"lookahead"}  # thousands of code lengths a byte: tests of their own
+NAMES = [entry.name for entry in entries() if entry.kind == "predictor" and entry.name not in SLOW] + [
+    "counts:0",
+    "counts:2",
+    "counts:16",
+]
 BITWISE = ["mix"]
 ALL = pytest.mark.parametrize("name", NAMES)
 WITH_CODECS = pytest.mark.parametrize("name", [*NAMES, "gzip"])

@@ -48,16 +48,17 @@ def variants(spec: str, context: int) -> list[str]:
     windows = ",".join(map(str, sizes))
     if parse_spec(spec).name not in QUICK:
         return [f"lookahead:{member}?horizon=4&width=8&spans=2", f"ensemble:{member}?windows={windows}"]
-    nested = joined([f"lookahead:{member}?width=16"])
-    levels = ",".join(f"{member}+level={level}" for level in (1, 3, 6, 9)) if spec in QUICK else None
+    levels = [f"{spec}?level={level}" for level in (1, 3, 6, 9)] if spec in QUICK else [spec]
+    looking = [f"lookahead:{joined([level])}?width=16" for level in levels]
     return [
         f"lookahead:{member}?horizon=2&spans=0",
         f"lookahead:{member}",
-        *([f"ensemble:{levels}"] if levels else []),
+        f"ensemble:{joined(levels)}",
         f"ensemble:{member}?windows={windows}",
         f"ensemble:{member}?windows={windows}&mean=geometric",
         f"ensemble:{member}?windows={windows}&weights=bayes",
-        f"ensemble:{nested}?windows={','.join(map(str, sizes[1:]))}",
+        f"ensemble:{joined(looking[-1:])}?windows={','.join(map(str, sizes[1:]))}",
+        f"ensemble:{joined(looking)}",
         f"ensemble:{member},counts:2",
     ]
 

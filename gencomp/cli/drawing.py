@@ -16,7 +16,7 @@ SHOWN = 5  # candidates or continuations of each step
 FEW_LENGTHS = 8  # distinct code lengths below which a codec can hardly tell candidates apart
 ESTIMATE_AFTER = 3.0  # seconds
 WORTH_A_NOTE = 20.0  # seconds still to go
-LONG_STEP = 10.0  # seconds; the first step may be slow for its compilation
+LONG_STEP = 10.0  # seconds; a first step that takes less is not counted, for its compilation
 
 
 class Reporter(Watcher):
@@ -35,6 +35,7 @@ class Reporter(Watcher):
         self._quiet = quiet
         self._begun = time.monotonic()
         self._done = 0
+        self._uncounted = 0  # steps before the clock was set
         self._estimated = False
         self._looked = False
 
@@ -79,10 +80,14 @@ class Reporter(Watcher):
         self._done += 1
         self._progress(1)
         elapsed = time.monotonic() - self._begun
-        if self._estimated or self._quiet or elapsed < (LONG_STEP if self._done == 1 else ESTIMATE_AFTER):
-            return
-        self._estimated = True
-        left = elapsed / self._done * (self._length - self._done)
+        if self._done == 1 and elapsed < LONG_STEP:
+            self._begun, self._uncounted = time.monotonic(), 1
+        elif not self._estimated and not self._quiet and elapsed >= ESTIMATE_AFTER:
+            self._estimated = True
+            self._estimate(elapsed / (self._done - self._uncounted))
+
+    def _estimate(self, seconds_per_byte: float) -> None:
+        left = seconds_per_byte * (self._length - self._done)
         if left > WORTH_A_NOTE:
             note(f"note: about {duration(left)} to go for {self._length:,} bytes; Ctrl-C keeps what has been drawn")
 

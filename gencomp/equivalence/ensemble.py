@@ -159,9 +159,7 @@ class Ensemble:
         try:
             sizes = tuple(int(size) for size in self.windows.split(",")) if self.windows is not None else ()
         except ValueError:
-            raise ValueError(
-                f"windows must be numbers joined by commas, such as 512,2048, got {self.windows!r}"
-            ) from None
+            raise ValueError(f"windows must be numbers such as 512,2048, got {self.windows!r}") from None
         if sizes and min(sizes) < MIN_WINDOW:
             raise ValueError(f"windows must be of at least {MIN_WINDOW} byte, got {min(sizes)}")
         return sizes

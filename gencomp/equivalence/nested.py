@@ -4,7 +4,8 @@ A member is a spec with ``+`` in place of ``?`` and ``&``, and members are joine
 
     gzip+level=6,lzma+preset=3+lc=2,mix        gzip?level=6    lzma?preset=3&lc=2    mix
 
-An argument or a value that has members of its own stands in square brackets: ``lookahead:[gzip+level=6]+horizon=4``.
+An argument or a value that has members of its own stands in square brackets: ``lookahead:[gzip+level=6]+horizon=4``;
+around a whole member they change nothing.
 """
 
 from collections.abc import Iterable
@@ -30,6 +31,8 @@ def separated(argument: str) -> tuple[str, ...]:
     """Return the specs that an argument names. Raises :class:`SpecError` on an empty one or unpaired brackets."""
     specs = []
     for member in _split(argument, ","):
+        if member[:1] == "[" and member[-1:] == "]":
+            member = member[1:-1]
         head, *options = (_without_brackets(part) for part in _split(member, "+"))
         if not head or "" in options:
             raise SpecError(

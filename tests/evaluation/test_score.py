@@ -30,6 +30,21 @@ def test_a_codecs_log_loss_exceeds_its_charge_by_the_kraft_sums(wiki: bytes) -> 
     assert result.framing_bits == 18 * 8 + 10
 
 
+def test_ranks_ties_and_entropies(wiki: bytes) -> None:
+    uniform = score("uniform", wiki[:50])
+    assert (uniform.cheaper == 0).all()
+    assert (uniform.ties == 256).all()
+    assert uniform.top(64) == 0.25  # ties are broken by chance
+    assert uniform.entropies == pytest.approx(np.full(50, 8.0))
+    state = gencomp.as_predictor("counts:2").begin(wiki[:49])
+    last = score("counts:2", wiki[:50])
+    assert last.cheaper[49] == (state.code_lengths() < state.code_lengths()[wiki[49]]).sum()
+    assert last.top(256) == 1.0
+    with pytest.raises(ValueError, match="k must be"):
+        last.top(0)
+    assert score("gzip", b"").top(3) == 0.0
+
+
 def test_chunks_start_anew(wiki: bytes) -> None:
     whole = score("counts", wiki[:64] * 2, limit=None, chunk_size=64)
     assert whole.costs[:64].tolist() == whole.costs[64:].tolist()

@@ -1,0 +1,92 @@
+"""Text continued by a codec (Delétang et al. 2024): one byte ahead against lookahead, beams and particles.
+
+    python benchmarks/continuation.py [--model gzip] [--contexts 4] [--length 100] [FILE]
+
+1,948 bytes of context and 100 to come, from FILE, or enwik8's first 3 MiB of ``$GENCOMP_DATA``, or the book in the
+package. The first context's continuations are printed side by side with the true one; the table is over all contexts:
+
+- "codec": what the codec charges for the continuation, exactly, bits a byte;
+- "mix": what ``mix``, having read the context, charges for it, bits a byte: a judge that is a better model;
+- "copied": the share of its bytes in copies of 8 or more from the context; "longest" is the longest such copy.
+"""
+
+import argparse
+import lzma
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+import gencomp
+from gencomp.cli.console import printable
+from gencomp.data import alice
+from gencomp.equivalence.capabilities import begin_scoring
+from gencomp.sampling.copies import measure_copies
+
+CONTEXT = 1948
+WAYS = (
+    ("one byte", {}),
+    ("lookahead", {"strategy": "lookahead"}),
+    ("beam", {"strategy": "beam"}),
+    ("beam, max copy 12", {"strategy": "beam", "max_copy": 12}),
+    ("particles", {"strategy": "particles"}),
+)
+
+
+def judged(context: bytes, continuation: bytes) -> float:
+    """Return what ``mix`` charges for a continuation of ``context``, in bits a byte."""
+    state = gencomp.as_predictor("mix").begin(context)
+    total = 0.0
+    for symbol in continuation:
+        total += state.code_lengths()[symbol]
+        state.update(symbol)
+    return total / len(continuation)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", nargs="?", type=Path)
+    parser.add_argument("--model", default="gzip", help="a codec")
+    parser.add_argument("--contexts", type=int, default=4)
+    parser.add_argument("--length", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    text, root = alice(), os.environ.get("GENCOMP_DATA")
+    if arguments.file is not None:
+        text = arguments.file.read_bytes()
+    elif root is not None:
+        with lzma.open(Path(root) / "text/enwik8-first-3145728.xz") as file:
+            text = file.read()
+    codec = gencomp.as_compressor(arguments.model)
+    rng = np.random.default_rng(arguments.seed)
+    starts = rng.integers(0, len(text) - CONTEXT - arguments.length, arguments.contexts)
+    print(f"{arguments.model}, {CONTEXT:,} + {arguments.length} bytes, {len(starts)} contexts\n")
+    rows: dict[str, list[tuple[float, ...]]] = {}
+    for number, start in enumerate(starts):
+        context = text[start : start + CONTEXT]
+        if number == 0:
+            print(f"...{printable(context[-200:])}[...]\n")
+        for name, options in (("the text itself", None), *WAYS):
+            begun = time.perf_counter()
+            if options is None:
+                drawn = text[start + CONTEXT : start + CONTEXT + arguments.length]
+            else:
+                drawn = gencomp.sample(
+                    arguments.model, prompt=context, length=arguments.length, seed=arguments.seed, **options
+                )
+            seconds = time.perf_counter() - begun
+            before, after = begin_scoring(codec, context).code_lengths([b"", drawn])
+            copies = measure_copies(context, drawn)
+            facts = ((after - before) / len(drawn), judged(context, drawn), copies.rate, copies.longest, seconds)
+            rows.setdefault(name, []).append(facts)
+            if number == 0:
+                print(f"--- {name}\n{printable(drawn)}\n", flush=True)
+    print(f"{'':<20}{'codec':>8}{'mix':>8}{'copied':>9}{'longest':>9}{'seconds':>9}")
+    for name, facts in rows.items():
+        charge, judge, rate, longest, seconds = np.mean(facts, axis=0)
+        print(f"{name:<20}{charge:8.2f}{judge:8.2f}{100 * rate:8.0f}%{longest:9.1f}{seconds:9.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from gencomp import __version__
-from gencomp.cli import compress, decompress, demo, explain, info, listing, sample, score, test
+from gencomp.cli import compare, compress, decompress, demo, explain, info, listing, sample, score, test
 from gencomp.cli.console import complain, describe_error, exit_code_of
 from gencomp.registry import DEFAULT_MODEL
 
@@ -31,6 +31,7 @@ for name, function in (
     ("info", info.info),
     ("test", test.test),
     ("score", score.score),
+    ("compare", compare.compare),
     ("explain", explain.explain),
     ("list", listing.list_models),
     ("demo", demo.demo),

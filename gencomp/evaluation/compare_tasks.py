@@ -19,7 +19,7 @@ from gencomp.equivalence.predictor import CodeLengthPredictor
 from gencomp.evaluation import judges, judges_media
 from gencomp.evaluation.compare_prompts import Prompt
 from gencomp.evaluation.compare_strategies import continuation, parse_strategy
-from gencomp.evaluation.explain import explain
+from gencomp.evaluation.explain import Explanation, explain
 from gencomp.protocols import Predictor
 
 LOSS_BYTES = 512  # bytes of the truth that a model's log-loss is measured on, over evenly spread pieces
@@ -179,22 +179,25 @@ class Walk(Task):
     def run(self) -> Result:
         given, truth = self.prompt.pieces[0]
         explanation = explain(predictor_of(self.model), truth[: self.length], given)
-        steps = []
-        for step in explanation.steps:
-            counts = np.diff(step.cdf)
-            total = int(step.cdf[-1])
-            with np.errstate(divide="ignore"):
-                lengths = np.log2(total) - np.log2(counts)
-            steps.append(
-                {
-                    "symbol": step.symbol,
-                    "start": int(step.cdf[step.symbol]),
-                    "stop": int(step.cdf[step.symbol + 1]),
-                    "precision": total.bit_length() - 1,
-                    "lengths": [round(float(length), 2) for length in lengths],
-                }
-            )
-        return {"steps": steps, "code": explanation.code}
+        return {"steps": step_records(explanation), "code": explanation.code}
+
+
+def step_records(explanation: Explanation) -> list[Result]:
+    """Return each step of the coder: the symbol, its exact part of 2^precision, and all symbols' lengths in bits."""
+    records = []
+    for step in explanation.steps:
+        precision = int(step.cdf[-1]).bit_length() - 1
+        lengths = precision - np.log2(np.diff(step.cdf))
+        records.append(
+            {
+                "symbol": step.symbol,
+                "start": int(step.cdf[step.symbol]),
+                "stop": int(step.cdf[step.symbol + 1]),
+                "precision": precision,
+                "lengths": [round(float(length), 3) for length in lengths],
+            }
+        )
+    return records
 
 
 def encoded(parts: list[bytes]) -> list[str]:

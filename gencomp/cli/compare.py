@@ -15,7 +15,7 @@ from gencomp.cli.options import QuietOption, at_least, usage
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from gencomp.evaluation.compare import Contender, Plan
+    from gencomp.evaluation.compare import Contender
     from gencomp.evaluation.compare_prompts import Prompt
 
 MODELS = ["gzip", "lzma", "zstd", "mix"]

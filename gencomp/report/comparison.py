@@ -98,8 +98,8 @@ def _section(document: Record, number: int) -> Record:
                     for name, rows in generated.items()
                 },
             ),
-            "caption": "How sure each model is of its own continuation, and how wrong on the real one. A calibrated model "
-            "has two equal bars.",
+            "caption": "How sure each model is of its own continuation, and how wrong on the real one. "
+            "A calibrated model has two equal bars.",
         },
     ]
     if prompt["modality"] == "text":
@@ -140,8 +140,8 @@ def _facts(prompt: Record, rows: Sequence[Record]) -> str:
         height = len(prompt["given"])
         return f"{prompt['width']} x {height} pixels in grey; each row's first {given // height} are given, {how}"
     if prompt["modality"] == "audio":
-        seconds = [1000 * size / RATE for size in (given, generated)]
-        return f"16 kHz, 8 bits: {given:,} samples given ({seconds[0]:.0f} ms), {generated:,} generated ({seconds[1]:.0f} ms)"
+        lengths = [f"{size:,} samples ({1000 * size / RATE:.0f} ms)" for size in (given, generated)]
+        return f"16 kHz, 8 bits: {lengths[0]} given, {lengths[1]} generated"
     return f"{given:,} bytes given, {generated:,} generated"
 
 
@@ -182,8 +182,8 @@ def _against_one_byte(prompt: Record, name: str, rows: Sequence[Record], plain: 
         verb = "shorter" if gain > 0 else "longer" if gain < 0 else "the same"
         words.append(f"{best:.2f} against {rival:.2f} bits/byte in {judge} ({abs(gain):.2f} {verb})")
     return (
-        f"{prompt['name']}: the best of {len(rows)} continuations by {name}, beside the best of {len(plain)} drawn byte by "
-        f"byte: {'; '.join(words)}."
+        f"{prompt['name']}: the best of {len(rows)} continuations by {name}, beside the best of {len(plain)} "
+        f"drawn byte by byte: {'; '.join(words)}."
     )
 
 

@@ -1,17 +1,23 @@
 """The log-loss of the predictors that codecs are: bits a byte at random positions, beside the codec's own charge.
 
-    python benchmarks/induced_log_loss.py [--positions 500] [--context 2048] [--models gzip zstd?level=3 ...] [FILE]
+    python benchmarks/induced_log_loss.py [--positions 500] [--context 2048] [--models gzip lzma ...] [FILE]
 
 At each position a model sees the ``--context`` bytes before it and is asked for the next byte. Without FILE:
-enwik8's first 3 MiB from ``$GENCOMP_DATA`` where that is set, else the book in the package. "bytes": a codec's
-lengths rounded up to whole bytes, as len(compress(...)) tells them. "own charge": what the codec's code grows by
-over the next 64 bytes, a byte. "windows": exact gzip averaged over the last 1/2, 1/4 and 1/8 of the context and the
-whole. Errors are standard errors.
+enwik8's first 3 MiB from ``$GENCOMP_DATA`` where that is set, else the book in the package. A codec has these rows:
+
+- "bytes": its lengths rounded up to whole bytes, as len(compress(...)) tells them;
+- its spec: its code lengths, as exact as they are here;
+- ensemble and lookahead specs: windows are 1/8, 1/4, 1/2 of the context and the whole;
+- "own charge": what its code grows by over the next 64 bytes, a byte.
+
+A row ends after ``--positions`` or ``--seconds``, and says how many positions it has; all rows take the same positions
+in the same order. Errors are standard errors; "own charge there" is over the positions of the row.
 """
 
 import argparse
 import lzma
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,10 +27,13 @@ import gencomp
 from gencomp.data import alice
 from gencomp.equivalence.adapt import native
 from gencomp.equivalence.capabilities import begin_scoring, resolution_of
+from gencomp.equivalence.nested import joined
 from gencomp.equivalence.predictor import CANDIDATES, normalized
 from gencomp.protocols import Compressor
+from gencomp.registry import parse_spec
 
 AHEAD = 64
+QUICK = {"gzip", "zlib"}  # codecs that price 256 candidates in a millisecond, and so get the long rows
 
 
 def rounded(compressor: Compressor, context: bytes) -> np.ndarray:
@@ -32,17 +41,25 @@ def rounded(compressor: Compressor, context: bytes) -> np.ndarray:
     return normalized(np.ceil(begin_scoring(compressor, context).code_lengths(CANDIDATES) / 8) * 8)
 
 
-def averaged(compressor: Compressor, context: bytes) -> np.ndarray:
-    """Return the code lengths (256,) of the mean of the distributions after four windows of ``context``."""
-    sizes = [len(context) >> shift for shift in range(4)]
-    predictor = gencomp.as_predictor(compressor)
-    pmfs = [np.exp2(-predictor.begin(context[-size:]).code_lengths()) for size in sizes]
-    return -np.log2(np.mean(pmfs, axis=0))
-
-
-def report(name: str, costs: list[float]) -> None:
-    error = np.std(costs, ddof=1) / len(costs) ** 0.5
-    print(f"{name:<24} {np.mean(costs):8.3f} +- {error:.3f}", flush=True)
+def variants(spec: str, context: int) -> list[str]:
+    """Return the specs of a codec's rows beside its own."""
+    member = joined([spec])
+    sizes = [context >> shift for shift in (3, 2, 1, 0)]
+    windows = ",".join(map(str, sizes))
+    if parse_spec(spec).name not in QUICK:
+        return [f"lookahead:{member}?horizon=4&width=8&spans=2", f"ensemble:{member}?windows={windows}"]
+    nested = joined([f"lookahead:{member}?width=16"])
+    levels = ",".join(f"{member}+level={level}" for level in (1, 3, 6, 9)) if spec in QUICK else None
+    return [
+        f"lookahead:{member}?horizon=2&spans=0",
+        f"lookahead:{member}",
+        *([f"ensemble:{levels}"] if levels else []),
+        f"ensemble:{member}?windows={windows}",
+        f"ensemble:{member}?windows={windows}&mean=geometric",
+        f"ensemble:{member}?windows={windows}&weights=bayes",
+        f"ensemble:{nested}?windows={','.join(map(str, sizes[1:]))}",
+        f"ensemble:{member},counts:2",
+    ]
 
 
 def main() -> None:
@@ -50,6 +67,7 @@ def main() -> None:
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--positions", type=int, default=500)
     parser.add_argument("--context", type=int, default=2048)
+    parser.add_argument("--seconds", type=float, default=600, help="for each row")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", nargs="+", default=["gzip", "counts:0", "counts:2", "counts", "mix"])
     arguments = parser.parse_args()
@@ -61,26 +79,42 @@ def main() -> None:
             text = file.read()
     rng = np.random.default_rng(arguments.seed)
     places = rng.integers(arguments.context, len(text) - AHEAD, arguments.positions)
-    print(f"{len(text):,} bytes, {len(places)} positions, contexts of {arguments.context:,}; bits a byte")
+    print(f"{len(text):,} bytes, contexts of {arguments.context:,}, up to {len(places)} positions; bits a byte")
+    print(f"{'':<72} {'log-loss':>17} {'positions':>9}  own charge there")
 
-    def over_places(code_lengths: Callable[[bytes], np.ndarray]) -> list[float]:
-        return [float(code_lengths(text[place - arguments.context : place])[text[place]]) for place in places]
+    def row(name: str, cost: Callable[[bytes, int], float], charges: list[float]) -> list[float]:
+        """Print a row and return its costs; ``cost`` takes the context and the position."""
+        costs: list[float] = []
+        begun = time.monotonic()
+        for place in places:
+            costs.append(cost(text[place - arguments.context : place], int(place)))
+            if time.monotonic() - begun > arguments.seconds and len(costs) > 1:
+                break
+        error = np.std(costs, ddof=1) / len(costs) ** 0.5
+        charged = charges[: len(costs)]
+        beside = (
+            f"{np.mean(charged):.3f}{'' if len(charged) == len(costs) else f' ({len(charged)})'}" if charged else ""
+        )
+        print(f"{name:<72} {np.mean(costs):8.3f} +- {error:.3f} {len(costs):9}  {beside}", flush=True)
+        return costs
 
     for name in arguments.models:
-        predictor = gencomp.as_predictor(name)
-        model = native(predictor)
-        report(name, over_places(lambda context: predictor.begin(context).code_lengths()))  # noqa: B023
-        if not isinstance(model, Compressor):
-            continue
-        if resolution_of(model) == "bit":
-            report(f"{name}, bytes", over_places(lambda context: rounded(model, context)))  # noqa: B023
-            report(f"{name}, windows", over_places(lambda context: averaged(model, context)))  # noqa: B023
-        charges = []
-        for place in places:
-            start = place - arguments.context
-            lengths = [model.code_length(text[start : place + more]) for more in (0, AHEAD)]
-            charges.append((lengths[1] - lengths[0]) / AHEAD)
-        report(f"{name}, own charge", charges)
+        model = native(gencomp.as_predictor(name))
+        charges: list[float] = []
+        specs = [name]
+        if isinstance(model, Compressor):
+
+            def own(context: bytes, place: int, model: Compressor = model) -> float:
+                grown = model.code_length(context + text[place : place + AHEAD])
+                return (grown - model.code_length(context)) / AHEAD
+
+            charges = row(f"{name}, own charge", own, [])
+            if resolution_of(model) != "byte":
+                row(f"{name}, bytes", lambda context, place: rounded(model, context)[text[place]], charges)  # noqa: B023
+            specs += variants(name, arguments.context)
+        for spec in specs:
+            predictor = gencomp.as_predictor(spec)
+            row(spec, lambda context, place: predictor.begin(context).code_lengths()[text[place]], charges)  # noqa: B023
 
 
 if __name__ == "__main__":

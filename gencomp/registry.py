@@ -44,9 +44,9 @@ class Spec:
     def __str__(self) -> str:
         text = self.name
         if self.argument is not None:
-            text += ":" + quote(self.argument, safe="/:._-+~,@ ")
+            text += ":" + quote(self.argument, safe="/:._-+~,@=[] ")
         if self.options:
-            text += "?" + "&".join(f"{key}={quote(value, safe='/:._-+~,@ ')}" for key, value in self.options.items())
+            text += "?" + "&".join(f"{key}={quote(value, safe='/:._-+~,@[] ')}" for key, value in self.options.items())
         return text
 
 
@@ -74,6 +74,18 @@ _BUILTIN = (
         "counts", "predictor", "gencomp.predictors.counts:Counts", "adaptive order-k counts with absolute discounting"
     ),
     Entry("mix", "predictor", "gencomp.predictors.mix.predictor:Mix", "context mixing of text, records and repeats"),
+    Entry(
+        "ensemble",
+        "predictor",
+        "gencomp.equivalence.ensemble:Ensemble",
+        "several models' mean: ensemble:gzip,lzma+preset=6,mix; one in several windows",
+    ),
+    Entry(
+        "lookahead",
+        "predictor",
+        "gencomp.equivalence.lookahead:Lookahead",
+        "a codec's sum over continuations: lookahead:gzip, lookahead:zlib+level=6",
+    ),
 )
 
 # the strongest predictor here that needs no download

@@ -3,6 +3,8 @@
 import base64
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,13 +32,43 @@ def sample(
     length: Annotated[
         int, typer.Option("--length", "-n", callback=at_least("--length", 0), help="Bytes to draw.")
     ] = 200,
+    strategy: Annotated[
+        Literal["bytes", "lookahead", "beam", "particles"],
+        typer.Option(
+            help="Byte by byte; by a codec's sum over continuations; the shortest code found; from the joint "
+            "distribution of whole continuations."
+        ),
+    ] = "bytes",
+    horizon: Annotated[
+        int | None,
+        typer.Option(callback=at_least("--horizon", 1), help="Bytes to look ahead. [default: 8, 24, 32]"),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(callback=at_least("--width", 1), help="Bytes, beams or particles to follow. [default: 32]"),
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 sharpens, above 1 flattens.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest bytes.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest bytes with this mass.")] = None,
     alphabet: Annotated[
         Literal["all", "seen"], typer.Option(help="All 256 bytes, or those in the prompt and the corpus.")
     ] = "all",
+    max_copy: Annotated[
+        int | None,
+        typer.Option(
+            callback=at_least("--max-copy", 1), help="Exclude bytes that extend a copy from the context beyond this."
+        ),
+    ] = None,
+    own_window: Annotated[
+        int | None,
+        typer.Option(
+            callback=at_least("--own-window", 0), help="Bytes of its own output that the model sees. [default: all]"
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="The same seed gives the same bytes.")] = 0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the candidates and their code lengths at each step, on stderr.")
+    ] = False,
     output: OutputOption = None,
     force: ForceOption = False,
     json_output: JsonOption = False,
@@ -45,14 +77,16 @@ def sample(
     """Continue a prompt with a codec or a predictor.
 
     Each byte is drawn from the distribution that the codec's code lengths, or the predictor's probabilities, give.
-    Only the continuation is printed, byte by byte as it is drawn.
+    Only the continuation is printed, as it is drawn. --strategy looks further than one byte, --horizon bytes ahead.
+    Ctrl-C keeps what has been drawn.
     """
     import numpy as np
 
-    from gencomp.equivalence.adapt import as_predictor, native
+    from gencomp.cli.drawing import Reporter
+    from gencomp.equivalence.adapt import native
     from gencomp.equivalence.capabilities import window_of
-    from gencomp.files import new_file
-    from gencomp.sampling.generate import generate, seen_alphabet
+    from gencomp.sampling.copies import measure_copies
+    from gencomp.sampling.generate import Search, seen_alphabet
     from gencomp.sampling.strategies import Strategy
 
     if prompt is not None and prompt_file is not None:
@@ -63,44 +97,77 @@ def sample(
     if prompt_file is not None:
         start = read_input(prompt_file)
     context = (read_input(prime) if prime is not None else b"") + start
-    strategy = Strategy(temperature, top_k, top_p, seen_alphabet(context) if alphabet == "seen" else None)
-    predictor = as_predictor(model)
+    symbols = seen_alphabet(context) if alphabet == "seen" else None
+    draw = Strategy(temperature, top_k, top_p, symbols)
+    search = Search(strategy, horizon, width, draw, max_copy, own_window)
+    predictor = search.predictor(model)
     window = window_of(native(predictor))
     if window is not None and len(context) > window and not quiet:
         note(f"note: {model} looks back {window:,} bytes; the context has {len(context):,}, of which it uses the last")
+    if symbols is not None and len(symbols) == 1 and not quiet:
+        note("note: the context has one byte only, so that no other can be drawn; see --alphabet all")
     drawn = bytearray()
-    symbols = generate(predictor.begin(context), length, strategy, np.random.default_rng(seed))
-
-    if output not in (None, "-"):
-        with (
-            new_file(Path(output or ""), overwrite=force) as file,
-            progress_bar(model, length, quiet=quiet) as progress,
-        ):
-            for symbol in symbols:
-                file.write(bytes([symbol]))
-                progress(1)
-    elif json_output:
-        with progress_bar(model, length, quiet=quiet) as progress:
-            for symbol in symbols:
-                drawn.append(symbol)
-                progress(1)
-        record = {
+    interrupted = False
+    on_terminal = output is None and not json_output and sys.stdout.isatty()
+    with _sink(output, force=force, json_output=json_output) as write:
+        with progress_bar(model, length, quiet=quiet or on_terminal) as progress:
+            reporter = Reporter(model, length, progress, explain=explain, records=json_output, quiet=quiet)
+            try:
+                for symbol in search.generate(predictor, context, length, np.random.default_rng(seed), reporter):
+                    drawn.append(symbol)
+                    write(bytes([symbol]))
+            except KeyboardInterrupt:
+                interrupted = True
+        if on_terminal:
+            print()
+    copies = measure_copies(context, bytes(drawn))
+    if json_output:
+        record: dict[str, object] = {
             "model": model,
             "seed": seed,
+            "strategy": strategy,
             "context_bytes": len(context),
             "length": length,
             "text": drawn.decode("utf-8", "replace"),
             "base64": base64.b64encode(drawn).decode("ascii"),
+            "copies": {"at_least": copies.at_least, "rate": round(copies.rate, 6), "longest": copies.longest},
         }
+        if strategy != "bytes":
+            record["horizon"], record["width"] = search.sizes()
+        if reporter.searches:
+            record["searches"] = reporter.searches
+        if explain:
+            record["steps"] = reporter.steps
+        if interrupted:
+            record["interrupted"] = True
         print(json.dumps(record, ensure_ascii=False))
-    elif sys.stdout.isatty() and not force:
-        for symbol in symbols:  # what a terminal can show, as it is drawn
-            sys.stdout.write(printable(bytes([symbol])))
-            sys.stdout.flush()
-        print()
+    elif context and drawn and not quiet:
+        note(
+            f"copied: {100 * copies.rate:.0f} % of the {len(drawn):,} bytes lie in copies of {copies.at_least} bytes "
+            f"or more from the context; the longest copy has {copies.longest:,}"
+        )
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _sink(output: str | None, *, force: bool, json_output: bool) -> Iterator[Callable[[bytes], object]]:
+    """Yield what writes drawn bytes: to a file, a terminal as text, or stdout as they are; with --json to nowhere."""
+    from gencomp.files import new_file
+
+    if output not in (None, "-"):
+        with new_file(Path(output or ""), overwrite=force) as file:
+            yield file.write
+    elif json_output:
+        yield lambda piece: None
+    elif output is None and sys.stdout.isatty() and not force:
+        yield _show
     else:
-        with progress_bar(model, length, quiet=quiet) as progress:
-            for symbol in symbols:
-                sys.stdout.buffer.write(bytes([symbol]))
-                progress(1)
+        yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()
+
+
+def _show(piece: bytes) -> None:
+    """Print what a terminal can show, at once."""
+    sys.stdout.write(printable(piece))
+    sys.stdout.flush()

@@ -11,6 +11,14 @@ from gencomp.cli.options import DEFAULT_SPEC, JsonOption, ModelOption, read_inpu
 if TYPE_CHECKING:
     from gencomp.evaluation.score import Score
 
+_TOPS = (1, 5, 10)
+_RESOLUTIONS = {
+    "bit": "code lengths are exact to the bit",
+    "byte": "code lengths are whole bytes: most candidates tie",
+    "exact": "code lengths are -log2 of probabilities",
+    "fraction": "code lengths are exact to a fraction of a bit",
+}
+
 # bits up to which a byte has this background in the heat map, and the colour (xterm's 256)
 _HEAT = ((1.0, 22), (2.0, 28), (3.0, 64), (4.0, 100), (5.0, 136), (6.5, 166), (8.0, 160), (float("inf"), 125))
 
@@ -62,7 +70,12 @@ def _record(result: "Score") -> dict[str, object]:
         "log_loss": result.log_loss,
         "costs": [round(cost, 6) for cost in result.costs.tolist()],
         "kraft_sums": [round(value, 6) for value in result.kraft_sums.tolist()],
+        "entropies": [round(value, 6) for value in result.entropies.tolist()],
         "distinct_lengths": result.distinct_lengths.tolist(),
+        "cheaper": result.cheaper.tolist(),
+        "ties": result.ties.tolist(),
+        "top": {str(k): round(result.top(k), 6) for k in _TOPS},
+        "resolution": result.resolution,
     }
 
 
@@ -71,6 +84,7 @@ def _print_table(result: "Score") -> None:
         ("model", result.spec),
         ("raw", f"{result.raw_bytes:,} bytes"),
         ("code length", f"{result.code_length:,.0f} bits, {result.framing_bits:,.0f} of them for an empty message"),
+        ("resolution", _RESOLUTIONS.get(result.resolution, result.resolution)),
         ("rate", f"{result.bits_per_byte:.4f} bits/byte, {100 * result.bits_per_byte / 8:.2f} %"),
     ]
     if len(result.costs):
@@ -78,11 +92,14 @@ def _print_table(result: "Score") -> None:
         taken = f"over the first {len(result.costs):,} bytes, in chunks of {result.chunk_size:,}"
         rows += [
             ("log-loss", f"{result.log_loss:.4f} bits/byte {taken}"),
+            ("entropy", f"mean {result.entropies.mean():.4f} bits: the log-loss that the model itself expects"),
+            ("true byte", ", ".join(f"{100 * result.top(k):.1f} % in the top {k}" for k in _TOPS)),
             ("Kraft sums", f"median {median(kraft):.4f}, from {min(kraft):.4f} to {max(kraft):.4g}"),
             (
                 "distinct lengths",
                 f"mean {distinct.mean():.1f} of 256 candidates, from {distinct.min()} to {distinct.max()}",
             ),
+            ("ties", f"the true byte's length is shared by {result.ties.mean() - 1:.1f} other candidates on average"),
         ]
     for name, value in rows:
         print(f"{name:<18}{value}")

@@ -55,10 +55,17 @@ class CodeLengthState:
             self._candidate_lengths = self._scorer.code_lengths(CANDIDATES)
         return self._candidate_lengths
 
+    def prefix_code_length(self) -> float:
+        """Return L(prefix) in bits."""
+        return float(self._scorer.code_lengths([b""])[0])
+
+    def growths(self) -> FloatArray:
+        """Return L(prefix + byte) - L(prefix) in bits for each byte, float64 (256,)."""
+        return np.asarray(self.candidate_code_lengths() - self.prefix_code_length())
+
     def kraft_sum(self) -> float:
         """Return the sum over the bytes of 2^-(L(prefix + byte) - L(prefix)); 1 for a true code."""
-        growth = self.candidate_code_lengths() - self._scorer.code_lengths([b""])[0]
-        return float(np.exp2(-growth).sum())
+        return float(np.exp2(-self.growths()).sum())
 
     def code_lengths(self) -> FloatArray:
         return normalized(self.candidate_code_lengths())

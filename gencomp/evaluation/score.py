@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gencomp.equivalence.adapt import Model, as_compressor, as_predictor, native, predictor_spec
-from gencomp.equivalence.predictor import CodeLengthState
+from gencomp.equivalence.candidates import candidates_of
+from gencomp.equivalence.capabilities import resolution_of
 from gencomp.protocols import FloatArray, IntArray
 from gencomp.units import bits_per_byte
 
@@ -19,8 +20,10 @@ class Score:
     ``code_length`` is that of the whole data, ``framing_bits`` the part of it that an empty message takes too. The
     arrays, each (n,), are about the first n bytes, in chunks of ``chunk_size`` that start from an empty context:
     ``costs`` are -log2 p(byte | chunk so far), float64; ``kraft_sums`` are the sums over the 256 candidates of
-    2^-(what the candidate adds to the code), 1 for a true code; ``distinct_lengths``, int64, count the different
-    code lengths among the candidates.
+    2^-(what the candidate adds to the code), 1 for a true code; ``entropies``, float64, are those of the normalised
+    distributions; ``distinct_lengths``, int64, count the different code lengths among the candidates; ``cheaper`` and
+    ``ties``, int64, the candidates that are charged less than the byte that came, and as much, itself among them.
+    ``resolution`` is how finely the model's code lengths tell: ``bit``, ``byte`` or ``exact``.
     """
 
     spec: str
@@ -30,7 +33,11 @@ class Score:
     chunk_size: int
     costs: FloatArray
     kraft_sums: FloatArray
+    entropies: FloatArray
     distinct_lengths: IntArray
+    cheaper: IntArray
+    ties: IntArray
+    resolution: str
 
     @property
     def bits_per_byte(self) -> float:
@@ -40,6 +47,13 @@ class Score:
     def log_loss(self) -> float:
         """The mean of ``costs``: bits per byte as a predictor; 0 for no data."""
         return float(self.costs.mean()) if len(self.costs) else 0.0
+
+    def top(self, k: int) -> float:
+        """Return how often the byte that came is among the ``k`` likeliest, from 0 to 1; ties count by chance."""
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        hits = np.clip((k - self.cheaper) / self.ties, 0.0, 1.0) if len(self.ties) else np.zeros(1)
+        return float(hits.mean())
 
 
 def score(
@@ -56,20 +70,18 @@ def score(
         raise ValueError(f"limit must be at least 0 bytes, got {limit}")
     predictor = as_predictor(model)
     compressor = as_compressor(native(predictor))
-    costs, kraft_sums, distinct = [], [], []
+    costs: list[float] = []
+    asked: list[tuple[float, float, int, int, int]] = []
     part = data[:limit]
     for start in range(0, len(part), chunk_size):
         state = predictor.begin()
         for symbol in part[start : start + chunk_size]:
-            code_lengths = state.code_lengths()
-            costs.append(code_lengths[symbol])
-            if isinstance(state, CodeLengthState):
-                kraft_sums.append(state.kraft_sum())
-                distinct.append(len(np.unique(state.candidate_code_lengths())))
-            else:  # the code lengths themselves, whose Kraft sum is 1
-                kraft_sums.append(float(np.exp2(-code_lengths).sum()))
-                distinct.append(len(np.unique(code_lengths)))
+            candidates = candidates_of(state)
+            costs.append(float(candidates.code_lengths[symbol]))
+            of_symbol = (candidates.cheaper(symbol), candidates.ties(symbol))
+            asked.append((candidates.kraft_sum, candidates.entropy, candidates.distinct_lengths, *of_symbol))
             state.update(symbol)
+    kraft_sums, entropies, distinct, cheaper, ties = np.array(asked, dtype=np.float64).reshape(-1, 5).T
     return Score(
         predictor_spec(predictor),
         len(data),
@@ -77,6 +89,10 @@ def score(
         compressor.code_length(b""),
         chunk_size,
         np.array(costs, dtype=np.float64),
-        np.array(kraft_sums, dtype=np.float64),
-        np.array(distinct, dtype=np.int64),
+        kraft_sums,
+        entropies,
+        distinct.astype(np.int64),
+        cheaper.astype(np.int64),
+        ties.astype(np.int64),
+        resolution_of(native(predictor)),
     )

@@ -1,20 +1,162 @@
-"""The loop: ask for the distribution of the next byte, draw, append."""
+"""The loop: ask what comes next, draw, append; byte by byte, or a block of bytes at a time."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from gencomp.equivalence.adapt import Model, as_predictor
-from gencomp.protocols import PredictorState
+from gencomp.equivalence.adapt import Model, as_predictor, predictor_spec
+from gencomp.equivalence.lookahead import Lookahead
+from gencomp.equivalence.nested import joined
+from gencomp.protocols import Predictor, PredictorState
+from gencomp.sampling.copies import Limits
+from gencomp.sampling.search import Finding, SearchInterruptedError, beam_search, particles
 from gencomp.sampling.strategies import Strategy
 
+StrategyName = Literal["bytes", "lookahead", "beam", "particles"]
 
-def generate(state: PredictorState, length: int, strategy: Strategy, rng: np.random.Generator) -> Iterator[int]:
-    """Yield ``length`` symbols, each as soon as it is drawn; ``state`` moves on with them."""
+# bytes that each looks ahead, and how many continuations it follows side by side
+HORIZONS: dict[StrategyName, int] = {"bytes": 1, "lookahead": 8, "beam": 24, "particles": 32}
+WIDTHS: dict[StrategyName, int] = {"bytes": 1, "lookahead": 32, "beam": 32, "particles": 32}
+
+
+class Watcher:
+    """Who is told what happens while bytes are drawn; this one ignores it."""
+
+    def choosing(self, state: PredictorState, symbol: int) -> None:
+        """``symbol`` was drawn after ``state``, which has not seen it yet."""
+
+    def found(self, finding: Finding) -> None:
+        """A search came to its end."""
+
+    def stepped(self) -> None:
+        """One byte more is drawn, or all continuations of a search are one byte longer."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a continuation is found.
+
+    ``bytes`` draws each byte from the model's distribution, ``lookahead`` from a codec's sum over continuations of
+    ``horizon`` bytes (:class:`~gencomp.equivalence.lookahead.Lookahead`), with ``width`` bytes followed. ``beam`` takes
+    the shortest code of ``horizon`` bytes that ``width`` beams find, ``particles`` draws ``horizon`` bytes from their
+    joint distribution with ``width`` particles; then either goes on from there.
+
+    ``draw`` filters what is drawn byte by byte; beams take only its alphabet, particles its alphabet and temperature.
+    ``max_copy`` excludes a byte that would extend a copy from the context beyond so many bytes. With ``own_window``
+    the model sees, beside the context, only so many of the last bytes drawn (at the start of each block).
+    """
+
+    strategy: StrategyName = "bytes"
+    horizon: int | None = None
+    width: int | None = None
+    draw: Strategy = field(default_factory=Strategy)
+    max_copy: int | None = None
+    own_window: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.strategy not in HORIZONS:
+            raise ValueError(f"the strategy must be one of {', '.join(HORIZONS)}, got {self.strategy!r}")
+        for name in ("horizon", "width"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+            if value is not None and self.strategy == "bytes":
+                raise ValueError(f"{name} needs a strategy that looks ahead: lookahead, beam or particles")
+        if self.own_window is not None and self.own_window < 0:
+            raise ValueError(f"own_window must be at least 0 bytes, got {self.own_window}")
+        if self.strategy in ("beam", "particles") and (self.draw.top_k, self.draw.top_p) != (None, None):
+            raise ValueError(f"top_k and top_p filter single bytes; the strategy {self.strategy} draws none")
+        if self.strategy == "beam" and self.draw.temperature != 1.0:
+            raise ValueError("temperature has no meaning for a beam search, which takes the shortest code")
+        Limits(max_copy=self.max_copy)  # raises for what it cannot mean
+
+    def predictor(self, model: Model) -> Predictor:
+        """Return what is asked for the next byte: ``model``, or its lookahead. Raises ``ValueError`` if none can be."""
+        predictor = as_predictor(model)
+        if predictor.alphabet_size != 256:
+            raise ValueError(f"bytes need a model of 256 symbols, this one has {predictor.alphabet_size}")
+        if self.strategy != "lookahead":
+            return predictor
+        horizon, width = self.sizes()
+        return Lookahead(joined([predictor_spec(predictor, full=True)]), horizon, width)
+
+    def sizes(self) -> tuple[int, int]:
+        """Return the horizon and the width, the strategy's own where none is set."""
+        return self.horizon or HORIZONS[self.strategy], self.width or WIDTHS[self.strategy]
+
+    def generate(
+        self,
+        predictor: Predictor,
+        context: bytes,
+        length: int,
+        rng: np.random.Generator,
+        watcher: Watcher | None = None,
+    ) -> Iterator[int]:
+        """Yield ``length`` bytes that continue ``context``, each as soon as it is drawn.
+
+        On Ctrl-C amid a search, what it would have given so far is yielded before the exception goes on.
+        """
+        moving = _Moving(predictor.begin(context), self.own_window)
+        limits = Limits(context, self.draw.alphabet, self.max_copy)
+        watcher = watcher or Watcher()
+        if self.strategy in ("bytes", "lookahead"):
+            yield from _byte_by_byte(moving, length, self.draw, limits, rng, watcher)
+            return
+        horizon, width = self.sizes()
+        while len(moving.drawn) < length:
+            size = min(horizon, length - len(moving.drawn))
+            where = (limits, bytes(moving.drawn))
+            try:
+                if self.strategy == "beam":
+                    finding = beam_search(moving.state, size, width, *where, watcher.stepped)
+                else:
+                    temperature = self.draw.temperature
+                    finding = particles(moving.state, size, width, rng, *where, temperature, watcher.stepped)
+            except SearchInterruptedError as stopped:
+                yield from stopped.continuation
+                raise
+            watcher.found(finding)
+            moving.append(finding.continuation)
+            yield from finding.continuation
+
+
+class _Moving:
+    """A state that moves on with what is drawn, seeing all of it or only the last ``own_window`` bytes."""
+
+    def __init__(self, state: PredictorState, own_window: int | None) -> None:
+        self.state = state
+        self.drawn = bytearray()
+        self._own_window = own_window
+        self._start = None if own_window is None else state.copy()
+
+    def append(self, piece: bytes) -> None:
+        self.drawn += piece
+        if self._start is not None and self._own_window is not None and len(self.drawn) > self._own_window:
+            self.state = self._start.copy()
+            piece = bytes(self.drawn[len(self.drawn) - self._own_window :])
+        for symbol in piece:
+            self.state.update(symbol)
+
+
+def _byte_by_byte(
+    moving: _Moving, length: int, draw: Strategy, limits: Limits, rng: np.random.Generator, watcher: Watcher
+) -> Iterator[int]:
     for _ in range(length):
-        symbol = strategy.draw(state.code_lengths(), rng)
-        state.update(symbol)
+        lengths = moving.state.code_lengths()
+        if limits.max_copy is not None:
+            lengths = np.where(limits.allowed(bytes(moving.drawn)), lengths, np.inf)
+        symbol = draw.draw(lengths, rng)
+        watcher.choosing(moving.state, symbol)
+        moving.append(bytes([symbol]))
+        watcher.stepped()
         yield symbol
+
+
+def generate(state: PredictorState, length: int, draw: Strategy, rng: np.random.Generator) -> Iterator[int]:
+    """Yield ``length`` symbols, each as soon as it is drawn; ``state`` moves on with them."""
+    yield from _byte_by_byte(_Moving(state, None), length, draw, Limits(), rng, Watcher())
 
 
 def seen_alphabet(context: bytes) -> tuple[int, ...]:
@@ -32,19 +174,22 @@ def sample(
     top_k: int | None = None,
     top_p: float | None = None,
     alphabet: tuple[int, ...] | None = None,
+    strategy: StrategyName = "bytes",
+    horizon: int | None = None,
+    width: int | None = None,
+    max_copy: int | None = None,
+    own_window: int | None = None,
     seed: int = 0,
 ) -> bytes:
     """Return ``length`` bytes that continue ``prompt`` under ``model``, a spec or an object of either kind.
 
     ``prime`` is a corpus that the model reads before the prompt. The same seed gives the same bytes, whatever the
-    number of threads. See :class:`~gencomp.sampling.strategies.Strategy` for the other arguments and what they
-    raise.
+    number of threads. See :class:`~gencomp.sampling.strategies.Strategy` and :class:`Search` for the other arguments
+    and what they raise.
     """
     if length < 0:
         raise ValueError(f"length must be at least 0, got {length}")
-    strategy = Strategy(temperature, top_k, top_p, alphabet)
-    predictor = as_predictor(model)
-    if predictor.alphabet_size != 256:
-        raise ValueError(f"bytes need a model of 256 symbols, this one has {predictor.alphabet_size}")
-    state = predictor.begin(prime + prompt)
-    return bytes(generate(state, length, strategy, np.random.default_rng(seed)))
+    draw = Strategy(temperature, top_k, top_p, alphabet)
+    search = Search(strategy, horizon, width, draw, max_copy, own_window)
+    context = prime + prompt
+    return bytes(search.generate(search.predictor(model), context, length, np.random.default_rng(seed)))

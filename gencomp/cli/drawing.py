@@ -1,0 +1,156 @@
+"""What `gencomp sample` tells about its drawing: each step's candidates, how long it will take, what tied."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gencomp.cli.console import note, visible
+from gencomp.sampling.generate import Watcher
+
+if TYPE_CHECKING:
+    from gencomp.equivalence.candidates import Candidates
+    from gencomp.protocols import PredictorState
+    from gencomp.sampling.search import Finding
+
+SHOWN = 5  # candidates or continuations of each step
+FEW_LENGTHS = 8  # distinct code lengths below which a codec can hardly tell candidates apart
+ESTIMATE_AFTER = 3.0  # seconds
+WORTH_A_NOTE = 20.0  # seconds still to go
+LONG_STEP = 10.0  # seconds; the first step may be slow for its compilation
+
+
+class Reporter(Watcher):
+    """Notes on stderr while bytes are drawn, and a record of the steps where they are explained."""
+
+    def __init__(
+        self, model: str, length: int, progress: Callable[[int], None], *, explain: bool, records: bool, quiet: bool
+    ) -> None:
+        self.steps: list[dict[str, Any]] = []
+        self.searches: list[dict[str, Any]] = []
+        self._model = model
+        self._length = length
+        self._progress = progress
+        self._explain = explain
+        self._records = records
+        self._quiet = quiet
+        self._begun = time.monotonic()
+        self._done = 0
+        self._estimated = False
+        self._looked = False
+
+    def choosing(self, state: "PredictorState", symbol: int) -> None:
+        first, self._looked = not self._looked, True
+        if not self._explain and (self._quiet or not first):
+            return
+        from gencomp.equivalence.candidates import candidates_of
+        from gencomp.equivalence.predictor import CodeLengthState
+
+        candidates = candidates_of(state)
+        if first and not self._quiet and isinstance(state, CodeLengthState):
+            self._warn_of_ties(candidates.distinct_lengths)
+        if self._explain and self._records:
+            self.steps.append(step_record(candidates, symbol))
+        elif self._explain:
+            for line in step_lines(candidates, symbol, self._done + 1):
+                note(line)
+
+    def _warn_of_ties(self, distinct: int) -> None:
+        if distinct == 1:
+            note(f"note: {self._model} charges all 256 bytes the same: a uniform draw; see --strategy lookahead")
+        elif distinct < FEW_LENGTHS:
+            note(f"note: {self._model} hardly tells the 256 bytes apart: {distinct} distinct code lengths")
+
+    def found(self, finding: "Finding") -> None:
+        record: dict[str, Any] = {"code_length_bits": finding.code_length}
+        if finding.log_normalizer is not None:
+            record["effective_sizes"] = [round(size, 2) for size in finding.effective_sizes]
+            record["log2_normalizer"] = finding.log_normalizer
+        if self._explain and self._records:
+            record["ranked"] = [[repr(continuation), length] for continuation, length in finding.ranked[:SHOWN]]
+        self.searches.append(record)
+        lengths = {length for _, length in finding.ranked}
+        if not self._quiet and len(self.searches) == 1 and len(finding.ranked) > 1 and len(lengths) == 1:
+            note(f"note: {self._model} charges the same for all {len(finding.ranked)} continuations that were followed")
+        if not self._records and (self._explain or (finding.log_normalizer is not None and not self._quiet)):
+            for line in search_lines(finding, ranked=self._explain):
+                note(line)
+
+    def stepped(self) -> None:
+        self._done += 1
+        self._progress(1)
+        elapsed = time.monotonic() - self._begun
+        if self._estimated or self._quiet or elapsed < (LONG_STEP if self._done == 1 else ESTIMATE_AFTER):
+            return
+        self._estimated = True
+        left = elapsed / self._done * (self._length - self._done)
+        if left > WORTH_A_NOTE:
+            note(f"note: about {duration(left)} to go for {self._length:,} bytes; Ctrl-C keeps what has been drawn")
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _shown(candidates: "Candidates", symbol: int) -> list[int]:
+    """Return the likeliest bytes, and the one drawn where it is not among them."""
+    import numpy as np
+
+    best = [int(place) for place in np.argsort(candidates.code_lengths, kind="stable")[:SHOWN]]
+    return best if symbol in best else [*best, symbol]
+
+
+def step_lines(candidates: "Candidates", symbol: int, number: int) -> list[str]:
+    """Return the lines that explain one draw."""
+    lines = [
+        f"{number}: drew {name(symbol)}; Kraft sum {candidates.kraft_sum:.4g}, entropy {candidates.entropy:.2f} bits, "
+        f"{candidates.distinct_lengths} distinct code lengths"
+    ]
+    for shown in _shown(candidates, symbol):
+        length = float(candidates.code_lengths[shown])
+        ties = candidates.ties(shown) - 1
+        lines.append(
+            f"   {name(shown):<7}{candidates.charged[shown]:9.3f} bits charged {length:9.3f} normalised   "
+            f"p {2**-length:.5f}{f'   ties with {ties} more' if ties else ''}{'   <- drawn' if shown == symbol else ''}"
+        )
+    return lines
+
+
+def step_record(candidates: "Candidates", symbol: int) -> dict[str, Any]:
+    """Return the same for --json."""
+    return {
+        "drawn": symbol,
+        "kraft_sum": candidates.kraft_sum,
+        "entropy": candidates.entropy,
+        "distinct_lengths": candidates.distinct_lengths,
+        "candidates": [
+            {
+                "byte": shown,
+                "charged_bits": float(candidates.charged[shown]),
+                "code_length": float(candidates.code_lengths[shown]),
+                "ties": candidates.ties(shown),
+            }
+            for shown in _shown(candidates, symbol)
+        ],
+    }
+
+
+def search_lines(finding: "Finding", *, ranked: bool) -> list[str]:
+    """Return the lines that explain one search."""
+    lines = [f"{len(finding.continuation)} bytes for {finding.code_length:.2f} bits"]
+    if finding.log_normalizer is not None:
+        sizes = finding.effective_sizes
+        lines[0] += (
+            f"; particles: effective sample size {sizes[-1]:.1f} at the end, {min(sizes):.1f} at least; "
+            f"log2 of the normaliser {finding.log_normalizer:.2f}"
+        )
+    if ranked:
+        lines += [f"   {length:9.3f} bits  {continuation!r}" for continuation, length in finding.ranked[:SHOWN]]
+    return lines
+
+
+def name(symbol: int) -> str:
+    """Return a byte as Python writes it."""
+    return visible(repr(bytes([symbol]))[1:])

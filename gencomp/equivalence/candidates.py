@@ -1,0 +1,53 @@
+"""What a model says of every next symbol: charges, probabilities, ties, entropy."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gencomp.equivalence.predictor import CodeLengthState
+from gencomp.protocols import FloatArray, PredictorState
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates for the next symbol. All lengths are in bits.
+
+    ``charged``, float64 (n,), is what the code grows by with each candidate, as a codec charges it, and for a
+    predictor -log2 p. ``code_lengths``, float64 (n,), are the same, normalised to a Kraft sum of 1.
+    """
+
+    charged: FloatArray
+    code_lengths: FloatArray
+
+    @cached_property
+    def kraft_sum(self) -> float:
+        """The sum of 2^-charged; 1 for a true code."""
+        return float(np.exp2(-self.charged).sum())
+
+    @cached_property
+    def entropy(self) -> float:
+        """The mean code length under the distribution itself, in bits."""
+        probabilities = np.exp2(-self.code_lengths)
+        return float((probabilities[probabilities > 0] * self.code_lengths[probabilities > 0]).sum())
+
+    @cached_property
+    def distinct_lengths(self) -> int:
+        """How many different lengths there are; 1 where all candidates tie."""
+        return len(np.unique(self.charged))
+
+    def cheaper(self, symbol: int) -> int:
+        """Return the number of candidates that are charged less than ``symbol``."""
+        return int((self.charged < self.charged[symbol]).sum())
+
+    def ties(self, symbol: int) -> int:
+        """Return the number of candidates that are charged the same as ``symbol``, itself among them."""
+        return int((self.charged == self.charged[symbol]).sum())
+
+
+def candidates_of(state: PredictorState) -> Candidates:
+    """Return the candidates after the context of ``state``."""
+    if isinstance(state, CodeLengthState):
+        return Candidates(state.growths(), state.code_lengths())
+    code_lengths = state.code_lengths()
+    return Candidates(code_lengths, code_lengths)

@@ -1,0 +1,270 @@
+"""Several models as one: the mean, or the geometric mean, of their distributions.
+
+Everything is done on the members' integer cdfs and on logarithms in fixed point, so an ensemble adds nothing to what
+its members' archives depend on.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from gencomp.coding.logarithm import UNIT, UNIT_BITS, log2_of
+from gencomp.coding.quantize import (
+    MAX_TOTAL_WEIGHT,
+    cdf_from_weights,
+    code_lengths_of_cdf,
+    default_precision,
+    weight_of_code_length,
+    weights_of_code_lengths,
+)
+from gencomp.compiled import kernel
+from gencomp.equivalence.capabilities import environment_of, revision_of, state_cdf
+from gencomp.equivalence.nested import canonical
+from gencomp.protocols import FloatArray, IntArray, Predictor, PredictorState
+
+MIN_WINDOW = 1
+_SHARES = MAX_TOTAL_WEIGHT >> default_precision(256)  # the members' weights add up to at most this
+
+
+@kernel
+def mixture(frequencies: IntArray, shares: IntArray) -> IntArray:
+    """Return the members' ``frequencies`` (members, symbols), each times its share, added up: int64 (symbols,)."""
+    weights = np.zeros(frequencies.shape[1], np.int64)
+    for member in range(len(shares)):
+        for symbol in range(len(weights)):
+            weights[symbol] += shares[member] * frequencies[member, symbol]
+    return weights
+
+
+@kernel
+def geometric_mean(frequencies: IntArray, shares: IntArray) -> IntArray:
+    """Return -log2 of the product of ``frequencies``, each to the power of its share, in 2^-16 bit: int64 (symbols,).
+
+    ``frequencies`` (members, symbols) are all at least 1; the exponents are the shares divided by their sum.
+    """
+    lengths = np.zeros(frequencies.shape[1], np.int64)
+    total = shares.sum()
+    for symbol in range(len(lengths)):
+        for member in range(len(shares)):
+            lengths[symbol] -= shares[member] * log2_of(frequencies[member, symbol])
+        lengths[symbol] = lengths[symbol] // total
+    shortest = lengths.min()
+    for symbol in range(len(lengths)):
+        lengths[symbol] -= shortest
+    return lengths
+
+
+@kernel
+def shares_of_losses(losses: IntArray) -> IntArray:
+    """Return weights in proportion to 2^-loss, int64 (members,), none below 1 and their sum at most ``_SHARES``.
+
+    ``losses`` (members,) are in 2^-16 bit. The floor lets a member come back that has been wrong for long.
+    """
+    shares = np.empty(len(losses), np.int64)
+    best = losses.min()
+    for member in range(len(losses)):
+        shares[member] = weight_of_code_length((losses[member] - best) / 65536.0)
+    total = shares.sum()
+    for member in range(len(losses)):
+        shares[member] = shares[member] * (_SHARES - len(losses)) // total + 1
+    return shares
+
+
+class WindowedState:
+    """A predictor that sees the last ``window`` bytes only; it begins anew for each byte once there are more."""
+
+    def __init__(self, predictor: Predictor, window: int, recent: bytes) -> None:
+        self._predictor = predictor
+        self._window = window
+        self._recent = recent[-window:]
+        self._state: PredictorState | None = None
+
+    def _current(self) -> PredictorState:
+        if self._state is None:
+            self._state = self._predictor.begin(self._recent)
+        return self._state
+
+    def code_lengths(self) -> FloatArray:
+        return self._current().code_lengths()
+
+    def cdf(self) -> IntArray:
+        return state_cdf(self._current())
+
+    def update(self, symbol: int) -> None:
+        if len(self._recent) < self._window and self._state is not None:
+            self._state.update(symbol)
+        else:
+            self._state = None
+        self._recent = (self._recent + bytes([symbol]))[-self._window :]
+
+    def copy(self) -> Self:
+        twin = type(self)(self._predictor, self._window, self._recent)
+        twin._state = None if self._state is None else self._state.copy()
+        return twin
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The models named in ``members`` as one predictor; see :mod:`gencomp.equivalence.nested` for the notation.
+
+    ``windows``, numbers of bytes joined by commas, puts each member in once for every window, seeing only so many
+    of the last bytes: ``ensemble:gzip?windows=512,2048``. A codec's distribution is noisy in another way in each.
+
+    ``mean`` is ``arithmetic``, p = sum of w p_i, or ``geometric``, p in proportion to the product of p_i^w (a product
+    of experts, Hinton 2002). ``weights`` are ``uniform``, or ``bayes``: in proportion to 2^-(code length that the
+    member gave the last ``memory`` bytes), the posterior of a uniform prior; ``memory=none`` lets it learn from the
+    whole text, a shorter memory lets it follow a text that changes.
+    """
+
+    members: str = "counts:2,counts:6"
+    windows: str | None = None
+    mean: Literal["arithmetic", "geometric"] = "arithmetic"
+    weights: Literal["uniform", "bayes"] = "uniform"
+    memory: int | None = 32
+
+    spec_argument: ClassVar[str] = "members"
+    own_revision: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.mean not in ("arithmetic", "geometric"):
+            raise ValueError(f"mean must be arithmetic or geometric, got {self.mean!r}")
+        if self.weights not in ("uniform", "bayes"):
+            raise ValueError(f"weights must be uniform or bayes, got {self.weights!r}")
+        if self.memory is not None and not 1 <= self.memory < 1 << 20:
+            raise ValueError(f"memory must be from 1 to {(1 << 20) - 1} bytes, or none, got {self.memory}")
+        members, predictors = canonical(self.members)
+        for predictor in predictors:
+            if predictor.alphabet_size != 256:
+                raise ValueError(f"the members must be models of bytes, {predictor!r} is not")
+        windows = self._window_sizes
+        if not 1 <= len(predictors) * max(1, len(windows)) <= 256:
+            raise ValueError(f"there must be from 1 to 256 members, got {len(predictors)} in {len(windows)} windows")
+        object.__setattr__(self, "members", members)
+        self.__dict__["_predictors"] = predictors
+
+    @property
+    def alphabet_size(self) -> int:
+        return 256
+
+    @cached_property
+    def _predictors(self) -> tuple[Predictor, ...]:
+        return canonical(self.members)[1]
+
+    @property
+    def _window_sizes(self) -> tuple[int, ...]:
+        try:
+            sizes = tuple(int(size) for size in self.windows.split(",")) if self.windows is not None else ()
+        except ValueError:
+            raise ValueError(
+                f"windows must be numbers joined by commas, such as 512,2048, got {self.windows!r}"
+            ) from None
+        if sizes and min(sizes) < MIN_WINDOW:
+            raise ValueError(f"windows must be of at least {MIN_WINDOW} byte, got {min(sizes)}")
+        return sizes
+
+    @property
+    def revision(self) -> int | None:
+        """One number for the ensemble's revision and its members'; None if a member depends on its environment."""
+        number = self.own_revision
+        for predictor in self._predictors:
+            revision = revision_of(predictor)
+            if revision is None:
+                return None
+            number = 1000 * number + revision
+        return number
+
+    def environment(self) -> Mapping[str, Any]:
+        merged: dict[str, Any] = {}
+        for predictor in self._predictors:
+            merged |= environment_of(predictor)
+        return merged
+
+    def begin(self, context: Sequence[int] = ()) -> "EnsembleState":
+        """Return the state after ``context``, whose last ``memory`` bytes are stepped through if weights are learnt."""
+        context = bytes(context)
+        learnt = 0
+        if self.weights == "bayes":
+            learnt = len(context) if self.memory is None else min(len(context), self.memory)
+        start = context[: len(context) - learnt]
+        states: list[PredictorState] = []
+        for predictor in self._predictors:
+            sizes = self._window_sizes
+            states += [WindowedState(predictor, size, start) for size in sizes] if sizes else [predictor.begin(start)]
+        state = EnsembleState(self, states)
+        for symbol in context[len(start) :]:
+            state.update(symbol)
+        return state
+
+
+class EnsembleState:
+    """The members after a context, and what each has lost lately."""
+
+    def __init__(self, ensemble: Ensemble, states: list[PredictorState]) -> None:
+        self._ensemble = ensemble
+        self._states = states
+        self._losses = np.zeros(len(states), dtype=np.int64)
+        self._recent: deque[IntArray] = deque()
+        self._frequencies: IntArray | None = None
+
+    def _current(self) -> IntArray:
+        """Return the members' frequencies, int64 (members, 256), each row of the sum 2^20."""
+        if self._frequencies is None:
+            self._frequencies = np.stack([_frequencies(state_cdf(state)) for state in self._states])
+        return self._frequencies
+
+    def member_shares(self) -> FloatArray:
+        """Return the members' weights, float64 (members,), of the sum 1."""
+        shares = shares_of_losses(self._losses)
+        return np.asarray(shares / shares.sum())
+
+    def cdf(self) -> IntArray:
+        shares = shares_of_losses(self._losses)
+        if self._ensemble.mean == "arithmetic":
+            return cdf_from_weights(mixture(self._current(), shares))
+        lengths = geometric_mean(self._current(), shares)
+        return cdf_from_weights(weights_of_code_lengths(lengths / UNIT))
+
+    def code_lengths(self) -> FloatArray:
+        return code_lengths_of_cdf(self.cdf())
+
+    def update(self, symbol: int) -> None:
+        if not 0 <= symbol < 256:
+            raise ValueError(f"a symbol must lie in [0, 256), got {symbol}")
+        if self._ensemble.weights == "bayes":
+            self._learn(symbol)
+        for state in self._states:
+            state.update(symbol)
+        self._frequencies = None
+
+    def _learn(self, symbol: int) -> None:
+        """Add what each member charges for ``symbol``; take off what has left the memory. Integers: nothing drifts."""
+        charged = (default_precision(256) << UNIT_BITS) - np.array(
+            [log2_of(int(frequency)) for frequency in self._current()[:, symbol]], dtype=np.int64
+        )
+        self._losses = self._losses + charged
+        memory = self._ensemble.memory
+        if memory is None:
+            return
+        self._recent.append(charged)
+        if len(self._recent) > memory:
+            self._losses = self._losses - self._recent.popleft()
+
+    def copy(self) -> Self:
+        twin = type(self)(self._ensemble, [state.copy() for state in self._states])
+        twin._losses = self._losses
+        twin._recent = self._recent.copy()
+        twin._frequencies = self._frequencies
+        return twin
+
+
+def _frequencies(cdf: IntArray) -> IntArray:
+    """Return the frequencies of a cdf of any precision on the scale of 2^20, none below 1; int64 (256,)."""
+    frequencies = np.diff(cdf)
+    shift = int(cdf[-1]).bit_length() - 1 - default_precision(256)
+    if shift == 0:
+        return frequencies
+    return np.asarray(np.maximum(frequencies >> shift, 1) if shift > 0 else frequencies << -shift)

@@ -1,0 +1,80 @@
+"""Verbatim copying: how much of a continuation stands in its context already, and how to limit that."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+MIN_COPY = 8  # bytes from which on a common string counts as copied, unless one says otherwise
+
+Allowed = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which bytes may come next.
+
+    Only those of ``alphabet``, and none that would extend a copy from ``context`` beyond ``max_copy`` bytes: the last
+    ``max_copy`` drawn bytes and that byte together do not stand in the context. Where nothing would be left, the
+    limit on copies is lifted for that byte.
+    """
+
+    context: bytes = b""
+    alphabet: tuple[int, ...] | None = None
+    max_copy: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_copy is not None and self.max_copy < 1:
+            raise ValueError(f"max_copy must be at least 1 byte, got {self.max_copy}")
+
+    def allowed(self, drawn: bytes) -> Allowed:
+        """Return for each byte whether it may follow ``drawn``, which followed the context; bool (256,)."""
+        inside = np.ones(256, dtype=np.bool_)
+        if self.alphabet is not None:
+            inside[:] = False
+            inside[list(self.alphabet)] = True
+        if self.max_copy is None or len(drawn) < self.max_copy:
+            return inside
+        free = inside.copy()
+        free[followers(self.context, drawn[-self.max_copy :])] = False
+        return free if free.any() else inside
+
+
+def followers(context: bytes, piece: bytes) -> list[int]:
+    """Return the bytes that come after ``piece`` wherever it stands in ``context``."""
+    found = set()
+    at = context.find(piece)
+    while 0 <= at < len(context) - len(piece):
+        found.add(context[at + len(piece)])
+        at = context.find(piece, at + 1)
+    return sorted(found)
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How much of ``drawn`` bytes lies in common strings of ``at_least`` bytes or more with the context."""
+
+    at_least: int
+    drawn: int
+    copied: int
+    longest: int
+
+    @property
+    def rate(self) -> float:
+        """The share of the drawn bytes that is copied; 0 for none drawn."""
+        return self.copied / self.drawn if self.drawn else 0.0
+
+
+def measure_copies(context: bytes, drawn: bytes, at_least: int = MIN_COPY) -> Copies:
+    """Return how much of ``drawn`` was copied from ``context``. Raises ``ValueError`` on ``at_least`` below 1."""
+    if at_least < 1:
+        raise ValueError(f"a copy must have at least 1 byte, got {at_least}")
+    copied, longest = np.zeros(len(drawn), dtype=np.bool_), 0
+    start = 0
+    for end in range(1, len(drawn) + 1):  # drawn[start:end] is the longest suffix so far that is in the context
+        while drawn[start:end] not in context:
+            start += 1
+        longest = max(longest, end - start)
+        if end - start >= at_least:
+            copied[start:end] = True
+    return Copies(at_least, len(drawn), int(copied.sum()), longest)

@@ -56,3 +56,9 @@ class DatasetError(GencompError):
     """Data to measure that cannot be read, or that holds nothing."""
 
     exit_code = 1
+
+
+class WorkersLostError(GencompError):
+    """Parallel work that could not be finished: workers died again and again, or a cluster does not answer."""
+
+    exit_code = 1

@@ -1,12 +1,32 @@
 """Files that are whole or not there: a new file is seen under its name only after everything is on disk."""
 
+import bz2
 import errno
+import gzip
+import lzma
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
+
+
+def read_plain(path: Path) -> bytes:
+    """Return what a file holds, decompressed where its name ends in .gz, .bz2, .xz or .zst."""
+    data = path.read_bytes()
+    match path.suffix:
+        case ".gz":
+            return gzip.decompress(data)
+        case ".bz2":
+            return bz2.decompress(data)
+        case ".xz":
+            return lzma.decompress(data)
+        case ".zst":
+            import zstandard
+
+            return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    return data
 
 
 @contextmanager

@@ -96,6 +96,22 @@ class FusedCoding(Protocol):
 
 
 @runtime_checkable
+class ChunkScoring(Protocol):
+    """Capability of a predictor: what whole chunks cost, where single bytes have no price, as in tokens."""
+
+    def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
+        """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""
+
+
+@runtime_checkable
+class Parametric(Protocol):
+    """Capability of a predictor: it was trained, and whoever decodes needs its parameters."""
+
+    @property
+    def parameter_count(self) -> int: ...
+
+
+@runtime_checkable
 class Portable(Protocol):
     """Capability of a predictor: integers all the way, so that its archives decode on any machine.
 
@@ -111,6 +127,22 @@ class Environment(Protocol):
 
     def environment(self) -> Mapping[str, Any]:
         """Return names and versions, for the archive's header and for experiment records."""
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """Capability of a predictor: a quick test of whether it computes what it computed elsewhere."""
+
+    def fingerprint(self) -> bytes:
+        """Return bytes that change where its weights, or the floats that it computes from them, are others."""
+
+
+@runtime_checkable
+class SequenceScoring(Protocol):
+    """Capability of a predictor: whole texts at once, faster than symbol by symbol. To measure, never to encode."""
+
+    def sequence_code_lengths(self, texts: Sequence[bytes]) -> Sequence[FloatArray]:
+        """Return -log2 p of each symbol of each text, float64 (n,) in bits, each text from an empty context."""
 
 
 @runtime_checkable

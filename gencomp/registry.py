@@ -57,6 +57,7 @@ _BUILTIN = (
     ),
     Entry("bz2", "compressor", "gencomp.compressors.bz2:Bz2", "bzip2: Burrows-Wheeler transform and Huffman codes"),
     Entry("lzma", "compressor", "gencomp.compressors.lzma:Lzma", "LZMA1, raw stream: long matches and a range coder"),
+    Entry("xz", "compressor", "gencomp.compressors.xz:Xz", "LZMA2 in the .xz container, with its checks and padding"),
     Entry(
         "zstd", "compressor", "gencomp.compressors.zstd:Zstd", "Zstandard (RFC 8878): matches, Huffman and FSE codes"
     ),
@@ -69,6 +70,11 @@ _BUILTIN = (
     Entry(
         "ppmd", "compressor", "gencomp.compressors.ppmd:Ppmd", "PPMd variant H: prediction by partial matching", "ppmd"
     ),
+    Entry(
+        "png", "compressor", "gencomp.compressors.png:Png", "PNG: rows of grey pixels, filtered, then deflate", "media"
+    ),
+    Entry("webp", "compressor", "gencomp.compressors.webp:Webp", "WebP lossless: rows of grey pixels", "media"),
+    Entry("flac", "compressor", "gencomp.compressors.flac:Flac", "FLAC: sound samples, linear prediction", "media"),
     Entry("uniform", "predictor", "gencomp.predictors.uniform:Uniform", "every byte equally likely: 8 bits each"),
     Entry(
         "counts", "predictor", "gencomp.predictors.counts:Counts", "adaptive order-k counts with absolute discounting"
@@ -85,6 +91,20 @@ _BUILTIN = (
         "predictor",
         "gencomp.equivalence.lookahead:Lookahead",
         "a codec's sum over continuations: lookahead:gzip, lookahead:zlib+level=6",
+    ),
+    Entry(
+        "transformer",
+        "predictor",
+        "gencomp.predictors.language.transformer:Transformer",
+        "a byte-level Transformer: the one in the package, or transformer:FOLDER",
+        "lm",
+    ),
+    Entry(
+        "hf",
+        "predictor",
+        "gencomp.predictors.language.huggingface:HuggingFace",
+        "any causal language model of transformers: hf:FOLDER, or a hub id in the local cache",
+        "lm",
     ),
 )
 

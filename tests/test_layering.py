@@ -9,11 +9,11 @@ PACKAGE = Path(gencomp.__file__).parent
 
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
-    {"units", "errors", "compiled", "files", "data", "protocols"},
+    {"units", "errors", "extras", "compiled", "files", "data", "protocols"},
     {"registry"},
     {"coding", "bitstreams", "modalities"},
     {"predictors", "compressors"},
-    {"equivalence"},
+    {"equivalence", "training"},
     {"archive", "sampling"},
     {"evaluation"},
     {"report"},

@@ -13,14 +13,12 @@ from gencomp.cli.console import note
 from gencomp.cli.options import QuietOption, at_least, usage
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from gencomp.evaluation.compare import Contender
     from gencomp.evaluation.compare_prompts import Prompt
 
 MODELS = ["gzip", "lzma", "zstd", "mix"]
 STRATEGIES = ["bytes"]
-ALSO: list[str] = []
+ALSO = ["gzip lookahead"]
 SEEDS = {"text": 4, "image": 1, "audio": 1}
 PAGE = "report.html"
 
@@ -42,7 +40,7 @@ def compare(
     ] = STRATEGIES,
     also: Annotated[
         list[str],
-        typer.Option(metavar="'SPEC STRATEGY'", help="One more model and strategy, on texts only."),
+        typer.Option(metavar="'SPEC STRATEGY'", help="One more model and strategy, for texts only."),
     ] = ALSO,
     seeds: Annotated[
         int | None,
@@ -97,6 +95,7 @@ def compare(
     from gencomp.evaluation.compare import RESULTS, WORK, Plan, Work
     from gencomp.evaluation.compare import compare as compare_models
     from gencomp.evaluation.compare_prompts import read_audio, read_image, read_text, text_prompt
+    from gencomp.evaluation.executors import open_pool
     from gencomp.files import new_file
     from gencomp.report.artefacts import write_artefacts
     from gencomp.report.page import check_extra, comparison_page
@@ -118,8 +117,8 @@ def compare(
     plan = Plan(prompts, _contenders(models, strategy, also), counts, judge, steps)
     folder = _prepared(Path(output), resume=resume, force=force)
     work = Work(folder / WORK)
-    with _executor(jobs) as executor, _progress(quiet=quiet) as progress:
-        document = compare_models(plan, work, executor, progress)
+    with open_pool(jobs or os.cpu_count() or 1) as pool, _progress(quiet=quiet) as progress:
+        document = compare_models(plan, work, pool, progress)
     with new_file(folder / RESULTS, overwrite=True) as file:
         file.write(json.dumps(document, indent=1).encode())
     write_artefacts(document, folder / "artefacts")
@@ -154,23 +153,6 @@ def _prepared(folder: Path, *, resume: bool, force: bool) -> Path:
     if force:
         (folder / WORK).unlink(missing_ok=True)
     return folder
-
-
-@contextmanager
-def _executor(jobs: int | None) -> Iterator["Executor | None"]:
-    """Yield a pool of fresh processes, or None for one job: here."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    count = jobs if jobs is not None else os.cpu_count() or 1
-    if count == 1:
-        yield None
-        return
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """The same prompts continued by several models, judged by figures: tasks out, rows in, nothing computed lost."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from gencomp.evaluation.compare_tasks import (
     predictor_of,
     run_task,
 )
+from gencomp.evaluation.executors import Pool, SerialPool, finished
 
 FORMAT = "gencomp-compare"
 FORMAT_VERSION = 1
@@ -91,28 +91,13 @@ class Work:
             with self._path.open("a") as file:
                 file.write("\n" + json.dumps({"key": task.key(), "result": result}) + "\n")
 
-    def do(self, tasks: Sequence[Task], executor: Executor | None, progress: Progress) -> list[Result]:
-        """Return the results in order; those that are known are not computed again."""
+    def do(self, tasks: Sequence[Task], pool: Pool, progress: Progress) -> None:
+        """Do the tasks; those whose results are known are not done again."""
         missing = {task.key(): task for task in tasks if self.get(task) is None}
         progress(len(tasks) - len(missing), len(tasks))
-        if executor is None:
-            for task in missing.values():
-                self.add(task, run_task(task))
-                progress(1, 0)
-        else:
-            self._share_out(missing.values(), executor, progress)
-        return [self._results[task.key()] for task in tasks]
-
-    def _share_out(self, tasks: Iterable[Task], executor: Executor, progress: Progress) -> None:
-        futures: dict[Future[Result], Task] = {executor.submit(run_task, task): task for task in tasks}
-        try:
-            for future in as_completed(futures):
-                self.add(futures[future], future.result())
-                progress(1, 0)
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+        for task, result in finished(pool, run_task, missing.values()):
+            self.add(task, result)
+            progress(1, 0)
 
 
 @dataclass(frozen=True)
@@ -151,15 +136,16 @@ def shuffled(prompt: Prompt, seed: int = 0) -> tuple[bytes, ...]:
 def compare(
     plan: Plan,
     work: Work | None = None,
-    executor: Executor | None = None,
+    pool: Pool | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Result:
     """Return the comparison as JSON holds it: settings, prompts, rows, and the coder's steps on the first text.
 
     ``progress`` is told (tasks done, tasks added). With the same ``work`` nothing is computed twice; the same rows come
-    from any ``executor``, but for the seconds.
+    from any ``pool``, but for the seconds.
     """
     work = work if work is not None else Work()
+    pool = pool if pool is not None else SerialPool()
     contenders = [_canonical(contender) for contender in plan.contenders]
     cells = [
         _Cell(prompt, number, contender, seed)
@@ -170,7 +156,7 @@ def compare(
     ]
     # what cannot be shared out comes first, so that nobody waits for it at the end
     first = sorted(cells, key=lambda cell: len(cell.tasks()))
-    work.do([task for cell in first for task in cell.tasks()], executor, progress)
+    work.do([task for cell in first for task in cell.tasks()], pool, progress)
     parts = [_joined([work.get(task) for task in cell.tasks()]) for cell in cells]
 
     models = list(dict.fromkeys(contender.model for contender in contenders))
@@ -195,7 +181,7 @@ def compare(
         Judge(plan.prompts[number], plan.judge_of(plan.prompts[number]), part)
         for (number, _), part in zip(ends, end_parts, strict=True)
     ]
-    work.do([*walks, *losses.values(), *entropies, *judgements, *end_judgements], executor, progress)
+    work.do([*walks, *losses.values(), *entropies, *judgements, *end_judgements], pool, progress)
 
     rows = []
     for (number, name), part, judgement in zip(ends, end_parts, end_judgements, strict=True):

@@ -18,9 +18,10 @@ from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.predictor import CodeLengthPredictor
 from gencomp.evaluation import judges, judges_media
 from gencomp.evaluation.compare_prompts import Prompt
-from gencomp.evaluation.compare_strategies import continuation, parse_strategy
+from gencomp.evaluation.compare_strategies import parse_strategy, search_of
 from gencomp.evaluation.explain import Explanation, explain
 from gencomp.protocols import Predictor
+from gencomp.sampling.copies import measure_copies
 
 LOSS_BYTES = 512  # bytes of the truth that a model's log-loss is measured on, over evenly spread pieces
 REVISION = 1  # of what the tasks compute
@@ -35,6 +36,12 @@ def predictor_of(spec: str) -> Predictor:
     if predictor.alphabet_size != 256:
         raise ValueError(f"bytes need a model of 256 symbols, {spec} has {predictor.alphabet_size}")
     return predictor
+
+
+@functools.lru_cache(maxsize=4)
+def _sampled(spec: str, strategy: str) -> Predictor:
+    """Return what a strategy asks for the next byte: the model, or its lookahead."""
+    return search_of(parse_strategy(strategy), b"x").predictor(predictor_of(spec))
 
 
 @dataclass(frozen=True)
@@ -73,13 +80,14 @@ class Continue(Task):
     def run(self) -> Result:
         start = time.perf_counter()
         spec = parse_strategy(self.strategy)
-        predictor = predictor_of(self.model)
+        predictor = _sampled(self.model, self.strategy)
         parts: list[bytes] = []
         context = b""
         for number, (given, truth) in enumerate(self.prompt.pieces):
             context = context + given if self.prompt.joined else given
             rng = np.random.default_rng([self.seed, self.first + number])
-            part = bytes(continuation(predictor.begin(context), context, len(truth), spec, rng))
+            search = search_of(spec, context)
+            part = bytes(search.generate(predictor, context, len(truth), rng))
             parts.append(part)
             context += part
         return {"parts": encoded(parts), "seconds": time.perf_counter() - start}
@@ -126,16 +134,16 @@ class Judge(Task):
         data = b"".join(self.parts)
         predictor = predictor_of(self.model)
         costs = judges.code_lengths_after(predictor, self.prompt.with_parts(self.parts))
-        copies = judges.copy_lengths(data, self.prompt.given)
+        copies = measure_copies(self.prompt.given, data)
         result: Result = {
             "bits_per_byte": judges.mean(costs),
             "costs": [round(cost, 3) for cost in costs.tolist()] if self.prompt.modality == "text" else [],
             "self_bits_per_byte": judges.self_compressibility(predictor, data),
             "distinct_2": judges.distinct(data, 2),
             "distinct_4": judges.distinct(data, 4),
-            "repetition": judges.covered(judges.repeat_lengths(data)),
-            "copy_rate": judges.covered(copies),
-            "longest_copy": int(copies.max(initial=0)),
+            "repetition": judges.repetition(data),
+            "copy_rate": copies.rate,
+            "longest_copy": copies.longest,
         }
         if self.own:
             result["own_bits_per_byte"] = self._own_code_length() / len(data)

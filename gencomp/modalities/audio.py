@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.errors import DatasetError, MissingExtraError
+from gencomp.errors import DatasetError
+from gencomp.extras import require
 from gencomp.modalities.source import read_plain
 from gencomp.protocols import FloatArray
 
@@ -39,10 +40,9 @@ class Signal:
 
 
 def _soundfile() -> Any:
-    try:
-        import soundfile
-    except (ImportError, OSError) as error:  # OSError: the package without its library
-        raise MissingExtraError("sound needs the package soundfile; run: pip install 'gencomp[media]'") from error
+    require("media", "soundfile")
+    import soundfile
+
     return soundfile
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gencomp.errors import DatasetError, MissingExtraError
+from gencomp.errors import DatasetError
+from gencomp.extras import require
 from gencomp.modalities.source import read_plain
 
 PATCH_ROWS, PATCH_COLUMNS = 32, 64  # the paper's chunk of 2048 bytes
@@ -32,10 +33,9 @@ class Raster:
 
 
 def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError("images need the package pillow; run: pip install 'gencomp[media]'") from error
+    require("media", "PIL")
+    from PIL import Image
+
     return Image
 
 

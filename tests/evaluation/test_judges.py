@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.evaluation.judges import (
     code_lengths_after,
-    copy_lengths,
-    covered,
     distinct,
     entropy,
     mean,
     repeat_lengths,
+    repetition,
     self_compressibility,
 )
 from gencomp.evaluation.judges_media import (
@@ -36,27 +35,20 @@ def test_distinct() -> None:
         distinct(b"ab", 0)
 
 
-def test_copies_and_repeats() -> None:
-    assert copy_lengths(b"xabcy", b"abcd").tolist() == [0, 3, 2, 1, 0]
+def test_repetition() -> None:
     assert repeat_lengths(b"abab").tolist() == [0, 0, 2, 1]
     assert repeat_lengths(b"aaaa").tolist() == [0, 3, 2, 1]  # a repeat may overlap what it repeats
-    assert covered(copy_lengths(b"xabcy", b"abcd"), 3) == 3 / 5
-    assert covered(copy_lengths(b"xabcy", b"abcd"), 4) == 0.0
-    assert covered(copy_lengths(b"", b"abcd")) == 0.0
-    with pytest.raises(ValueError, match="span"):
-        covered(np.zeros(1, dtype=np.int64), 0)
+    assert repetition(b"xabcyabc", 3) == 3 / 8
+    assert repetition(b"xabcyabc", 4) == 0.0
+    assert repetition(b"") == 0.0
 
 
-@given(st.text("ab", max_size=24), st.text("ab", max_size=24))
-def test_copy_lengths_are_the_longest(text: str, source: str) -> None:
-    data, held = text.encode(), source.encode()
-    for start, length in enumerate(copy_lengths(data, held).tolist()):
-        assert data[start : start + length] in held
-        assert start + length == len(data) or data[start : start + length + 1] not in held
+@given(st.text("ab", max_size=24))
+def test_repeats_are_the_longest(text: str) -> None:
+    data = text.encode()
     for start, length in enumerate(repeat_lengths(data).tolist()):
-        spans = {data[other : other + length] for other in range(start)}
-        assert not length or data[start : start + length] in spans
-        longer = {data[other : other + length + 1] for other in range(start)}
+        assert not length or data[start : start + length] in {data[at : at + length] for at in range(start)}
+        longer = {data[at : at + length + 1] for at in range(start)}
         assert start + length == len(data) or data[start : start + length + 1] not in longer
 
 

@@ -135,7 +135,7 @@ def _contenders(models: list[str], strategies: list[str], also: list[str]) -> li
     for words in (item.split() for item in also):
         if len(words) != 2:
             raise usage(f"--also takes a model and a strategy, such as 'gzip bytes?top_k=5'; got {' '.join(words)!r}")
-        contenders.append(Contender(*words, modalities=("text",)))
+        contenders.append(Contender(words[0], words[1], modalities=("text",)))
     return list(dict.fromkeys(contenders))
 
 

@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from gencomp import __version__
 from gencomp.equivalence.adapt import predictor_spec
-from gencomp.errors import GencompError
 from gencomp.evaluation.compare_prompts import Prompt
 from gencomp.evaluation.compare_strategies import parse_strategy
 from gencomp.evaluation.compare_tasks import (
@@ -250,20 +248,3 @@ def _prompt_record(plan: Plan, prompt: Prompt) -> Result:
         "notes": list(prompt.notes),
         "judge": plan.judge_of(prompt),
     }
-
-
-def read_results(path: Path) -> Result:
-    """Return what :func:`compare` gave, from its file. Raises :class:`GencompError` on anything else."""
-    try:
-        document: Any = json.loads(path.read_text())
-        if document["format"] != FORMAT or document["format_version"] != FORMAT_VERSION:
-            raise GencompError(
-                f"{path} is of format {document['format']} {document['format_version']}; "
-                f"this version reads {FORMAT} {FORMAT_VERSION}"
-            )
-    except (ValueError, KeyError, TypeError) as error:
-        raise GencompError(
-            f"{path} holds no comparison; expected the {RESULTS} that `gencomp compare` writes"
-        ) from error
-    result: Result = document
-    return result

@@ -64,7 +64,7 @@ def _svg(figure: "Figure", label: str) -> str:
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r' id="[a-z]+(?:\.[a-z]+)?_\d+"', "", text)  # the names of groups, the same in every figure
+    text = re.sub(r' id="[a-z0-9]+(?:\.[a-z]+)?_\d+"', "", text)  # the names of groups, the same in every figure
     text = re.sub(r"font: (\d+)px [^;\"]*", r"font: \1px var(--sans)", text)
     for color, name in _COLORS.items():
         text = text.replace(color, name)
@@ -75,14 +75,13 @@ def _svg(figure: "Figure", label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{label}" style="max-width: {width}px"', 1)
 
 
-def dots(label: str, axis: str, rows: Mapping[str, Sequence[float]], ends: Mapping[str, float]) -> str:
+def dots(label: str, axis: str, rows: dict[str, list[float]], ends: Mapping[str, float]) -> str:
     """Return one line a name with a dot for each of its values, and a vertical line for each of ``ends``."""
     with _figure(7, 0.9 + 0.34 * len(rows)) as figure:
         axes = figure.subplots()
-        for place, (name, values) in enumerate(reversed(rows.items())):
-            axes.plot(values, [place] * len(values), "o", color=_SERIES[1], markersize=6, alpha=0.75, gid="dot")
+        for place, values in enumerate(reversed(list(rows.values()))):
+            axes.plot(values, [place] * len(values), "o", color=_SERIES[1], markersize=6, alpha=0.75)
             axes.plot([float(np.mean(values))], [place], "|", color=_INK, markersize=16, markeredgewidth=2)
-            del name
         for name, value in ends.items():
             axes.axvline(value, color=_INK, linewidth=1.2, linestyle=(0, (4, 3)))
             axes.annotate(name, (value, 1.0), (4, 2), xycoords=("data", "axes fraction"), textcoords="offset points")
@@ -94,22 +93,28 @@ def dots(label: str, axis: str, rows: Mapping[str, Sequence[float]], ends: Mappi
         return _svg(figure, label)
 
 
-def lines(label: str, axes_labels: tuple[str, str], series: Mapping[str, Sequence[float]]) -> str:
-    """Return curves over 1, 2, 3, ..., each with its name in a legend beside."""
+def curves(
+    label: str,
+    axes_labels: tuple[str, str],
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    log_base: int | None = None,
+) -> str:
+    """Return curves through (x, y) points, a legend beside; x on a logarithmic scale with ``log_base``."""
     with _figure(7, 3.4) as figure:
         axes = figure.subplots()
-        for number, (name, values) in enumerate(series.items()):
+        for number, (name, points) in enumerate(series.items()):
             axes.plot(
-                range(1, len(values) + 1),
-                values,
+                *zip(*points, strict=True),
                 color=_SERIES[number % SERIES],
                 linewidth=1.8,
                 linestyle="-" if number < SERIES else "--",
                 marker=_MARKERS[number % len(_MARKERS)],
-                markevery=max(1, len(values) // 6),
+                markevery=max(1, len(points) // 6),
                 markersize=5,
                 label=name,
             )
+        if log_base is not None:
+            axes.set_xscale("log", base=log_base)
         axes.set_xlabel(axes_labels[0])
         axes.set_ylabel(axes_labels[1])
         axes.set_ylim(bottom=0)

@@ -6,19 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gencomp.errors import MissingExtraError
+from gencomp.extras import require
 
 _TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("page.js", "coder.js")
 
 
 def check_extra() -> None:
-    """Raise :class:`MissingExtraError` unless what pages are made with is installed."""
-    try:
-        import jinja2  # noqa: F401
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(f"a page needs {error.name}; run: pip install 'gencomp[report]'") from error
+    """Raise :class:`~gencomp.errors.MissingExtraError` unless what pages are made with is installed."""
+    require("report", "jinja2", "matplotlib")
 
 
 def render(template: str, **values: Any) -> str:
@@ -66,3 +62,11 @@ def comparison_page(document: dict[str, Any]) -> str:
     from gencomp.report.comparison import view
 
     return render("comparison.html.j2", **view(document))
+
+
+def evaluation_page(rows: Any) -> str:
+    """Return the page of an experiment, from the rows that :func:`gencomp.evaluation.tables.to_json` wrote."""
+    from gencomp import __version__
+    from gencomp.report.evaluation import view
+
+    return render("evaluation.html.j2", **view(rows, __version__))

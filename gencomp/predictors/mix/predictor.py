@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
-from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
+from gencomp.coding.range_coder import WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
 from gencomp.data import alice
 from gencomp.errors import CorruptDataError, ModelMismatchError
 from gencomp.files import new_file
@@ -27,61 +27,25 @@ from gencomp.predictors.mix.contexts import (
     LENGTH,
     LOW,
     MODE,
-    NUM_REGISTERS,
     OFFSET,
     PERIOD,
-    PLANS,
     POSITION,
     SIGNED,
     WIDTH,
+    ByteArray,
 )
-from gencomp.predictors.mix.model import (
-    DECODE,
-    DIRECT,
-    ENCODE,
-    EVEN,
-    LEARN,
-    NUM_INPUTS,
-    REFINE_CELLS,
-    SELECTOR_ROWS,
-    SLOT,
-    TRUSTS,
-    WEIGHT_ONE,
-    Model,
-    fill_weights,
-    run,
-    skip,
-)
-from gencomp.predictors.mix.tables import FIRST_COUNTERS, SQUASH, SQUASH_LIMIT
+from gencomp.predictors.mix.levels import LEVELS, MIN_SIZE, aligned_zeros, bits_of, new_model
+from gencomp.predictors.mix.model import DECODE, ENCODE, LEARN, SLOT, Model, fill_weights, run, skip
 from gencomp.protocols import FloatArray, IntArray
 
 ALPHABET_SIZE = 256
-# per level 1 to 9: contexts, mixers, log2 of the largest table of slots in bytes
-CONTEXTS_OF_LEVEL = (2, 3, 5, 6, 10, 11, 12, 12, 12)
-MIXERS_OF_LEVEL = (1, 1, 2, 2, 3, 3, 3, 3, 3)
-SLOT_BITS_OF_LEVEL = (22, 22, 23, 24, 26, 26, 26, 27, 28)
 MAX_MEMORY = 1024
-MIN_SIZE = 1 << 12
 STATE_SIZE = 1 << 15  # what a state's tables are made for at least: small enough to copy in a search
-FIRST_WEIGHT = WEIGHT_ONE * 3 // 20  # measured: more than an even share, since contexts agree
 SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 FORMAT_VERSION = 1
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
-SCRATCH = ("hashes", "bases", "groups", "states", "inputs", "mixed")
-
-ByteArray = npt.NDArray[np.uint8]
-
-
-def _aligned_zeros(size: int) -> ByteArray:
-    """Return ``size`` zero bytes that start at a cache line."""
-    raw = np.zeros(size + 64, dtype=np.uint8)
-    skipped = -raw.ctypes.data % 64
-    return raw[skipped : skipped + size]
-
-
-def _bits_of(size: int) -> int:
-    return (size - 1).bit_length()
+SCRATCH = ("plan", "choices", "external", "hashes", "byte_hashes", "bases", "places", "inputs", "mixed", "bits", "trusts")
 
 
 @dataclass(frozen=True)
@@ -179,7 +143,7 @@ class Mix:
                 history = arrays["history"]
                 model = mix._new_model(MIN_SIZE)
                 parts = {name: arrays[name] for name in Model._fields if name not in SCRATCH}
-                parts["slots"] = _aligned_zeros(len(arrays["slots"]))
+                parts["slots"] = aligned_zeros(len(arrays["slots"]))
                 parts["slots"][:] = arrays["slots"]
                 return MixState(mix, model._replace(**parts), history, frozen=bool(frozen))
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
@@ -210,44 +174,14 @@ class Mix:
 
     def _slot_bits(self, size: int) -> int:
         """Return log2 of the bytes for bit histories: each context takes two slots a byte, fewer as they recur."""
-        contexts = CONTEXTS_OF_LEVEL[self.level - 1]
-        limit = SLOT_BITS_OF_LEVEL[self.level - 1] if self.memory is None else 20 + self.memory.bit_length() - 1
-        return min(limit, _bits_of(max(size, MIN_SIZE) * SLOT * contexts))
+        level = LEVELS[self.level - 1]
+        limit = level.slot_bits if self.memory is None else 20 + self.memory.bit_length() - 1
+        return min(limit, bits_of(max(size, MIN_SIZE) * SLOT * level.contexts))
 
     def _new_model(self, size: int) -> Model:
         """Return a model that knows nothing, with tables for ``size`` bytes."""
-        contexts, mixers = CONTEXTS_OF_LEVEL[self.level - 1], MIXERS_OF_LEVEL[self.level - 1]
-        size_bits = _bits_of(max(size, MIN_SIZE))
-        curve = SQUASH[SQUASH_LIMIT + np.clip(128 * (np.arange(REFINE_CELLS) - 16), -SQUASH_LIMIT, SQUASH_LIMIT)]
-        weights = np.zeros((mixers * SELECTOR_ROWS, NUM_INPUTS), dtype=np.int32)
-        weights[:, : contexts + 1] = FIRST_WEIGHT
-        inputs = np.zeros(NUM_INPUTS, dtype=np.int32)
-        inputs[contexts + 1] = 256
-        return Model(
-            slots=_aligned_zeros(1 << self._slot_bits(size)),
-            counters=np.tile(FIRST_COUNTERS, (contexts, 1)),
-            direct=np.full(1 << min(20, size_bits + 4), EVEN, dtype=np.uint32),
-            weights=weights,
-            final=np.full((SELECTOR_ROWS, mixers), WEIGHT_ONE // mixers, dtype=np.int32),
-            refine_1=np.tile(curve, (512, 1)),
-            refine_2=np.tile(curve, (1 << min(16, size_bits), 1)),
-            positions=np.zeros(1 << min(20, size_bits), dtype=np.int32),
-            trust=np.full(TRUSTS, EVEN + (1 << 30), dtype=np.uint32),
-            registers=self._new_registers(),
-            plan=np.array([plan[:contexts] for plan in PLANS], dtype=np.int64),
-            hashes=np.zeros(contexts, dtype=np.int64),
-            bases=np.zeros(contexts, dtype=np.uint32),
-            groups=np.zeros(DIRECT, dtype=np.int64),
-            states=np.zeros(contexts, dtype=np.uint8),
-            inputs=inputs,
-            mixed=np.zeros((3, mixers), dtype=np.int32),
-        )
-
-    def _new_registers(self) -> IntArray:
-        registers = np.zeros(NUM_REGISTERS, dtype=np.int64)
-        registers[WIDTH] = TOP
-        registers[PERIOD] = 4
-        registers[FRAME] = registers[CHANNELS] = 1
+        model = new_model(LEVELS[self.level - 1], self._slot_bits(size), size)
+        registers = model.registers
         if self.width is not None:
             registers[FIXED_MODE], registers[MODE], registers[PERIOD] = 1, IMAGE, self.width
         if self.sample is not None:
@@ -255,7 +189,7 @@ class Mix:
             registers[FIXED_MODE], registers[MODE], registers[CHANNELS] = 1, AUDIO, channels
             registers[FRAME] = channels * (2 if "16" in name else 1)
             registers[BIG_ENDIAN], registers[SIGNED] = name.endswith("be"), name.startswith("s")
-        return registers
+        return model
 
 
 class MixState:
@@ -329,6 +263,6 @@ def _with_own_scratch(model: Model) -> Model:
 
 
 def _copied(model: Model) -> Model:
-    slots = _aligned_zeros(len(model.slots))
+    slots = aligned_zeros(len(model.slots))
     slots[:] = model.slots
     return Model(**{name: part.copy() for name, part in model._asdict().items() if name != "slots"}, slots=slots)

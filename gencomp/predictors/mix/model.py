@@ -83,8 +83,8 @@ EAGER = 16384  # bytes until the mixers' rate has come down to about MIX_RATE
 BYTES_PER_SYMBOL = 16  # the most that 8 bits of probability 2^-16 shift out
 # the inputs: bias, the matches', another predictor's, then plain counters' and contexts'
 BIAS, MATCH_INPUT, EXTERNAL_INPUT, COUNTER_INPUTS = 0, 1, 3, 4
-INPUT_VECTOR = 8  # rows of weights are whole vectors
-TWICE, MAPS = range(2)
+INPUT_VECTOR = 16  # rows of weights are whole vectors
+TWICE, MAPS, HISTORIES = range(3)
 
 Int32Array = npt.NDArray[np.int32]
 CounterArray = npt.NDArray[np.uint32]
@@ -96,7 +96,7 @@ class Model(NamedTuple):
     slots: ByteArray  # (2^bits + 64,) aligned to 64 bytes; the last 64 stay zero: the slot of what was never seen
     counters: CounterArray  # (n * 256,) of each context and bit history
     direct: CounterArray  # (2^bits,) counters without histories, 16 for a context's nibble
-    weights: Int32Array  # (m * SELECTOR_ROWS * w,), 16 fractional bits
+    weights: Int32Array  # (m * SELECTOR_ROWS, w), 16 fractional bits
     final: Int32Array  # (SELECTOR_ROWS * m,)
     refine: npt.NDArray[np.uint16]  # (512 * REFINE_CELLS,) probabilities
     refine_hashed: npt.NDArray[np.uint16]  # (r * 16 * 2^bits * REFINE_CELLS,)
@@ -106,7 +106,7 @@ class Model(NamedTuple):
     registers: IntArray  # (NUM_REGISTERS,)
     external: Int32Array  # (256,) another predictor's stretched probability of a 1 at each node of the byte's tree
     plan: IntArray  # (MODES, n + d + r) context numbers
-    choices: IntArray  # (2,) of the level: TWICE, 1 where both inputs and both matches are used; MAPS, r
+    counts: IntArray  # (3,) TWICE: 1 where both inputs and both matches are used; MAPS: r; HISTORIES: n
     hashes: IntArray  # (n + d + r,) scratch, as all below
     byte_hashes: IntArray  # (n + d + r,)
     bases: CounterArray  # (n + d + r,) where the nibble's slots, counters and maps are
@@ -149,26 +149,32 @@ def trust_class(length: Integer) -> Integer:
 
 
 @kernel
-def find_places(model: Model, claim: bool) -> None:
+def find_places(
+    slots: ByteArray,
+    direct: CounterArray,
+    refine_hashed: npt.NDArray[np.uint16],
+    hashes: IntArray,
+    bases: CounterArray,
+    counts: IntArray,
+    claim: bool,
+) -> None:
     """Set ``bases`` for the nibble whose contexts are ``hashes``.
 
     With ``claim``, a context without a slot takes its bucket's least seen; else it has the slot of zeros.
     """
-    slots, hashes, bases = model.slots, model.hashes, model.bases
-    n = model.places.shape[0]
+    n, maps = np.int64(counts[HISTORIES]), hashes.shape[0] - np.int64(counts[MAPS])
     mask = slots.shape[0] - 65
-    direct_mask = model.direct.shape[0] - 1
+    direct_mask = direct.shape[0] - 1
     for i in range(n):
         prefetch(slots, (hashes[i] << BUCKET_BITS) & mask)
-    maps = hashes.shape[0] - np.int64(model.choices[MAPS])
     for i in range(n, maps):
         bases[i] = (hashes[i] << 4) & direct_mask
-        prefetch(model.direct, np.int64(bases[i]))
+        prefetch(direct, np.int64(bases[i]))
     if maps < hashes.shape[0]:
-        rows = model.refine_hashed.shape[0] // (REFINE_CELLS * (hashes.shape[0] - maps))
+        rows = refine_hashed.shape[0] // (REFINE_CELLS * (hashes.shape[0] - maps))
         for i in range(maps, hashes.shape[0]):
             bases[i] = ((hashes[i] << 4) & (rows - 1)) + (i - maps) * rows
-            prefetch(model.refine_hashed, np.int64(bases[i]) * REFINE_CELLS)
+            prefetch(refine_hashed, np.int64(bases[i]) * REFINE_CELLS)
     for i in range(n):
         bucket = ((hashes[i] << BUCKET_BITS) & mask) & 0x7FFFFFFF
         check = hashes[i] >> 22
@@ -195,12 +201,12 @@ def find_places(model: Model, claim: bool) -> None:
 
 
 @kernel
-def find_matches(model: Model, history: ByteArray) -> None:
+def find_matches(registers: IntArray, history: ByteArray, trusts: IntArray) -> None:
     """Set ``trusts``: what byte each match expects, and the class of its length."""
     for k in range(MATCHES):
-        length = np.int64(model.registers[MATCH_LENGTH + k])
-        model.trusts[2 * k] = np.int64(history[model.registers[MATCH + k]]) | 256 if length > 0 else 0
-        model.trusts[2 * k + 1] = k * TRUSTS + trust_class(length)
+        length = np.int64(registers[MATCH_LENGTH + k])
+        trusts[2 * k] = np.int64(history[registers[MATCH + k]]) | 256 if length > 0 else 0
+        trusts[2 * k + 1] = k * TRUSTS + trust_class(length)
 
 
 @fragment
@@ -211,9 +217,9 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
     set. Both p are in units of 2^-16, within [1, 2^16 - 1].
     """
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
-    weights, mixed = model.weights, model.mixed
+    mixed = model.mixed
     n = places.shape[0]
-    maps = bases.shape[0] - np.int64(model.choices[MAPS])
+    maps = bases.shape[0] - np.int64(model.counts[MAPS])
     for i in range(maps, bases.shape[0]):  # the two rows of which the next bit needs one
         prefetch(model.refine_hashed, (np.int64(bases[i]) + (2 * node & 15)) * REFINE_CELLS)
     first = COUNTER_INPUTS + maps - n
@@ -224,7 +230,7 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
         places[i] = place
         known += state != 0
         inputs[first + i] = STRETCH[np.int64(counters[place]) >> 20]
-    if model.choices[TWICE] != 0:
+    if model.counts[TWICE] != 0:
         for i in range(n):
             inputs[first + n + i] = ((np.int64(counters[places[i] & 0xFFFF]) >> 20) - 2048) >> 1
     for i in range(n, maps):
@@ -245,7 +251,6 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
     mode = np.int64(model.registers[MODE]) << 8
     recent = np.int64(model.registers[RECENT])
     m = mixed.shape[0] >> 2
-    width = inputs.shape[0]
     x: Integer = 0
     for k in range(m):
         if k == 0:
@@ -260,10 +265,11 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
             row = mode + (np.int64(model.registers[CLASSES]) & 15) * 16 + (np.int64(model.registers[CLASSES]) >> 4 & 15)
         else:
             row = mode + (step << 5 | np.int64(model.bits[0] + 1) << 3 | np.int64(model.bits[1] + 1) << 1)
-        row = (k * SELECTOR_ROWS + row) * width
+        row += k * SELECTOR_ROWS
+        chosen = model.weights[row]
         total = np.int32(0)
-        for i in range(width):
-            total = np.int32(total + (np.int32(np.int64(weights[row + i]) * np.int64(inputs[i])) >> 8))
+        for i in range(chosen.shape[0]):
+            total = np.int32(total + (np.int32(np.int64(chosen[i]) * np.int64(inputs[i])) >> 8))
         one = clamp(np.int64(total) >> 8)
         mixed[4 * k] = one
         mixed[4 * k + 1] = squash(one)
@@ -291,20 +297,20 @@ def learn(
 ) -> None:
     """Teach ``bit`` to all that :func:`predict` used; its results are ``p`` and ``place``."""
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
-    weights, mixed = model.weights, model.mixed
+    mixed = model.mixed
     goal = bit << PROBABILITY_BITS
     certain = bit * CERTAIN
     n = places.shape[0]
     m = mixed.shape[0] >> 2
-    width = inputs.shape[0]
     final = ((np.int64(model.registers[MODE]) << 8) + partial) * m
     for k in range(m):
         error = (goal - mixed[4 * k + 1]) * rate
         if error >= NO_CHANGE or error <= -NO_CHANGE:
-            row = mixed[4 * k + 2]
-            # |error| < 2^20, so products fit 32 bits
-            for i in range(width):
-                weights[row + i] += np.int32(np.int32(inputs[i]) * np.int32(error) + (1 << (MIX_SHIFT - 1))) >> MIX_SHIFT
+            chosen = model.weights[mixed[4 * k + 2]]
+            half = np.int32(1 << (MIX_SHIFT - 1))
+            for i in range(chosen.shape[0]):  # |error| < 2^20, so products fit 32 bits
+                step = np.int32(np.int64(inputs[i]) * np.int64(error) + half) >> MIX_SHIFT
+                chosen[i] = np.int32(np.int64(chosen[i]) + step)
         if m > 1:
             model.final[final + k] += (mixed[4 * k] * (goal - p) + (1 << (FINAL_SHIFT - 1))) >> FINAL_SHIFT
     for i in range(n):
@@ -312,7 +318,7 @@ def learn(
         counters[at] = adapted(np.int64(counters[at]), certain)
         counters[i << 8] = EVEN  # what was never seen says nothing
         slots[np.int64(bases[i]) + node] = NEXT[2 * (at & 255) + bit]
-    maps = bases.shape[0] - np.int64(model.choices[MAPS])
+    maps = bases.shape[0] - np.int64(model.counts[MAPS])
     for i in range(n, maps):
         at = np.int64(bases[i]) + node
         model.direct[at] = adapted(np.int64(model.direct[at]), certain)
@@ -340,9 +346,16 @@ def least_match(mode: Integer, k: Integer) -> Integer:
 
 
 @kernel
-def follow(model: Model, history: ByteArray, end: Integer, byte: Integer, learning: bool) -> None:
+def follow(
+    registers: IntArray,
+    positions: Int32Array,
+    counts: IntArray,
+    history: ByteArray,
+    end: Integer,
+    byte: Integer,
+    learning: bool,
+) -> None:
     """Move the matches over ``byte``, the one before ``end``, or look for others; remember the place; survey."""
-    registers, positions = model.registers, model.positions
     rows = positions.shape[0] // MATCHES
     for k in range(MATCHES):
         match: Integer = np.int64(registers[MATCH + k])
@@ -351,7 +364,7 @@ def follow(model: Model, history: ByteArray, end: Integer, byte: Integer, learni
             length = min(length + 1, MAX_MATCH * 2) if np.int64(history[match]) == byte else 0
             match += 1
         least = least_match(registers[MODE], k)
-        if end >= least and (k == 0 or model.choices[TWICE] != 0):
+        if end >= least and (k == 0 or counts[TWICE] != 0):
             context: Integer = 0
             for index in range(end - least, end):
                 context = hash_step(context, np.int64(history[index]))
@@ -375,7 +388,7 @@ def skip(model: Model, history: ByteArray) -> None:
     end = np.int64(model.registers[LENGTH])
     byte = np.int64(history[end])
     advance(model.registers, model.followers, end + 1, byte, False)
-    follow(model, history, end + 1, byte, False)
+    follow(model.registers, model.positions, model.counts, history, end + 1, byte, False)
     model.registers[LENGTH] = end + 1
 
 
@@ -394,8 +407,8 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
         if task == ENCODE and position + BYTES_PER_SYMBOL + 8 > code.shape[0]:
             break
         fill_hashes(history, end, registers, model.followers, model.plan, hashes)
-        find_places(model, True)
-        find_matches(model, history)
+        find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, True)
+        find_matches(model.registers, history, model.trusts)
         byte = np.int64(history[end]) if task != DECODE else 0
         # a new model learns faster, up to 5 times
         rate = MIX_RATE + EAGER // (end + EAGER // 8)
@@ -404,7 +417,7 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
             if step == 4:
                 for i in range(hashes.shape[0]):
                     hashes[i] = hash_step(hashes[i], partial)
-                find_places(model, True)
+                find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, True)
                 node = 1
             partial &= 255
             node &= 15
@@ -431,7 +444,7 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
         end += 1
         registers[LENGTH] = end
         advance(registers, model.followers, end, byte, True)
-        follow(model, history, end, byte, True)
+        follow(registers, model.positions, model.counts, history, end, byte, True)
     registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = low, width, offset, position
     return end
 
@@ -444,14 +457,14 @@ def fill_weights(model: Model, history: ByteArray, nodes: IntArray, weights: Int
     """
     hashes = model.hashes
     end = np.int64(model.registers[LENGTH])
-    find_matches(model, history)
+    find_matches(model.registers, history, model.trusts)
     nodes[1] = 1 << 30
     fill_hashes(history, end, model.registers, model.followers, model.plan, model.byte_hashes)
     for high in range(17):  # the first nibble, then the second after each first
         first = 1 if high == 0 else 15 + high
         for i in range(hashes.shape[0]):
             hashes[i] = model.byte_hashes[i] if high == 0 else hash_step(model.byte_hashes[i], first)
-        find_places(model, False)
+        find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, False)
         for node in range(1, 16):
             depth = (node > 1) + (node > 3) + (node > 7)
             partial = (first << depth) | (node & ((1 << depth) - 1))

@@ -45,7 +45,7 @@ SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 FORMAT_VERSION = 1
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
-SCRATCH = ("plan", "choices", "external", "hashes", "byte_hashes", "bases", "places", "inputs", "mixed", "bits", "trusts")
+SCRATCH = ("plan", "counts", "external", "hashes", "byte_hashes", "bases", "places", "inputs", "mixed", "bits", "trusts")
 
 
 @dataclass(frozen=True)

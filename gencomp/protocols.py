@@ -9,7 +9,8 @@ function in :mod:`gencomp.equivalence.capabilities` that uses it where it is the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from os import PathLike
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -99,10 +100,12 @@ class FusedCoding(Protocol):
 class Portable(Protocol):
     """Capability of a predictor: integers all the way, so that its archives decode on any machine.
 
-    ``revision`` changes whenever the same bytes would be coded differently.
+    ``revision`` changes whenever the same bytes would be coded differently; None where a part of the model depends on
+    its environment after all.
     """
 
-    revision: ClassVar[int]
+    @property
+    def revision(self) -> int | None: ...
 
 
 @runtime_checkable
@@ -111,6 +114,13 @@ class Environment(Protocol):
 
     def environment(self) -> Mapping[str, Any]:
         """Return names and versions, for the archive's header and for experiment records."""
+
+
+@runtime_checkable
+class Savable(Protocol):
+    """Capability of a predictor's state: it can be written to a file that its predictor reads."""
+
+    def save(self, path: str | PathLike[str]) -> None: ...
 
 
 @runtime_checkable

@@ -27,6 +27,10 @@ def sample(
     prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to continue, as UTF-8.")] = None,
     prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="What to continue; - is stdin.")] = None,
     prime: Annotated[str | None, typer.Option(metavar="FILE", help="A corpus that the model reads first.")] = None,
+    save_to: Annotated[
+        str | None,
+        typer.Option("--save-state", metavar="FILE", help="Save the model as primed, for -m 'mix?state=FILE'."),
+    ] = None,
     length: Annotated[
         int, typer.Option("--length", "-n", callback=at_least("--length", 0), help="Bytes to draw.")
     ] = 200,
@@ -50,7 +54,7 @@ def sample(
     import numpy as np
 
     from gencomp.equivalence.adapt import as_predictor, native
-    from gencomp.equivalence.capabilities import window_of
+    from gencomp.equivalence.capabilities import save_state, window_of
     from gencomp.files import new_file
     from gencomp.sampling.generate import generate, seen_alphabet
     from gencomp.sampling.strategies import Strategy
@@ -69,7 +73,10 @@ def sample(
     if window is not None and len(context) > window and not quiet:
         note(f"note: {model} looks back {window:,} bytes; the context has {len(context):,}, of which it uses the last")
     drawn = bytearray()
-    symbols = generate(predictor.begin(context), length, strategy, np.random.default_rng(seed))
+    state = predictor.begin(context)
+    if save_to is not None:
+        save_state(state, save_to)
+    symbols = generate(state, length, strategy, np.random.default_rng(seed))
 
     if output not in (None, "-"):
         with (

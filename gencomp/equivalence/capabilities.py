@@ -7,6 +7,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from gencomp.protocols import (
     Predictor,
     PredictorState,
     PrefixScoring,
+    Savable,
     ScorerState,
     Windowed,
 )
@@ -105,6 +107,13 @@ def revision_of(model: object) -> int | None:
 def environment_of(model: object) -> Mapping[str, Any]:
     """Return the libraries and settings that ``model``'s output depends on; empty for integer models."""
     return model.environment() if isinstance(model, Environment) else {}
+
+
+def save_state(state: PredictorState, path: str | PathLike[str]) -> None:
+    """Write ``state`` to a file; raise ``ValueError`` where its predictor reads none."""
+    if not isinstance(state, Savable):
+        raise ValueError("this model's states are not saved; mix has states that are")
+    state.save(path)
 
 
 def window_of(model: object) -> int | None:

@@ -52,15 +52,15 @@ class Level:
 
 
 LEVELS = (
+    Level(1, 2, 1, 0, False, 22, 20),
     Level(2, 2, 1, 0, False, 22, 20),
-    Level(4, 2, 1, 0, False, 22, 20),
-    Level(5, 2, 2, 1, False, 23, 22),
-    Level(6, 2, 3, 1, False, 24, 22),
-    Level(8, 2, 3, 1, False, 26, 22),
+    Level(4, 2, 2, 0, False, 23, 20),
+    Level(6, 2, 2, 1, False, 24, 22),
+    Level(9, 2, 3, 1, False, 26, 22),
     Level(10, 2, 4, 1, True, 26, 22),
     Level(12, 3, 5, 2, True, 26, 22),
     Level(18, 4, 6, 2, True, 27, 24),
-    Level(22, 5, 6, 3, True, 28, 24),
+    Level(24, 5, 6, 3, True, 28, 24),
 )
 
 

@@ -9,7 +9,8 @@ function in :mod:`gencomp.equivalence.capabilities` that uses it where it is the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from os import PathLike
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -115,10 +116,12 @@ class Parametric(Protocol):
 class Portable(Protocol):
     """Capability of a predictor: integers all the way, so that its archives decode on any machine.
 
-    ``revision`` changes whenever the same bytes would be coded differently.
+    ``revision`` changes whenever the same bytes would be coded differently; None where a part of the model depends on
+    its environment after all.
     """
 
-    revision: ClassVar[int]
+    @property
+    def revision(self) -> int | None: ...
 
 
 @runtime_checkable
@@ -143,6 +146,13 @@ class SequenceScoring(Protocol):
 
     def sequence_code_lengths(self, texts: Sequence[bytes]) -> Sequence[FloatArray]:
         """Return -log2 p of each symbol of each text, float64 (n,) in bits, each text from an empty context."""
+
+
+@runtime_checkable
+class Savable(Protocol):
+    """Capability of a predictor's state: it can be written to a file that its predictor reads."""
+
+    def save(self, path: str | PathLike[str]) -> None: ...
 
 
 @runtime_checkable

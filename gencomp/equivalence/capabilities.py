@@ -7,6 +7,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +29,7 @@ from gencomp.protocols import (
     Predictor,
     PredictorState,
     PrefixScoring,
+    Savable,
     ScorerState,
     SequenceScoring,
     Windowed,
@@ -158,6 +160,13 @@ _PROBE = b"canary, a canary"
 def fingerprint_of(model: Predictor) -> bytes:
     """Return bytes that change when ``model`` computes other distributions than before."""
     return model.fingerprint() if isinstance(model, Fingerprinted) else encode_block(model, _PROBE)
+
+
+def save_state(state: PredictorState, path: str | PathLike[str]) -> None:
+    """Write ``state`` to a file; raise ``ValueError`` where its predictor reads none."""
+    if not isinstance(state, Savable):
+        raise ValueError("this model's states are not saved; mix has states that are")
+    state.save(path)
 
 
 def window_of(model: object) -> int | None:

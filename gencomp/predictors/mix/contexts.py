@@ -104,9 +104,7 @@ def survey(history: ByteArray, end: Integer, registers: IntArray) -> None:
         textual += (32 <= byte < 127) or byte == 9 or byte == 10 or byte == 13
         base = byte & 0xDF  # without the case
         nucleotides += base == 65 or base == 67 or base == 71 or base == 84
-    registers[MODE] = (
-        NUCLEOTIDES if nucleotides > SURVEY * 15 // 16 else TEXT if textual > SURVEY * 7 // 8 else RECORD
-    )
+    registers[MODE] = NUCLEOTIDES if nucleotides > SURVEY * 15 // 16 else TEXT if textual > SURVEY * 7 // 8 else RECORD
     if registers[MODE] != RECORD:
         return
     best: Integer = 0
@@ -253,7 +251,7 @@ def fill_hashes(
         above, above_2 = np.int64(history[end - period]), np.int64(history[end - 2 * period])
         corner = np.int64(history[end - period - 1])
     mode = np.int64(registers[MODE])
-    if mode == TEXT or mode == NUCLEOTIDES:  # their rows are lines
+    if mode in (TEXT, NUCLEOTIDES):  # their rows are lines
         column = end - np.int64(registers[LINE])
         at = np.int64(registers[LINE_ABOVE]) + column
         above = np.int64(history[at]) if at < np.int64(registers[LINE]) else 0
@@ -333,7 +331,9 @@ def fill_hashes(
 
 
 @kernel
-def advance(registers: IntArray, followers: npt.NDArray[np.uint32], end: Integer, byte: Integer, learning: bool) -> None:
+def advance(
+    registers: IntArray, followers: npt.NDArray[np.uint32], end: Integer, byte: Integer, learning: bool
+) -> None:
     """Append ``byte``, the one before ``end``, to the registers' view of the past.
 
     Words are runs of letters, without their case. ``followers`` (256 + 65536,) holds the bytes that came after each

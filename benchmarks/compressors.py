@@ -1,6 +1,6 @@
 """Sizes and speeds of every compressor and predictor here, side by side in one run, one core.
 
-    python benchmarks/compressors.py [--sets enwik8 calgary ...] [--files] [--whole] [--repeat 3] [--models gzip ...] [FILE ...]
+    python benchmarks/compressors.py [--sets enwik8 calgary ...] [--files] [--whole] [--tools] [--models ...] [FILE ...]
 
 Without FILE: the sets of ``$GENCOMP_DATA`` that --sets names (the first 10^6 bytes of enwik8 if none), else the book in
 the package. Large files are cut at 4 MiB unless --whole is given. A set's row is the sum over its files, each coded on

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
-from llvmlite import ir
-from numba.core import config, types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
 from numba.extending import intrinsic
 
 # a Python int or a numpy integer: what a kernel's scalar is depends on who calls it
@@ -19,8 +19,8 @@ Integer = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-# without reference counts: no kernel makes an array that outlives it, and counting those it is given takes half the time
-_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+# without reference counts: no kernel makes an array that outlives it, and counting those it is given costs much time
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def kernel(function: F) -> F:
@@ -49,5 +49,6 @@ def _ignore(array: Any, index: Any) -> None:
     """Do nothing: what a hint means to plain Python."""
 
 
+# where compilation is off, njit returns the function itself
 # prefetch(array, index): bring the cache line of ``array[index]``, which a later step needs; no effect on any result
-prefetch: Callable[[Any, Integer], None] = _ignore if config.DISABLE_JIT else intrinsic(_prefetch)
+prefetch = cast(Callable[[Any, Integer], None], _ignore if numba.njit(_ignore) is _ignore else intrinsic(_prefetch))

@@ -251,7 +251,7 @@ def fill_hashes(
         above, above_2 = np.int64(history[end - period]), np.int64(history[end - 2 * period])
         corner = np.int64(history[end - period - 1])
     mode = np.int64(registers[MODE])
-    if mode == TEXT or mode == NUCLEOTIDES:  # their rows are lines
+    if mode in (TEXT, NUCLEOTIDES):  # their rows are lines
         column = end - np.int64(registers[LINE])
         at = np.int64(registers[LINE_ABOVE]) + column
         above = np.int64(history[at]) if at < np.int64(registers[LINE]) else 0

@@ -15,8 +15,8 @@ hash table: a check byte and the bit histories of the nibble's 15 nodes. For eac
 How many of each there are is the level's choice (:mod:`~gencomp.predictors.mix.levels`); the kernels are the same.
 
 The ideas are those of PAQ (Mahoney 2005, "Adaptive Weighing of Context Models for Lossless Data Compression", and
-"Data Compression Explained", section 4.3), of lpaq (nibble slots, match model) and of PAQ8 (two inputs a context, several
-weight sets, final mixer); the code is written from these descriptions.
+"Data Compression Explained", section 4.3), of lpaq (nibble slots, match model) and of PAQ8 (two inputs a context,
+several weight sets, final mixer); the code is written from these descriptions.
 
 Coding, decoding, priming and predicting are one model: :func:`run` and :func:`fill_weights` share its steps.
 """
@@ -126,7 +126,8 @@ def squash(x: Integer) -> Integer:
 @fragment
 def clamp(x: Integer) -> Integer:
     """Return what a mixer may take as an input."""
-    return min(STRETCH_LIMIT, max(-STRETCH_LIMIT, x))
+    bounded: Integer = min(STRETCH_LIMIT, max(-STRETCH_LIMIT, x))
+    return bounded
 
 
 @fragment
@@ -247,10 +248,12 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
             stretched = np.int64(STRETCH[np.int64(model.trust[trust]) >> 20])
             inputs[MATCH_INPUT + k] = stretched if bit == 1 else -stretched
             if k == 0 or match_select == 0:
-                match_select = 1 + min(14, (trust & (TRUSTS - 1)) >> 2)
+                length_class: Integer = min(14, (trust & (TRUSTS - 1)) >> 2)
+                match_select = 1 + length_class
     mode = np.int64(model.registers[MODE]) << 8
     recent = np.int64(model.registers[RECENT])
     m = mixed.shape[0] >> 2
+    row: Integer = 0
     x: Integer = 0
     for k in range(m):
         if k == 0:

@@ -52,10 +52,10 @@ class Mix:
     of two; the level's own size if None. ``width``: bytes per row of an image. ``sample``: audio, "u8", "s8", "u16le",
     "s16le", "u16be" or "s16be", with the number of channels after a colon ("s16le:2"). ``freeze``: learn only from the
     context given to ``begin``. ``prime``: a text of the package to read before each block or context, which pays for
-    small files in English; it costs 0.1 s. ``expert``: the spec of another predictor of this package, whose distribution
-    is one more input; archives then decode where the expert's own do. ``state``: a file that :meth:`MixState.save` or
-    ``gencomp sample --save-state`` wrote, to start from; its settings come with it. Memory is taken by need: a block
-    of 1 KiB has tables of 1 MB.
+    small files in English; it costs 0.1 s. ``expert``: the spec of another predictor of this package, whose
+    distribution is one more input; archives then decode where the expert's own do. ``state``: a file that
+    :meth:`MixState.save` or ``gencomp sample --save-state`` wrote, to start from; its settings come with it. Memory is
+    taken by need: a block of 1 KiB has tables of 1 MB.
     """
 
     level: int = 5

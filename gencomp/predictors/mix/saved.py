@@ -121,19 +121,19 @@ def read_state(
     return spec, size, bool(frozen), model, np.concatenate([history, np.zeros(1024, dtype=np.uint8)])
 
 
-def _checked(name: str, part: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:  # type: ignore[type-arg]
+def _checked(name: str, part: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     if part.dtype != dtype or part.shape != shape:
         raise ValueError(f"{name} is {part.dtype}{list(part.shape)}, expected {dtype}{list(shape)}")
     return part
 
 
-def _check_registers(path: str | PathLike[str], model: Model, fresh: np.ndarray, length: int) -> None:  # type: ignore[type-arg]
+def _check_registers(path: str | PathLike[str], model: Model, fresh: np.ndarray, length: int) -> None:
     """Raise :class:`CorruptDataError` where a register or a position points outside the history."""
     registers = model.registers
     bounds = {LENGTH: (length, length), MODE: (0, MODES - 1), LINE: (0, length), LINE_ABOVE: (0, length)}
     bounds |= {MATCH + k: (0, length) for k in range(MATCHES)}
     bounds |= {MATCH_LENGTH + k: (0, 2 * MAX_MATCH) for k in range(MATCHES)}
-    bounds |= {name: (0, (1 << 32) - 1) for name in (RECENT, OLDER, WORD, WORD_1, WORD_2, CLASSES, TAG, LINE_HEAD)}
+    bounds |= dict.fromkeys((RECENT, OLDER, WORD, WORD_1, WORD_2, CLASSES, TAG, LINE_HEAD), (0, (1 << 32) - 1))
     bounds |= {BASES: (0, (1 << 48) - 1), PERIOD: (1, MAX_PERIOD)}
     fixed = (FIXED_MODE, FRAME, CHANNELS, BIG_ENDIAN, SIGNED, *((MODE, PERIOD) if fresh[FIXED_MODE] else ()))
     bounds |= {name: (int(fresh[name]), int(fresh[name])) for name in fixed}

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from gencomp import registry
 from gencomp.equivalence.adapt import as_predictor, predictor_spec
 from gencomp.equivalence.capabilities import encode_block, environment_of, revision_of
+from gencomp.equivalence.nested import entries_of
 from gencomp.errors import GencompError, ModelMismatchError
 from gencomp.protocols import Predictor
 
@@ -55,11 +55,11 @@ def load_described(description: Mapping[str, Any], chosen: str | None = None) ->
 
 def _load_own(spec: str) -> Predictor:
     try:
-        entry = registry.find_entry(registry.parse_spec(spec).name)
-        if entry.distribution != "gencomp":
-            raise ModelMismatchError(
-                f"the archive needs '{spec}' of the package {entry.distribution}; if you trust it, add -m '{spec}'"
-            )
+        for entry in entries_of(spec):
+            if entry.distribution != "gencomp":
+                raise ModelMismatchError(
+                    f"the archive needs '{spec}' of the package {entry.distribution}; if you trust it, add -m '{spec}'"
+                )
         return as_predictor(spec)
     except ModelMismatchError:
         raise

@@ -127,6 +127,7 @@ class Ensemble:
     memory: int | None = 32
 
     spec_argument: ClassVar[str] = "members"
+    argument_names_models: ClassVar[bool] = True
     own_revision: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

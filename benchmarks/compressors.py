@@ -1,17 +1,24 @@
 """Sizes and speeds of every compressor and predictor here, side by side in one run, one core.
 
-    python benchmarks/compressors.py [--repeat 3] [--models gzip counts ...] [FILE ...]
+    python benchmarks/compressors.py [--sets enwik8 calgary ...] [--files] [--whole] [--tools] [--models ...] [FILE ...]
 
-Without FILE: the first 1,000,000 bytes of enwik8 from ``$GENCOMP_DATA/text/enwik8-first-3145728.xz`` where that is
-set, else the book in the package. A file that ends in .xz is unpacked first. Each round trip is checked.
+Without FILE: the sets of ``$GENCOMP_DATA`` that --sets names (the first 10^6 bytes of enwik8 if none), else the book in
+the package. Large files are cut at 4 MiB unless --whole is given. A set's row is the sum over its files, each coded on
+its own; --files adds a table for each file. A file that ends in .xz or .gz is unpacked first. Command-line tools that
+are on the PATH (zpaq, bzip3, lpaq1) join in, by their own processes. Each round trip is checked.
 """
 
 import argparse
+import gzip
 import lzma
 import os
 import platform
+import shutil
 import statistics
+import subprocess
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gencomp
@@ -19,49 +26,136 @@ from gencomp.data import alice
 from gencomp.errors import GencompError
 from gencomp.registry import entries
 
+CUT = 4 << 20
+CORPORA = {
+    "calgary": "calgary/*",
+    "canterbury": "canterbury/*",
+    "silesia": "silesia/*.xz",
+    "ecoli": "dna/*.gz",
+}
+SETS = ("enwik8", "enwik8-3m", *CORPORA, "image", "audio")
+# tool -> (pack, unpack) with the names of input and output
+TOOLS = {
+    **{f"zpaq -m{level}": (f"zpaq a OUT IN -m{level} -t1", "zpaq x OUT -to BACK -t1") for level in (3, 4, 5)},
+    "bzip3 -b 16": ("bzip3 -e -b 16 IN OUT", "bzip3 -d OUT BACK"),
+    "lpaq1 6": ("lpaq1 6 IN OUT", "lpaq1 d OUT BACK"),
+}
+Codec = tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]
 
-def default_inputs() -> dict[str, bytes]:
-    root = os.environ.get("GENCOMP_DATA")
-    if root is None:
-        return {"alice.txt": alice()}
-    with lzma.open(Path(root) / "text/enwik8-first-3145728.xz") as file:
-        return {"enwik8, first 10^6": file.read(10**6)}
+
+def unpacked(path: Path) -> bytes:
+    opener = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
+    with opener(path, "rb") as file:
+        return bytes(file.read())
 
 
-def read(path: str) -> bytes:
-    return lzma.open(path).read() if path.endswith(".xz") else Path(path).read_bytes()
+def grey_rows(path: Path) -> bytes:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.convert("L").tobytes()
+
+
+def eight_bit_samples(path: Path) -> bytes:
+    import soundfile
+
+    samples, _ = soundfile.read(path, dtype="int16")
+    return ((samples >> 8) + 128).astype("uint8").tobytes()
+
+
+def read_set(root: Path, name: str) -> dict[str, bytes]:
+    """Return the files of a set by name; of images and sounds, the first one's raw samples."""
+    if name.startswith("enwik8"):
+        size = 3_145_728 if name.endswith("3m") else 10**6
+        return {f"enwik8, first {size:,}": unpacked(root / "text/enwik8-first-3145728.xz")[:size]}
+    if name == "image":
+        path = min((root / "images/kodak").glob("*.png"))
+        return {f"{path.name} as grey rows": grey_rows(path)}
+    if name == "audio":
+        path = min((root / "audio/librispeech").rglob("*.flac"))
+        return {f"{path.name} as 8-bit samples": eight_bit_samples(path)}
+    return {path.name: unpacked(path) for path in sorted(root.glob(CORPORA[name]))}
+
+
+def tool_codec(pack: str, unpack: str) -> Codec:
+    """Return the two directions of a command-line tool, through files in a temporary folder."""
+
+    def call(command: str, given: str, made: str, data: bytes) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            names = {"IN": "data", "OUT": "code.zpaq", "BACK": "data"}
+            Path(folder, names[given]).write_bytes(data)
+            words = [names.get(word, word) for word in command.split()]
+            subprocess.run(words, cwd=folder, check=True, capture_output=True)
+            return Path(folder, names[made]).read_bytes()
+
+    return (lambda data: call(pack, "IN", "OUT", data)), (lambda code: call(unpack, "OUT", "BACK", code))
+
+
+def codecs(models: list[str], *, tools: bool) -> Iterator[tuple[str, Codec]]:
+    """Yield each codec by name; say which are not to be had here."""
+    for model in models:
+        try:
+            compressor = gencomp.as_compressor(model)
+        except GencompError as error:
+            print(f"{model:<20} {error}")
+            continue
+        yield model, (compressor.compress, compressor.decompress)
+    for name, (pack, unpack) in TOOLS.items() if tools else ():
+        if shutil.which(pack.split()[0]) is None:
+            print(f"{name:<20} absent: no {pack.split()[0]} on the PATH")
+        else:
+            yield name, tool_codec(pack, unpack)
+
+
+def measure(name: str, codec: Codec, data: bytes, repeat: int) -> tuple[int, float, float]:
+    """Return (bytes, seconds in, seconds out), medians of ``repeat`` round trips."""
+    into, out = [], []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        code = codec[0](data)
+        middle = time.perf_counter()
+        back = codec[1](code)
+        into.append(middle - start)
+        out.append(time.perf_counter() - middle)
+        if back != data:
+            raise SystemExit(f"{name}: the round trip failed")
+    return len(code), statistics.median(into), statistics.median(out)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="*")
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=["enwik8"])
+    parser.add_argument("--files", dest="each", action="store_true", help="a row for each file too")
+    parser.add_argument("--whole", action="store_true", help="do not cut at 4 MiB")
+    parser.add_argument("--tools", action="store_true", help="command-line tools too")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--models", nargs="+", default=[*(entry.name for entry in entries()), "mix:1", "mix:9"])
     arguments = parser.parse_args()
-    inputs = {Path(path).name: read(path) for path in arguments.files} or default_inputs()
+    root = os.environ.get("GENCOMP_DATA")
+    if arguments.files:
+        inputs = {"files": {path.name: unpacked(path) for path in arguments.files}}
+    elif root is None:
+        inputs = {"the book in the package": {"alice.txt": alice()}}
+    else:
+        inputs = {name: read_set(Path(root), name) for name in arguments.sets}
     print(f"Python {platform.python_version()}, {platform.machine()}; medians of {arguments.repeat} runs")
-    for name, data in inputs.items():
-        print(f"\n{name}: {len(data):,} bytes")
-        print(f"{'model':<16} {'bytes':>11} {'bits/byte':>9} {'MB/s in':>9} {'MB/s out':>9}")
-        for model in arguments.models:
-            try:
-                compressor = gencomp.as_compressor(model)
-            except GencompError as error:
-                print(f"{model:<16} {error}")
-                continue
-            compressor.decompress(compressor.compress(data[:1000]))  # compiled, and caches warm
-            into, out = [], []
-            for _ in range(arguments.repeat):
-                start = time.perf_counter()
-                code = compressor.compress(data)
-                middle = time.perf_counter()
-                back = compressor.decompress(code)
-                into.append(len(data) / 1e6 / (middle - start))
-                out.append(len(data) / 1e6 / (time.perf_counter() - middle))
-                if back != data:
-                    raise SystemExit(f"{model}: the round trip failed")
-            speeds = f"{statistics.median(into):>9.3f} {statistics.median(out):>9.3f}"
-            print(f"{model:<16} {len(code):>11,} {8 * len(code) / max(1, len(data)):>9.3f} {speeds}")
+    for title, files in inputs.items():
+        cut = {name: data if arguments.whole else data[:CUT] for name, data in files.items()}
+        total = sum(map(len, cut.values()))
+        print(f"\n{title}: {len(cut)} file(s), {total:,} bytes: {', '.join(cut)}")
+        print(f"{'model':<20} {'bytes':>11} {'bits/byte':>9} {'MB/s in':>9} {'MB/s out':>9}")
+        for model, codec in codecs(arguments.models, tools=arguments.tools):
+            codec[1](codec[0](alice()[:1000]))  # compiled, and caches warm
+            rows = {name: measure(model, codec, data, arguments.repeat) for name, data in cut.items()}
+            for name, (size, into, out) in rows.items() if arguments.each and len(cut) > 1 else ():
+                print(row(f"  {model} {name}", len(cut[name]), size, into, out))
+            print(row(model, total, *(sum(column) for column in zip(*rows.values(), strict=True))))
+
+
+def row(name: str, total: int, size: float, into: float, out: float) -> str:
+    speeds = f"{total / 1e6 / into:>9.3f} {total / 1e6 / out:>9.3f}"
+    return f"{name:<20} {size:>11,} {8 * size / max(1, total):>9.3f} {speeds}"
 
 
 if __name__ == "__main__":

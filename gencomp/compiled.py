@@ -9,6 +9,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
+from numba.extending import intrinsic
 
 # a Python int or a numpy integer: what a kernel's scalar is depends on who calls it
 Integer = Any
@@ -16,11 +19,45 @@ Integer = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+# without reference counts, which take half the time of a loop whose steps are functions of arrays
+_BORROWING = _OPTIONS | {"_nrt": False}
+
+
 def kernel(function: F) -> F:
     """Compile ``function`` on its first call; same signature, same results."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast(F, numba.njit(**_OPTIONS)(function))
+
+
+def borrowing_kernel(function: F) -> F:
+    """Compile a kernel that makes no array of its own: it works on those that it is given."""
+    return cast(F, numba.njit(**_BORROWING)(function))
 
 
 def fragment(function: F) -> F:
-    """Compile ``function`` into each kernel that calls it: for steps whose call would cost as much as their work."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))
+    """Compile ``function`` into each kernel that calls it: for steps whose call would cost as much as their work.
+
+    It makes no array of its own.
+    """
+    return cast(F, numba.njit(**_BORROWING, forceinline=True)(function))
+
+
+def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.PointerType(ir.IntType(8)))
+        whole = [ir.Constant(ir.IntType(32), number) for number in (0, 3, 1)]  # read, in all caches, data
+        hint = ir.FunctionType(ir.VoidType(), [address.type, *(number.type for number in whole)])
+        builder.call(builder.module.declare_intrinsic("llvm.prefetch", [address.type], hint), [address, *whole])
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp), codegen
+
+
+def _ignore(array: Any, index: Any) -> None:
+    """Do nothing: what a hint means to plain Python."""
+
+
+# where compilation is off, njit returns the function itself
+# prefetch(array, index): bring the cache line of ``array[index]``, which a later step needs; no effect on any result
+prefetch = cast(Callable[[Any, Integer], None], _ignore if numba.njit(_ignore) is _ignore else intrinsic(_prefetch))

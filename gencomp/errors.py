@@ -50,3 +50,15 @@ class VerificationError(GencompError):
 
 class OutputLimitError(GencompError):
     """An archive holds more than ``--max-output`` allows."""
+
+
+class DatasetError(GencompError):
+    """Data to measure that cannot be read, or that holds nothing."""
+
+    exit_code = 1
+
+
+class WorkersLostError(GencompError):
+    """Parallel work that could not be finished: workers died again and again, or a cluster does not answer."""
+
+    exit_code = 1

@@ -9,7 +9,8 @@ function in :mod:`gencomp.equivalence.capabilities` that uses it where it is the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from os import PathLike
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -96,13 +97,31 @@ class FusedCoding(Protocol):
 
 
 @runtime_checkable
+class ChunkScoring(Protocol):
+    """Capability of a predictor: what whole chunks cost, where single bytes have no price, as in tokens."""
+
+    def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
+        """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""
+
+
+@runtime_checkable
+class Parametric(Protocol):
+    """Capability of a predictor: it was trained, and whoever decodes needs its parameters."""
+
+    @property
+    def parameter_count(self) -> int: ...
+
+
+@runtime_checkable
 class Portable(Protocol):
     """Capability of a predictor: integers all the way, so that its archives decode on any machine.
 
-    ``revision`` changes whenever the same bytes would be coded differently.
+    ``revision`` changes whenever the same bytes would be coded differently; None where a part of the model depends on
+    its environment after all.
     """
 
-    revision: ClassVar[int]
+    @property
+    def revision(self) -> int | None: ...
 
 
 @runtime_checkable
@@ -111,6 +130,29 @@ class Environment(Protocol):
 
     def environment(self) -> Mapping[str, Any]:
         """Return names and versions, for the archive's header and for experiment records."""
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """Capability of a predictor: a quick test of whether it computes what it computed elsewhere."""
+
+    def fingerprint(self) -> bytes:
+        """Return bytes that change where its weights, or the floats that it computes from them, are others."""
+
+
+@runtime_checkable
+class SequenceScoring(Protocol):
+    """Capability of a predictor: whole texts at once, faster than symbol by symbol. To measure, never to encode."""
+
+    def sequence_code_lengths(self, texts: Sequence[bytes]) -> Sequence[FloatArray]:
+        """Return -log2 p of each symbol of each text, float64 (n,) in bits, each text from an empty context."""
+
+
+@runtime_checkable
+class Savable(Protocol):
+    """Capability of a predictor's state: it can be written to a file that its predictor reads."""
+
+    def save(self, path: str | PathLike[str]) -> None: ...
 
 
 @runtime_checkable
@@ -123,4 +165,13 @@ class Windowed(Protocol):
 
     @property
     def resolution(self) -> str:
-        """``bit`` where code lengths are exact to the bit, ``byte`` where they are those of the output's bytes."""
+        """How finely code lengths tell: a ``fraction`` of a bit (a range coder's interval), a ``bit`` or a ``byte``."""
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """Capability of a compressor: it says whether it codes data in its order."""
+
+    @property
+    def causal(self) -> bool:
+        """False where a byte rearranges what comes before it, as when a transform sorts whole blocks."""

@@ -57,6 +57,7 @@ _BUILTIN = (
     ),
     Entry("bz2", "compressor", "gencomp.compressors.bz2:Bz2", "bzip2: Burrows-Wheeler transform and Huffman codes"),
     Entry("lzma", "compressor", "gencomp.compressors.lzma:Lzma", "LZMA1, raw stream: long matches and a range coder"),
+    Entry("xz", "compressor", "gencomp.compressors.xz:Xz", "LZMA2 in the .xz container, with its checks and padding"),
     Entry(
         "zstd", "compressor", "gencomp.compressors.zstd:Zstd", "Zstandard (RFC 8878): matches, Huffman and FSE codes"
     ),
@@ -69,11 +70,30 @@ _BUILTIN = (
     Entry(
         "ppmd", "compressor", "gencomp.compressors.ppmd:Ppmd", "PPMd variant H: prediction by partial matching", "ppmd"
     ),
+    Entry(
+        "png", "compressor", "gencomp.compressors.png:Png", "PNG: rows of grey pixels, filtered, then deflate", "media"
+    ),
+    Entry("webp", "compressor", "gencomp.compressors.webp:Webp", "WebP lossless: rows of grey pixels", "media"),
+    Entry("flac", "compressor", "gencomp.compressors.flac:Flac", "FLAC: sound samples, linear prediction", "media"),
     Entry("uniform", "predictor", "gencomp.predictors.uniform:Uniform", "every byte equally likely: 8 bits each"),
     Entry(
         "counts", "predictor", "gencomp.predictors.counts:Counts", "adaptive order-k counts with absolute discounting"
     ),
     Entry("mix", "predictor", "gencomp.predictors.mix.predictor:Mix", "context mixing of text, records and repeats"),
+    Entry(
+        "transformer",
+        "predictor",
+        "gencomp.predictors.language.transformer:Transformer",
+        "a byte-level Transformer: the one in the package, or transformer:FOLDER",
+        "lm",
+    ),
+    Entry(
+        "hf",
+        "predictor",
+        "gencomp.predictors.language.huggingface:HuggingFace",
+        "any causal language model of transformers: hf:FOLDER, or a hub id in the local cache",
+        "lm",
+    ),
     Entry(
         "ensemble",
         "predictor",
@@ -215,10 +235,17 @@ def load(spec: str) -> Any:
         if key in values:
             raise SpecError(f"the option {key!r} stands twice in {spec!r}")
         values[key] = _converted(parsed.name, key, text, hints[key])
+    needed = [name for name, field in fields.items() if name not in values and _is_required(field)]
+    if needed:
+        raise SpecError(f"{parsed.name} needs an argument, its {needed[0]}: expected {parsed.name}:{needed[0].upper()}")
     try:
         return factory(**values)
     except ValueError as error:
         raise SpecError(f"{parsed.name}: {error}") from error
+
+
+def _is_required(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _converted(name: str, key: str, text: str, hint: Any) -> Any:

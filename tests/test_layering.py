@@ -9,13 +9,13 @@ PACKAGE = Path(gencomp.__file__).parent
 
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
-    {"units", "errors", "compiled", "files", "data", "protocols"},
+    {"units", "errors", "extras", "compiled", "files", "data", "progress", "protocols"},
     {"registry"},
-    {"coding", "bitstreams"},
+    {"coding", "bitstreams", "modalities"},
     {"predictors", "compressors"},
-    {"equivalence"},
+    {"equivalence", "training"},
     {"archive", "sampling"},
-    {"evaluation"},
+    {"evaluation", "hf", "harness"},
     {"report"},
     {"cli", "__main__"},
 ]

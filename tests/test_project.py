@@ -65,17 +65,19 @@ def test_the_readme_shows_a_result_early() -> None:
 
 
 def test_the_readmes_python_runs() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert code.count("assert ") == 2
-    exec(compile(code, "README.md", "exec"), {})
+    codes = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert "".join(codes).count("assert ") == 3
+    for code in codes:
+        exec(compile(code, "README.md", "exec"), {})
 
 
 def test_doctests() -> None:
     import doctest
 
     import gencomp.coding.range_coder
+    import gencomp.hf
 
-    for module in (gencomp, gencomp.coding.range_coder):
+    for module in (gencomp, gencomp.coding.range_coder, gencomp.hf):
         globs = {"np": __import__("numpy"), **vars(module)}
         result = doctest.testmod(module, globs=globs)
         assert result.attempted > 0

@@ -4,19 +4,17 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from gencomp import registry
 from gencomp.equivalence.adapt import as_predictor, predictor_spec
-from gencomp.equivalence.capabilities import encode_block, environment_of, revision_of
+from gencomp.equivalence.capabilities import environment_of, fingerprint_of, revision_of
 from gencomp.equivalence.nested import entries_of
 from gencomp.errors import GencompError, ModelMismatchError
 from gencomp.protocols import Predictor
 
-# coded once with a model that depends on its environment; the digest of the code goes into the header
-CANARY_PROBE = b"canary, a canary"
-
 
 def canary(model: Predictor) -> str:
     """Return 16 hexadecimal digits that change when ``model`` computes other distributions than before."""
-    return hashlib.blake2b(encode_block(model, CANARY_PROBE), digest_size=8).hexdigest()
+    return hashlib.blake2b(fingerprint_of(model), digest_size=8).hexdigest()
 
 
 def describe(model: Predictor) -> dict[str, Any]:
@@ -45,12 +43,22 @@ def load_described(description: Mapping[str, Any], chosen: str | None = None) ->
         raise ModelMismatchError("the archive names no model that this gencomp knows; install a newer one")
     if chosen is not None:
         model = as_predictor(chosen)
-        if predictor_spec(model, full=True) != spec:
+        if predictor_spec(model, full=True) != spec and not _same_weights(description, model):
             raise ModelMismatchError(f"the archive was made with -m '{spec}', not '{predictor_spec(model, full=True)}'")
     else:
         model = _load_own(spec)
     _check_same(description, model, spec)
     return model
+
+
+def _same_weights(description: Mapping[str, Any], model: Predictor) -> bool:
+    """Whether ``model`` is the archive's from another folder: the same weights, and every option alike."""
+    there, here = description.get("environment"), environment_of(model)
+    if not isinstance(there, dict) or "weights" not in here or there.get("weights") != here["weights"]:
+        return False
+    specs = (registry.parse_spec(text) for text in (description["spec"], predictor_spec(model, full=True)))
+    (name, _, options), (other_name, _, other_options) = ((spec.name, spec.argument, spec.options) for spec in specs)
+    return name == other_name and options == other_options
 
 
 def _load_own(spec: str) -> Predictor:
@@ -64,7 +72,10 @@ def _load_own(spec: str) -> Predictor:
     except ModelMismatchError:
         raise
     except GencompError as error:
-        raise ModelMismatchError(f"the archive needs the model '{spec}', which is not here: {error}") from error
+        raise ModelMismatchError(
+            f"the archive needs the model '{spec}', which is not here: {error}; a model folder that has moved is named "
+            "with -m"
+        ) from error
 
 
 def _check_same(description: Mapping[str, Any], model: Predictor, spec: str) -> None:

@@ -32,6 +32,7 @@ from gencomp.coding.container import (
 )
 from gencomp.equivalence.capabilities import decode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
+from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
 
 
@@ -167,7 +168,7 @@ def read_archive(
     """
     total = 0
     for reader in open_members(source):
-        decoder = _BlockDecoder(reader.header, model)
+        decoder = _BlockDecoder(reader.header, model, progress)
         digest = hashlib.sha256()
         limit = None if max_output is None else max_output - total
         blocks = _within(reader.read_blocks(), limit)
@@ -175,8 +176,6 @@ def read_archive(
             write(content)
             digest.update(content)
             total += len(content)
-            if progress is not None:
-                progress(len(content))
         assert reader.trailer is not None
         if digest.digest() != reader.trailer.sha256:
             raise ArchiveError("the archive is damaged: the content's SHA-256 is not the trailer's")
@@ -196,7 +195,8 @@ def _within(blocks: Iterator[CodedBlock], limit: int | None) -> Iterator[CodedBl
 class _BlockDecoder:
     """Decodes blocks of one member; the model is looked up, and refused, when the member is opened."""
 
-    def __init__(self, header: Header, chosen: str | None) -> None:
+    def __init__(self, header: Header, chosen: str | None, progress: Progress | None) -> None:
+        self._progress = progress
         self._key = header.key
         description = header.metadata.get("model")
         self._model: Predictor | None = None
@@ -211,7 +211,9 @@ class _BlockDecoder:
     def __call__(self, block: CodedBlock) -> bytes:
         header = block.header
         content: bytes | None = None
-        with suppress(CorruptDataError):  # the payload is what was written: then the model is not what wrote it
+        done = ByteProgress(header.raw_length, 1, self._progress)
+        # a payload that is refused is still what was written: then the model is not what wrote it
+        with suppress(CorruptDataError), listening(done.step):
             content = self._decode(header, block.payload)
         if content is None or content_check(self._key, header.number, content) != block.content_check:
             if header.type is BlockType.MODEL:
@@ -219,6 +221,7 @@ class _BlockDecoder:
                     f"block {header.number} is undamaged but decodes to other bytes: the model computes otherwise here"
                 )
             raise ArchiveError(f"the archive is damaged: the content of block {header.number} fails its check")
+        done.finish()
         return content
 
     def _decode(self, header: BlockHeader, payload: bytes) -> bytes:

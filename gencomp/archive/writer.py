@@ -21,6 +21,7 @@ from gencomp.coding.container import (
     pack_trailer,
 )
 from gencomp.equivalence.capabilities import decode_block, encode_block, revision_of
+from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
 
 DEFAULT_BLOCK_SIZE = 1 << 22  # blocks of 1 MiB cost 6 % on 3 MB of enwik8; files above 4 MiB fill two cores
@@ -80,11 +81,17 @@ def checked_threads(threads: int | None) -> int:
     return threads
 
 
-def _code_block(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
-    """Return the shortest of the model's code, deflate's and the bytes themselves.
+def _code_block(model: Predictor, content: bytes, verify: bool, progress: Progress | None) -> _CodedBlock:
+    """Return the shortest of the model's code, deflate's and the bytes themselves; tell ``progress`` meanwhile."""
+    done = ByteProgress(len(content), 2 if verify else 1, progress)
+    with listening(done.step):
+        block = _shortest(model, content, verify)
+    done.finish()
+    return block
 
-    Whatever goes wrong in the model costs compression, never data.
-    """
+
+def _shortest(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
+    """Return the shortest code. Whatever goes wrong in the model costs compression, never data."""
     if looks_random(content):
         return _CodedBlock(content, BlockType.STORED, content, False, None)
     failure = None
@@ -119,8 +126,8 @@ def write_archive(
 
     ``block_size`` is in bytes, 2^10 to 2^24; a block starts from an empty context. ``threads`` blocks are coded at
     a time; the archive is the same whatever their number. ``verify`` decodes each block at once: by default for
-    models that depend on their environment, not for integer ones. ``progress`` is called with the raw bytes of each
-    block that is done.
+    models that depend on their environment, not for integer ones. ``progress`` is called with numbers of raw bytes as
+    they are done, from the threads that do them.
     """
     if not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE:
         raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
@@ -131,7 +138,8 @@ def write_archive(
     summary = WriteSummary()
     digest = hashlib.sha256()
     key = b""
-    coded = ordered_map(lambda content: _code_block(model, content, verify), read_blocks(source, block_size), threads)
+    contents = read_blocks(source, block_size)
+    coded = ordered_map(lambda content: _code_block(model, content, verify, progress), contents, threads)
     held: _CodedBlock | None = None
 
     def emit(block: _CodedBlock) -> None:
@@ -143,8 +151,6 @@ def write_archive(
         digest.update(block.content)
         if block.failure is not None:
             summary.failures.append(f"block {number} is {block.type.name.lower()}: {block.failure}")
-        if progress is not None:
-            progress(len(block.content))
 
     # The first block waits for a second: a member of one block that the model did not help names no model.
     for block in coded:

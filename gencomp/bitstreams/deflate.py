@@ -5,6 +5,7 @@ matches that zlib would, :mod:`~gencomp.bitstreams.huffman` and :mod:`~gencomp.b
 prefix is parsed as far as nothing after it can change the parse; a suffix costs a parse from there, undone afterwards.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Self
@@ -20,6 +21,7 @@ from gencomp.bitstreams.match_search import (
     BASE,
     BITS,
     BLOCK,
+    CHECK,
     CLOSED,
     ENTERED,
     FINAL,
@@ -42,11 +44,24 @@ from gencomp.bitstreams.match_search import (
     copied,
     hash_at,
 )
-from gencomp.bitstreams.similar_blocks import Blocks, begin_blocks, block_bits, copy_to, find_base
+from gencomp.bitstreams.similar_blocks import (
+    CHECKS,
+    KEYS,
+    Blocks,
+    begin_blocks,
+    both_bits,
+    copy_to,
+    find_base,
+    price,
+    recall,
+)
 from gencomp.compiled import Integer, kernel
 from gencomp.protocols import IntArray
 
 _CAPACITY = 1 << 17
+
+# parses and blocks of sizers that are gone; what blocks keep stays true
+_spare: deque[tuple[Parse, Blocks]] = deque(maxlen=64)
 
 
 @kernel
@@ -73,11 +88,19 @@ def _lengths(parse: Parse, blocks: Blocks, suffixes: npt.NDArray[np.uint8], ends
     undo = np.empty((AHEAD + len(suffixes), 3), np.int64)
     parse.found[:, 0] = 0
     begin, base, kept = 0, np.int64(0), -1  # for a mere 0 numba compiles all that takes it twice
-    usual = np.empty_like(registers)  # after a byte on which nothing depended but the last literal
+    # what a byte leaves on which nothing depended but the last literal, which is taken away
+    is_known, usual, usual_counts = False, np.empty_like(registers), np.empty_like(counts)
     for i in range(len(ends)):
-        if ends[i] - begin == 1 and kept == blocks.kept[0] and _is_usual(trial, usual, suffixes[begin]):
+        if is_known and ends[i] - begin == 1 and _is_usual(trial, usual, suffixes[begin]):
             literal = np.int64(suffixes[begin])
-            bits[i] = _end(blocks, base, usual, literal)
+            key, check = usual[KEY] + KEYS[literal], usual[CHECK] + CHECKS[literal]
+            cost = recall(blocks, key, check)
+            if cost < 0:
+                if kept != blocks.kept[0]:
+                    base = find_base(blocks, usual_counts, usual[KEY])
+                    kept = blocks.kept[0]
+                cost = price(blocks, base, literal, key, check)
+            bits[i] = _end(cost, usual)
         else:
             copy_to(counts, parse.counts)
             copy_to(registers, parse.registers)
@@ -88,11 +111,19 @@ def _lengths(parse: Parse, blocks: Blocks, suffixes: npt.NDArray[np.uint8], ends
             parse_on(trial, undo)
             undo_entries(trial, undo, registers[ENTERED])
             literal = registers[LITERAL]
-            found = find_base(blocks, counts, registers[KEY], literal)
-            bits[i] = _end(blocks, found, registers, literal)
+            if literal >= 0:
+                counts[literal] -= 1
+            cost = recall(blocks, registers[KEY], registers[CHECK])
+            if cost < 0:
+                found = find_base(blocks, counts, registers[KEY] - (KEYS[literal] if literal >= 0 else 0))
+                cost = price(blocks, found, literal, registers[KEY], registers[CHECK])
+            bits[i] = _end(cost, registers)
             if registers[ALIKE] and literal >= 0 and registers[CLOSED] == parse.registers[CLOSED]:
-                base, kept = found, blocks.kept[0]
+                is_known, kept = True, -1
                 copy_to(usual, registers)
+                copy_to(usual_counts, counts)
+                usual[KEY] -= KEYS[literal]
+                usual[CHECK] -= CHECKS[literal]
         begin = ends[i]
     return bits
 
@@ -113,9 +144,9 @@ def _is_usual(parse: Parse, usual: IntArray, last: Integer) -> Integer:
 
 
 @kernel
-def _end(blocks: Blocks, base: Integer, registers: IntArray, literal: Integer) -> Integer:
-    """Return where the stream ends whose last block has the symbols of ``base`` and ``literal``."""
-    dynamic, fixed = block_bits(blocks, base, literal)
+def _end(cost: Integer, registers: IntArray) -> Integer:
+    """Return where the stream ends whose last block costs ``cost``, in the form of recall."""
+    dynamic, fixed = both_bits(cost)
     storable = registers[BLOCK] >= registers[BASE]
     return block_end(registers[BITS], dynamic, fixed, registers[SIZE] - registers[BLOCK], storable)
 
@@ -137,11 +168,21 @@ class DeflateSizer:
         self.feed(prefix)
 
     def copy(self) -> Self:
-        """Return a sizer that goes on independently of this one; it copies about 0.6 MB."""
+        """Return a sizer that goes on independently of this one; it copies about 0.4 MB."""
         twin = type(self).__new__(type(self))
-        twin._blocks = begin_blocks()
-        twin._parse = copied(self._parse)
+        memory = self._blocks.memory
+        try:
+            room, blocks = _spare.pop()
+        except IndexError:
+            room, blocks = None, begin_blocks(memory)
+        twin._blocks = blocks._replace(memory=memory)
+        twin._parse = copied(self._parse, room)
         return twin
+
+    def __del__(self) -> None:
+        """Leave the arrays to the next copy: fresh memory costs more than filling it."""
+        if hasattr(self, "_parse"):
+            _spare.append((self._parse, self._blocks._replace(memory=self._blocks.kept)))
 
     def feed(self, data: bytes) -> None:
         for at in range(0, len(data), WINDOW):

@@ -12,6 +12,7 @@ from gencomp.bitstreams.match_search import (
     BASE,
     BITS,
     BLOCK,
+    CHECK,
     CLOSED,
     EFFORT,
     ENTERED,
@@ -41,7 +42,7 @@ from gencomp.bitstreams.match_search import (
     longest_match,
     one_byte_match,
 )
-from gencomp.bitstreams.similar_blocks import KEYS
+from gencomp.bitstreams.similar_blocks import CHECKS, KEYS
 from gencomp.compiled import Integer, kernel
 from gencomp.protocols import IntArray
 
@@ -95,7 +96,7 @@ def _close_if_full(parse: Parse, position: Integer) -> None:
         size = position - registers[BLOCK]
         registers[BITS] = end_of_block(parse.counts, registers[BITS], size, storable, parse.work)
         registers[BLOCK] = position
-        registers[SYMBOLS] = registers[KEY] = 0
+        registers[SYMBOLS] = registers[KEY] = registers[CHECK] = 0
         registers[LITERAL] = -1
         registers[CLOSED] += 1
         parse.counts[:] = 0
@@ -107,6 +108,7 @@ def _add_literal(parse: Parse, position: Integer) -> None:
     parse.counts[literal] += 1
     parse.registers[SYMBOLS] += 1
     parse.registers[KEY] += KEYS[literal]
+    parse.registers[CHECK] += CHECKS[literal]
     parse.registers[LITERAL] = literal
 
 
@@ -117,6 +119,7 @@ def _add_match(parse: Parse, length: Integer, distance: Integer) -> None:
     parse.counts[how_far] += 1
     parse.registers[SYMBOLS] += 1
     parse.registers[KEY] += KEYS[how_long] + KEYS[how_far]
+    parse.registers[CHECK] += CHECKS[how_long] + CHECKS[how_far]
     parse.registers[LITERAL] = -1
 
 

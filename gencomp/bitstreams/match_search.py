@@ -51,13 +51,14 @@ HELD_START = 9  # and where it copies from
 WAITING = 10  # 1 if the byte before the position is not coded yet
 CLOSED = 11  # blocks closed
 ENTERED = 12  # entries of the undo log
-KEY = 13  # sum of the open block's symbols' KEYS
+KEY = 13  # sum of the open block's symbols' KEYS,
 LITERAL = 14  # the last symbol if it is a literal, else -1
 KNOWN = 15  # bytes before a suffix of one byte, 0 for other suffixes
 ALIKE = 16  # 1 if nothing in the parse so far has depended on a suffix of one byte,
 LOOKED_UP = 17  # if it was looked up with the two bytes before it, on finding nothing there
 FINAL = 18  # 1 if the data is all there is
-REGISTERS = 19
+CHECK = 19  # and of their CHECKS
+REGISTERS = 20
 
 FOUND = 4  # searches remembered
 NEXT = 4  # columns of Parse.found before those per next byte
@@ -71,17 +72,23 @@ class Parse(NamedTuple):
     """
 
     buffer: npt.NDArray[np.uint8]  # (capacity,), the data from position registers[ORIGIN] on
-    head: IntArray  # (HASHES,)
-    chain: IntArray  # (WINDOW,)
+    head: npt.NDArray[np.int32]  # (HASHES,)
+    chain: npt.NDArray[np.int32]  # (WINDOW,)
     counts: IntArray  # (LITERALS + DISTANCES,), symbols of the open block
     registers: IntArray  # (REGISTERS,)
     work: IntArray  # WORK_SHAPE, scratch
     found: IntArray  # (FOUND, 4 + 256), see one_byte_match; a row that starts with 0 is free
 
 
-def copied(parse: Parse) -> Parse:
-    """Return a parse that goes on independently."""
-    return Parse(parse.buffer.copy(), *(table.copy() for table in parse[1:]))
+def copied(parse: Parse, room: Parse | None) -> Parse:
+    """Return a parse that goes on independently, in the arrays of one that is needed no more, if ``room`` is one."""
+    if room is None or len(room.buffer) != len(parse.buffer):
+        room = begin_parse(int(parse.registers[LEVEL]), len(parse.buffer))
+    used = parse.registers[SIZE] - parse.registers[ORIGIN]
+    room.buffer[:used] = parse.buffer[:used]
+    for index in range(1, len(parse)):
+        room[index][:] = parse[index]
+    return room
 
 
 def begin_parse(level: int, capacity: int) -> Parse:
@@ -92,8 +99,8 @@ def begin_parse(level: int, capacity: int) -> Parse:
     registers[LITERAL] = -1
     return Parse(
         np.zeros(capacity, np.uint8),
-        np.zeros(HASHES, np.int64),
-        np.zeros(WINDOW, np.int64),
+        np.zeros(HASHES, np.int32),
+        np.zeros(WINDOW, np.int32),
         np.zeros(LITERALS + DISTANCES, np.int64),
         registers,
         np.zeros(WORK_SHAPE, np.int64),

@@ -2,11 +2,15 @@
 
 After one prefix, most of 256 one-byte suffixes give the same symbols and one literal more. What only the others decide
 is computed once: the distance code, and the literal code's shape for all new literals between the same two old ones.
+
+What blocks cost is remembered under two random sums of their symbols, 96 bits in all: sizers that are copies of one
+another share that, since continuations in a search often have the same symbols in another order.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from gencomp.bitstreams.huffman import (
     DISTANCES,
@@ -26,6 +30,8 @@ from gencomp.protocols import IntArray
 
 SYMBOLS = LITERALS + DISTANCES
 BASES = 4  # sets of counts kept, the oldest replaced first
+_REMEMBERED = 1 << 15  # blocks whose bits are remembered
+_FIXED_WIDTH = 31
 
 # columns of Blocks.facts
 _KEY, _DISTANCE_BITS, _EXTRA, _FIXED, _LAST, _LITERAL_BITS, _DYNAMIC = range(7)
@@ -46,44 +52,67 @@ class Blocks(NamedTuple):
     header: IntArray  # (LENGTH_CODES + 1,), the last header's symbols and its bits
     kept: IntArray  # (1,), sets kept so far, those replaced too
     work: IntArray  # WORK_SHAPE
+    memory: IntArray  # (_REMEMBERED, 3), see recall
 
 
-def begin_blocks() -> Blocks:
-    """Return room for sets of counts, none of them set."""
+def begin_blocks(memory: IntArray | None = None) -> Blocks:
+    """Return room for sets of counts, none of them set; ``memory`` is that of blocks to share it with."""
     widths = [SYMBOLS, END_OF_BLOCK, END_OF_BLOCK, LENGTH_CODES, LENGTH_CODES, LITERALS, _FACTS]
-    tables = [np.zeros((BASES, width), np.int64) for width in widths]
-    return Blocks(*tables, *(np.zeros(shape, np.int64) for shape in [LENGTH_CODES + 1, 1, WORK_SHAPE]))
+    counts, lower, upper, runs, used, lengths, facts = (np.zeros((BASES, width), np.int64) for width in widths)
+    if memory is None:
+        memory = np.zeros((_REMEMBERED, 3), np.int64)
+    header, kept, work = (np.zeros(shape, np.int64) for shape in [LENGTH_CODES + 1, 1, WORK_SHAPE])
+    return Blocks(counts, lower, upper, runs, used, lengths, facts, header, kept, work, memory)
 
 
 def _symbol_keys() -> IntArray:
-    """Return a random number for each symbol; sums of them tell sets of counts apart, almost always."""
-    return np.random.default_rng(1951).integers(0, 1 << 40, SYMBOLS)
+    """Return two random numbers for each symbol, (2, SYMBOLS); a block's sums of them stay below 2^63."""
+    return np.random.default_rng(1951).integers(0, 1 << 48, (2, SYMBOLS))
 
 
-KEYS = _symbol_keys()
+KEYS, CHECKS = _symbol_keys()
 
 
 @kernel
-def block_bits(blocks: Blocks, base: Integer, literal: Integer) -> tuple[Integer, Integer]:
-    """Return the dynamic and the fixed bits of a block, its 3 bits of type not among them.
+def recall(blocks: Blocks, key: Integer, check: Integer) -> Integer:
+    """Return the dynamic bits of a block, shifted by _FIXED_WIDTH, and its fixed bits; -1 if they are not remembered.
 
-    Its symbols are those of ``base`` and one ``literal``, or none if that is -1.
+    ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits and the two sums, each
+    xored with the bits: one that another thread has written to half does not fit.
+    """
+    entry = blocks.memory[(key ^ check) & _REMEMBERED - 1]
+    bits = entry[2]
+    return bits if bits > 0 and entry[0] ^ bits == key and entry[1] ^ bits == check else -1
+
+
+@kernel
+def price(blocks: Blocks, base: Integer, literal: Integer, key: Integer, check: Integer) -> Integer:
+    """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, none if that is -1.
+
+    The 3 bits of a block's type are not among its bits.
     """
     facts = blocks.facts[base]
     if facts[_LAST] != literal or facts[_DYNAMIC] == 0:
         _tell_literal_code(blocks, base, literal)
-    return facts[_DYNAMIC], facts[_FIXED] + (FIXED_BITS[literal] if literal >= 0 else 0)
+    fixed = facts[_FIXED] + (FIXED_BITS[literal] if literal >= 0 else 0)
+    bits = facts[_DYNAMIC] << _FIXED_WIDTH | fixed
+    entry = blocks.memory[(key ^ check) & _REMEMBERED - 1]
+    entry[0], entry[1], entry[2] = key ^ bits, check ^ bits, bits
+    return bits
 
 
 @kernel
-def find_base(blocks: Blocks, counts: IntArray, key: Integer, literal: Integer) -> Integer:
-    """Return the index of the set of these ``counts`` (SYMBOLS,) without one ``literal``, unless that is -1.
+def both_bits(bits: Integer) -> tuple[Integer, Integer]:
+    """Return the dynamic and the fixed bits that :func:`recall` gave."""
+    return bits >> _FIXED_WIDTH, bits & (1 << _FIXED_WIDTH) - 1
 
-    ``key`` is the sum of the KEYS of the symbols counted. The set is made where it is not there yet.
+
+@kernel
+def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
+    """Return the index of the set of these ``counts`` (SYMBOLS,); it is made where it is not there yet.
+
+    ``key`` is the sum of the KEYS of the symbols counted.
     """
-    if literal >= 0:
-        counts[literal] -= 1
-        key -= KEYS[literal]
     counts[END_OF_BLOCK] = 1
     for base in range(min(blocks.kept[0], BASES)):
         if blocks.facts[base, _KEY] == key and equal(blocks.counts[base], counts):
@@ -186,7 +215,7 @@ def equal(left: IntArray, right: IntArray) -> Integer:
 
 
 @kernel
-def copy_to(target: IntArray, source: IntArray) -> None:
+def copy_to(target: npt.NDArray[Any], source: npt.NDArray[Any]) -> None:
     """Copy between arrays that do not overlap; for short ones this is faster than a slice."""
     for i in range(len(target)):
         target[i] = source[i]

@@ -69,6 +69,36 @@ def progress_bar(label: str, total: int | None, *, quiet: bool = False) -> Itera
         yield lambda count: progress.advance(task, count)
 
 
+@contextmanager
+def step_progress(
+    label: str, steps: int, *, quiet: bool = False
+) -> Iterator[Callable[[int, float, float | None], None]]:
+    """Yield what a training loop calls with (step, loss, held-out loss): on a terminal a bar, else lines."""
+    if quiet:
+        yield lambda step, loss, held_out: None
+        return
+    if not sys.stderr.isatty():
+        yield (
+            lambda step, loss, held_out: (
+                None if held_out is None else note(f"step {step:,}: {loss:.4f} bits/byte, {held_out:.4f} held out")
+            )
+        )
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=steps)
+
+        def report(step: int, loss: float, held_out: float | None) -> None:
+            progress.update(task, completed=step, description=f"{label}, {loss:.3f} bits/byte")
+            if held_out is not None:
+                progress.console.print(f"step {step:,}: {held_out:.4f} bits/byte held out")
+
+        yield report
+
+
 def printable(data: bytes) -> str:
     """Return ``data`` as text that a terminal can show: UTF-8 where it is, line ends kept, the rest as U+FFFD."""
     text = data.decode("utf-8", "replace").replace("\r", "")

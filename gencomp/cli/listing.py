@@ -7,6 +7,8 @@ from gencomp.cli.console import note
 from gencomp.cli.options import JsonOption
 from gencomp.registry import DEFAULT_MODEL, Entry, entries, refused_plugins, resolve
 
+_RESOLUTIONS = {"fraction": "a fraction of a bit", "bit": "the bit", "byte": "the byte", "exact": "the last digit"}
+
 
 def list_models(json_output: JsonOption = False) -> None:
     """List models and codecs, with their options."""
@@ -25,7 +27,7 @@ def list_models(json_output: JsonOption = False) -> None:
 
 
 def _describe(entry: Entry) -> dict[str, object]:
-    from gencomp.equivalence.capabilities import resolution_of, window_of
+    from gencomp.equivalence.capabilities import copies_state, is_causal, resolution_of, window_of
     from gencomp.errors import GencompError
 
     row: dict[str, object] = {"name": entry.name, "kind": entry.kind, "summary": entry.summary}
@@ -36,7 +38,8 @@ def _describe(entry: Entry) -> dict[str, object]:
         return row | {"missing": str(error)}
     row["default"] = entry.name == DEFAULT_MODEL
     row["options"] = {field.name: getattr(model, field.name) for field in dataclasses.fields(factory) if field.init}
-    return row | {"code_lengths": resolution_of(model), "window": window_of(model)}
+    row |= {"code_lengths": resolution_of(model), "window": window_of(model)}
+    return row | {"causal": is_causal(model), "copies_state": copies_state(model)}
 
 
 def _print_row(row: dict[str, object]) -> None:
@@ -54,5 +57,8 @@ def _print_row(row: dict[str, object]) -> None:
     if row["window"] is not None:
         facts.append(f"looks back {row['window']:,} bytes")
     if row["kind"] == "compressor":
-        facts.append(f"code lengths to the {row['code_lengths']}")
+        facts.append(f"code lengths to {_RESOLUTIONS[str(row['code_lengths'])]}")
+        facts.append("state can be copied" if row["copies_state"] else "compresses each candidate anew")
+        if not row["causal"]:
+            facts.append("not causal: sorts whole blocks")
     print(f"            {'; '.join(facts)}")

@@ -11,7 +11,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from gencomp import __version__
-from gencomp.cli import compress, decompress, demo, explain, info, listing, sample, score, test
+from gencomp.cli import (
+    compare,
+    compress,
+    decompress,
+    demo,
+    evaluate,
+    explain,
+    info,
+    listing,
+    report,
+    sample,
+    score,
+    test,
+    train,
+)
 from gencomp.cli.console import complain, describe_error, exit_code_of
 from gencomp.registry import DEFAULT_MODEL
 
@@ -32,6 +46,10 @@ for name, function in (
     ("test", test.test),
     ("score", score.score),
     ("explain", explain.explain),
+    ("evaluate", evaluate.evaluate),
+    ("compare", compare.compare),
+    ("report", report.report),
+    ("train", train.train),
     ("list", listing.list_models),
     ("demo", demo.demo),
 ):

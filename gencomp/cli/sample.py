@@ -29,6 +29,10 @@ def sample(
     prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to continue, as UTF-8.")] = None,
     prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="What to continue; - is stdin.")] = None,
     prime: Annotated[str | None, typer.Option(metavar="FILE", help="A corpus that the model reads first.")] = None,
+    save_to: Annotated[
+        str | None,
+        typer.Option("--save-state", metavar="FILE", help="Save the model as primed, for -m 'mix?state=FILE'."),
+    ] = None,
     length: Annotated[
         int, typer.Option("--length", "-n", callback=at_least("--length", 0), help="Bytes to draw.")
     ] = 200,
@@ -84,7 +88,7 @@ def sample(
 
     from gencomp.cli.drawing import Reporter
     from gencomp.equivalence.adapt import native
-    from gencomp.equivalence.capabilities import window_of
+    from gencomp.equivalence.capabilities import save_state, window_of
     from gencomp.sampling.copies import measure_copies
     from gencomp.sampling.generate import Search, seen_alphabet
     from gencomp.sampling.strategies import Strategy
@@ -106,6 +110,8 @@ def sample(
         note(f"note: {model} looks back {window:,} bytes; the context has {len(context):,}, of which it uses the last")
     if symbols is not None and len(symbols) == 1 and not quiet:
         note("note: the context has one byte only, so that no other can be drawn; see --alphabet all")
+    if save_to is not None:
+        save_state(predictor.begin(context), save_to)
     drawn = bytearray()
     interrupted = False
     on_terminal = output is None and not json_output and sys.stdout.isatty()

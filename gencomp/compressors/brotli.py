@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import brotli
 
+from gencomp.bitstreams.brotli_walk import used_bits
 from gencomp.compressors.checks import check_end, check_range, corrupt
 
 _MODES = {"generic": brotli.MODE_GENERIC, "text": brotli.MODE_TEXT, "font": brotli.MODE_FONT}
@@ -22,7 +23,8 @@ class Brotli:
     window_bits: int = 22
     mode: Literal["generic", "text", "font"] = "generic"
 
-    resolution: ClassVar[str] = "byte"
+    resolution: ClassVar[str] = "bit"
+    causal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range("quality", self.quality, 0, 11)
@@ -48,7 +50,7 @@ class Brotli:
         return data
 
     def code_length(self, data: bytes) -> float:
-        return 8.0 * len(self.compress(data))
+        return float(used_bits(self.compress(data), data))
 
     def environment(self) -> Mapping[str, str]:
         return {"brotli": brotli.__version__}

@@ -4,6 +4,7 @@ import bz2
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gencomp.bitstreams.bzip2_end import used_bits
 from gencomp.compressors.checks import check_end, check_range, corrupt
 
 
@@ -17,7 +18,8 @@ class Bz2:
     level: int = 9
 
     window: ClassVar[None] = None
-    resolution: ClassVar[str] = "byte"
+    resolution: ClassVar[str] = "bit"
+    causal: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_range("level", self.level, 1, 9)
@@ -35,4 +37,4 @@ class Bz2:
         return data
 
     def code_length(self, data: bytes) -> float:
-        return 8.0 * len(self.compress(data))
+        return float(used_bits(self.compress(data)))

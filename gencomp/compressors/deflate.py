@@ -52,6 +52,7 @@ class _Deflate:
     framing_bytes: ClassVar[int]
     window: ClassVar[int] = 1 << 15
     resolution: ClassVar[str] = "bit"
+    causal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range("level", self.level, 1, 9)

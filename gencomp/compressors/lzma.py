@@ -1,13 +1,25 @@
 """LZMA1 as a raw stream, by the standard library's liblzma."""
 
 import lzma
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available
+from gencomp.bitstreams.lzma_walk import LzmaWalker
 from gencomp.compressors.checks import check_end, check_range, corrupt
+from gencomp.compressors.threads import thread_count, threads
+from gencomp.protocols import FloatArray
 
 MIN_DICTIONARY_BITS = 12
 MAX_DICTIONARY_BITS = 30
+HEADER_BITS = 8  # the dictionary's size
+
+# liblzma holds back the last 4,369 bytes, so that keeping its state gains nothing for short prefixes; for dictionaries
+# of more than 2^22 bytes, the state is as slow to copy as the prefix to compress
+KEPT_PREFIX = 8192
+KEPT_DICTIONARY_BITS = 22
 
 
 @dataclass(frozen=True)
@@ -19,7 +31,8 @@ class Lzma:
     the dictionary's size; by default it is the smallest that holds the data, since presets allocate up to 64 MiB,
     up to the preset's own.
 
-    The code is one byte, the dictionary's bits, and the stream with its end marker.
+    The code is one byte, the dictionary's bits, and the stream with its end marker. Its length is that of the range
+    coder's interval, to a fraction of a bit (:mod:`gencomp.bitstreams.lzma_walk`).
     """
 
     preset: int = 9
@@ -29,7 +42,8 @@ class Lzma:
     pb: int = 2
     dictionary_bits: int | None = None
 
-    resolution: ClassVar[str] = "byte"
+    resolution: ClassVar[str] = "fraction"
+    causal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range("preset", self.preset, 0, 9)
@@ -60,9 +74,16 @@ class Lzma:
             }
         ]
 
+    def bits_for(self, size: int) -> int:
+        """Return log2 of the dictionary's size for ``size`` bytes of data."""
+        return min(max(MIN_DICTIONARY_BITS, (size - 1).bit_length()), self.window.bit_length() - 1)
+
+    def stream(self, data: bytes) -> bytes:
+        """Return the raw LZMA1 stream of ``data``."""
+        return lzma.compress(data, lzma.FORMAT_RAW, filters=self._filters(self.bits_for(len(data))))
+
     def compress(self, data: bytes) -> bytes:
-        bits = min(max(MIN_DICTIONARY_BITS, (len(data) - 1).bit_length()), self.window.bit_length() - 1)
-        return bytes([bits]) + lzma.compress(data, lzma.FORMAT_RAW, filters=self._filters(bits))
+        return bytes([self.bits_for(len(data))]) + self.stream(data)
 
     def decompress(self, blob: bytes) -> bytes:
         if not blob or not MIN_DICTIONARY_BITS <= blob[0] <= MAX_DICTIONARY_BITS:
@@ -76,4 +97,106 @@ class Lzma:
         return data
 
     def code_length(self, data: bytes) -> float:
-        return 8.0 * len(self.compress(data))
+        return float(HEADER_BITS + self.walker().bits([self.stream(data)], [len(data)])[0])
+
+    def walker(self) -> LzmaWalker:
+        """Return a walker for this compressor's streams."""
+        return LzmaWalker(self.lc, self.lp, self.pb)
+
+    def encoder(self, dictionary_bits: int) -> LzmaEncoder:
+        """Return a new encoder whose state can be kept, for one thread at a time."""
+        preset = self.preset | (lzma.PRESET_EXTREME if self.extreme else 0)
+        return LzmaEncoder(preset, dictionary_bits, self.lc, self.lp, self.pb)
+
+    def begin_scoring(self, prefix: bytes = b"") -> "LzmaScorer":
+        """Return the state after ``prefix``; code lengths are exact to 1/65536 bit."""
+        return LzmaScorer(self, prefix)
+
+
+class _Lane:
+    """One thread's encoder, which several states may share: each puts its snapshot back before it goes on."""
+
+    def __init__(self, encoder: LzmaEncoder) -> None:
+        self.encoder = encoder
+        self.lock = threading.Lock()
+
+    def feed(self, snapshot: LzmaSnapshot, data: bytes) -> LzmaSnapshot:
+        with self.lock:
+            self.encoder.restore(snapshot)
+            self.encoder.feed(data)
+            return self.encoder.save()
+
+    def streams(self, snapshot: LzmaSnapshot, suffixes: Sequence[bytes]) -> list[bytes]:
+        found = []
+        with self.lock:
+            for suffix in suffixes:
+                self.encoder.restore(snapshot)
+                found.append(self.encoder.finish(suffix))
+        return found
+
+
+class _KeptPrefix:
+    """Encoders of one dictionary size after a prefix, one a thread."""
+
+    def __init__(self, lanes: list[_Lane], snapshots: list[LzmaSnapshot]) -> None:
+        self._lanes = lanes
+        self._snapshots = snapshots
+
+    def feed(self, data: bytes) -> None:
+        """Append ``data``; the snapshots are replaced, never changed, since copies share them."""
+        self._snapshots = list(threads().map(_Lane.feed, self._lanes, self._snapshots, [data] * len(self._lanes)))
+
+    def streams(self, suffixes: Sequence[bytes]) -> list[bytes]:
+        """Return the stream of prefix + suffix for each suffix."""
+        number = len(self._lanes)
+        shares = [suffixes[lane::number] for lane in range(number)]
+        found: list[bytes] = [b""] * len(suffixes)
+        for lane, part in enumerate(threads().map(_Lane.streams, self._lanes, self._snapshots, shares)):
+            found[lane::number] = part
+        return found
+
+    def copy(self) -> Self:
+        return type(self)(self._lanes, self._snapshots)
+
+
+class LzmaScorer:
+    """LZMA after a prefix: a short one is compressed anew with each suffix, of a long one the state is kept."""
+
+    def __init__(self, compressor: Lzma, prefix: bytes) -> None:
+        self._compressor = compressor
+        self._prefix = prefix
+        self._walker = compressor.walker()
+        self._kept: dict[int, _KeptPrefix] = {}
+
+    def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        sizes = [len(self._prefix) + len(suffix) for suffix in suffixes]
+        streams: list[bytes] = [b""] * len(suffixes)
+        for bits in sorted({self._compressor.bits_for(size) for size in sizes}):
+            places = [place for place, size in enumerate(sizes) if self._compressor.bits_for(size) == bits]
+            found = self._streams(bits, [suffixes[place] for place in places])
+            for place, stream in zip(places, found, strict=True):
+                streams[place] = stream
+        return HEADER_BITS + self._walker.bits(streams, sizes)
+
+    def _streams(self, bits: int, suffixes: Sequence[bytes]) -> list[bytes]:
+        """Return the streams for suffixes that ask for a dictionary of ``bits``."""
+        if len(self._prefix) < KEPT_PREFIX or bits > KEPT_DICTIONARY_BITS or len(suffixes) == 1 or not is_available():
+            return list(threads().map(lambda suffix: self._compressor.stream(self._prefix + suffix), suffixes))
+        if bits not in self._kept:
+            lanes = [_Lane(self._compressor.encoder(bits)) for _ in range(thread_count())]
+            self._kept[bits] = _KeptPrefix(lanes, [lane.encoder.save() for lane in lanes])
+            self._kept[bits].feed(self._prefix)
+        return self._kept[bits].streams(suffixes)
+
+    def feed(self, data: bytes) -> None:
+        self._prefix += data
+        needed = self._compressor.bits_for(len(self._prefix))
+        self._kept = {bits: kept for bits, kept in self._kept.items() if bits >= needed}
+        for kept in self._kept.values():
+            kept.feed(data)
+
+    def copy(self) -> Self:
+        twin = type(self)(self._compressor, self._prefix)
+        twin._walker = self._walker.copy()
+        twin._kept = {bits: kept.copy() for bits, kept in self._kept.items()}
+        return twin

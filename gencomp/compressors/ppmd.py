@@ -28,6 +28,7 @@ class Ppmd:
 
     window: ClassVar[None] = None
     resolution: ClassVar[str] = "byte"
+    causal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range("order", self.order, 2, 64)

@@ -7,6 +7,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -14,17 +15,23 @@ import numpy as np
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.protocols import (
+    ChunkScoring,
     Compressor,
     Environment,
+    Fingerprinted,
     FloatArray,
     FusedCoding,
     IntArray,
     IntegerState,
+    Ordered,
+    Parametric,
     Portable,
     Predictor,
     PredictorState,
     PrefixScoring,
+    Savable,
     ScorerState,
+    SequenceScoring,
     Windowed,
 )
 
@@ -97,6 +104,45 @@ def decode_block(predictor: Predictor, payload: bytes, size: int) -> bytes:
     return bytes(data)
 
 
+def sequence_code_lengths(predictor: Predictor, texts: Sequence[bytes]) -> list[FloatArray]:
+    """Return -log2 p of each byte of each text, float64 (n,) in bits, each text from an empty context.
+
+    For measurements: the fast way may differ from what is encoded in the last bits of a float.
+    """
+    if isinstance(predictor, SequenceScoring):
+        return list(predictor.sequence_code_lengths(texts))
+    return [_stepwise_code_lengths(predictor, text) for text in texts]
+
+
+def _stepwise_code_lengths(predictor: Predictor, text: bytes) -> FloatArray:
+    code_lengths = np.empty(len(text), dtype=np.float64)
+    state = predictor.begin()
+    for position, symbol in enumerate(text):
+        code_lengths[position] = state.code_lengths()[symbol]
+        state.update(symbol)
+    return code_lengths
+
+
+def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatArray:
+    """Return what each chunk costs in bits from an empty context, float64 (n,). For measurements.
+
+    -log2 p(chunk) where the predictor scores chunks or sequences; else the length of the chunk's arithmetic code,
+    without framing: at most 2 bits more, and rounded up to a byte.
+    """
+    if isinstance(predictor, ChunkScoring):
+        return predictor.chunk_code_lengths(chunks)
+    if isinstance(predictor, SequenceScoring):
+        lengths = [float(costs.sum()) for costs in predictor.sequence_code_lengths(chunks)]
+    else:
+        lengths = [8.0 * len(encode_block(predictor, chunk)) for chunk in chunks]
+    return np.array(lengths, dtype=np.float64)
+
+
+def parameter_count_of(model: object) -> int:
+    """Return how many trained parameters a decoder needs; 0 for a model that has none."""
+    return model.parameter_count if isinstance(model, Parametric) else 0
+
+
 def revision_of(model: object) -> int | None:
     """Return the revision of a model whose archives decode on any machine, else None."""
     return model.revision if isinstance(model, Portable) else None
@@ -107,11 +153,37 @@ def environment_of(model: object) -> Mapping[str, Any]:
     return model.environment() if isinstance(model, Environment) else {}
 
 
+# what a model without a fingerprint of its own codes as one
+_PROBE = b"canary, a canary"
+
+
+def fingerprint_of(model: Predictor) -> bytes:
+    """Return bytes that change when ``model`` computes other distributions than before."""
+    return model.fingerprint() if isinstance(model, Fingerprinted) else encode_block(model, _PROBE)
+
+
+def save_state(state: PredictorState, path: str | PathLike[str]) -> None:
+    """Write ``state`` to a file; raise ``ValueError`` where its predictor reads none."""
+    if not isinstance(state, Savable):
+        raise ValueError("this model's states are not saved; mix has states that are")
+    state.save(path)
+
+
 def window_of(model: object) -> int | None:
     """Return how many bytes back ``model`` can look; None where it does not say or has no bound."""
     return model.window if isinstance(model, Windowed) else None
 
 
 def resolution_of(model: object) -> str:
-    """Return how finely code lengths tell: ``bit``, ``byte``, or ``exact`` for a predictor."""
+    """Return how finely code lengths tell: ``fraction``, ``bit``, ``byte``, or ``exact`` for a predictor."""
     return model.resolution if isinstance(model, Windowed) else "exact"
+
+
+def is_causal(model: object) -> bool:
+    """Return whether ``model`` takes data in its order; True where it does not say."""
+    return model.causal if isinstance(model, Ordered) else True
+
+
+def copies_state(model: object) -> bool:
+    """Return whether ``model`` after a prefix can be copied; otherwise the prefix is taken anew with each suffix."""
+    return isinstance(model, Predictor | PrefixScoring)

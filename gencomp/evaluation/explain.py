@@ -82,9 +82,9 @@ def explain_paper() -> Explanation:
     return _explain(symbols, lambda _: next(cdfs), PAPER_LABELS)
 
 
-def explain(predictor: Predictor, data: bytes) -> Explanation:
-    """Return how ``predictor`` and the arithmetic coder encode ``data``."""
-    state = predictor.begin()
+def explain(predictor: Predictor, data: bytes, context: bytes = b"") -> Explanation:
+    """Return how ``predictor``, after ``context``, and the arithmetic coder encode ``data``."""
+    state = predictor.begin(context)
 
     def cdf_after(symbol: int | None) -> IntArray:
         if symbol is not None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from gencomp.protocols import Compressor
 from gencomp.registry import entries, load, resolve, spec_of
 from tests.strategies import data, fewer
 
+FOR_PIXELS_AND_SAMPLES = {"png", "webp", "flac"}  # they shorten text too, but less
 NAMES = [entry.name for entry in entries() if entry.kind == "compressor"]
 ALL = pytest.mark.parametrize("name", NAMES)
 
@@ -29,7 +31,7 @@ def test_round_trip(name: str, data: bytes) -> None:
 def test_round_trip_of_a_book(name: str, book: bytes) -> None:
     compressor = load(name)
     code = compressor.compress(book)
-    assert len(code) < 0.4 * len(book)
+    assert len(code) < (0.95 if name in FOR_PIXELS_AND_SAMPLES else 0.4) * len(book)
     assert compressor.decompress(code) == book
 
 
@@ -43,10 +45,11 @@ def test_the_same_data_gives_the_same_code(name: str, data: bytes) -> None:
 @given(data=data)
 def test_code_length_is_that_of_the_code(name: str, data: bytes) -> None:
     compressor = load(name)
-    length = compressor.code_length(data)
-    assert -(-int(length) // 8) == len(compressor.compress(data))
-    if resolution_of(compressor) == "byte":
-        assert length % 8 == 0
+    length, size = compressor.code_length(data), len(compressor.compress(data))
+    # zstd fills up each of its bitstreams; tests/bitstreams counts them
+    assert math.ceil(length / 8) == size or (name == "zstd" and 0 <= 8 * size - length <= 7 * 10)
+    resolution = resolution_of(compressor)
+    assert length % {"byte": 8, "bit": 1, "fraction": 2**-16}[resolution] == 0
 
 
 @ALL
@@ -117,7 +120,7 @@ def test_every_option_has_bounds(name: str) -> None:
 @ALL
 def test_says_how_it_looks(name: str) -> None:
     compressor = load(name)
-    assert resolution_of(compressor) in ("bit", "byte")
+    assert resolution_of(compressor) in ("fraction", "bit", "byte")
     window = window_of(compressor)
     assert window is None or window >= 1 << 10
 

@@ -8,7 +8,7 @@ records the distance at which bytes repeat most.
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.compiled import Integer, fragment, kernel
+from gencomp.compiled import Integer, borrowing_kernel, fragment
 from gencomp.protocols import IntArray
 
 ByteArray = npt.NDArray[np.uint8]
@@ -17,31 +17,74 @@ HASH_MASK = (1 << 30) - 1
 HASH_FACTOR = 0x9E3779B1  # 2^32 / golden ratio (Knuth's multiplicative hashing); products stay below 2^63
 SURVEY = 512
 MAX_PERIOD = 512
-TEXT, RECORD, IMAGE, AUDIO = range(4)
+TEXT, RECORD, IMAGE, AUDIO, NUCLEOTIDES = range(5)
+MODES = 5
+MATCHES = 2  # two match models, of different least lengths
 
-# registers: the model's scalars
+# registers: the model's scalars; MATCH and MATCH_LENGTH have one for each match model
 (
-    LENGTH, RECENT, OLDER, WORD, WORD_1, WORD_2, MATCH, MATCH_LENGTH, PERIOD, MODE, FIXED_MODE, FRAME, CHANNELS,
-    BIG_ENDIAN, SIGNED, LOW, WIDTH, OFFSET, POSITION, NUM_REGISTERS,
-) = range(20)  # fmt: skip
+    LENGTH, RECENT, OLDER, WORD, WORD_1, WORD_2, MATCH, _, MATCH_LENGTH, _, PERIOD, MODE, FIXED_MODE, FRAME, CHANNELS,
+    BIG_ENDIAN, SIGNED, LINE, LINE_ABOVE, LINE_HEAD, CLASSES, TAG, BASES, LOW, WIDTH, OFFSET, POSITION, NUM_REGISTERS,
+) = range(28)  # fmt: skip
 
 # context numbers
 (
-    ORDER_1, ORDER_2, ORDER_3, ORDER_4, ORDER_5, ORDER_6, ORDER_7, WORD_0, WORDS_01, WORDS_02, WORDS_012, SKIP_1,
-    ONLY_2, ONLY_3, BYTES_13, ABOVE_LEFT, ABOVE_2, COLUMN_ABOVE, COLUMN_LEFT, COLUMN_LEFT_2, CORNER, IMAGE_PLANE,
-) = range(1, 23)  # fmt: skip
+    ORDER_1, ORDER_2, ORDER_3, ORDER_4, ORDER_5, ORDER_6, ORDER_7, ORDER_8, WORD_0, WORDS_01, WORDS_02, WORDS_012,
+    SKIP_1, SKIP_2, ONLY_2, ONLY_3, BYTES_13, ABOVE_LEFT, ABOVE_2, COLUMN_ABOVE, COLUMN_LEFT, COLUMN_LEFT_2, CORNER,
+    LINE_COLUMN, HEAD_WORD, SHAPE, SHAPE_WORD, TAG_WORD, FOLLOWERS_1, FOLLOWERS_2, WORD_2ND, IMAGE_PLANE,
+) = range(32)  # fmt: skip
 NUM_PIXEL = 14
 NUM_SOUND = 14
 SOUND = IMAGE_PLANE + NUM_PIXEL
-# a row per mode, most useful first: level L takes the first CONTEXTS_OF_LEVEL[L - 1]
+PIXELS = tuple(range(IMAGE_PLANE, IMAGE_PLANE + NUM_PIXEL))
+SOUNDS = tuple(range(SOUND, SOUND + NUM_SOUND))
+# the last k nucleotides, line ends left out: BASES_K + k
+BASES_K = SOUND + NUM_SOUND
+# a row per mode, most useful first: a level takes as many as it has contexts with bit histories
 PLANS = (
-    (ORDER_2, ORDER_4, ORDER_3, ORDER_6, WORD_0, ORDER_1, WORDS_01, ORDER_5,
-     WORDS_02, SKIP_1, ORDER_7, BYTES_13, ONLY_2, WORDS_012, ABOVE_LEFT),
-    (ORDER_2, ABOVE_LEFT, ORDER_3, ORDER_1, ABOVE_2, ORDER_4, SKIP_1, ORDER_6,
-     COLUMN_ABOVE, BYTES_13, ONLY_2, COLUMN_LEFT_2, COLUMN_LEFT, CORNER, ONLY_3),
-    (*range(IMAGE_PLANE, IMAGE_PLANE + NUM_PIXEL), ORDER_2),
-    (*range(SOUND, SOUND + NUM_SOUND), ORDER_2),
+    (ORDER_4, ORDER_3, ORDER_6, WORD_0, ORDER_2, WORDS_01, ORDER_5, ORDER_1,
+     WORDS_02, SKIP_1, ORDER_7, BYTES_13, HEAD_WORD, TAG_WORD, LINE_COLUMN, SHAPE_WORD, FOLLOWERS_2, WORDS_012,
+     ABOVE_LEFT, SHAPE, FOLLOWERS_1, WORD_2ND, SKIP_2, ONLY_2),
+    (ORDER_3, ABOVE_LEFT, ORDER_2, ABOVE_2, ORDER_4, ORDER_1, ORDER_6, SKIP_1,
+     COLUMN_ABOVE, BYTES_13, ONLY_2, COLUMN_LEFT_2, COLUMN_LEFT, CORNER, ONLY_3, ORDER_5, FOLLOWERS_2, WORD_0,
+     FOLLOWERS_1, SKIP_2, SHAPE, WORDS_01, ORDER_8, LINE_COLUMN),
+    (*PIXELS, ORDER_2, ABOVE_LEFT, ABOVE_2, ORDER_3, CORNER, ORDER_1, ONLY_2, BYTES_13, SKIP_1, COLUMN_ABOVE),
+    (*SOUNDS, ORDER_2, ABOVE_LEFT, ABOVE_2, ORDER_3, CORNER, ORDER_1, ONLY_2, BYTES_13, SKIP_1, COLUMN_ABOVE),
+    tuple(BASES_K + k for k in (12, 16, 11, 20, 9, 14, 18, 24, 10, 13, 22, 7, 6, 5, 4, 3, 2, 1, 8, 15, 17, 19, 21, 23)),
 )  # fmt: skip
+# the same for plain counters, which suit contexts that recur often
+DIRECT_PLANS = (
+    (ORDER_2, ORDER_1, ORDER_3, WORD_0, ORDER_4),
+    (ORDER_2, ORDER_1, ABOVE_LEFT, ORDER_3, COLUMN_ABOVE),
+    (PIXELS[0], PIXELS[1], ORDER_1, PIXELS[3], PIXELS[4]),
+    (SOUNDS[0], SOUNDS[1], SOUNDS[3], ORDER_1, SOUNDS[2]),
+    (BASES_K + 8, LINE_COLUMN, BASES_K + 6, BASES_K + 3, BASES_K + 4),
+)
+# and for the adaptive maps of the last stage
+REFINE_PLAN = (ORDER_2, ORDER_3, WORD_0)
+
+
+def _class_table() -> npt.NDArray[np.uint8]:
+    """Return the class of each byte, 1 to 15: letters, digits and controls are alike, punctuation is not."""
+    classes = np.zeros(256, dtype=np.uint8)
+    for byte in range(256):
+        character = chr(byte)
+        if byte >= 128:
+            classes[byte] = 1
+        elif character.islower():
+            classes[byte] = 2
+        elif character.isupper():
+            classes[byte] = 3
+        elif character.isdigit():
+            classes[byte] = 4
+        elif byte < 32:
+            classes[byte] = 6 if byte == 10 else 5
+        else:
+            classes[byte] = 7 + " .,'\"[<&".find(character) + 1 if character in " .,'\"[<&" else 7
+    return classes
+
+
+CLASS = _class_table()
 
 
 @fragment
@@ -50,16 +93,19 @@ def hash_step(value: Integer, more: Integer) -> Integer:
     return ((value + more + 1) * HASH_FACTOR >> 17) & HASH_MASK
 
 
-@kernel
+@borrowing_kernel
 def survey(history: ByteArray, end: Integer, registers: IntArray) -> None:
     """Set the mode and the period from the SURVEY bytes before ``end``."""
     start = end - SURVEY
     textual: Integer = 0
+    nucleotides: Integer = 0
     for index in range(start, end):
         byte = np.int64(history[index])
         textual += (32 <= byte < 127) or byte == 9 or byte == 10 or byte == 13
-    registers[MODE] = TEXT if textual > SURVEY * 7 // 8 else RECORD
-    if registers[MODE] == TEXT:
+        base = byte & 0xDF  # without the case
+        nucleotides += base == 65 or base == 67 or base == 71 or base == 84
+    registers[MODE] = NUCLEOTIDES if nucleotides > SURVEY * 15 // 16 else TEXT if textual > SURVEY * 7 // 8 else RECORD
+    if registers[MODE] != RECORD:
         return
     best: Integer = 0
     period: Integer = np.int64(registers[PERIOD])
@@ -176,8 +222,15 @@ def sound_context(number: Integer, history: ByteArray, end: Integer, registers: 
     return ((guess & 0xFFFFF) << 1 | inside) << 4 | trend
 
 
-@fragment
-def fill_hashes(history: ByteArray, end: Integer, registers: IntArray, plan: IntArray, hashes: IntArray) -> None:
+@borrowing_kernel
+def fill_hashes(
+    history: ByteArray,
+    end: Integer,
+    registers: IntArray,
+    followers: npt.NDArray[np.uint32],
+    plan: IntArray,
+    hashes: IntArray,
+) -> None:
     """Write the hash of every context of the byte at ``end`` into ``hashes`` (n,) int64."""
     recent, older = np.int64(registers[RECENT]), np.int64(registers[OLDER])
     byte_1, byte_2, byte_3 = recent & 255, recent >> 8 & 255, recent >> 16 & 255
@@ -187,6 +240,7 @@ def fill_hashes(history: ByteArray, end: Integer, registers: IntArray, plan: Int
     order_4 = hash_step(order_3, recent >> 24)
     order_5 = hash_step(order_4, older & 255)
     order_6 = hash_step(order_5, older >> 8 & 255)
+    order_7 = hash_step(order_6, older >> 16 & 255)
     word, word_1, word_2 = np.int64(registers[WORD]), np.int64(registers[WORD_1]), np.int64(registers[WORD_2])
     period = np.int64(registers[PERIOD])
     column = end % period
@@ -196,9 +250,14 @@ def fill_hashes(history: ByteArray, end: Integer, registers: IntArray, plan: Int
     if end > 2 * period:
         above, above_2 = np.int64(history[end - period]), np.int64(history[end - 2 * period])
         corner = np.int64(history[end - period - 1])
-    mode = registers[MODE]
+    mode = np.int64(registers[MODE])
+    if mode in (TEXT, NUCLEOTIDES):  # their rows are lines
+        column = end - np.int64(registers[LINE])
+        at = np.int64(registers[LINE_ABOVE]) + column
+        above = np.int64(history[at]) if at < np.int64(registers[LINE]) else 0
     for slot in range(hashes.shape[0]):
         kind = np.int64(plan[mode, slot])
+        value: Integer = 0
         if kind == ORDER_1:
             value = order_1
         elif kind == ORDER_2:
@@ -212,7 +271,9 @@ def fill_hashes(history: ByteArray, end: Integer, registers: IntArray, plan: Int
         elif kind == ORDER_6:
             value = order_6
         elif kind == ORDER_7:
-            value = hash_step(order_6, older >> 16 & 255)
+            value = order_7
+        elif kind == ORDER_8:
+            value = hash_step(order_7, older >> 24)
         elif kind == WORD_0:
             value = hash_step(word, byte_1)
         elif kind == WORDS_01:
@@ -223,6 +284,8 @@ def fill_hashes(history: ByteArray, end: Integer, registers: IntArray, plan: Int
             value = hash_step(hash_step(word, word_1), word_2)
         elif kind == SKIP_1:
             value = byte_2 << 8 | byte_3
+        elif kind == SKIP_2:
+            value = byte_3 << 8 | recent >> 24
         elif kind == ONLY_2:
             value = byte_2
         elif kind == ONLY_3:
@@ -241,19 +304,49 @@ def fill_hashes(history: ByteArray, end: Integer, registers: IntArray, plan: Int
             value = hash_step(column << 8 | byte_1, byte_2)
         elif kind == CORNER:
             value = (above << 8 | byte_1) << 8 | corner
+        elif kind == LINE_COLUMN:
+            value = (min(column, 255) << 8 | above) << 8 | np.int64(registers[LINE_HEAD]) & 255
+        elif kind == HEAD_WORD:
+            value = hash_step(hash_step(word, np.int64(registers[LINE_HEAD])), byte_1)
+        elif kind == SHAPE:
+            value = hash_step(np.int64(registers[CLASSES]) >> 16, np.int64(registers[CLASSES]) & 0xFFFF)
+        elif kind == SHAPE_WORD:
+            value = hash_step(hash_step(word, np.int64(registers[CLASSES]) & 0xFFFF), byte_1)
+        elif kind == TAG_WORD:
+            value = hash_step(hash_step(word, np.int64(registers[TAG])), byte_1)
+        elif kind == FOLLOWERS_1:
+            value = hash_step(np.int64(followers[byte_1]) & 0xFFFFFF, byte_1)
+        elif kind == FOLLOWERS_2:
+            value = hash_step(np.int64(followers[256 + (recent & 0xFFFF)]) & 0xFFFF, recent & 0xFFFF)
+        elif kind == WORD_2ND:
+            value = hash_step(word_1, word_2)
         elif kind < SOUND:
             value = pixel_context(kind - IMAGE_PLANE, history, end, period)
-        else:
+        elif kind < BASES_K:
             value = sound_context(kind - SOUND, history, end, registers)
+        else:
+            bases = np.int64(registers[BASES]) & ((1 << 2 * (kind - BASES_K)) - 1)
+            value = hash_step(bases & 0xFFFFFF, bases >> 24)
         hashes[slot] = hash_step(value & HASH_MASK, kind << 20)
 
 
-@fragment
-def advance(registers: IntArray, byte: Integer) -> None:
-    """Append ``byte`` to the registers' view of the past; words are runs of letters, without their case."""
+@borrowing_kernel
+def advance(
+    registers: IntArray, followers: npt.NDArray[np.uint32], end: Integer, byte: Integer, learning: bool
+) -> None:
+    """Append ``byte``, the one before ``end``, to the registers' view of the past.
+
+    Words are runs of letters, without their case. ``followers`` (256 + 65536,) holds the bytes that came after each
+    byte and each pair of bytes, the last one lowest.
+    """
     recent = np.int64(registers[RECENT])
+    if learning:
+        followers[recent & 255] = (np.int64(followers[recent & 255]) << 8 | byte) & 0xFFFFFFFF
+        pair = 256 + (recent & 0xFFFF)
+        followers[pair] = (np.int64(followers[pair]) << 8 | byte) & 0xFFFFFFFF
     registers[OLDER] = (np.int64(registers[OLDER]) << 8 | recent >> 24) & 0xFFFFFFFF
     registers[RECENT] = (recent << 8 | byte) & 0xFFFFFFFF
+    registers[CLASSES] = (np.int64(registers[CLASSES]) << 4 | np.int64(CLASS[byte])) & 0xFFFFFFFF
     word = np.int64(registers[WORD])
     if 97 <= byte <= 122 or byte >= 128:
         registers[WORD] = hash_step(word, byte)
@@ -263,3 +356,17 @@ def advance(registers: IntArray, byte: Integer) -> None:
         registers[WORD_2] = registers[WORD_1]
         registers[WORD_1] = word
         registers[WORD] = 0
+    if byte >= 65:
+        registers[BASES] = (np.int64(registers[BASES]) << 2 | byte >> 1 & 3) & 0xFFFFFFFFFFFF
+    column = end - np.int64(registers[LINE])
+    if byte == 10:
+        registers[LINE_ABOVE] = registers[LINE]
+        registers[LINE] = end
+        registers[LINE_HEAD] = 0
+    elif column <= 2:
+        registers[LINE_HEAD] = (np.int64(registers[LINE_HEAD]) << 8 | byte) & 0xFFFF
+    # what was opened last and is not closed yet: its sign and the word before it
+    if byte == 60 or byte == 91 or byte == 123 or byte == 40:  # < [ { (
+        registers[TAG] = hash_step(np.int64(registers[TAG]) & 0xFFFFFF if byte == recent & 255 else 0, byte)
+    elif byte == 62 or byte == 93 or byte == 125 or byte == 41 or byte == 10:  # > ] } ) newline
+        registers[TAG] = byte

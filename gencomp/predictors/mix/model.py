@@ -3,16 +3,20 @@
 A byte is predicted bit by bit, most significant first. Each context finds, once per nibble, a slot of 16 bytes in one
 hash table: a check byte and the bit histories of the nibble's 15 nodes. For each bit
 
-1. every context's bit history is mapped by an adaptive counter to a probability, and stretched;
-2. a match model adds what followed the longest recent repeat, with the trust that its length has earned;
-3. mixers (rows of weights, each selected by another small context) add the inputs in the logistic domain; a final mixer
+1. every context's bit history is mapped by an adaptive counter to a probability, which enters twice: stretched, and as
+   it is; contexts that recur often have plain counters beside their histories;
+2. match models add what followed the longest recent repeats, with the trust that their lengths have earned;
+3. another predictor, where there is one, adds its own probability;
+4. mixers (rows of weights, each selected by another small context) add the inputs in the logistic domain; a final mixer
    adds the mixers;
-4. two adaptive maps (SSE) refine the result, given the partial byte and a hash of two bytes;
-5. the bit is coded, and everything that took part learns it.
+5. adaptive maps (SSE) refine the result, given the partial byte and hashes of what precedes it;
+6. the bit is coded, and everything that took part learns it.
+
+How many of each there are is the level's choice (:mod:`~gencomp.predictors.mix.levels`); the kernels are the same.
 
 The ideas are those of PAQ (Mahoney 2005, "Adaptive Weighing of Context Models for Lossless Data Compression", and
-"Data Compression Explained", section 4.3), of lpaq (nibble slots, match model) and of PAQ8 (several weight sets, final
-mixer); the code is written from these descriptions.
+"Data Compression Explained", section 4.3), of lpaq (nibble slots, match model) and of PAQ8 (two inputs a context,
+several weight sets, final mixer); the code is written from these descriptions.
 
 Coding, decoding, priming and predicting are one model: :func:`run` and :func:`fill_weights` share its steps.
 """
@@ -23,16 +27,19 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.coding.range_coder import decode_step, encode_step
-from gencomp.compiled import Integer, fragment, kernel
+from gencomp.compiled import Integer, borrowing_kernel, fragment, prefetch
 from gencomp.predictors.mix.contexts import (
+    CLASSES,
     FIXED_MODE,
     LENGTH,
     LOW,
     MATCH,
     MATCH_LENGTH,
+    MATCHES,
     MODE,
+    MODES,
+    NUCLEOTIDES,
     OFFSET,
-    OLDER,
     POSITION,
     RECENT,
     SURVEY,
@@ -61,42 +68,53 @@ SLOT = 16  # bytes; the first is the check, then the nibble's nodes 1 to 15
 BUCKET_BITS = 6  # 4 slots share a cache line
 CERTAIN = (1 << 22) - 1  # a counter is 22 bits of probability, 10 of count
 EVEN = 1 << 31
-MIN_MATCH = 6
+# least lengths of the two match models, in bytes: of nucleotides, short repeats are chance
+LEAST_MATCH = (6, 16)
+LEAST_NUCLEOTIDES = (20, 32)
 MAX_MATCH = 400
 TRUSTS = 64  # classes of match length
-MODES = 4
 SELECTOR_ROWS = MODES * 256
 WEIGHT_ONE = 1 << 16
-REFINE_CELLS = 33  # of an adaptive map's row: the logistic domain in steps of 128
+REFINE_CELLS = 16  # of an adaptive map's row, half a cache line: the logistic domain in steps of 256, and one to spare
 REFINE_RATE = 6
 MIX_RATE, MIX_SHIFT, FINAL_SHIFT = 2, 18, 17
+NO_CHANGE = 64  # errors below it move no weight: |input| * error < 2^(MIX_SHIFT - 1)
 EAGER = 16384  # bytes until the mixers' rate has come down to about MIX_RATE
 BYTES_PER_SYMBOL = 16  # the most that 8 bits of probability 2^-16 shift out
-SIDE_INPUTS = 2  # after the contexts: match, bias; then the direct counters
-DIRECT = 2  # low orders recur too often for a bounded history: they have plain counters too
-NUM_INPUTS = 16  # the rest are zeros: a constant number is whole vectors without a remainder
+# the inputs: bias, the matches', another predictor's, then plain counters' and contexts'
+BIAS, MATCH_INPUT, EXTERNAL_INPUT, COUNTER_INPUTS = 0, 1, 3, 4
+INPUT_VECTOR = 16  # rows of weights are whole vectors
+TWICE, MAPS, HISTORIES = range(3)
+
+Int32Array = npt.NDArray[np.int32]
+CounterArray = npt.NDArray[np.uint32]
 
 
 class Model(NamedTuple):
-    """All that the model knows, and its scratch rows; n contexts, m mixers, w inputs (n + 4, then zeros)."""
+    """All that the model knows, and its scratch rows: n contexts with histories, d plain, r adaptive maps, m mixers."""
 
-    slots: npt.NDArray[np.uint8]  # (2^bits,) aligned to 64 bytes
-    counters: npt.NDArray[np.uint32]  # (n, 256) of each context and bit history
-    direct: npt.NDArray[np.uint32]  # (2^bits,) counters of the contexts of 1 to DIRECT bytes, without histories
-    weights: npt.NDArray[np.int32]  # (m * SELECTOR_ROWS, w), 16 fractional bits
-    final: npt.NDArray[np.int32]  # (SELECTOR_ROWS, m)
-    refine_1: npt.NDArray[np.uint16]  # (512, REFINE_CELLS) probabilities
-    refine_2: npt.NDArray[np.uint16]  # (16 * 2^bits, REFINE_CELLS)
-    positions: npt.NDArray[np.int32]  # (2^bits,) where the last MIN_MATCH bytes occurred, by their hash; 0 for nowhere
-    trust: npt.NDArray[np.uint32]  # (TRUSTS,) counters: is the match's bit right?
-    registers: npt.NDArray[np.int64]  # (NUM_REGISTERS,)
-    plan: npt.NDArray[np.int64]  # (MODES, n) context numbers
-    hashes: npt.NDArray[np.int64]  # (n,) scratch, as all below
-    bases: npt.NDArray[np.uint32]  # (n,) addresses of the slots in use
-    groups: npt.NDArray[np.int64]  # (DIRECT,) where in ``direct`` the nibble's 16 counters are
-    states: npt.NDArray[np.uint8]  # (n,) bit histories of the node
-    inputs: npt.NDArray[np.int32]  # (w,)
-    mixed: npt.NDArray[np.int32]  # (3, m) each mixer's output in the logistic domain, its probability, its row
+    slots: ByteArray  # (2^bits + 64,) aligned to 64 bytes; the last 64 stay zero: the slot of what was never seen
+    counters: CounterArray  # (n * 256,) of each context and bit history
+    direct: CounterArray  # (2^bits,) counters without histories, 16 for a context's nibble
+    weights: Int32Array  # (m * SELECTOR_ROWS, w), 16 fractional bits
+    final: Int32Array  # (SELECTOR_ROWS * m,)
+    refine: npt.NDArray[np.uint16]  # (512 * REFINE_CELLS,) probabilities
+    refine_hashed: npt.NDArray[np.uint16]  # (r * 16 * 2^bits * REFINE_CELLS,)
+    positions: Int32Array  # (MATCHES * 2^bits,) where each match model's least repeat was last, by hash; 0: nowhere
+    trust: CounterArray  # (MATCHES * TRUSTS,) counters: is the match's bit right?
+    followers: CounterArray  # (256 + 65536,) see contexts.advance
+    registers: IntArray  # (NUM_REGISTERS,)
+    external: Int32Array  # (256,) another predictor's stretched probability of a 1 at each node of the byte's tree
+    plan: IntArray  # (MODES, n + d + r) context numbers
+    counts: IntArray  # (3,) TWICE: 1 where both inputs and both matches are used; MAPS: r; HISTORIES: n
+    hashes: IntArray  # (n + d + r,) scratch, as all below
+    byte_hashes: IntArray  # (n + d + r,)
+    bases: CounterArray  # (n + d + r,) where the nibble's slots, counters and maps are
+    places: IntArray  # (n,) of the counters in use
+    inputs: Int32Array  # (w,)
+    mixed: IntArray  # (4 * m,) each mixer's output in the logistic domain, its error, its row of weights
+    bits: IntArray  # (MATCHES,) the bit that each match expects, or -1
+    trusts: IntArray  # (2 * MATCHES,) each match's byte with a 1 before it, or 0, and its class of length
 
 
 @fragment
@@ -108,7 +126,8 @@ def squash(x: Integer) -> Integer:
 @fragment
 def clamp(x: Integer) -> Integer:
     """Return what a mixer may take as an input."""
-    return min(STRETCH_LIMIT, max(-STRETCH_LIMIT, x))
+    bounded: Integer = min(STRETCH_LIMIT, max(-STRETCH_LIMIT, x))
+    return bounded
 
 
 @fragment
@@ -121,62 +140,6 @@ def adapted(counter: Integer, goal: Integer) -> Integer:
 
 
 @fragment
-def find_slot(slots: ByteArray, context: Integer) -> Integer:
-    """Return the address of the slot of ``context``, or -1."""
-    bucket = (context << BUCKET_BITS) & (slots.shape[0] - 1)
-    check = context >> 22
-    for address in range(bucket, bucket + 4 * SLOT, SLOT):
-        if slots[address] == check:
-            return address
-    return -1
-
-
-@kernel
-def claim_slot(slots: ByteArray, context: Integer) -> Integer:
-    """Return the address of the slot of ``context``; if it has none, the bucket's least seen slot becomes it."""
-    bucket = (context << BUCKET_BITS) & (slots.shape[0] - 1)
-    check = context >> 22
-    chosen = bucket
-    lowest: Integer = 256
-    for address in range(bucket, bucket + 4 * SLOT, SLOT):
-        if slots[address] == check:
-            return address
-        priority = np.int64(slots[address + 1])
-        if priority < lowest:
-            chosen, lowest = address, priority
-    slots[chosen : chosen + SLOT] = 0
-    slots[chosen] = check
-    return chosen
-
-
-@fragment
-def claim_slots(slots: ByteArray, hashes: IntArray, bases: npt.NDArray[np.uint32]) -> Integer:
-    """Find or make every context's slot. The first loop's independent reads bring all cache lines at once."""
-    touched: Integer = 0
-    for i in range(hashes.shape[0]):
-        touched |= np.int64(slots[(hashes[i] << BUCKET_BITS) & (slots.shape[0] - 1)])
-    for i in range(hashes.shape[0]):
-        bases[i] = claim_slot(slots, hashes[i])
-    return touched
-
-
-@fragment
-def dot(row: npt.NDArray[np.int32], inputs: npt.NDArray[np.int32]) -> Integer:
-    """Return weights times inputs, in the logistic domain."""
-    total: Integer = 0
-    for i in range(NUM_INPUTS):
-        total += np.int64(row[i]) * np.int64(inputs[i])
-    return total >> 16
-
-
-@fragment
-def train(row: npt.NDArray[np.int32], inputs: npt.NDArray[np.int32], error: Integer) -> None:
-    """Move the weights down the gradient of the code length; |error| < 2^20, so products fit 32 bits."""
-    for i in range(NUM_INPUTS):
-        row[i] += np.int32(np.int64(inputs[i]) * np.int32(error) + (1 << (MIX_SHIFT - 1))) >> MIX_SHIFT
-
-
-@fragment
 def trust_class(length: Integer) -> Integer:
     """Return the class of a match length in bytes, [0, TRUSTS)."""
     if length < 16:
@@ -186,166 +149,269 @@ def trust_class(length: Integer) -> Integer:
     return min(28 + (length >> 5), TRUSTS - 1)
 
 
-@fragment
-def refine_group(model: Model, partial: Integer) -> Integer:
-    """Return the first of the 16 rows of ``refine_2`` for the nibble after ``partial``, 1 for a byte's first nibble."""
-    context = hash_step(hash_step(partial, model.registers[RECENT] & 255), model.registers[RECENT] >> 8 & 255)
-    return (context << 4) & (model.refine_2.shape[0] - 1)
+@borrowing_kernel
+def find_places(
+    slots: ByteArray,
+    direct: CounterArray,
+    refine_hashed: npt.NDArray[np.uint16],
+    hashes: IntArray,
+    bases: CounterArray,
+    counts: IntArray,
+    claim: bool,
+) -> None:
+    """Set ``bases`` for the nibble whose contexts are ``hashes``.
 
-
-@fragment
-def find_groups(model: Model, partial: Integer) -> None:
-    """Set ``groups`` for the nibble after ``partial``; two contexts may share one."""
-    recent = np.int64(model.registers[RECENT])
-    for i in range(DIRECT):
-        context = hash_step(hash_step(recent & ((256 << 8 * i) - 1), i << 24), partial)
-        model.groups[i] = (context << 4) & (model.direct.shape[0] - 1)
-
-
-@fragment
-def predict(
-    model: Model, partial: Integer, node: Integer, step: Integer, group: Integer, expected: Integer, trust: Integer
-) -> tuple[Integer, Integer, Integer, Integer]:
-    """Return (p, mixed p, place in the adaptive maps, match bit or -1) of a 1 after a byte's first ``step`` bits.
-
-    ``partial`` is these bits with a 1 before them, ``node`` the same of the nibble, ``expected`` the match's byte
-    with a 1 before it, or 0. ``states`` must be set. Both p are in units of 2^-16, within [1, 2^16 - 1].
+    With ``claim``, a context without a slot takes its bucket's least seen; else it has the slot of zeros.
     """
-    counters, inputs, mixed = model.counters, model.inputs, model.mixed
-    n = model.states.shape[0]
-    row_2 = group + node
-    # read at both ends of the row now, so that its cache lines have come when the mixers are done
-    known = np.int64((model.refine_2[row_2, 4] | model.refine_2[row_2, REFINE_CELLS - 5]) == 0)
+    n, maps = np.int64(counts[HISTORIES]), hashes.shape[0] - np.int64(counts[MAPS])
+    mask = slots.shape[0] - 65
+    direct_mask = direct.shape[0] - 1
     for i in range(n):
-        state = model.states[i]
+        prefetch(slots, (hashes[i] << BUCKET_BITS) & mask)
+    for i in range(n, maps):
+        bases[i] = (hashes[i] << 4) & direct_mask
+        prefetch(direct, np.int64(bases[i]))
+    if maps < hashes.shape[0]:
+        rows = refine_hashed.shape[0] // (REFINE_CELLS * (hashes.shape[0] - maps))
+        for i in range(maps, hashes.shape[0]):
+            bases[i] = ((hashes[i] << 4) & (rows - 1)) + (i - maps) * rows
+            prefetch(refine_hashed, np.int64(bases[i]) * REFINE_CELLS)
+    for i in range(n):
+        bucket = ((hashes[i] << BUCKET_BITS) & mask) & 0x7FFFFFFF
+        check = hashes[i] >> 22
+        if slots[bucket] == check:
+            bases[i] = bucket
+        elif slots[bucket + SLOT] == check:
+            bases[i] = bucket + SLOT
+        elif slots[bucket + 2 * SLOT] == check:
+            bases[i] = bucket + 2 * SLOT
+        elif slots[bucket + 3 * SLOT] == check:
+            bases[i] = bucket + 3 * SLOT
+        elif claim:
+            chosen = bucket
+            lowest = slots[bucket + 1]
+            for address in range(bucket + SLOT, bucket + 4 * SLOT, SLOT):
+                if slots[address + 1] < lowest:
+                    chosen, lowest = address, slots[address + 1]
+            for address in range(chosen, chosen + SLOT):
+                slots[address] = 0
+            slots[chosen] = check
+            bases[i] = chosen
+        else:
+            bases[i] = mask + 1
+
+
+@borrowing_kernel
+def find_matches(registers: IntArray, history: ByteArray, trusts: IntArray) -> None:
+    """Set ``trusts``: what byte each match expects, and the class of its length."""
+    for k in range(MATCHES):
+        length = np.int64(registers[MATCH_LENGTH + k])
+        trusts[2 * k] = np.int64(history[registers[MATCH + k]]) | 256 if length > 0 else 0
+        trusts[2 * k + 1] = k * TRUSTS + trust_class(length)
+
+
+@fragment
+def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tuple[Integer, Integer, Integer]:
+    """Return (p, mixed p, place in the adaptive maps) of a 1 after a byte's first ``step`` bits.
+
+    ``partial`` is these bits with a 1 before them, ``node`` the same of the nibble; ``bases`` and ``trusts`` must be
+    set. Both p are in units of 2^-16, within [1, 2^16 - 1].
+    """
+    slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
+    mixed = model.mixed
+    n = places.shape[0]
+    maps = bases.shape[0] - np.int64(model.counts[MAPS])
+    for i in range(maps, bases.shape[0]):  # the two rows of which the next bit needs one
+        prefetch(model.refine_hashed, (np.int64(bases[i]) + (2 * node & 15)) * REFINE_CELLS)
+    first = COUNTER_INPUTS + maps - n
+    known: Integer = 0
+    for i in range(n):
+        state = np.int64(slots[np.int64(bases[i]) + node])
+        place = i << 8 | state
+        places[i] = place
         known += state != 0
-        inputs[i] = STRETCH[counters[i, state] >> 20]
-    for i in range(DIRECT):
-        inputs[n + SIDE_INPUTS + i] = STRETCH[model.direct[model.groups[i] + node] >> 20]
-    agrees = expected > 0 and expected >> (8 - step) == partial
-    match_bit = -1
-    inputs[n] = 0
-    match_select = 0
-    if agrees:
-        match_bit = (expected >> (7 - step)) & 1
-        stretched = np.int64(STRETCH[model.trust[trust] >> 20])
-        inputs[n] = stretched if match_bit == 1 else -stretched
-        match_select = 1 + min(7, trust >> 2)
-    mode = np.int64(model.registers[MODE]) * 256
-    mixed[2, 0] = mode + partial
-    if mixed.shape[1] > 1:
-        mixed[2, 1] = SELECTOR_ROWS + mode + match_select * 16 + known
-    if mixed.shape[1] > 2:
-        mixed[2, 2] = 2 * SELECTOR_ROWS + mode + (model.registers[RECENT] & 255)
-    total = 0
-    for k in range(mixed.shape[1]):
-        x = clamp(dot(model.weights[mixed[2, k]], inputs))
-        mixed[0, k] = x
-        mixed[1, k] = squash(x)
-        total += np.int64(model.final[mode + partial, k]) * x
-    x = total >> 16
+        inputs[first + i] = STRETCH[np.int64(counters[place]) >> 20]
+    if model.counts[TWICE] != 0:
+        for i in range(n):
+            inputs[first + n + i] = ((np.int64(counters[places[i] & 0xFFFF]) >> 20) - 2048) >> 1
+    for i in range(n, maps):
+        inputs[COUNTER_INPUTS + i - n] = STRETCH[np.int64(model.direct[np.int64(bases[i]) + node]) >> 20]
+    inputs[EXTERNAL_INPUT] = model.external[partial]
+    match_select: Integer = 0
+    for k in range(MATCHES):
+        expected, trust = np.int64(model.trusts[2 * k]), np.int64(model.trusts[2 * k + 1])
+        model.bits[k] = -1
+        inputs[MATCH_INPUT + k] = 0
+        if expected >> (8 - step) == partial:
+            bit = (expected >> (7 - step)) & 1
+            model.bits[k] = bit
+            stretched = np.int64(STRETCH[np.int64(model.trust[trust]) >> 20])
+            inputs[MATCH_INPUT + k] = stretched if bit == 1 else -stretched
+            if k == 0 or match_select == 0:
+                length_class: Integer = min(14, (trust & (TRUSTS - 1)) >> 2)
+                match_select = 1 + length_class
+    mode = np.int64(model.registers[MODE]) << 8
+    recent = np.int64(model.registers[RECENT])
+    m = mixed.shape[0] >> 2
+    row: Integer = 0
+    x: Integer = 0
+    for k in range(m):
+        if k == 0:
+            row = mode + partial
+        elif k == 1:
+            row = mode + (match_select << 4 | (known * 16 // (n + 1)))
+        elif k == 2:
+            row = mode + (recent & 255)
+        elif k == 3:
+            row = mode + (recent >> 8 & 255)
+        elif k == 4:
+            row = mode + (np.int64(model.registers[CLASSES]) & 15) * 16 + (np.int64(model.registers[CLASSES]) >> 4 & 15)
+        else:
+            row = mode + (step << 5 | np.int64(model.bits[0] + 1) << 3 | np.int64(model.bits[1] + 1) << 1)
+        row += k * SELECTOR_ROWS
+        chosen = model.weights[row]
+        total = np.int32(0)
+        for i in range(chosen.shape[0]):
+            total = np.int32(total + (np.int32(np.int64(chosen[i]) * np.int64(inputs[i])) >> 8))
+        one = clamp(np.int64(total) >> 8)
+        mixed[4 * k] = one
+        mixed[4 * k + 1] = squash(one)
+        mixed[4 * k + 2] = row
+        x += np.int64(model.final[(mode + partial) * m + k]) * one
+    x >>= 16
     p = squash(x)
-    place = (clamp(x) + 2048) & 4095
-    cell, part = place >> 7, place & 127
-    row_1 = partial + (256 if agrees else 0)
-    p_1 = np.int64(model.refine_1[row_1, cell]) * (128 - part) + np.int64(model.refine_1[row_1, cell + 1]) * part
-    p_2 = np.int64(model.refine_2[row_2, cell]) * (128 - part) + np.int64(model.refine_2[row_2, cell + 1]) * part
-    return min(65535, max(1, (p_1 + 3 * p_2 + 256) >> 9)), p, place, match_bit
+    place = (clamp(x) * 15 >> 4) + 1920  # from 0 to 15 * 256
+    if maps == bases.shape[0]:
+        return p, p, place
+    cell, part = place >> 8, place & 255
+    at = (partial + (256 if match_select > 0 else 0)) * REFINE_CELLS + cell
+    refined = np.int64(model.refine[at]) * (256 - part) + np.int64(model.refine[at + 1]) * part
+    hashed: Integer = 0
+    for i in range(maps, bases.shape[0]):
+        at = (np.int64(bases[i]) + node) * REFINE_CELLS + cell
+        hashed += np.int64(model.refine_hashed[at]) * (256 - part) + np.int64(model.refine_hashed[at + 1]) * part
+    hashed = hashed * 3 // (bases.shape[0] - maps)
+    return min(65535, max(1, (refined + hashed + 512) >> 10)), p, place
 
 
 @fragment
 def learn(
-    model: Model,
-    partial: Integer,
-    node: Integer,
-    group: Integer,
-    trust: Integer,
-    p: Integer,
-    place: Integer,
-    match_bit: Integer,
-    bit: Integer,
-    rate: Integer,
+    model: Model, partial: Integer, node: Integer, p: Integer, place: Integer, bit: Integer, rate: Integer
 ) -> None:
-    """Teach ``bit`` to all that :func:`predict` used; its results are ``p``, ``place`` and ``match_bit``."""
+    """Teach ``bit`` to all that :func:`predict` used; its results are ``p`` and ``place``."""
+    slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
     mixed = model.mixed
     goal = bit << PROBABILITY_BITS
-    final = np.int64(model.registers[MODE]) * 256 + partial
-    for k in range(mixed.shape[1]):
-        train(model.weights[mixed[2, k]], model.inputs, (goal - mixed[1, k]) * rate)
-        model.final[final, k] += (np.int64(mixed[0, k]) * (goal - p) + (1 << (FINAL_SHIFT - 1))) >> FINAL_SHIFT
-    cell = (place + 64) >> 7
-    row_1 = partial + (256 if match_bit >= 0 else 0)
-    row_2 = group + node
-    p_1, p_2 = np.int64(model.refine_1[row_1, cell]), np.int64(model.refine_2[row_2, cell])
-    model.refine_1[row_1, cell] = p_1 + ((goal - bit - p_1) >> REFINE_RATE)
-    model.refine_2[row_2, cell] = p_2 + ((goal - bit - p_2) >> REFINE_RATE)
-    for i in range(model.states.shape[0]):
-        state = np.int64(model.states[i])
-        model.counters[i, state] = adapted(np.int64(model.counters[i, state]), bit * CERTAIN)
-        model.counters[i, 0] = EVEN  # what was never seen says nothing
-        model.slots[np.int64(model.bases[i]) + node] = NEXT[2 * state + bit]
-    for i in range(DIRECT):
-        cell = model.groups[i] + node
-        model.direct[cell] = adapted(np.int64(model.direct[cell]), bit * CERTAIN)
-    if match_bit >= 0:
-        model.trust[trust] = adapted(np.int64(model.trust[trust]), (match_bit == bit) * CERTAIN)
+    certain = bit * CERTAIN
+    n = places.shape[0]
+    m = mixed.shape[0] >> 2
+    final = ((np.int64(model.registers[MODE]) << 8) + partial) * m
+    for k in range(m):
+        error = (goal - mixed[4 * k + 1]) * rate
+        if error >= NO_CHANGE or error <= -NO_CHANGE:
+            chosen = model.weights[mixed[4 * k + 2]]
+            half = np.int32(1 << (MIX_SHIFT - 1))
+            for i in range(chosen.shape[0]):  # |error| < 2^20, so products fit 32 bits
+                step = np.int32(np.int64(inputs[i]) * np.int64(error) + half) >> MIX_SHIFT
+                chosen[i] = np.int32(np.int64(chosen[i]) + step)
+        if m > 1:
+            model.final[final + k] += (mixed[4 * k] * (goal - p) + (1 << (FINAL_SHIFT - 1))) >> FINAL_SHIFT
+    for i in range(n):
+        at = places[i] & 0xFFFF
+        counters[at] = adapted(np.int64(counters[at]), certain)
+        counters[i << 8] = EVEN  # what was never seen says nothing
+        slots[np.int64(bases[i]) + node] = NEXT[2 * (at & 255) + bit]
+    maps = bases.shape[0] - np.int64(model.counts[MAPS])
+    for i in range(n, maps):
+        at = np.int64(bases[i]) + node
+        model.direct[at] = adapted(np.int64(model.direct[at]), certain)
+    agrees: Integer = 0
+    for k in range(MATCHES):
+        if model.bits[k] >= 0:
+            agrees = 256
+            at = np.int64(model.trusts[2 * k + 1])
+            model.trust[at] = adapted(np.int64(model.trust[at]), (model.bits[k] == bit) * CERTAIN)
+    if maps < bases.shape[0]:
+        cell = (place + 128) >> 8
+        at = (partial + agrees) * REFINE_CELLS + cell
+        refined = np.int64(model.refine[at])
+        model.refine[at] = refined + ((goal - bit - refined) >> REFINE_RATE)
+        for i in range(maps, bases.shape[0]):
+            at = (np.int64(bases[i]) + node) * REFINE_CELLS + cell
+            refined = np.int64(model.refine_hashed[at])
+            model.refine_hashed[at] = refined + ((goal - bit - refined) >> REFINE_RATE)
 
 
 @fragment
-def follow(model: Model, history: ByteArray, end: Integer, byte: Integer, learning: bool) -> None:
-    """Move the match over ``byte``, the one before ``end``, or look for another; remember the place; survey."""
-    registers = model.registers
-    match: Integer = np.int64(registers[MATCH])
-    length: Integer = np.int64(registers[MATCH_LENGTH])
-    if length > 0:
-        length = min(length + 1, MAX_MATCH * 2) if np.int64(history[match]) == byte else 0
-        match += 1
-    if end >= MIN_MATCH:
-        recent, older = np.int64(registers[RECENT]), np.int64(registers[OLDER])
-        context = hash_step(hash_step(recent >> 16, recent & 0xFFFF), older & 0xFFFF) & (model.positions.shape[0] - 1)
-        if length == 0:
-            match = np.int64(model.positions[context])
-            if match > 0:
-                while length < min(MAX_MATCH, match) and history[match - length - 1] == history[end - length - 1]:
-                    length += 1
-        if learning:
-            model.positions[context] = end
-    registers[MATCH], registers[MATCH_LENGTH] = match, length
+def least_match(mode: Integer, k: Integer) -> Integer:
+    """Return the least length that match model ``k`` looks for, in bytes."""
+    return LEAST_NUCLEOTIDES[k] if mode == NUCLEOTIDES else LEAST_MATCH[k]
+
+
+@borrowing_kernel
+def follow(
+    registers: IntArray,
+    positions: Int32Array,
+    counts: IntArray,
+    history: ByteArray,
+    end: Integer,
+    byte: Integer,
+    learning: bool,
+) -> None:
+    """Move the matches over ``byte``, the one before ``end``, or look for others; remember the place; survey."""
+    rows = positions.shape[0] // MATCHES
+    for k in range(MATCHES):
+        match: Integer = np.int64(registers[MATCH + k])
+        length: Integer = np.int64(registers[MATCH_LENGTH + k])
+        if length > 0:
+            length = min(length + 1, MAX_MATCH * 2) if np.int64(history[match]) == byte else 0
+            match += 1
+        least = least_match(registers[MODE], k)
+        if end >= least and (k == 0 or counts[TWICE] != 0):
+            context: Integer = 0
+            for index in range(end - least, end):
+                context = hash_step(context, np.int64(history[index]))
+            at = k * rows + (context & (rows - 1))
+            if length == 0:
+                match = np.int64(positions[at])
+                if match > 0:
+                    while length < min(MAX_MATCH, match) and history[match - length - 1] == history[end - length - 1]:
+                        length += 1
+                    length = length if length >= least else 0
+            if learning:
+                positions[at] = end
+        registers[MATCH + k], registers[MATCH_LENGTH + k] = match, length
     if end % SURVEY == 0 and registers[FIXED_MODE] == 0:
         survey(history, end, registers)
 
 
-@kernel
+@borrowing_kernel
 def skip(model: Model, history: ByteArray) -> None:
     """Append the next byte of ``history`` without learning."""
     end = np.int64(model.registers[LENGTH])
     byte = np.int64(history[end])
-    advance(model.registers, byte)
-    follow(model, history, end + 1, byte, False)
+    advance(model.registers, model.followers, end + 1, byte, False)
+    follow(model.registers, model.positions, model.counts, history, end + 1, byte, False)
     model.registers[LENGTH] = end + 1
 
 
-@kernel
+@borrowing_kernel
 def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: ByteArray) -> Integer:
     """Take the bytes of ``history`` up to ``stop`` through the model and learn them; return where it stopped.
 
     ``task``: LEARN reads them; ENCODE writes their code too, and stops early where ``code`` has too little room; DECODE
     writes the bytes from ``code``, and stops early at a stream that no encoder wrote.
     """
-    registers, slots, hashes, bases, states = model.registers, model.slots, model.hashes, model.bases, model.states
+    registers, hashes = model.registers, model.hashes
     low, width = np.int64(registers[LOW]), np.int64(registers[WIDTH])
     offset, position = np.int64(registers[OFFSET]), np.int64(registers[POSITION])
-    touched: Integer = 0
     end = np.int64(registers[LENGTH])
     while end < stop:
         if task == ENCODE and position + BYTES_PER_SYMBOL + 8 > code.shape[0]:
             break
-        fill_hashes(history, end, registers, model.plan, hashes)
-        touched |= claim_slots(slots, hashes, bases)
-        expected = np.int64(history[registers[MATCH]]) | 256 if registers[MATCH_LENGTH] > 0 else 0
-        trust = trust_class(np.int64(registers[MATCH_LENGTH]))
-        group = refine_group(model, 1)
-        find_groups(model, 1)
+        fill_hashes(history, end, registers, model.followers, model.plan, hashes)
+        find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, True)
+        find_matches(model.registers, history, model.trusts)
         byte = np.int64(history[end]) if task != DECODE else 0
         # a new model learns faster, up to 5 times
         rate = MIX_RATE + EAGER // (end + EAGER // 8)
@@ -354,15 +420,11 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
             if step == 4:
                 for i in range(hashes.shape[0]):
                     hashes[i] = hash_step(hashes[i], partial)
-                touched |= claim_slots(slots, hashes, bases)
-                group = refine_group(model, partial)
-                find_groups(model, partial)
+                find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, True)
                 node = 1
             partial &= 255
             node &= 15
-            for i in range(states.shape[0]):
-                states[i] = slots[np.int64(bases[i]) + node]
-            p, mixed_p, place, match_bit = predict(model, partial, node, step, group, expected, trust)
+            p, mixed_p, place = predict(model, partial, node, step)
             # a 1 takes the interval [0, p)
             bit: Integer = (byte >> (7 - step)) & 1
             if task == DECODE:
@@ -376,7 +438,7 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
                 )
                 if offset < 0:
                     break
-            learn(model, partial, node, group, trust, mixed_p, place, match_bit, bit, rate)
+            learn(model, partial, node, mixed_p, place, bit, rate)
             partial, node = partial << 1 | bit, node << 1 | bit
         if offset < 0:
             break
@@ -384,39 +446,32 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
         history[end] = byte
         end += 1
         registers[LENGTH] = end
-        advance(registers, byte)
-        follow(model, history, end, byte, True)
+        advance(registers, model.followers, end, byte, True)
+        follow(registers, model.positions, model.counts, history, end, byte, True)
     registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = low, width, offset, position
-    return end if touched >= 0 else -1  # never negative; keeps the reads
+    return end
 
 
-@kernel
+@borrowing_kernel
 def fill_weights(model: Model, history: ByteArray, nodes: IntArray, weights: IntArray) -> None:
     """Write the next byte's probabilities in units of about 2^-30 into ``weights`` (256,) int64; nothing is learnt.
 
     ``nodes`` (256,) int64 is scratch: the weight of every node of the tree of bits.
     """
-    registers, hashes, states, slots = model.registers, model.hashes, model.states, model.slots
-    end = np.int64(registers[LENGTH])
-    fill_hashes(history, end, registers, model.plan, hashes)
-    expected = np.int64(history[registers[MATCH]]) | 256 if registers[MATCH_LENGTH] > 0 else 0
-    trust = trust_class(np.int64(registers[MATCH_LENGTH]))
-    addresses = np.empty(hashes.shape[0], dtype=np.int64)  # -1: an unknown context has no histories
+    hashes = model.hashes
+    end = np.int64(model.registers[LENGTH])
+    find_matches(model.registers, history, model.trusts)
     nodes[1] = 1 << 30
+    fill_hashes(history, end, model.registers, model.followers, model.plan, model.byte_hashes)
     for high in range(17):  # the first nibble, then the second after each first
         first = 1 if high == 0 else 15 + high
         for i in range(hashes.shape[0]):
-            address = find_slot(slots, hashes[i] if high == 0 else hash_step(hashes[i], first))
-            addresses[i] = address
-        group = refine_group(model, first)
-        find_groups(model, first)
+            hashes[i] = model.byte_hashes[i] if high == 0 else hash_step(model.byte_hashes[i], first)
+        find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, False)
         for node in range(1, 16):
             depth = (node > 1) + (node > 3) + (node > 7)
             partial = (first << depth) | (node & ((1 << depth) - 1))
-            for i in range(hashes.shape[0]):
-                states[i] = slots[addresses[i] + node] if addresses[i] >= 0 else 0
-            step = depth + (0 if high == 0 else 4)
-            p = predict(model, partial, node, step, group, expected, trust)[0]
+            p = predict(model, partial, node, depth + (0 if high == 0 else 4))[0]
             one = (nodes[partial] * p) >> PROBABILITY_BITS
             if partial < 128:
                 nodes[2 * partial] = nodes[partial] - one

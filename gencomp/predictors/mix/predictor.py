@@ -1,22 +1,17 @@
 """The predictor ``Mix``: settings, sizes of tables, and the state that other code holds."""
 
-import hashlib
-import io
-import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
-from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
+from gencomp.coding.range_coder import WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
 from gencomp.data import alice
-from gencomp.errors import CorruptDataError, ModelMismatchError
-from gencomp.files import new_file
+from gencomp.errors import CorruptDataError
 from gencomp.predictors.mix.contexts import (
     AUDIO,
     BIG_ENDIAN,
@@ -27,61 +22,26 @@ from gencomp.predictors.mix.contexts import (
     LENGTH,
     LOW,
     MODE,
-    NUM_REGISTERS,
     OFFSET,
     PERIOD,
-    PLANS,
     POSITION,
     SIGNED,
     WIDTH,
+    ByteArray,
 )
-from gencomp.predictors.mix.model import (
-    DECODE,
-    DIRECT,
-    ENCODE,
-    EVEN,
-    LEARN,
-    NUM_INPUTS,
-    REFINE_CELLS,
-    SELECTOR_ROWS,
-    SLOT,
-    TRUSTS,
-    WEIGHT_ONE,
-    Model,
-    fill_weights,
-    run,
-    skip,
-)
-from gencomp.predictors.mix.tables import FIRST_COUNTERS, SQUASH, SQUASH_LIMIT
-from gencomp.protocols import FloatArray, IntArray
+from gencomp.predictors.mix.expert import check_expert, load_expert, run_with, show
+from gencomp.predictors.mix.levels import LEVELS, MIN_SIZE, aligned_zeros, bits_of, new_model
+from gencomp.predictors.mix.model import DECODE, ENCODE, LEARN, SLOT, Model, fill_weights, skip
+from gencomp.predictors.mix.saved import SCRATCH, digest_of, read_state, write_state
+from gencomp.protocols import Environment, FloatArray, IntArray, Portable, PredictorState
+from gencomp.registry import load, parse_spec, spec_of
 
 ALPHABET_SIZE = 256
-# per level 1 to 9: contexts, mixers, log2 of the largest table of slots in bytes
-CONTEXTS_OF_LEVEL = (2, 3, 5, 6, 10, 11, 12, 12, 12)
-MIXERS_OF_LEVEL = (1, 1, 2, 2, 3, 3, 3, 3, 3)
-SLOT_BITS_OF_LEVEL = (22, 22, 23, 24, 26, 26, 26, 27, 28)
 MAX_MEMORY = 1024
-MIN_SIZE = 1 << 12
 STATE_SIZE = 1 << 15  # what a state's tables are made for at least: small enough to copy in a search
-FIRST_WEIGHT = WEIGHT_ONE * 3 // 20  # measured: more than an even share, since contexts agree
 SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
-FORMAT_VERSION = 1
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
-SCRATCH = ("hashes", "bases", "groups", "states", "inputs", "mixed")
-
-ByteArray = npt.NDArray[np.uint8]
-
-
-def _aligned_zeros(size: int) -> ByteArray:
-    """Return ``size`` zero bytes that start at a cache line."""
-    raw = np.zeros(size + 64, dtype=np.uint8)
-    skipped = -raw.ctypes.data % 64
-    return raw[skipped : skipped + size]
-
-
-def _bits_of(size: int) -> int:
-    return (size - 1).bit_length()
 
 
 @dataclass(frozen=True)
@@ -92,7 +52,10 @@ class Mix:
     of two; the level's own size if None. ``width``: bytes per row of an image. ``sample``: audio, "u8", "s8", "u16le",
     "s16le", "u16be" or "s16be", with the number of channels after a colon ("s16le:2"). ``freeze``: learn only from the
     context given to ``begin``. ``prime``: a text of the package to read before each block or context, which pays for
-    small files in English; it costs 0.1 s. Memory is taken by need: a block of 1 KiB has tables of 1 MB.
+    small files in English; it costs 0.1 s. ``expert``: the spec of another predictor of this package, whose
+    distribution is one more input; archives then decode where the expert's own do. ``state``: a file that
+    :meth:`MixState.save` or ``gencomp sample --save-state`` wrote, to start from; its settings come with it. Memory is
+    taken by need: a block of 1 KiB has tables of 1 MB.
     """
 
     level: int = 5
@@ -101,8 +64,10 @@ class Mix:
     sample: str | None = None
     freeze: bool = False
     prime: Literal["none", "english"] = "none"
+    expert: str | None = None
+    state: str | None = None
 
-    revision: ClassVar[int] = 1
+    REVISION: ClassVar[int] = 2
     spec_argument: ClassVar[str] = "level"
 
     def __post_init__(self) -> None:
@@ -110,6 +75,9 @@ class Mix:
             raise ValueError(f"level must be from 1 to 9, got {self.level}")
         if self.memory is not None and not 1 <= self.memory <= MAX_MEMORY:
             raise ValueError(f"memory must be from 1 to {MAX_MEMORY} MiB, got {self.memory}")
+        machine = _machine_memory()
+        if self.memory is not None and machine is not None and self.memory << 20 > machine:
+            raise ValueError(f"memory={self.memory} MiB is more than this machine's {machine >> 20} MiB; ask for less")
         if self.width is not None and not 1 <= self.width < 1 << 24:
             raise ValueError(f"width must be from 1 to 2^24 - 1 bytes, got {self.width}")
         if self.prime not in PRIMES:
@@ -118,24 +86,45 @@ class Mix:
             if self.width is not None:
                 raise ValueError("width is for images and sample for audio: give one of them")
             self._sample_format()
+        if self.expert is not None:
+            check_expert(self.expert)
+        if self.state is not None and replace(self, state=None, freeze=False) != Mix():
+            raise ValueError("a state brings its own settings: beside state, give no other option than freeze")
 
     @property
     def alphabet_size(self) -> int:
         return ALPHABET_SIZE
 
+    @property
+    def revision(self) -> int | None:
+        """The revision of the coded bytes, with the expert's in it; None where they depend on its environment."""
+        if self.state is not None:
+            return None
+        if self.expert is None:
+            return self.REVISION
+        expert = load_expert(self.expert)
+        revision = expert.revision if isinstance(expert, Portable) else None
+        return None if revision is None else self.REVISION + 1000 * revision
+
+    def environment(self) -> Mapping[str, Any]:
+        """Return the digest of the state, or what the expert depends on; empty for integers alone."""
+        if self.state is not None:
+            return {"state": digest_of(self.state)}
+        expert = None if self.expert is None else load_expert(self.expert)
+        return {"expert": dict(expert.environment())} if isinstance(expert, Environment) else {}
+
     def begin(self, context: Sequence[int] = b"") -> "MixState":
-        data = self._priming() + bytes(context)
-        history = np.zeros(max(2 * len(data), 1024), dtype=np.uint8)
-        history[: len(data)] = np.frombuffer(data, dtype=np.uint8)
-        model = self._new_model(max(2 * len(data), STATE_SIZE))
-        run(model, history, len(data), LEARN, np.empty(0, dtype=np.uint8))
-        return MixState(self, model, history, frozen=self.freeze)
+        data = bytes(context)
+        state = self._start(data, max(2 * (len(data) + len(self._priming())), STATE_SIZE))
+        state._read(len(data))
+        return state
 
     def encode_block(self, data: bytes) -> bytes:
-        model, history = self._primed(len(data))
-        history[len(history) - len(data) :] = np.frombuffer(data, dtype=np.uint8)
+        state = self._start(data, len(data))
+        model, history = state._model, state._history
+        stop = int(model.registers[LENGTH]) + len(data)
         code = np.empty(len(data) // 2 + 1024, dtype=np.uint8)
-        while run(model, history, len(history), ENCODE, code) < len(history):
+        while run_with(model, history, stop, ENCODE, code, state._expert) < stop:
             code = np.concatenate([code, np.empty_like(code)])
         low, width, position = (int(model.registers[name]) for name in (LOW, WIDTH, POSITION))
         if position + WINDOW_BYTES > len(code):
@@ -143,60 +132,57 @@ class Mix:
         return code[: encode_end(low, width, code, position)[0]].tobytes()
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
-        model, history = self._primed(size)
+        state = self._start(bytes(size), size)
+        model, history = state._model, state._history
         registers = model.registers
+        start = int(registers[LENGTH])
         code = np.frombuffer(bytearray(payload), dtype=np.uint8)
         registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = decode_begin(code)
-        decoded = run(model, history, len(history), DECODE, code)
+        decoded = run_with(model, history, start + size, DECODE, code, state._expert)
         low, width, offset, position = (int(registers[name]) for name in (LOW, WIDTH, OFFSET, POSITION))
-        if decoded < len(history) or not decode_end(low, width, offset, position, len(code)):
+        if decoded < start + size or not decode_end(low, width, offset, position, len(code)):
             raise corrupt_stream()
-        return history[len(history) - size :].tobytes()
+        return history[start : start + size].tobytes()
 
     @classmethod
     def load_state(cls, path: str | PathLike[str]) -> "MixState":
-        """Return the state that :meth:`MixState.save` wrote. Load only files that you trust.
+        """Return the state that :meth:`MixState.save` wrote.
 
-        The checksum inside finds damage, not intent: the arrays are what compiled code works on.
         Raises :class:`CorruptDataError` on damage, :class:`ModelMismatchError` on another revision's state.
         """
-        blob = Path(path).read_bytes()
-        digest, body = blob[:32], blob[32:]
-        if hashlib.sha256(body).digest() != digest:
-            raise CorruptDataError(f"{path} is no saved Mix state, or it is damaged: its checksum does not match")
-        try:
-            with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-                version, revision = (int(number) for number in arrays["version"])
-                if (version, revision) != (FORMAT_VERSION, cls.revision):
-                    raise ModelMismatchError(
-                        f"{path} is a Mix state of format {version} and revision {revision}; "
-                        f"this version reads {FORMAT_VERSION} and {cls.revision}: prime the model again"
-                    )
-                level, memory, width, freeze, frozen, prime = (int(number) for number in arrays["settings"])
-                mix = cls(
-                    level, memory or None, width or None, str(arrays["sample"]) or None, bool(freeze), PRIMES[prime]
-                )
-                history = arrays["history"]
-                model = mix._new_model(MIN_SIZE)
-                parts = {name: arrays[name] for name in Model._fields if name not in SCRATCH}
-                parts["slots"] = _aligned_zeros(len(arrays["slots"]))
-                parts["slots"][:] = arrays["slots"]
-                return MixState(mix, model._replace(**parts), history, frozen=bool(frozen))
-        except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error
+
+        def make(spec: str, size: int) -> Model:
+            if parse_spec(spec).name != "mix" or "state" not in parse_spec(spec).options:
+                raise ValueError(f"its model is {spec!r}, expected mix with all options")
+            mix: Mix = load(spec)
+            if mix.state is not None:
+                raise CorruptDataError(f"{path} names another state: {mix.state}")
+            return mix._new_model(size)
+
+        spec, size, frozen, model, history = read_state(path, cls.REVISION, make)
+        mix: Mix = load(spec)
+        length = int(model.registers[LENGTH])
+        expert = None if mix.expert is None else load_expert(mix.expert).begin(history[:length].tobytes())
+        return MixState(mix, model, history, expert, size, frozen=frozen)
+
+    def _start(self, data: bytes, size: int) -> "MixState":
+        """Return a state that has read the priming, with tables for ``size`` bytes; ``data`` waits in its history."""
+        if self.state is not None:
+            state = self.load_state(self.state)
+            state._frozen |= self.freeze
+        else:
+            text = self._priming()
+            expert = None if self.expert is None else load_expert(self.expert).begin()
+            history = np.frombuffer(text + bytes(1024), dtype=np.uint8).copy()
+            size += len(text)
+            state = MixState(self, self._new_model(size), history, expert, size, frozen=self.freeze)
+            state._read(len(text))
+        state._append(data)
+        return state
 
     def _priming(self) -> bytes:
         """Return the text to read before all else."""
         return alice()[:PRIME_BYTES] if self.prime == "english" else b""
-
-    def _primed(self, size: int) -> tuple[Model, ByteArray]:
-        """Return a model that has read the priming text, and its history with room for ``size`` bytes more."""
-        text = self._priming()
-        model = self._new_model(len(text) + size)
-        history = np.zeros(len(text) + size, dtype=np.uint8)
-        history[: len(text)] = np.frombuffer(text, dtype=np.uint8)
-        run(model, history, len(text), LEARN, np.empty(0, dtype=np.uint8))
-        return model, history
 
     def _sample_format(self) -> tuple[str, int]:
         """Return ``sample`` as (format, channels)."""
@@ -210,44 +196,14 @@ class Mix:
 
     def _slot_bits(self, size: int) -> int:
         """Return log2 of the bytes for bit histories: each context takes two slots a byte, fewer as they recur."""
-        contexts = CONTEXTS_OF_LEVEL[self.level - 1]
-        limit = SLOT_BITS_OF_LEVEL[self.level - 1] if self.memory is None else 20 + self.memory.bit_length() - 1
-        return min(limit, _bits_of(max(size, MIN_SIZE) * SLOT * contexts))
+        level = LEVELS[self.level - 1]
+        limit = level.slot_bits if self.memory is None else 20 + self.memory.bit_length() - 1
+        return min(limit, bits_of(max(size, MIN_SIZE) * SLOT * level.contexts))
 
     def _new_model(self, size: int) -> Model:
         """Return a model that knows nothing, with tables for ``size`` bytes."""
-        contexts, mixers = CONTEXTS_OF_LEVEL[self.level - 1], MIXERS_OF_LEVEL[self.level - 1]
-        size_bits = _bits_of(max(size, MIN_SIZE))
-        curve = SQUASH[SQUASH_LIMIT + np.clip(128 * (np.arange(REFINE_CELLS) - 16), -SQUASH_LIMIT, SQUASH_LIMIT)]
-        weights = np.zeros((mixers * SELECTOR_ROWS, NUM_INPUTS), dtype=np.int32)
-        weights[:, : contexts + 1] = FIRST_WEIGHT
-        inputs = np.zeros(NUM_INPUTS, dtype=np.int32)
-        inputs[contexts + 1] = 256
-        return Model(
-            slots=_aligned_zeros(1 << self._slot_bits(size)),
-            counters=np.tile(FIRST_COUNTERS, (contexts, 1)),
-            direct=np.full(1 << min(20, size_bits + 4), EVEN, dtype=np.uint32),
-            weights=weights,
-            final=np.full((SELECTOR_ROWS, mixers), WEIGHT_ONE // mixers, dtype=np.int32),
-            refine_1=np.tile(curve, (512, 1)),
-            refine_2=np.tile(curve, (1 << min(16, size_bits), 1)),
-            positions=np.zeros(1 << min(20, size_bits), dtype=np.int32),
-            trust=np.full(TRUSTS, EVEN + (1 << 30), dtype=np.uint32),
-            registers=self._new_registers(),
-            plan=np.array([plan[:contexts] for plan in PLANS], dtype=np.int64),
-            hashes=np.zeros(contexts, dtype=np.int64),
-            bases=np.zeros(contexts, dtype=np.uint32),
-            groups=np.zeros(DIRECT, dtype=np.int64),
-            states=np.zeros(contexts, dtype=np.uint8),
-            inputs=inputs,
-            mixed=np.zeros((3, mixers), dtype=np.int32),
-        )
-
-    def _new_registers(self) -> IntArray:
-        registers = np.zeros(NUM_REGISTERS, dtype=np.int64)
-        registers[WIDTH] = TOP
-        registers[PERIOD] = 4
-        registers[FRAME] = registers[CHANNELS] = 1
+        model = new_model(LEVELS[self.level - 1], self._slot_bits(size), size)
+        registers = model.registers
         if self.width is not None:
             registers[FIXED_MODE], registers[MODE], registers[PERIOD] = 1, IMAGE, self.width
         if self.sample is not None:
@@ -255,21 +211,26 @@ class Mix:
             registers[FIXED_MODE], registers[MODE], registers[CHANNELS] = 1, AUDIO, channels
             registers[FRAME] = channels * (2 if "16" in name else 1)
             registers[BIG_ENDIAN], registers[SIGNED] = name.endswith("be"), name.startswith("s")
-        return registers
+        return model
 
 
 class MixState:
     """A model after a context. ``copy`` shares the tables until one of the two learns."""
 
-    def __init__(self, mix: Mix, model: Model, history: ByteArray, *, frozen: bool) -> None:
+    def __init__(
+        self, mix: Mix, model: Model, history: ByteArray, expert: PredictorState | None, size: int, *, frozen: bool
+    ) -> None:
         self._mix = mix
         self._model = model
         self._history = history
+        self._expert = expert
+        self._size = size
         self._frozen = frozen
         self._shared = False
 
     def cdf(self) -> IntArray:
         weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
+        show(self._model, self._expert)
         fill_weights(self._model, self._history, np.empty(ALPHABET_SIZE, dtype=np.int64), weights)
         return cdf_from_weights(weights)
 
@@ -286,14 +247,28 @@ class MixState:
         if length == len(self._history):
             self._history = np.concatenate([self._history, np.zeros(max(1024, length), dtype=np.uint8)])
         self._history[length] = symbol
-        if self._frozen:
-            skip(self._model, self._history)
-        else:
-            run(self._model, self._history, length + 1, LEARN, np.empty(0, dtype=np.uint8))
+        if not self._frozen:
+            self._read(1)
+            return
+        skip(self._model, self._history)
+        if self._expert is not None:
+            self._expert.update(symbol)
+
+    def _append(self, data: bytes) -> None:
+        """Put ``data`` into the history, unread."""
+        length = int(self._model.registers[LENGTH])
+        self._history = np.concatenate([self._history[:length], np.frombuffer(data + bytes(64), dtype=np.uint8)])
+
+    def _read(self, count: int) -> None:
+        """Learn the next ``count`` bytes of the history."""
+        stop = int(self._model.registers[LENGTH]) + count
+        run_with(self._model, self._history, stop, LEARN, np.empty(0, dtype=np.uint8), self._expert)
 
     def copy(self) -> Self:
         """Return a state that goes on independently; the large tables are copied by the first that learns."""
-        twin = type(self)(self._mix, _with_own_scratch(self._model), self._history.copy(), frozen=self._frozen)
+        expert = None if self._expert is None else self._expert.copy()
+        model = _with_own_scratch(self._model)
+        twin = type(self)(self._mix, model, self._history.copy(), expert, self._size, frozen=self._frozen)
         self._shared = twin._shared = True
         return twin
 
@@ -304,23 +279,16 @@ class MixState:
         return twin
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the state: a SHA-256, then arrays as .npz without pickle."""
-        mix = self._mix
-        parts = {name: part for name, part in self._model._asdict().items() if name not in SCRATCH}
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            version=np.array([FORMAT_VERSION, mix.revision]),
-            settings=np.array(
-                [mix.level, mix.memory or 0, mix.width or 0, mix.freeze, self._frozen, PRIMES.index(mix.prime)]
-            ),
-            sample=np.array(mix.sample or ""),
-            history=self._history,
-            **parts,
-        )
-        body = buffer.getvalue()
-        with new_file(Path(path), overwrite=True) as file:
-            file.write(hashlib.sha256(body).digest() + body)
+        """Write the state for :meth:`Mix.load_state` and ``mix?state=``."""
+        spec = spec_of(self._mix, full=True)
+        write_state(path, self._mix.REVISION, spec, self._size, self._frozen, self._model, self._history)
+
+
+def _machine_memory() -> int | None:
+    """Return the machine's memory in bytes, or None where the system does not say."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _with_own_scratch(model: Model) -> Model:
@@ -329,6 +297,6 @@ def _with_own_scratch(model: Model) -> Model:
 
 
 def _copied(model: Model) -> Model:
-    slots = _aligned_zeros(len(model.slots))
+    slots = aligned_zeros(len(model.slots))
     slots[:] = model.slots
     return Model(**{name: part.copy() for name, part in model._asdict().items() if name != "slots"}, slots=slots)

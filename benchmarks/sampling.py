@@ -1,0 +1,58 @@
+"""Bytes drawn per second of processor time after priming, and a page of what comes out.
+
+    python benchmarks/sampling.py [--models mix mix:1 counts ...] [--length 5000] [FILE]
+
+FILE defaults to ``$GENCOMP_DATA/text/tinyshakespeare.txt`` where that is set, else the book in the package. Models are
+frozen where they can be: what they write does not teach them.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from gencomp.data import alice
+from gencomp.equivalence.adapt import as_predictor
+from gencomp.sampling.generate import generate
+from gencomp.sampling.strategies import Strategy
+
+
+def corpus(file: Path | None) -> tuple[str, bytes]:
+    if file is not None:
+        return file.name, file.read_bytes()
+    root = os.environ.get("GENCOMP_DATA")
+    if root is None:
+        return "alice.txt", alice()
+    path = Path(root) / "text/tinyshakespeare.txt"
+    return path.name, path.read_bytes()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", nargs="?", type=Path)
+    parser.add_argument("--models", nargs="+", default=["mix?freeze=true", "mix:1?freeze=true", "counts"])
+    parser.add_argument("--length", type=int, default=5000)
+    parser.add_argument("--page", type=int, default=1500, help="bytes of the first model to show")
+    arguments = parser.parse_args()
+    name, text = corpus(arguments.file)
+    strategy = Strategy(temperature=0.8)
+    pages = []
+    print(f"{name}: {len(text):,} bytes of priming, {arguments.length:,} drawn")
+    print(f"{'model':<20} {'seconds to prime':>17} {'bytes/s drawn':>14} {'against the first':>18}")
+    speeds = []
+    for model in arguments.models:
+        predictor = as_predictor(model)
+        list(generate(predictor.begin(text[:100]), 10, strategy, np.random.default_rng(0)))  # compiled
+        start = time.process_time()
+        state = predictor.begin(text)
+        primed = time.process_time()
+        pages.append(bytes(generate(state, arguments.length, strategy, np.random.default_rng(0))))
+        speeds.append(arguments.length / (time.process_time() - primed))
+        print(f"{model:<20} {primed - start:>17.2f} {speeds[-1]:>14,.0f} {speeds[-1] / speeds[0]:>17.2f}x")
+    print(f"\n{arguments.models[0]} writes:\n{pages[0][: arguments.page].decode('utf-8', 'replace')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,365 @@
+"""What an LZMA1 stream costs, to the fraction of a bit: the interval that its range coder ends in.
+
+A decoder's walk over a raw stream with an end marker (the LZMA specification; there is no RFC). Each decision narrows
+the coder's interval by the probability that the coder holds at that moment; when less than 2^24 is left, a byte moves
+on. After s such bytes and with r left of the last 2^32, the code's length is
+
+    8 s + 32 - log2(r) bits, and 32 bits more by which the encoder names a point in the interval,
+
+so that the stream, whose first byte is always zero, is this length rounded up to whole bytes. The logarithm is
+taken in integers, rounded up to 1/65536 bit: equal on any machine.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.bitstreams.similar_blocks import copy_to
+from gencomp.compiled import Integer, fragment, kernel
+from gencomp.protocols import IntArray
+
+Bytes = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.int16]
+
+# registers of a walk
+RANGE, CODE, AT, SHIFTS, STATE, SIZE, ENDED = range(7)
+REP = 7  # the four last distances, less one
+REGISTERS = 11
+
+TOP = 1 << 24
+END_DISTANCE = (1 << 32) - 1
+LONGEST_SYMBOL = 24  # bytes: 22 decisions of at most 6.1 bits, and 26 direct bits
+FRACTION_BITS = 16
+FLUSH_BITS = 32
+
+# where each kind of probability begins (liblzma's names); 16 for each of 12 states, and so on
+STATES = 12
+IS_MATCH = 0
+IS_REP = IS_MATCH + STATES * 16
+IS_REP_G0 = IS_REP + STATES
+IS_REP_G1 = IS_REP_G0 + STATES
+IS_REP_G2 = IS_REP_G1 + STATES
+IS_REP0_LONG = IS_REP_G2 + STATES
+SLOT = IS_REP0_LONG + STATES * 16
+SPECIAL = SLOT + 4 * 64
+ALIGN = SPECIAL + 115
+MATCH_LENGTH = ALIGN + 16
+LENGTH_LOW, LENGTH_MID, LENGTH_HIGH, LENGTH_SIZE = 2, 2 + 128, 2 + 256, 2 + 256 + 256
+REP_LENGTH = MATCH_LENGTH + LENGTH_SIZE
+LITERAL = REP_LENGTH + LENGTH_SIZE
+
+
+class Walk(NamedTuple):
+    """A decoder somewhere in a stream: probabilities in 1/2048, int16; registers; the data so far, uint8."""
+
+    probabilities: Probabilities
+    registers: IntArray
+    data: Bytes
+
+
+@kernel
+def _start(walk: Walk) -> None:
+    walk.probabilities[:] = 1024
+    registers = walk.registers
+    registers[:] = 0
+    registers[RANGE] = (1 << 32) - 1
+
+
+@fragment
+def _bit(probabilities: Probabilities, registers: IntArray, stream: Bytes, index: Integer) -> Integer:
+    width, code = registers[RANGE], registers[CODE]
+    if width < TOP:
+        width <<= 8
+        code = code << 8 | np.int64(stream[registers[AT]])
+        registers[AT] += 1
+        registers[SHIFTS] += 1
+    probability = np.int64(probabilities[index])
+    bound = (width >> 11) * probability
+    if code < bound:
+        probabilities[index] = probability + ((2048 - probability) >> 5)
+        registers[RANGE], registers[CODE] = bound, code
+        return 0
+    probabilities[index] = probability - (probability >> 5)
+    registers[RANGE], registers[CODE] = width - bound, code - bound
+    return 1
+
+
+@kernel
+def _tree(probabilities: Probabilities, registers: IntArray, stream: Bytes, base: Integer, bits: Integer) -> Integer:
+    """Read ``bits`` bits, the highest first, each by what came before it."""
+    node = 1
+    for _ in range(bits):
+        node = node << 1 | _bit(probabilities, registers, stream, base + node)
+    return node - (1 << bits)
+
+
+@kernel
+def _reverse_tree(
+    probabilities: Probabilities, registers: IntArray, stream: Bytes, base: Integer, bits: Integer
+) -> Integer:
+    node, value = 1, 0
+    for i in range(bits):
+        bit = _bit(probabilities, registers, stream, base + node)
+        node = node << 1 | bit
+        value |= bit << i
+    return value
+
+
+@kernel
+def _direct(probabilities: Probabilities, registers: IntArray, stream: Bytes, bits: Integer) -> Integer:
+    """Read bits of probability 1/2, the highest first."""
+    value = 0
+    for _ in range(bits):
+        if registers[RANGE] < TOP:
+            registers[RANGE] <<= 8
+            registers[CODE] = registers[CODE] << 8 | np.int64(stream[registers[AT]])
+            registers[AT] += 1
+            registers[SHIFTS] += 1
+        registers[RANGE] >>= 1
+        bit = registers[CODE] >= registers[RANGE]
+        if bit:
+            registers[CODE] -= registers[RANGE]
+        value = value << 1 | bit
+    return value
+
+
+@kernel
+def _length(probabilities: Probabilities, registers: IntArray, stream: Bytes, base: Integer, phase: Integer) -> Integer:
+    if not _bit(probabilities, registers, stream, base):
+        return 2 + _tree(probabilities, registers, stream, base + LENGTH_LOW + 8 * phase, 3)
+    if not _bit(probabilities, registers, stream, base + 1):
+        return 10 + _tree(probabilities, registers, stream, base + LENGTH_MID + 8 * phase, 3)
+    return 18 + _tree(probabilities, registers, stream, base + LENGTH_HIGH, 8)
+
+
+@kernel
+def _distance(probabilities: Probabilities, registers: IntArray, stream: Bytes, length: Integer) -> Integer:
+    slot = _tree(probabilities, registers, stream, SLOT + 64 * min(length - 2, 3), 6)
+    if slot < 4:
+        return slot
+    bits = (slot >> 1) - 1
+    distance = (2 | slot & 1) << bits
+    if slot < 14:
+        return distance + _reverse_tree(probabilities, registers, stream, SPECIAL + distance - slot - 1, bits)
+    distance += _direct(probabilities, registers, stream, bits - 4) << 4
+    return distance + _reverse_tree(probabilities, registers, stream, ALIGN, 4)
+
+
+@kernel
+def _literal(walk: Walk, stream: Bytes, lc: Integer, lp: Integer) -> None:
+    probabilities, registers, data = walk.probabilities, walk.registers, walk.data
+    size, state = registers[SIZE], registers[STATE]
+    before = np.int64(data[size - 1]) if size > 0 else 0
+    coder = LITERAL + 768 * (((size & ((1 << lp) - 1)) << lc) + (before >> (8 - lc)))
+    node = 1
+    if state >= 7:  # after a match: while the bits are those of the byte that it would have gone on with
+        matched = np.int64(data[size - registers[REP] - 1])
+        while node < 256:
+            matched <<= 1
+            expected = matched & 256
+            bit = _bit(probabilities, registers, stream, coder + 256 + expected + node)
+            node = node << 1 | bit
+            if bit != expected >> 8:
+                break
+    while node < 256:
+        node = node << 1 | _bit(probabilities, registers, stream, coder + node)
+    data[size] = node - 256
+    registers[SIZE] = size + 1
+    registers[STATE] = 0 if state < 4 else state - 3 if state < 10 else state - 6
+
+
+@kernel
+def _matched_length(probabilities: Probabilities, registers: IntArray, stream: Bytes, phase: Integer) -> Integer:
+    """Read a match, its distance into the first of the four; return its length, 0 for the end marker."""
+    state = registers[STATE]
+    if not _bit(probabilities, registers, stream, IS_REP + state):
+        registers[REP + 3], registers[REP + 2], registers[REP + 1] = (
+            registers[REP + 2],
+            registers[REP + 1],
+            registers[REP],
+        )
+        length = _length(probabilities, registers, stream, MATCH_LENGTH, phase)
+        registers[REP] = _distance(probabilities, registers, stream, length)
+        registers[STATE] = 7 if state < 7 else 10
+        return 0 if registers[REP] == END_DISTANCE else length
+    if not _bit(probabilities, registers, stream, IS_REP_G0 + state):
+        if not _bit(probabilities, registers, stream, IS_REP0_LONG + 16 * state + phase):
+            registers[STATE] = 9 if state < 7 else 11
+            return 1
+    else:
+        which = 1
+        if _bit(probabilities, registers, stream, IS_REP_G1 + state):
+            which = 2 + _bit(probabilities, registers, stream, IS_REP_G2 + state)
+        distance = registers[REP + which]
+        for i in range(which, 0, -1):
+            registers[REP + i] = registers[REP + i - 1]
+        registers[REP] = distance
+    registers[STATE] = 8 if state < 7 else 11
+    return _length(probabilities, registers, stream, REP_LENGTH, phase)
+
+
+@kernel
+def _symbol(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer) -> Integer:
+    """Read one symbol; return False where it cannot be."""
+    probabilities, registers, data = walk.probabilities, walk.registers, walk.data
+    size = registers[SIZE]
+    phase = size & ((1 << pb) - 1)
+    if not _bit(probabilities, registers, stream, IS_MATCH + 16 * registers[STATE] + phase):
+        if size == len(data):
+            return False
+        _literal(walk, stream, lc, lp)
+        return True
+    length = _matched_length(probabilities, registers, stream, phase)
+    if length == 0:
+        if registers[RANGE] < TOP:  # a decoder's last look, and the encoder's before it flushes
+            registers[RANGE] <<= 8
+            registers[CODE] = registers[CODE] << 8 | np.int64(stream[registers[AT]])
+            registers[AT] += 1
+            registers[SHIFTS] += 1
+        registers[ENDED] = 1
+        return True
+    distance = registers[REP] + 1
+    if distance > size or size + length > len(data):
+        return False
+    for i in range(size, size + length):
+        data[i] = data[i - distance]
+    registers[SIZE] = size + length
+    return True
+
+
+@kernel
+def _minus_log2(width: Integer) -> Integer:
+    """Return 32 - log2(width) in 1/65536 bit, rounded up, for 2^24 <= width < 2^32."""
+    whole = 31
+    while width >> whole == 0:
+        whole -= 1
+    mantissa = width << (31 - whole)  # in [2^31, 2^32): its square's carry is the next bit of the logarithm
+    logarithm = whole
+    for _ in range(FRACTION_BITS):
+        mantissa = (mantissa >> 1) * (mantissa >> 1) >> 29
+        logarithm <<= 1
+        if mantissa >> 32:
+            logarithm += 1
+            mantissa >>= 1
+    return (32 << FRACTION_BITS) - logarithm
+
+
+@kernel
+def _walk_on(walk: Walk, stream: Bytes, stop: Integer, lc: Integer, lp: Integer, pb: Integer) -> Integer:
+    """Go on from symbol to symbol up to the end marker or until ``stop`` bytes are read; return False on bad data.
+
+    ``stream`` has LONGEST_SYMBOL bytes to spare after its end.
+    """
+    registers = walk.registers
+    if registers[AT] == 0:
+        for i in range(1, 5):
+            registers[CODE] = registers[CODE] << 8 | np.int64(stream[i])
+        registers[AT] = 5
+    while not registers[ENDED] and registers[AT] < stop:
+        if not _symbol(walk, stream, lc, lp, pb):
+            return False
+    return True
+
+
+@kernel
+def _common(streams: Bytes, ends: IntArray, trunk: Bytes, common: IntArray) -> Integer:
+    """Write how many bytes of each stream are those of the first; return how many of the first are ``trunk``'s."""
+    begin, first = 0, ends[0]
+    for i in range(len(ends)):
+        limit = min(first, ends[i] - begin)
+        at = 0
+        while at < limit and streams[at] == streams[begin + at]:
+            at += 1
+        common[i] = at
+        begin = ends[i] + LONGEST_SYMBOL
+    at = 0
+    while at < min(first, len(trunk)) and streams[at] == trunk[at]:
+        at += 1
+    return at
+
+
+@kernel
+def _charges(
+    trial: Walk, trunk: Walk, streams: Bytes, ends: IntArray, common: IntArray, properties: IntArray, found: IntArray
+) -> None:
+    """Write the code length of each stream in 1/65536 bit and the size of its data to ``found`` (n, 2), -1 if bad.
+
+    ``streams`` holds them one after the other, each with LONGEST_SYMBOL bytes to spare; stream i ends at ``ends[i]``
+    and has ``common[i]`` bytes alike with what ``trunk`` has walked over.
+    """
+    lc, lp, pb = properties
+    registers, shared = trial.registers, trunk.registers[SIZE]
+    begin, other = 0, False
+    for i in range(len(ends)):
+        stream = streams[begin : ends[i] + LONGEST_SYMBOL]
+        if trunk.registers[AT] <= common[i]:
+            if other:
+                copy_to(trial.data[:shared], trunk.data[:shared])
+                other = False
+            copy_to(trial.probabilities, trunk.probabilities)
+            copy_to(registers, trunk.registers)
+        else:
+            _start(trial)
+            other = True
+        found[i] = -1
+        if (
+            _walk_on(trial, stream, len(stream), lc, lp, pb)
+            and registers[ENDED]
+            and registers[AT] == ends[i] - begin
+            and registers[CODE] == 0
+        ):
+            found[i, 0] = ((8 * registers[SHIFTS] + FLUSH_BITS) << FRACTION_BITS) + _minus_log2(registers[RANGE])
+            found[i, 1] = registers[SIZE]
+        begin = ends[i] + LONGEST_SYMBOL
+
+
+class LzmaWalker:
+    """A walker over raw LZMA1 streams, which walks once over what they begin with alike."""
+
+    def __init__(self, lc: int, lp: int, pb: int) -> None:
+        self._properties = np.array([lc, lp, pb], np.int64)
+        probabilities = np.empty(LITERAL + (768 << lc + lp), np.int16)
+        self._trunk = Walk(probabilities, np.empty(REGISTERS, np.int64), np.empty(0, np.uint8))
+        self._walked = np.empty(0, np.uint8)
+        _start(self._trunk)
+
+    def copy(self) -> Self:
+        """Return a walker that goes on independently of this one."""
+        twin = type(self)(*self._properties)
+        twin._trunk = Walk(self._trunk.probabilities.copy(), self._trunk.registers.copy(), self._trunk.data.copy())
+        twin._walked = self._walked
+        return twin
+
+    def bits(self, streams: Sequence[bytes], sizes: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Return the code length of each stream in bits, float64 (n,), in whole 1/65536.
+
+        Raises ``ValueError`` unless the streams are complete, end where they should and hold ``sizes`` bytes.
+        """
+        if not streams:
+            return np.empty(0)
+        spare = bytes(LONGEST_SYMBOL)
+        joined = np.frombuffer(b"".join(part for stream in streams for part in (stream, spare)), np.uint8)
+        ends = np.cumsum([len(stream) + LONGEST_SYMBOL for stream in streams], dtype=np.int64) - LONGEST_SYMBOL
+        common = np.empty(len(streams), np.int64)
+        if _common(joined, ends, self._walked, common) < len(self._walked):
+            _start(self._trunk)
+        self._go_on(joined, int(np.sort(common)[len(common) // 8]) if len(common) > 1 else 0, max(sizes))
+        trunk, found = self._trunk, np.empty((len(streams), 2), np.int64)
+        trial = Walk(np.empty_like(trunk.probabilities), np.empty_like(trunk.registers), trunk.data.copy())
+        _charges(trial, trunk, joined, ends, common, self._properties, found)
+        for size, stream, walked in zip(sizes, streams, found[:, 1], strict=True):
+            if size != walked:
+                raise ValueError(f"expected an LZMA1 stream of {size} bytes, found {walked} in {len(stream)} bytes")
+        return np.asarray(found[:, 0] / (1 << FRACTION_BITS), dtype=np.float64)
+
+    def _go_on(self, stream: Bytes, shared: int, size: int) -> None:
+        """Walk over the ``shared`` bytes that most streams begin with; make room for ``size`` bytes of data."""
+        if size > len(self._trunk.data):
+            room = np.empty(size * 5 // 4 + 1024, np.uint8)
+            room[: len(self._trunk.data)] = self._trunk.data
+            self._trunk = self._trunk._replace(data=room)
+        if not _walk_on(self._trunk, stream, shared - LONGEST_SYMBOL, *self._properties):
+            _start(self._trunk)
+        self._walked = stream[: self._trunk.registers[AT]].copy()

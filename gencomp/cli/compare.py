@@ -1,0 +1,179 @@
+"""gencomp compare: the same prompts continued by several models, as a page to look at and listen to."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from gencomp.cli.console import note
+from gencomp.cli.options import QuietOption, at_least, usage
+
+if TYPE_CHECKING:
+    from gencomp.evaluation.compare import Contender
+    from gencomp.evaluation.compare_prompts import Prompt
+
+MODELS = ["gzip", "lzma", "zstd", "mix"]
+STRATEGIES = ["bytes"]
+ALSO = ["gzip lookahead"]
+SEEDS = {"text": 4, "image": 1, "audio": 1}
+PAGE = "report.html"
+
+
+def compare(
+    models: Annotated[
+        list[str],
+        typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="A model or codec; give it several times."),
+    ] = MODELS,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A text to continue. [default: the package's, unless others are given]"),
+    ] = None,
+    image: Annotated[list[str] | None, typer.Option(metavar="FILE", help="An image whose rows to complete.")] = None,
+    audio: Annotated[list[str] | None, typer.Option(metavar="FILE", help="A recording to continue.")] = None,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")] = "compare",
+    strategy: Annotated[
+        list[str], typer.Option(metavar="STRATEGY", help="How each model is sampled; give it several times.")
+    ] = STRATEGIES,
+    also: Annotated[
+        list[str],
+        typer.Option(metavar="'SPEC STRATEGY'", help="One more model and strategy, for texts only."),
+    ] = ALSO,
+    seeds: Annotated[
+        int | None,
+        typer.Option(callback=at_least("--seeds", 1), help="Continuations of each. [default: 4 of texts, else 1]"),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="Who judges. [default: mix, told the image's width or the format]"),
+    ] = None,
+    offset: Annotated[
+        int, typer.Option(callback=at_least("--offset", 0), help="Bytes of the text before the prompt.")
+    ] = 0,
+    prompt_bytes: Annotated[
+        int, typer.Option(callback=at_least("--prompt-bytes", 0), help="Bytes of text that are given.")
+    ] = 1948,
+    length: Annotated[int, typer.Option("--length", "-n", callback=at_least("-n", 1), help="Bytes of text.")] = 100,
+    rows: Annotated[
+        Literal["independent", "above"],
+        typer.Option(help="Each row of an image on its own, as in the paper, or in the context of those above."),
+    ] = "independent",
+    image_width: Annotated[
+        int, typer.Option(callback=at_least("--image-width", 2), help="Pixels that a wider image is scaled down to.")
+    ] = 96,
+    audio_offset: Annotated[
+        int, typer.Option(callback=at_least("--audio-offset", 0), help="Samples before the prompt, 16,000 a second.")
+    ] = 16000,
+    audio_prompt: Annotated[
+        int, typer.Option(callback=at_least("--audio-prompt", 0), help="Samples that are given.")
+    ] = 2048,
+    audio_length: Annotated[
+        int, typer.Option(callback=at_least("--audio-length", 1), help="Samples to generate.")
+    ] = 1024,
+    steps: Annotated[
+        int, typer.Option(callback=at_least("--steps", 0), help="Bytes of the text that the page steps through.")
+    ] = 24,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", callback=at_least("--jobs", 1), help="Processes. [default: cores]")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in a folder; what it holds is not computed again.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Start anew in a folder that holds a comparison.")
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Continue the same prompts with several models, and judge them.
+
+    FOLDER gets report.html, one page that works offline; rows.json, the figures; and artefacts/, each continuation as a
+    text, PNG or WAV file. Every result is kept at once: an interrupted comparison goes on with --resume.
+    """
+    from gencomp.evaluation.compare import RESULTS, WORK, Plan, Work
+    from gencomp.evaluation.compare import compare as compare_models
+    from gencomp.evaluation.compare_prompts import read_audio, read_image, read_text, text_prompt
+    from gencomp.evaluation.executors import open_pool
+    from gencomp.files import new_file
+    from gencomp.report.artefacts import write_artefacts
+    from gencomp.report.page import check_extra, comparison_page
+
+    check_extra()
+    prompts: list[Prompt] = [
+        *(read_text(path, offset=offset, given=prompt_bytes, length=length) for path in text or ()),
+        *(read_image(path, width=image_width, rows=rows) for path in image or ()),
+        *(read_audio(path, offset=audio_offset, given=audio_prompt, length=audio_length) for path in audio or ()),
+    ]
+    if not prompts:
+        from gencomp.data import alice
+
+        prompts = [text_prompt("alice.txt", alice(), offset=offset, given=prompt_bytes, length=length)]
+    for prompt in prompts:
+        for line in prompt.notes:
+            note(f"note: {line}")
+    counts = SEEDS if seeds is None else dict.fromkeys(SEEDS, seeds)
+    plan = Plan(prompts, _contenders(models, strategy, also), counts, judge, steps)
+    folder = _prepared(Path(output), resume=resume, force=force)
+    work = Work(folder / WORK)
+    with open_pool(jobs or os.cpu_count() or 1) as pool, _progress(quiet=quiet) as progress:
+        document = compare_models(plan, work, pool, progress)
+    with new_file(folder / RESULTS, overwrite=True) as file:
+        file.write(json.dumps(document, indent=1).encode())
+    write_artefacts(document, folder / "artefacts")
+    with new_file(folder / PAGE, overwrite=True) as file:
+        file.write(comparison_page(document).encode())
+    if not quiet:
+        note(f"{len(document['rows'])} rows in {folder / RESULTS}; open {folder / PAGE}")
+
+
+def _contenders(models: list[str], strategies: list[str], also: list[str]) -> list["Contender"]:
+    from gencomp.evaluation.compare import Contender
+
+    contenders = [Contender(model, strategy) for model in models for strategy in strategies]
+    for words in (item.split() for item in also):
+        if len(words) != 2:
+            raise usage(f"--also takes a model and a strategy, such as 'gzip bytes?top_k=5'; got {' '.join(words)!r}")
+        contenders.append(Contender(words[0], words[1], modalities=("text",)))
+    return list(dict.fromkeys(contenders))
+
+
+def _prepared(folder: Path, *, resume: bool, force: bool) -> Path:
+    """Return the folder, made; refuse one that exists unless told what is meant."""
+    from gencomp.evaluation.compare import WORK
+
+    if resume and force:
+        raise usage("--resume and --force exclude each other")
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(17, "it is a file; name a folder with -o", str(folder))
+    if folder.exists() and any(folder.iterdir()) and not (resume or force):
+        raise FileExistsError(17, "it exists already; go on in it with --resume, start anew with --force", str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    if force:
+        (folder / WORK).unlink(missing_ok=True)
+    return folder
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr, where that is a terminal; yield the function that is told (tasks done, tasks added)."""
+    import sys
+
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, added: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("compare", total=0)
+        total = 0
+
+        def advance(done: int, added: int) -> None:
+            nonlocal total
+            total += added
+            bar.update(task, total=total, advance=done)
+
+        yield advance

@@ -1,0 +1,197 @@
+"""gencomp evaluate: datasets x models x chunk sizes, as rows."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gencomp.cli.console import note, progress_bar
+from gencomp.cli.options import QuietOption, at_least, usage
+
+if TYPE_CHECKING:
+    from gencomp.evaluation.experiment import Experiment
+    from gencomp.evaluation.rows import Row
+    from gencomp.modalities.dataset import Dataset
+
+_PRESETS = (
+    "paper-table1",
+    "in-context",
+    "model-size",
+    "tokenization",
+)  # of gencomp.evaluation.presets, which is heavier to import
+_FORMATS = ("markdown", "csv", "json")
+
+
+def evaluate(
+    file: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="A TOML file.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"One of the paper's experiments: {', '.join(_PRESETS)}.")
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="These models instead; repeat for several."),
+    ] = None,
+    text: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Text: a file, folder or pattern.")] = None,
+    image: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Images, in grey patches.")] = None,
+    audio: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Sound, as 8 bits at 16 kHz.")] = None,
+    random: Annotated[
+        int | None,
+        typer.Option(metavar="CHUNKS", callback=at_least("--random", 1), help="Random bytes, so many chunks."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(envvar="GENCOMP_DATA", metavar="FOLDER", help="Where a preset finds its data, if none is named."),
+    ] = None,
+    chunk_sizes: Annotated[
+        list[str] | None,
+        typer.Option("--chunk-size", metavar="SIZE|whole", help="Chunks of so many bytes, or all as one; repeatable."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="CHUNKS", callback=at_least("--limit", 1), help="Only the first chunks of each dataset."),
+    ] = None,
+    per_file: Annotated[
+        int | None,
+        typer.Option(metavar="CHUNKS", callback=at_least("--per-file", 1), help="Only so many of one image or sound."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that cannot be read.")] = False,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Results. [default: results-NAME]")
+    ] = None,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="NAME", help=f"What stdout gets: {', '.join(_FORMATS)}.")
+    ] = "markdown",
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", callback=at_least("--jobs", 1), help="Processes. [default: cores]"),
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786, instead.")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure how models compress data: an experiment in, rows out.
+
+    EXPERIMENT is a TOML file, or --preset names one of the paper's, or options name data and models. The folder gets
+    rows.csv, rows.json, table.md, curves, and a journal: a run that was stopped goes on where it was, and what was
+    measured before is not measured again.
+    """
+    if format_ not in _FORMATS:
+        raise usage(f"--format must be one of {', '.join(_FORMATS)}, got {format_!r}")
+    if jobs is not None and cluster is not None:
+        raise usage("--jobs are processes here, and --cluster has its own workers: give one of them")
+    named = _named_datasets(text or [], image or [], audio or [], random)
+    experiment = _experiment(file, preset, named, data)
+    experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
+    folder = Path(output if output is not None else f"results-{experiment.name}")
+    rows = _run(experiment, folder, jobs or os.cpu_count() or 1, cluster, quiet)
+    _write(experiment, folder, rows, format_, quiet)
+
+
+def _named_datasets(text: list[str], image: list[str], audio: list[str], random: int | None) -> "tuple[Dataset, ...]":
+    """Return the datasets of the options, named after their paths."""
+    from gencomp.modalities.dataset import Dataset
+
+    found = [Dataset(Path(path).name or path, "text", path) for path in text]
+    found += [Dataset(Path(path).name or path, "image", path) for path in image]
+    found += [Dataset(Path(path).name or path, "audio", path) for path in audio]
+    if random is not None:
+        found.append(Dataset("random", "random", limit=random))
+    return tuple(found)
+
+
+def _experiment(file: str | None, preset: str | None, named: "tuple[Dataset, ...]", data: str | None) -> "Experiment":
+    """Return the experiment of a file, a preset, or options alone."""
+    from gencomp.evaluation.experiment import Experiment
+    from gencomp.evaluation.presets import PRESETS
+    from gencomp.registry import DEFAULT_MODEL
+
+    if file is not None:
+        if preset is not None or named:
+            raise usage("an EXPERIMENT file names its data itself; leave out --preset, --text, --image and the like")
+        return Experiment.from_toml(Path(file))
+    if preset is None:
+        if not named:
+            raise usage("nothing to measure: name a TOML file, a --preset, or data with --text, --image, --audio")
+        return Experiment("evaluation", named, (DEFAULT_MODEL,))
+    if preset not in PRESETS:
+        raise usage(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    if not named and data is None:
+        raise usage("the preset needs data: --data FOLDER or GENCOMP_DATA, or your own with --text, --image, --audio")
+    return PRESETS[preset].experiment(named or PRESETS[preset].datasets(Path(data or "")))
+
+
+def _changed(
+    experiment: "Experiment",
+    models: list[str] | None,
+    chunk_sizes: list[str] | None,
+    limit: int | None,
+    per_file: int | None,
+    strict: bool,
+) -> "Experiment":
+    """Return the experiment with what the command line says otherwise."""
+    from dataclasses import replace
+
+    from gencomp.units import parse_size
+
+    datasets = tuple(
+        replace(
+            dataset,
+            limit=limit or dataset.limit,
+            per_file=per_file or dataset.per_file,
+            strict=strict or dataset.strict,
+        )
+        for dataset in experiment.datasets
+    )
+    sizes: tuple[int | str, ...] = experiment.chunk_sizes
+    if chunk_sizes:
+        try:
+            sizes = tuple(size if size == "whole" else parse_size(size) for size in chunk_sizes)
+        except ValueError as error:
+            raise usage(f"--chunk-size: {error}, or whole") from None
+    return replace(
+        experiment, datasets=datasets, models=tuple(models) if models else experiment.models, chunk_sizes=sizes
+    )
+
+
+def _run(experiment: "Experiment", folder: Path, jobs: int, cluster: str | None, quiet: bool) -> "list[Row]":
+    """Run the experiment, with a bar on stderr where that is a terminal."""
+    from contextlib import ExitStack
+
+    from gencomp.evaluation.executors import open_pool
+    from gencomp.evaluation.run import Reports, run
+
+    with ExitStack() as stack:
+        advance = [lambda count: None]
+
+        def begin(total: int, known: int) -> None:
+            if known and not quiet:
+                note(f"{folder}: {known:,} of {total:,} bytes are measured already")
+            advance[0] = stack.enter_context(progress_bar(experiment.name, total, quiet=quiet))
+            advance[0](known)
+
+        pool = stack.enter_context(open_pool(jobs, cluster))
+        tell = Reports(begin, lambda count: advance[0](count), (lambda line: None) if quiet else note)
+        return run(experiment, folder, pool, tell)
+
+
+def _write(experiment: "Experiment", folder: Path, rows: "list[Row]", format_: str, quiet: bool) -> None:
+    """Write the rows and the curves into the folder, and print them."""
+    from gencomp.errors import MissingExtraError
+    from gencomp.evaluation.tables import to_csv, to_json, to_markdown
+    from gencomp.files import new_file
+    from gencomp.report.curves import draw
+
+    writers = {"markdown": ("table.md", to_markdown), "csv": ("rows.csv", to_csv), "json": ("rows.json", to_json)}
+    for name, (file, writer) in writers.items():
+        text = writer(rows, paper=experiment.paper_figures)
+        with new_file(folder / file, overwrite=True) as sink:
+            sink.write(text.encode())
+        if name == format_:
+            print(text, end="")
+    try:
+        draw(rows, folder)
+    except MissingExtraError as error:
+        if not quiet:
+            note(str(error))

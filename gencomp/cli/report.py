@@ -1,0 +1,46 @@
+"""gencomp report: a folder's rows as one page."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gencomp.cli.console import note
+from gencomp.cli.options import ForceOption, OutputOption, QuietOption
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="What `gencomp evaluate` or `gencomp compare` wrote.")
+    ],
+    output: OutputOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make one page of an experiment's rows.
+
+    FOLDER holds rows.json; the page is its report.html unless -o says otherwise. It works offline: tables that sort,
+    curves, and the paper's figures beside.
+    """
+    import sys
+
+    from gencomp.errors import DatasetError
+    from gencomp.files import new_file
+    from gencomp.report.page import check_extra, comparison_page, evaluation_page
+
+    check_extra()
+    path = folder / "rows.json" if folder.is_dir() else folder
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DatasetError(f"{path} is no JSON: {error}") from error
+    page = comparison_page(document) if isinstance(document, dict) else evaluation_page(document)
+    if output == "-":
+        sys.stdout.write(page)
+        return
+    target = Path(output) if output is not None else path.parent / "report.html"
+    with new_file(target, overwrite=force) as file:
+        file.write(page.encode())
+    if not quiet:
+        note(f"open {target}")

@@ -1,0 +1,250 @@
+"""The same prompts continued by several models, judged by figures: tasks out, rows in, nothing computed lost."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gencomp import __version__
+from gencomp.equivalence.adapt import predictor_spec
+from gencomp.evaluation.compare_prompts import Prompt
+from gencomp.evaluation.compare_strategies import parse_strategy
+from gencomp.evaluation.compare_tasks import (
+    Continue,
+    Judge,
+    Measure,
+    Result,
+    Task,
+    Walk,
+    decoded,
+    encoded,
+    predictor_of,
+    run_task,
+)
+from gencomp.evaluation.executors import Pool, SerialPool, finished
+
+FORMAT = "gencomp-compare"
+FORMAT_VERSION = 1
+ROWS_AT_ONCE = 8  # rows of an image that one task continues, where they are independent
+TRUTH, SHUFFLED = "truth", "shuffled"  # the two ends of every scale
+RESULTS, WORK = "rows.json", "work.jsonl"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model and how it is sampled; ``modalities`` are those in which it takes part."""
+
+    model: str
+    strategy: str
+    modalities: tuple[str, ...] = ("text", "image", "audio")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared. ``seeds`` are the continuations of each prompt by modality; ``judge`` None: by modality."""
+
+    prompts: Sequence[Prompt]
+    contenders: Sequence[Contender]
+    seeds: Mapping[str, int]
+    judge: str | None = None
+    steps: int = 24
+
+    def __post_init__(self) -> None:
+        if not self.prompts:
+            raise ValueError("there is nothing to continue: give a text, an image or a recording")
+        if not self.contenders:
+            raise ValueError("there is no model to continue with")
+        for contender in self.contenders:
+            parse_strategy(contender.strategy)
+
+    def judge_of(self, prompt: Prompt) -> str:
+        return self.judge or prompt.judge
+
+
+class Work:
+    """What the tasks gave, by key; with a file, every result is kept as soon as it is there, a line each."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._results: dict[str, Result] = {}
+        for line in path.read_text().splitlines() if path is not None and path.exists() else ():
+            with suppress(ValueError, KeyError, TypeError):  # a line that was being written when the machine stopped
+                record = json.loads(line)
+                self._results[record["key"]] = record["result"]
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def get(self, task: Task) -> Result | None:
+        return self._results.get(task.key())
+
+    def add(self, task: Task, result: Result) -> None:
+        self._results[task.key()] = result
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write("\n" + json.dumps({"key": task.key(), "result": result}) + "\n")
+
+    def do(self, tasks: Sequence[Task], pool: Pool, progress: Progress) -> None:
+        """Do the tasks; those whose results are known are not done again."""
+        missing = {task.key(): task for task in tasks if self.get(task) is None}
+        progress(len(tasks) - len(missing), len(tasks))
+        for task, result in finished(pool, run_task, missing.values()):
+            self.add(task, result)
+            progress(1, 0)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One continuation: a row of the results."""
+
+    prompt: Prompt
+    number: int
+    contender: Contender
+    seed: int
+
+    def tasks(self) -> list[Continue]:
+        """Return the work: all pieces at once, or, where they do not hang together, some at a time."""
+        pieces = self.prompt.pieces
+        size = len(pieces) if self.prompt.joined else ROWS_AT_ONCE
+        model, strategy = self.contender.model, self.contender.strategy
+        tasks = []
+        for first in range(0, len(pieces), size):
+            fields = {**vars(self.prompt), "pieces": pieces[first : first + size]}
+            tasks.append(Continue(Prompt(**fields), model, strategy, self.seed, first))
+        return tasks
+
+
+def shuffled(prompt: Prompt, seed: int = 0) -> tuple[bytes, ...]:
+    """Return the truth with all its bytes in another order: the same counts, nothing else in common."""
+    data = np.frombuffer(b"".join(prompt.truth), dtype=np.uint8)
+    mixed = np.random.default_rng(seed).permutation(data).tobytes()
+    parts = []
+    start = 0
+    for part in prompt.truth:
+        parts.append(mixed[start : start + len(part)])
+        start += len(part)
+    return tuple(parts)
+
+
+def compare(
+    plan: Plan,
+    work: Work | None = None,
+    pool: Pool | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Result:
+    """Return the comparison as JSON holds it: settings, prompts, rows, and the coder's steps on the first text.
+
+    ``progress`` is told (tasks done, tasks added). With the same ``work`` nothing is computed twice; the same rows come
+    from any ``pool``, but for the seconds.
+    """
+    work = work if work is not None else Work()
+    pool = pool if pool is not None else SerialPool()
+    contenders = [_canonical(contender) for contender in plan.contenders]
+    cells = [
+        _Cell(prompt, number, contender, seed)
+        for number, prompt in enumerate(plan.prompts)
+        for contender in contenders
+        if prompt.modality in contender.modalities
+        for seed in range(plan.seeds.get(prompt.modality, 1))
+    ]
+    # what cannot be shared out comes first, so that nobody waits for it at the end
+    first = sorted(cells, key=lambda cell: len(cell.tasks()))
+    work.do([task for cell in first for task in cell.tasks()], pool, progress)
+    parts = [_joined([work.get(task) for task in cell.tasks()]) for cell in cells]
+
+    models = list(dict.fromkeys(contender.model for contender in contenders))
+    text = next((prompt for prompt in plan.prompts if prompt.modality == "text"), None)
+    walks = [Walk(text, model, plan.steps) for model in models] if text is not None and plan.steps else []
+    ends = [(number, name) for number in range(len(plan.prompts)) for name in (TRUTH, SHUFFLED)]
+    end_parts = [
+        prompt.truth if name == TRUTH else shuffled(prompt) for prompt in plan.prompts for name in (TRUTH, SHUFFLED)
+    ]
+    losses = {
+        (number, model): Measure(prompt, model, prompt.truth)
+        for number, prompt in enumerate(plan.prompts)
+        for model in models
+        if any(cell.number == number and cell.contender.model == model for cell in cells)
+    }
+    entropies = [Measure(cell.prompt, cell.contender.model, part[0]) for cell, part in zip(cells, parts, strict=True)]
+    judgements = [
+        Judge(cell.prompt, plan.judge_of(cell.prompt), part[0], cell.contender.model)
+        for cell, part in zip(cells, parts, strict=True)
+    ]
+    end_judgements = [
+        Judge(plan.prompts[number], plan.judge_of(plan.prompts[number]), part)
+        for (number, _), part in zip(ends, end_parts, strict=True)
+    ]
+    work.do([*walks, *losses.values(), *entropies, *judgements, *end_judgements], pool, progress)
+
+    rows = []
+    for (number, name), part, judgement in zip(ends, end_parts, end_judgements, strict=True):
+        rows.append(_row(plan.prompts[number], number, name, "", None, part) | _known(work, judgement))
+    for cell, (part, seconds), measure, judgement in zip(cells, parts, entropies, judgements, strict=True):
+        measured = _known(work, measure)
+        rows.append(
+            _row(cell.prompt, cell.number, cell.contender.model, cell.contender.strategy, cell.seed, part)
+            | {"seconds": seconds, "bytes_per_second": sum(map(len, part)) / seconds}
+            | {"entropy": measured["entropy"]}
+            | {"log_loss": _known(work, losses[cell.number, cell.contender.model])["log_loss"]}
+            | _known(work, judgement)
+        )
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "version": __version__,
+        "settings": {"judge": plan.judge, "seeds": dict(plan.seeds), "steps": plan.steps},
+        "prompts": [_prompt_record(plan, prompt) for prompt in plan.prompts],
+        "rows": rows,
+        "walk": [{"model": walk.model, **_known(work, walk)} for walk in walks],
+    }
+
+
+def _canonical(contender: Contender) -> Contender:
+    """Return the contender with its specs in their canonical form; a model that cannot be loaded raises here."""
+    predictor = predictor_of(contender.model)
+    try:
+        model = predictor_spec(predictor)
+    except ValueError:  # an object's class without a name, from another package
+        model = contender.model
+    return Contender(model, str(parse_strategy(contender.strategy)), contender.modalities)
+
+
+def _joined(results: Sequence[Result | None]) -> tuple[tuple[bytes, ...], float]:
+    """Return the parts of a cell and the seconds they took."""
+    known = [result for result in results if result is not None]
+    return decoded([part for result in known for part in result["parts"]]), sum(result["seconds"] for result in known)
+
+
+def _known(work: Work, task: Task) -> Result:
+    result = work.get(task)
+    assert result is not None
+    return result
+
+
+def _row(prompt: Prompt, number: int, model: str, strategy: str, seed: int | None, parts: tuple[bytes, ...]) -> Result:
+    return {
+        "prompt": number,
+        "modality": prompt.modality,
+        "model": model,
+        "strategy": strategy,
+        "seed": seed,
+        "bytes": sum(map(len, parts)),
+        "parts": encoded(list(parts)),
+    }
+
+
+def _prompt_record(plan: Plan, prompt: Prompt) -> Result:
+    return {
+        "modality": prompt.modality,
+        "name": prompt.name,
+        "given": encoded([given for given, _ in prompt.pieces]),
+        "joined": prompt.joined,
+        "width": prompt.width,
+        "notes": list(prompt.notes),
+        "judge": plan.judge_of(prompt),
+    }

@@ -1,0 +1,129 @@
+"""What a comparison has its models continue: a text, the rows of an image, a recording.
+
+A prompt is a list of pieces, each a part that is given and the part that really follows it. Text and sound are one
+piece; each row of an image is one, as in the paper (Delétang et al. 2024, section 3.4).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gencomp.errors import DatasetError
+from gencomp.modalities import audio, image, text
+from gencomp.modalities.image import Raster
+
+Modality = Literal["text", "image", "audio"]
+Rows = Literal["independent", "above"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """``pieces`` are (given, truth). ``joined``: a piece's context holds the pieces above it, else it stands alone.
+
+    ``width`` is the bytes of an image's row, or 0. ``notes`` say what was converted on the way.
+    """
+
+    modality: Modality
+    name: str
+    pieces: tuple[tuple[bytes, bytes], ...]
+    joined: bool = False
+    width: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> bytes:
+        return b"".join(given for given, _ in self.pieces)
+
+    @property
+    def truth(self) -> tuple[bytes, ...]:
+        return tuple(truth for _, truth in self.pieces)
+
+    @property
+    def judge(self) -> str:
+        """The default judge: the strongest predictor that needs no training, told what it reads."""
+        return {"text": "mix", "image": f"mix?width={self.width}", "audio": "mix?sample=u8"}[self.modality]
+
+    def with_parts(self, generated: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
+        """Return (given, generated) pairs."""
+        return [(given, part) for (given, _), part in zip(self.pieces, generated, strict=True)]
+
+    def contexts(self, generated: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
+        """Return (context, generated) pairs: what each part's model had read before it."""
+        pairs = []
+        context = b""
+        for given, part in self.with_parts(generated):
+            context = context + given if self.joined else given
+            pairs.append((context, part))
+            context += part
+        return pairs
+
+    def whole(self, generated: tuple[bytes, ...]) -> bytes:
+        """Return everything in order: the image, the recording, the text."""
+        return b"".join(given + part for given, part in self.with_parts(generated))
+
+
+def _cut(name: str, data: bytes, offset: int, given: int, length: int) -> tuple[bytes, bytes]:
+    if given < 0 or length < 1 or offset < 0:
+        raise ValueError(
+            f"expected an offset and a prompt of 0 bytes or more, and 1 to generate; got {offset}, {given}, {length}"
+        )
+    if len(data) < offset + given + length:
+        raise DatasetError(
+            f"{name}: {len(data):,} bytes, but from byte {offset:,} on {given:,} are given and {length:,} follow: "
+            "take a smaller offset or prompt"
+        )
+    return data[offset : offset + given], data[offset + given : offset + given + length]
+
+
+def text_prompt(name: str, data: bytes, *, offset: int = 0, given: int = 1948, length: int = 100) -> Prompt:
+    """Return ``given`` bytes from ``offset`` on, and the ``length`` that follow; the sizes are the paper's."""
+    return Prompt("text", name, (_cut(name, data, offset, given, length),))
+
+
+def read_text(path: str, *, offset: int, given: int, length: int) -> Prompt:
+    """Return a prompt of a file. Raises :class:`DatasetError` where it is too short."""
+    return text_prompt(
+        Path(path).name, text.read(path, offset + given + length), offset=offset, given=given, length=length
+    )
+
+
+def shrunk(raster: Raster, width: int) -> Raster:
+    """Return a grey image ``width`` pixels wide, its shape kept, each pixel the mean of those it covers.
+
+    A smaller image stays as it is.
+    """
+    if width < 2:
+        raise ValueError(f"width must be at least 2 pixels, got {width}")
+    if raster.width <= width:
+        return raster
+    height = max(1, round(raster.height * width / raster.width))
+    pixels = np.frombuffer(raster.data, dtype=np.uint8).reshape(raster.height, raster.width).astype(np.float64)
+    for axis, size in ((0, height), (1, width)):
+        starts = np.arange(size) * pixels.shape[axis] // size
+        counts = np.diff([*starts, pixels.shape[axis]])
+        sums = np.add.reduceat(pixels, starts, axis=axis)
+        pixels = sums / (counts[:, None] if axis == 0 else counts[None, :])
+    return Raster(width, height, np.rint(pixels).astype(np.uint8).tobytes())
+
+
+def image_prompt(name: str, raster: Raster, rows: Rows = "independent") -> Prompt:
+    """Return each row's left half as given, its right half to continue; in context of the ``above`` rows or alone."""
+    half = raster.width // 2
+    if half < 1 or raster.height < 1:
+        raise DatasetError(f"{name}: {raster.width} x {raster.height} pixels have no half to continue")
+    pieces = tuple((raster.row(row)[:half], raster.row(row)[half:]) for row in range(raster.height))
+    return Prompt("image", name, pieces, rows == "above", raster.width)
+
+
+def read_image(path: str, *, width: int, rows: Rows) -> Prompt:
+    """Return a prompt of an image in grey, scaled down to ``width`` pixels. Raises :class:`DatasetError`."""
+    return image_prompt(Path(path).name, shrunk(image.read_grey(path), width), rows)
+
+
+def read_audio(path: str, *, offset: int, given: int, length: int) -> Prompt:
+    """Return a prompt of a recording, 16 kHz and 8 bits: samples are bytes. Raises :class:`DatasetError`."""
+    signal = audio.read(path)
+    piece = _cut(Path(path).name, signal.data, offset, given, length)
+    return Prompt("audio", Path(path).name, (piece,), notes=signal.notes)

@@ -1,0 +1,218 @@
+"""The pieces of work of a comparison: plain data in, plain JSON out, in whatever process.
+
+Each task is a function of its own fields, so what it gave can be kept under :meth:`key` and need not be done again.
+"""
+
+import base64
+import dataclasses
+import functools
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gencomp.equivalence.adapt import as_predictor
+from gencomp.equivalence.predictor import CodeLengthPredictor
+from gencomp.evaluation import judges, judges_media
+from gencomp.evaluation.compare_prompts import Prompt
+from gencomp.evaluation.compare_strategies import parse_strategy, search_of
+from gencomp.evaluation.explain import Explanation, explain
+from gencomp.protocols import Predictor
+from gencomp.sampling.copies import measure_copies
+
+LOSS_BYTES = 512  # bytes of the truth that a model's log-loss is measured on, over evenly spread pieces
+REVISION = 1  # of what the tasks compute
+
+Result = dict[str, Any]
+
+
+@functools.lru_cache(maxsize=4)
+def predictor_of(spec: str) -> Predictor:
+    """Return the model, loaded once per process."""
+    predictor = as_predictor(spec)
+    if predictor.alphabet_size != 256:
+        raise ValueError(f"bytes need a model of 256 symbols, {spec} has {predictor.alphabet_size}")
+    return predictor
+
+
+@functools.lru_cache(maxsize=4)
+def _sampled(spec: str, strategy: str) -> Predictor:
+    """Return what a strategy asks for the next byte: the model, or its lookahead."""
+    return search_of(parse_strategy(strategy), b"x").predictor(predictor_of(spec))
+
+
+@dataclass(frozen=True)
+class Task:
+    """Base of all tasks. ``prompt`` is the prompt with the pieces that the task is about."""
+
+    prompt: Prompt
+    model: str
+
+    def key(self) -> str:
+        """Return what the result is kept under: a hash of everything that it depends on."""
+        fields = {name: repr(getattr(self, name)) for name in sorted(f.name for f in dataclasses.fields(self))}
+        text = json.dumps([type(self).__name__, REVISION, fields])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def run(self) -> Result:
+        raise NotImplementedError
+
+
+def run_task(task: Task) -> Result:
+    """Return the result; a function of the module, for other processes."""
+    return task.run()
+
+
+@dataclass(frozen=True)
+class Continue(Task):
+    """Continue the pieces from ``first`` on, in order.
+
+    Piece n draws with a generator of its own, from (seed, n), so that rows may be shared out among processes.
+    """
+
+    strategy: str
+    seed: int
+    first: int = 0
+
+    def run(self) -> Result:
+        start = time.perf_counter()
+        spec = parse_strategy(self.strategy)
+        predictor = _sampled(self.model, self.strategy)
+        parts: list[bytes] = []
+        context = b""
+        for number, (given, truth) in enumerate(self.prompt.pieces):
+            context = context + given if self.prompt.joined else given
+            rng = np.random.default_rng([self.seed, self.first + number])
+            search = search_of(spec, context)
+            part = bytes(search.generate(predictor, context, len(truth), rng))
+            parts.append(part)
+            context += part
+        return {"parts": encoded(parts), "seconds": time.perf_counter() - start}
+
+
+@dataclass(frozen=True)
+class Measure(Task):
+    """Ask a model what it charges for ``parts``, and how sure it was: one pass over at most LOSS_BYTES bytes.
+
+    For joined pieces the pass ends after that many; else the pieces are spread evenly.
+    """
+
+    parts: tuple[bytes, ...]
+
+    def run(self) -> Result:
+        predictor = predictor_of(self.model)
+        costs: list[float] = []
+        entropies: list[float] = []
+        for given, part in self._chosen():
+            state = predictor.begin(given)
+            for symbol in part[:LOSS_BYTES]:
+                lengths = state.code_lengths()
+                entropies.append(judges.entropy(lengths))
+                costs.append(float(lengths[symbol]))
+                state.update(symbol)
+        return {"entropy": float(np.mean(entropies)), "log_loss": float(np.mean(costs)), "bytes": len(costs)}
+
+    def _chosen(self) -> list[tuple[bytes, bytes]]:
+        """Return (context, part) pairs with about LOSS_BYTES bytes of parts in all."""
+        pairs = self.prompt.contexts(self.parts)
+        longest = max(len(part) for part in self.parts)
+        count = max(1, min(len(pairs), LOSS_BYTES // max(1, longest)))
+        return [pairs[number * len(pairs) // count] for number in range(count)]
+
+
+@dataclass(frozen=True)
+class Judge(Task):
+    """Judge ``parts``, a continuation of the prompt, under ``model``; ``own`` is who generated it, or none."""
+
+    parts: tuple[bytes, ...]
+    own: str = ""
+
+    def run(self) -> Result:
+        data = b"".join(self.parts)
+        predictor = predictor_of(self.model)
+        costs = judges.code_lengths_after(predictor, self.prompt.with_parts(self.parts))
+        copies = measure_copies(self.prompt.given, data)
+        result: Result = {
+            "bits_per_byte": judges.mean(costs),
+            "costs": [round(cost, 3) for cost in costs.tolist()] if self.prompt.modality == "text" else [],
+            "self_bits_per_byte": judges.self_compressibility(predictor, data),
+            "distinct_2": judges.distinct(data, 2),
+            "distinct_4": judges.distinct(data, 4),
+            "repetition": judges.repetition(data),
+            "copy_rate": copies.rate,
+            "longest_copy": copies.longest,
+        }
+        if self.own:
+            result["own_bits_per_byte"] = self._own_code_length() / len(data)
+        return result | self._against_truth()
+
+    def _own_code_length(self) -> float:
+        """Return the bits that the parts add to the generating model's own code, over all pieces."""
+        predictor = predictor_of(self.own)
+        if isinstance(predictor, CodeLengthPredictor):
+            code_length = predictor.compressor.code_length
+            return sum(
+                code_length(context + part) - code_length(context) for context, part in self.prompt.contexts(self.parts)
+            )
+        pairs = self.prompt.contexts(self.parts)
+        return float(sum(judges.code_lengths_after(predictor, [pair]).sum() for pair in pairs))
+
+    def _against_truth(self) -> Result:
+        data, truth = b"".join(self.parts), b"".join(self.prompt.truth)
+        if self.prompt.modality == "audio":
+            signals = (judges_media.waveform(piece) for piece in (data, truth))
+            return {"log_spectral_distance": judges_media.log_spectral_distance(*signals)}
+        if self.prompt.modality == "text":
+            return {}
+        rows = len(self.parts)
+        image, reference = (np.frombuffer(piece, dtype=np.uint8).reshape(rows, -1) for piece in (data, truth))
+        noise = judges_media.psnr(image, reference)
+        fits = min(image.shape) >= judges_media.SSIM_WINDOW
+        return {
+            "mean_absolute_error": judges_media.mean_absolute_error(image, reference),
+            "psnr": noise if np.isfinite(noise) else None,
+            "ssim": judges_media.ssim(image, reference) if fits else None,
+        }
+
+
+@dataclass(frozen=True)
+class Walk(Task):
+    """Take the arithmetic coder's steps over the first ``length`` bytes of the truth, after the prompt."""
+
+    length: int
+
+    def run(self) -> Result:
+        given, truth = self.prompt.pieces[0]
+        explanation = explain(predictor_of(self.model), truth[: self.length], given)
+        return {"steps": step_records(explanation), "code": explanation.code}
+
+
+def step_records(explanation: Explanation) -> list[Result]:
+    """Return each step of the coder: the symbol, its exact part of 2^precision, and all symbols' lengths in bits."""
+    records = []
+    for step in explanation.steps:
+        precision = int(step.cdf[-1]).bit_length() - 1
+        lengths = precision - np.log2(np.diff(step.cdf))
+        records.append(
+            {
+                "symbol": step.symbol,
+                "start": int(step.cdf[step.symbol]),
+                "stop": int(step.cdf[step.symbol + 1]),
+                "precision": precision,
+                "lengths": [round(float(length), 3) for length in lengths],
+            }
+        )
+    return records
+
+
+def encoded(parts: list[bytes]) -> list[str]:
+    """Return bytes as JSON can hold them."""
+    return [base64.b64encode(part).decode("ascii") for part in parts]
+
+
+def decoded(parts: list[str]) -> tuple[bytes, ...]:
+    """Undo :func:`encoded`."""
+    return tuple(base64.b64decode(part) for part in parts)

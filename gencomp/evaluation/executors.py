@@ -1,0 +1,214 @@
+"""Parallel work through ``concurrent.futures``: local processes, or a Dask cluster. What a lost worker had is redone.
+
+A pool is an executor that says how many workers it has and can be made anew. All three give the same results.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+from gencomp.errors import WorkersLostError
+from gencomp.extras import require
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_LOSSES = 5  # in one run: more is not bad luck
+TASKS_PER_WORKER = 2  # under way at a time: the next is there when one ends
+CONNECT_SECONDS = 10.0
+WITHOUT_WORKERS_SECONDS = 60.0
+CHECK_SECONDS = 5.0
+
+
+class Pool(Protocol):
+    """Workers. ``losses`` are the exceptions of a future whose worker died; ``renew`` makes the pool usable again."""
+
+    losses: tuple[type[BaseException], ...]
+
+    @property
+    def workers(self) -> int: ...
+
+    def submit(self, function: Callable[[T], R], task: T) -> "Future[R]": ...
+
+    def renew(self) -> None: ...
+
+    def check(self) -> None:
+        """Raise :class:`WorkersLostError` where nothing will ever finish."""
+
+
+class SerialPool:
+    """One worker: this process."""
+
+    losses: tuple[type[BaseException], ...] = ()
+    workers = 1
+
+    def submit(self, function: Callable[[T], R], task: T) -> "Future[R]":
+        future: Future[R] = Future()
+        try:
+            future.set_result(function(task))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def renew(self) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
+
+class LocalPool:
+    """Processes of this machine, started afresh ("spawn"): no state of this process reaches them."""
+
+    losses: tuple[type[BaseException], ...] = (BrokenExecutor,)
+
+    def __init__(self, jobs: int) -> None:
+        self.workers = jobs
+        self._executor = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        return ProcessPoolExecutor(self.workers, context, initializer=_prepare_worker, initargs=(threads,))
+
+    def submit(self, function: Callable[[T], R], task: T) -> "Future[R]":
+        return self._executor.submit(function, task)
+
+    def renew(self) -> None:
+        self.close()
+        self._executor = self._start()
+
+    def check(self) -> None:
+        pass
+
+    def close(self) -> None:
+        """Let the workers end what they do, and nothing more."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _prepare_worker(threads: int) -> None:
+    """Share the cores, leave Ctrl-C to the parent, and end with it, however it ends."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, str(threads))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+class ClusterPool:
+    """The workers of a Dask cluster, which must have gencomp installed, in the same version."""
+
+    def __init__(self, address: str) -> None:
+        require("cluster", "distributed")
+        import distributed
+
+        connect: Any = distributed.Client
+        try:
+            self._client = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:  # a TimeoutError is an OSError
+            raise WorkersLostError(
+                f"no Dask scheduler answers at {address}: {error}; start one with `dask scheduler`, "
+                "then `dask worker` with its address"
+            ) from error
+        self.losses: tuple[type[BaseException], ...] = (distributed.KilledWorker, BrokenExecutor)
+        self._executor: Executor = self._client.get_executor(pure=False)
+        self._last_seen = time.monotonic()
+
+    @property
+    def workers(self) -> int:
+        """The threads of all workers that are there now, at least 1."""
+        return max(1, int(sum(self._client.nthreads().values())))
+
+    def submit(self, function: Callable[[T], R], task: T) -> "Future[R]":
+        return self._executor.submit(function, task)
+
+    def renew(self) -> None:
+        pass  # the scheduler has replaced the worker by another
+
+    def check(self) -> None:
+        if self._client.status == "running" and self._client.nthreads():
+            self._last_seen = time.monotonic()
+        elif time.monotonic() - self._last_seen > WITHOUT_WORKERS_SECONDS:
+            raise WorkersLostError(f"the cluster has had no worker for {WITHOUT_WORKERS_SECONDS:.0f} s; start some")
+
+    def close(self) -> None:
+        """Take back what has not begun, and leave the cluster running."""
+        self._executor.shutdown(wait=False)
+        self._client.close()
+
+
+@contextmanager
+def open_pool(jobs: int, cluster: str | None = None) -> Iterator[Pool]:
+    """Yield a pool: the Dask cluster at the address ``cluster``, else ``jobs`` processes; one job is this process.
+
+    Raises :class:`WorkersLostError` where the cluster does not answer.
+    """
+    if cluster is None and jobs == 1:
+        yield SerialPool()
+        return
+    pool = LocalPool(jobs) if cluster is None else ClusterPool(cluster)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def finished(pool: Pool, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
+    """Yield (task, function(task)) as they finish, in any order. Tasks are taken when a worker is nearly free.
+
+    A task whose worker was lost is done again. Raises :class:`WorkersLostError` after more than 5 losses, and what
+    ``function`` raises.
+    """
+    waiting: deque[T] = deque()  # lost with their worker
+    under_way: dict[Future[R], tuple[T, int]] = {}  # the task, and how many losses there were when it began
+    source = iter(tasks)
+    losses = 0
+    while True:
+        while len(under_way) < TASKS_PER_WORKER * pool.workers:
+            if not waiting:
+                waiting.extend(islice(source, 1))
+            if not waiting:
+                break
+            try:
+                future = pool.submit(function, waiting[0])
+            except pool.losses:
+                losses = _renewed(pool, losses)
+            else:
+                under_way[future] = (waiting.popleft(), losses)
+        if not under_way:
+            return
+        done, _ = wait(under_way, timeout=CHECK_SECONDS, return_when=FIRST_COMPLETED)
+        if not done:
+            pool.check()
+        for future in done:
+            task, losses_before = under_way.pop(future)
+            try:
+                result = future.result()
+            except pool.losses:
+                waiting.append(task)
+                if losses_before == losses:  # not one more victim of a loss that is known
+                    losses = _renewed(pool, losses)
+            else:
+                yield task, result
+
+
+def _renewed(pool: Pool, losses: int) -> int:
+    """Make the pool usable after one more loss; return the number of losses."""
+    if losses == MAX_LOSSES:
+        raise WorkersLostError(f"workers died {losses + 1} times; too little memory is the usual reason: fewer --jobs")
+    pool.renew()
+    return losses + 1

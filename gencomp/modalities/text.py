@@ -1,0 +1,56 @@
+"""Text: bytes as they are, for people to read, and in seven bits for models that know only ASCII."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gencomp.modalities.source import find_files, read_plain
+
+
+class SevenBits(NamedTuple):
+    """Bytes below 128, and the bits that were lost, which whoever measures charges to the code length."""
+
+    data: bytes
+    lost_bits: int
+
+
+def read(where: str | Path, limit: int | None = None) -> bytes:
+    """Return the bytes of a file, or of a folder's or pattern's files one after the other, at most ``limit``."""
+    parts: list[bytes] = []
+    size = 0
+    for path in find_files(where):
+        parts.append(read_plain(path, None if limit is None else limit - size))
+        size += len(parts[-1])
+        if limit is not None and size >= limit:
+            break
+    return b"".join(parts)
+
+
+def chunks(data: bytes, size: int, *, keep_last: bool = False) -> Iterator[bytes]:
+    """Yield ``data`` in pieces of ``size`` bytes; an incomplete last one only with ``keep_last``."""
+    if size < 1:
+        raise ValueError(f"a chunk must have at least 1 byte, got {size}")
+    for start in range(0, len(data) if keep_last else len(data) - size + 1, size):
+        yield data[start : start + size]
+
+
+def to_text(data: bytes) -> str:
+    """Return ``data`` as text: UTF-8, what is not as U+FFFD."""
+    return data.decode("utf-8", "replace")
+
+
+def clear_top_bits(data: bytes) -> SevenBits:
+    """Return text for a model that reads only ASCII: bytes from 128 on lose their top bit, and each costs one bit.
+
+    This is the paper's charge (Delétang et al. 2024, section 3.1). It does not pay for saying which bytes they were;
+    where none is, as in most English text, that is right.
+    """
+    values = np.frombuffer(data, dtype=np.uint8)
+    return SevenBits((values & 0x7F).tobytes(), int(np.count_nonzero(values & 0x80)))
+
+
+def halve(data: bytes) -> SevenBits:
+    """Return image or audio bytes for a model that reads only ASCII: shifted right by one, one lost bit each."""
+    return SevenBits((np.frombuffer(data, dtype=np.uint8) >> 1).tobytes(), len(data))

@@ -1,0 +1,1 @@
+"""Language models as predictors: loaded from folders, run in lockstep, deterministic. Needs the extra ``lm``."""

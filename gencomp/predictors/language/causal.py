@@ -1,0 +1,133 @@
+"""What byte models and token models share: options, the loaded weights, and the fingerprint of their arithmetic."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.extras import require
+from gencomp.predictors.language.loading import ModelFolderError, check_folder, digest, load_model
+from gencomp.predictors.language.settings import Device, DType, Settings
+from gencomp.protocols import FloatArray
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from gencomp.predictors.language.lockstep import Lockstep
+
+# what a fingerprint runs: short enough to take a moment, long enough to fill a context and read it anew
+_PROBE_CONTEXT = 16
+_PROBE_STRIDE = 8
+_PROBE_STEPS = 24
+
+
+@dataclass(frozen=True)
+class CausalModel:
+    """A causal language model's folder with everything that its floating-point results depend on.
+
+    ``batch`` lanes of a block are coded side by side; ``context`` positions are what a prediction sees at most, of
+    which ``stride`` are given up when they are full; ``threads`` are those of one matrix product on a CPU.
+    """
+
+    folder: Path
+    settings: Settings
+    batch: int
+    context: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("batch", self.batch), ("threads", self.settings.threads)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        limit = context_limit(check_folder(self.folder))
+        if not 2 <= self.context <= limit:
+            raise ValueError(f"context must be from 2 to the model's {limit} positions, got {self.context}")
+        if not 1 <= self.stride < self.context:
+            raise ValueError(f"stride must be from 1 to context - 1, which is {self.context - 1}, got {self.stride}")
+
+    @cached_property
+    def model(self) -> "PreTrainedModel":
+        self.settings.check()
+        return load_model(self.folder, self.settings.device, self.settings.resolved_dtype())
+
+    @property
+    def start(self) -> int:
+        """The symbol before the first: the model's start of text, else its end of text, else 0."""
+        for name in ("bos_token_id", "eos_token_id"):
+            value = getattr(self.model.config, name, None)
+            if isinstance(value, int):
+                return value
+        return 0
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of the model's logits."""
+        return int(self.model.get_output_embeddings().weight.shape[0])
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(weight.numel() for weight in self.model.parameters())
+
+    def begin(self, lanes: int, *, context: int | None = None, stride: int | None = None) -> "Lockstep":
+        """Return ``lanes`` empty texts. The caller holds the settings."""
+        from gencomp.predictors.language.lockstep import Lockstep
+
+        return Lockstep(
+            self.model, lanes, start=self.start, context=context or self.context, stride=stride or self.stride
+        )
+
+    def sequence_code_lengths(self, texts: Sequence[npt.NDArray[np.int64]]) -> list[FloatArray]:
+        """Return -log2 p of every symbol of every text, (n,) bits each, from calls over whole windows."""
+        from gencomp.predictors.language.windows import sequence_code_lengths
+
+        with self.settings.applied():
+            return sequence_code_lengths(self.model, texts, start=self.start, context=self.context, stride=self.stride)
+
+    def environment(self) -> Mapping[str, Any]:
+        return {**self.settings.environment(), "weights": digest(self.folder)}
+
+    def fingerprint(self) -> bytes:
+        """Return 16 bytes that differ where the weights, or any float of a probe, differ.
+
+        The probe is a few steps of one lane and of a whole batch, through a context that is read anew.
+        """
+        hasher = hashlib.blake2b(digest(self.folder).encode(), digest_size=16)
+        context = min(_PROBE_CONTEXT, self.context)
+        stride = min(_PROBE_STRIDE, context - 1)
+        with self.settings.applied():
+            for lanes in sorted({1, self.batch}):
+                lockstep = self.begin(lanes, context=context, stride=stride)
+                for step in range(_PROBE_STEPS):
+                    hasher.update(lockstep.probabilities().tobytes())
+                    lockstep.feed((np.arange(lanes) + 7 * step) % min(256, self.vocabulary_size))
+        return hasher.digest()
+
+
+def context_limit(config: Mapping[str, Any]) -> int:
+    """Return the most positions that a model is meant for, by its configuration."""
+    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
+        if isinstance(config.get(name), int):
+            return int(config[name])
+    raise ModelFolderError("the model's config.json does not say how many positions it has")
+
+
+def causal_model(
+    folder: Path,
+    *,
+    device: Device,
+    dtype: DType,
+    threads: int,
+    batch: int,
+    context: int | None,
+    stride: int | None,
+) -> CausalModel:
+    """Return the model of ``folder``; by default the whole context, and half of it as the stride."""
+    require("lm", "torch", "transformers", "tokenizers", "safetensors")
+    positions = context_limit(check_folder(folder)) if context is None else context
+    settings = Settings(device, dtype, threads)
+    return CausalModel(folder, settings, batch, positions, max(1, positions // 2) if stride is None else stride)

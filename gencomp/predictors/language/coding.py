@@ -1,0 +1,81 @@
+"""A block's symbols through lanes: contiguous parts of the block, coded side by side with one batch of the model."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.coding.lanes import LaneDecoder, LaneEncoder
+from gencomp.progress import advance
+
+Symbols = npt.NDArray[np.int64]
+
+# shorter lanes would spend too much of themselves on an empty context
+MIN_LANE_SYMBOLS = 4096
+
+
+class BatchModel(Protocol):
+    """The distribution of the next symbol in each of several texts."""
+
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """Return p(symbol | lane so far), float32 (lanes, alphabet_size)."""
+
+    def feed(self, symbols: Symbols) -> None:
+        """Append one symbol to each lane, (lanes,)."""
+
+
+BeginBatch = Callable[[int], BatchModel]
+"""From a number of lanes to the model before their first symbols."""
+
+
+def lanes_for(count: int, batch: int) -> int:
+    """Return how many lanes a block of ``count`` symbols has: at most ``batch``, none of under 4,096 but a lone one."""
+    return max(1, min(batch, count // MIN_LANE_SYMBOLS))
+
+
+def _lengths(count: int, lanes: int) -> Symbols:
+    """Return the lanes' lengths, (lanes,), longer ones first; they differ by at most one."""
+    shortest, longer = divmod(count, lanes)
+    return shortest + (np.arange(lanes) < longer).astype(np.int64)
+
+
+def encode_symbols(begin: BeginBatch, symbols: Symbols, batch: int) -> bytes:
+    """Return the payload that codes ``symbols`` (n,): the lanes' streams. ``batch`` is the most lanes."""
+    lanes = lanes_for(len(symbols), batch)
+    lengths = _lengths(len(symbols), lanes)
+    starts = np.cumsum(lengths) - lengths
+    model = begin(lanes)
+    encoder = LaneEncoder(lanes)
+    for step in range(int(lengths[0])):
+        active = int((lengths > step).sum())
+        row = np.zeros(lanes, dtype=np.int64)  # lanes that have ended go on with zeros
+        row[:active] = symbols[starts[:active] + step]
+        encoder.encode(row[:active], model.probabilities()[:active])
+        if step + 1 < lengths[0]:
+            model.feed(row)
+        advance(active / len(symbols))
+    return encoder.finish()
+
+
+def decode_symbols(begin: BeginBatch, payload: bytes, count: int, batch: int) -> Symbols:
+    """Return the ``count`` symbols of a payload: the encoder's calls of the model, in the same order.
+
+    Raises :class:`~gencomp.errors.CorruptDataError` on a payload that no encoder wrote with this model.
+    """
+    lanes = lanes_for(count, batch)
+    lengths = _lengths(count, lanes)
+    starts = np.cumsum(lengths) - lengths
+    decoder = LaneDecoder(payload, lanes)
+    symbols = np.empty(count, dtype=np.int64)
+    model = begin(lanes)
+    for step in range(int(lengths[0])):
+        active = int((lengths > step).sum())
+        row = np.zeros(lanes, dtype=np.int64)
+        row[:active] = decoder.decode(model.probabilities()[:active])
+        symbols[starts[:active] + step] = row[:active]
+        if step + 1 < lengths[0]:
+            model.feed(row)
+        advance(active / count)
+    decoder.finish()
+    return symbols

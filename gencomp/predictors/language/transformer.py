@@ -1,0 +1,102 @@
+"""Byte-level Transformers: the one in the package, or any folder that ``gencomp train`` wrote."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from gencomp.predictors.language.causal import CausalModel, causal_model
+from gencomp.predictors.language.coding import decode_symbols, encode_symbols
+from gencomp.predictors.language.loading import ModelFolderError, check_folder, find_folder
+from gencomp.predictors.language.settings import Device, DType
+from gencomp.predictors.language.state import LanguageState
+from gencomp.protocols import FloatArray
+
+if TYPE_CHECKING:
+    from gencomp.predictors.language.lockstep import Lockstep
+
+SHIPPED = "800k"
+_SHIPPED_FOLDER = Path(__file__).parent / "weights" / SHIPPED
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """A decoder-only Transformer over the 256 bytes (Delétang et al. 2024, section 3.1).
+
+    ``model`` is ``800k``, the one in the package, or a folder. ``batch`` lanes of a block are coded side by side; a
+    prediction sees at most ``context`` positions, of which ``stride`` are given up when they are full. On a CPU each
+    matrix product runs on ``threads`` threads. Archives record all of it, and decode where the arithmetic is the
+    same to the bit. Raises ``ValueError`` on options out of range, ``ModelFolderError`` on a folder that is missing,
+    has pickled weights, or holds no model of bytes.
+    """
+
+    model: str = SHIPPED
+    device: Device = "cpu"
+    dtype: DType = "auto"
+    batch: int = 64
+    context: int | None = None
+    stride: int | None = None
+    threads: int = 1
+
+    spec_argument: ClassVar[str] = "model"
+
+    def __post_init__(self) -> None:
+        _ = self.causal  # checks the options and the folder's configuration; the weights are loaded when first used
+
+    @cached_property
+    def causal(self) -> CausalModel:
+        """The folder with its options, checked."""
+        folder = _SHIPPED_FOLDER if self.model == SHIPPED else find_folder(self.model)
+        size = check_folder(folder).get("vocab_size")
+        if size != self.alphabet_size:
+            raise ModelFolderError(
+                f"{folder} is a model of {size} tokens, not of the 256 bytes; use it as -m 'hf:{self.model}'"
+            )
+        return causal_model(
+            folder,
+            device=self.device,
+            dtype=self.dtype,
+            threads=self.threads,
+            batch=self.batch,
+            context=self.context,
+            stride=self.stride,
+        )
+
+    @property
+    def alphabet_size(self) -> int:
+        return 256
+
+    @property
+    def parameter_count(self) -> int:
+        return self.causal.parameter_count
+
+    def begin(self, context: Sequence[int] = ()) -> LanguageState:
+        settings = self.causal.settings
+        with settings.applied():
+            lockstep = self._begin(1)
+            lockstep.feed_text(np.array([*context], dtype=np.int64)[None])
+        return LanguageState(lockstep, settings)
+
+    def encode_block(self, data: bytes) -> bytes:
+        with self.causal.settings.applied():
+            return encode_symbols(self._begin, np.frombuffer(data, dtype=np.uint8).astype(np.int64), self.batch)
+
+    def decode_block(self, payload: bytes, size: int) -> bytes:
+        with self.causal.settings.applied():
+            return decode_symbols(self._begin, payload, size, self.batch).astype(np.uint8).tobytes()
+
+    def _begin(self, lanes: int) -> "Lockstep":
+        return self.causal.begin(lanes)
+
+    def sequence_code_lengths(self, texts: Sequence[bytes]) -> list[FloatArray]:
+        """Return -log2 p of each byte of each text, (n,) bits each, by calls over whole windows: only to measure."""
+        return self.causal.sequence_code_lengths([np.frombuffer(text, np.uint8).astype(np.int64) for text in texts])
+
+    def environment(self) -> Mapping[str, Any]:
+        return self.causal.environment()
+
+    def fingerprint(self) -> bytes:
+        return self.causal.fingerprint()

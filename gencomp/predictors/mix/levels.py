@@ -1,0 +1,137 @@
+"""What a level of the model has: how many contexts, mixers and maps, and how much memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.coding.range_coder import TOP
+from gencomp.predictors.mix.contexts import (
+    CHANNELS,
+    DIRECT_PLANS,
+    FRAME,
+    MATCHES,
+    MODES,
+    NUM_REGISTERS,
+    PERIOD,
+    PLANS,
+    REFINE_PLAN,
+    WIDTH,
+    ByteArray,
+)
+from gencomp.predictors.mix.model import (
+    BIAS,
+    COUNTER_INPUTS,
+    EVEN,
+    EXTERNAL_INPUT,
+    INPUT_VECTOR,
+    MATCH_INPUT,
+    REFINE_CELLS,
+    SELECTOR_ROWS,
+    SLOT,
+    TRUSTS,
+    WEIGHT_ONE,
+    Model,
+)
+from gencomp.predictors.mix.tables import FIRST_COUNTERS, SQUASH, SQUASH_LIMIT
+
+MIN_SIZE = 1 << 12
+
+
+@dataclass(frozen=True)
+class Level:
+    """How many contexts with bit histories, plain ones, mixers and hashed maps; log2 of the largest tables in bytes."""
+
+    contexts: int
+    direct: int
+    mixers: int
+    maps: int
+    twice: bool
+    slot_bits: int
+    direct_bits: int
+
+
+LEVELS = (
+    Level(1, 2, 1, 0, False, 22, 20),
+    Level(2, 2, 1, 0, False, 22, 20),
+    Level(4, 2, 2, 0, False, 23, 20),
+    Level(6, 2, 2, 1, False, 24, 22),
+    Level(9, 2, 3, 1, False, 26, 22),
+    Level(10, 2, 4, 1, True, 26, 22),
+    Level(12, 3, 5, 2, True, 26, 22),
+    Level(18, 4, 6, 2, True, 27, 24),
+    Level(24, 5, 6, 3, True, 28, 24),
+)
+
+
+def bits_of(size: int) -> int:
+    """Return log2 of ``size``, rounded up."""
+    return (size - 1).bit_length()
+
+
+def aligned_zeros(size: int) -> ByteArray:
+    """Return ``size`` zero bytes that start at a cache line."""
+    raw = np.zeros(size + 64, dtype=np.uint8)
+    skipped = -raw.ctypes.data % 64
+    return raw[skipped : skipped + size]
+
+
+def _first_weights(level: Level) -> npt.NDArray[np.int32]:
+    """Return one row of weights: the contexts, which agree, get more than an even share; measured."""
+    used = COUNTER_INPUTS + level.direct + level.contexts * (1 + level.twice)
+    row = np.zeros(-(-used // INPUT_VECTOR) * INPUT_VECTOR, dtype=np.int32)
+    row[COUNTER_INPUTS + level.direct : COUNTER_INPUTS + level.direct + level.contexts] = (
+        WEIGHT_ONE * 3 // 2 // max(6, level.contexts)
+    )
+    row[MATCH_INPUT] = WEIGHT_ONE // 4
+    row[EXTERNAL_INPUT] = WEIGHT_ONE // 2
+    return row
+
+
+def new_model(level: Level, slot_bits: int, size: int) -> Model:
+    """Return a model that knows nothing, with tables for ``size`` bytes."""
+    size_bits = bits_of(max(size, MIN_SIZE))
+    contexts, mixers = level.contexts, level.mixers
+    hashes = contexts + level.direct + level.maps
+    row = _first_weights(level)
+    inputs = np.zeros_like(row)
+    inputs[BIAS] = 256
+    curve = SQUASH[SQUASH_LIMIT - 2048 + np.arange(REFINE_CELLS) * 4096 // (REFINE_CELLS - 1)]
+    return Model(
+        slots=aligned_zeros((1 << slot_bits) + 4 * SLOT),
+        counters=np.tile(FIRST_COUNTERS, contexts),
+        direct=np.full(1 << min(level.direct_bits, size_bits + 4), EVEN, dtype=np.uint32),
+        weights=np.tile(row, (mixers * SELECTOR_ROWS, 1)),
+        final=np.full(SELECTOR_ROWS * mixers, WEIGHT_ONE // mixers, dtype=np.int32),
+        refine=np.tile(curve, 512 if level.maps else 0),
+        refine_hashed=np.tile(curve, level.maps << min(16, size_bits)),
+        positions=np.zeros(MATCHES << min(20, size_bits), dtype=np.int32),
+        trust=np.full(MATCHES * TRUSTS, EVEN + (1 << 30), dtype=np.uint32),
+        followers=np.zeros(256 + 65536, dtype=np.uint32),
+        registers=_new_registers(),
+        external=np.zeros(256, dtype=np.int32),
+        plan=np.array(
+            [
+                (*PLANS[mode][:contexts], *DIRECT_PLANS[mode][: level.direct], *REFINE_PLAN[: level.maps])
+                for mode in range(MODES)
+            ],
+            dtype=np.int64,
+        ),
+        counts=np.array([level.twice, level.maps, contexts], dtype=np.int64),
+        hashes=np.zeros(hashes, dtype=np.int64),
+        byte_hashes=np.zeros(hashes, dtype=np.int64),
+        bases=np.zeros(hashes, dtype=np.uint32),
+        places=np.zeros(contexts, dtype=np.int64),
+        inputs=inputs,
+        mixed=np.zeros(4 * mixers, dtype=np.int64),
+        bits=np.zeros(MATCHES, dtype=np.int64),
+        trusts=np.zeros(2 * MATCHES, dtype=np.int64),
+    )
+
+
+def _new_registers() -> npt.NDArray[np.int64]:
+    registers = np.zeros(NUM_REGISTERS, dtype=np.int64)
+    registers[WIDTH] = TOP
+    registers[PERIOD] = 4
+    registers[FRAME] = registers[CHANNELS] = 1
+    return registers

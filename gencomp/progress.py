@@ -1,0 +1,51 @@
+"""Progress inside a block, for models so slow that a block takes minutes: they tell, and whoever listens shows it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Listener = Callable[[float], None]
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Call ``listener`` with the share, 0 to 1, of a piece of work that each step inside does, in this thread."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def advance(share: float) -> None:
+    """Say that ``share``, 0 to 1, of the work under way is done."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(share)
+
+
+class ByteProgress:
+    """Turns shares of pieces of work into whole bytes of a block, none of them told twice."""
+
+    def __init__(self, size: int, pieces: int, report: Callable[[int], object] | None) -> None:
+        self._size = size
+        self._pieces = pieces
+        self._report = report
+        self._share = 0.0
+        self._told = 0
+
+    def step(self, share: float) -> None:
+        """Take up a share of one piece."""
+        self._share += share / self._pieces
+        self._tell(min(self._size, int(self._share * self._size)))
+
+    def finish(self) -> None:
+        """Tell what is left of the block."""
+        self._tell(self._size)
+
+    def _tell(self, reached: int) -> None:
+        if self._report is not None and reached > self._told:
+            self._report(reached - self._told)
+        self._told = max(self._told, reached)

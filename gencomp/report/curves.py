@@ -1,0 +1,69 @@
+"""Curves of an experiment's rows as PNG files, by matplotlib."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gencomp.evaluation.rows import Row
+from gencomp.extras import require
+
+
+def _figure(panels: int) -> tuple[Any, list[Any]]:
+    """Return a figure without a window, and its axes side by side."""
+    require("report", "matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * panels, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, [figure.add_subplot(1, panels, number + 1) for number in range(panels)]
+
+
+def rate_against_length(rows: Sequence[Row], path: Path) -> None:
+    """Draw the raw rate of the first n bytes of chunks against n: one panel a dataset, one line a model (Figure 4)."""
+    datasets = list(dict.fromkeys(row.dataset for row in rows))
+    figure, panels = _figure(len(datasets))
+    for axes, dataset in zip(panels, datasets, strict=True):
+        mine = [row for row in rows if row.dataset == dataset and row.length is not None]
+        for model in dict.fromkeys(row.model for row in mine):
+            line = sorted((row.length, row.raw_rate) for row in mine if row.model == model and row.length is not None)
+            axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=model)
+        axes.set(title=dataset, xlabel="bytes of context and data", ylabel="raw rate", xscale="log")
+        axes.set_xscale("log", base=2)
+        axes.axhline(1, color="0.8", linewidth=1, zorder=0)
+        axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def rate_against_parameters(rows: Sequence[Row], path: Path) -> None:
+    """Draw the adjusted rate against the number of parameters: one panel a dataset, one line a data size (Figure 2).
+
+    Models without parameters are dashed lines across.
+    """
+    datasets = list(dict.fromkeys(row.dataset for row in rows))
+    figure, panels = _figure(len(datasets))
+    for axes, dataset in zip(panels, datasets, strict=True):
+        mine = [row for row in rows if row.dataset == dataset]
+        for size in dict.fromkeys(row.data_size for row in mine if row.parameters):
+            line = sorted(
+                (row.parameters, row.adjusted_rate) for row in mine if row.parameters and row.data_size == size
+            )
+            axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=f"{size:,} bytes")
+        flat = {row.model: row.raw_rate for row in mine if not row.parameters}
+        for number, (model, rate) in enumerate(flat.items()):
+            axes.axhline(rate, linestyle="--", linewidth=1, color=f"C{number + 4}", label=model)
+        axes.set(title=dataset, xlabel="parameters", ylabel="adjusted rate", xscale="log")
+        axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Draw the curves that the rows have data for; return the files."""
+    drawn = []
+    if any(row.length is not None for row in rows):
+        rate_against_length(rows, folder / "rate-against-length.png")
+        drawn.append(folder / "rate-against-length.png")
+    if any(row.parameters for row in rows):
+        rate_against_parameters(rows, folder / "rate-against-parameters.png")
+        drawn.append(folder / "rate-against-parameters.png")
+    return drawn

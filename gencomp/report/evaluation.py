@@ -1,0 +1,98 @@
+"""An experiment's rows as what its page shows: tables of rates with the paper's beside, curves over length and size."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gencomp.errors import DatasetError
+from gencomp.evaluation.paper import TABLE_1_MODELS, table_1_models
+from gencomp.report import figures
+
+Record = dict[str, Any]
+_NEEDED = ("dataset", "model", "chunk_size", "length", "raw_rate", "adjusted_rate", "bits_per_byte", "parameters")
+
+
+def view(rows: Sequence[Record], version: str) -> Record:
+    """Return the values of the page's template. Raises :class:`DatasetError` on rows of another kind."""
+    if not rows or not all(isinstance(row, dict) and set(_NEEDED) <= set(row) for row in rows):
+        raise DatasetError("these are no rows of an experiment; expected the rows.json that `gencomp evaluate` writes")
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    return {
+        "title": "Rates",
+        "version": version,
+        "sections": [_section(rows, name, number + 1) for number, name in enumerate(datasets)],
+        "versions": sorted({f"{key} {value}" for row in rows for key, value in row.get("versions", {}).items()}),
+    }
+
+
+def _section(rows: Sequence[Record], dataset: str, number: int) -> Record:
+    mine = [row for row in rows if row["dataset"] == dataset]
+    with_paper = any("paper_raw_rate" in row for row in mine)
+    lines = [_line(row, with_paper) for row in mine]
+    if with_paper:
+        measured = {row["model"] for row in mine}
+        theirs = table_1_models(dataset)
+        lines += [
+            _paper_line(model, theirs[model]) for model in TABLE_1_MODELS if model in theirs and model not in measured
+        ]
+    columns = ["raw rate, %", *(["the paper's, %"] if with_paper else []), "95 % from", "to", "adjusted rate, %"]
+    return {
+        "id": f"data-{number}",
+        "title": dataset,
+        "facts": f"{max(row['raw_bytes'] for row in mine):,} bytes of {mine[0]['modality']}",
+        "columns": [*columns, "bits/byte", "parameters", "bytes/s"],
+        "table": lines,
+        "plots": _plots(mine, dataset),
+    }
+
+
+def _line(row: Record, with_paper: bool) -> Record:
+    def percent(value: float | None) -> tuple[float | None, int]:
+        return (None if value is None else 100 * value, 1)
+
+    cells = [percent(row["raw_rate"])]
+    if with_paper:
+        cells.append(percent(row.get("paper_raw_rate")))
+    cells += [percent(row.get("low")), percent(row.get("high")), percent(row["adjusted_rate"])]
+    cells += [(row["bits_per_byte"], 3), (row["parameters"], 0), (row.get("bytes_per_second"), 0)]
+    return {"name": row["model"], "end": False, "words": _cut(row), "cells": cells}
+
+
+def _paper_line(model: str, rate: float) -> Record:
+    cells: list[tuple[float | None, int]] = [(None, 1), (100 * rate, 1), *[(None, 1)] * 6]
+    return {"name": f"{model} (the paper's)", "end": True, "words": ["2048", "all"], "cells": cells}
+
+
+def _cut(row: Record) -> list[str]:
+    return [str(row["chunk_size"]), "all" if row["length"] is None else str(row["length"])]
+
+
+def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
+    plots = []
+    by_length = [row for row in rows if row["length"] is not None]
+    if by_length:
+        curves = _curves(by_length, "length", "raw_rate", lambda row: str(row["model"]))
+        label = f"Rate against length, {dataset}"
+        plots.append(
+            {
+                "svg": figures.curves(label, ("bytes of context and data", "raw rate, %"), curves, 2),
+                "caption": "The rate of the first n bytes of each chunk: what a model learns in its context.",
+            }
+        )
+    by_size = [row for row in rows if row["parameters"]]
+    if by_size:
+        curves = _curves(by_size, "parameters", "adjusted_rate", lambda row: f"{row['data_size']:,} bytes")
+        label = f"Adjusted rate against parameters, {dataset}"
+        plots.append(
+            {
+                "svg": figures.curves(label, ("parameters", "adjusted rate, %"), curves, 10),
+                "caption": "Model and data together, by how much data shares the model's two bytes a parameter.",
+            }
+        )
+    return plots
+
+
+def _curves(rows: Sequence[Record], x: str, y: str, name: Any) -> dict[str, list[tuple[float, float]]]:
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        found.setdefault(name(row), []).append((row[x], 100 * row[y]))
+    return {key: sorted(points) for key, points in found.items()}

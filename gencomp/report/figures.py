@@ -1,0 +1,167 @@
+"""Figures as SVG that goes into a page: no fonts, no colours of its own, so that it follows the page's theme."""
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure
+
+SERIES = 8  # colours of the style sheet, --series-0 and on
+# what matplotlib is told, and what the page's style sheet knows
+_INK, _LINE = "#010203", "#040506"
+_SERIES = [f"#0a0b{number:02x}" for number in range(SERIES)]
+_COLORS = {_INK: "currentColor", _LINE: "var(--line)"} | {
+    color: f"var(--series-{number})" for number, color in enumerate(_SERIES)
+}
+_MARKERS = "osD^vPX*"
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _LINE,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": _LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": _LINE,
+    "ytick.color": _LINE,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "legend.frameon": False,
+}
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@contextmanager
+def _figure(width: float, height: float) -> "Iterator[Figure]":
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        yield Figure(figsize=(width, height), layout="constrained")
+
+
+def _svg(figure: "Figure", label: str) -> str:
+    """Return the figure as an ``svg`` element; ``label`` is read out and makes its ids differ from other figures'."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": label}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r' id="[a-z0-9]+(?:\.[a-z]+)?_\d+"', "", text)  # the names of groups, the same in every figure
+    text = re.sub(r"font: (\d+)px [^;\"]*", r"font: \1px var(--sans)", text)
+    for color, name in _COLORS.items():
+        text = text.replace(color, name)
+    text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
+    view = re.search(r'viewBox="0 0 ([\d.]+)', text)
+    assert view is not None  # matplotlib writes one
+    width = round(float(view[1]) * 96 / 72)
+    return text.replace("<svg", f'<svg role="img" aria-label="{label}" style="max-width: {width}px"', 1)
+
+
+def dots(label: str, axis: str, rows: dict[str, list[float]], ends: Mapping[str, float]) -> str:
+    """Return one line a name with a dot for each of its values, and a vertical line for each of ``ends``."""
+    with _figure(7, 0.9 + 0.34 * len(rows)) as figure:
+        axes = figure.subplots()
+        for place, values in enumerate(reversed(list(rows.values()))):
+            axes.plot(values, [place] * len(values), "o", color=_SERIES[1], markersize=6, alpha=0.75)
+            axes.plot([float(np.mean(values))], [place], "|", color=_INK, markersize=16, markeredgewidth=2)
+        for name, value in ends.items():
+            axes.axvline(value, color=_INK, linewidth=1.2, linestyle=(0, (4, 3)))
+            axes.annotate(name, (value, 1.0), (4, 2), xycoords=("data", "axes fraction"), textcoords="offset points")
+        axes.set_yticks(range(len(rows)), list(reversed(rows)))
+        axes.set_ylim(-0.6, len(rows) - 0.4)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlim(left=0)
+        axes.set_xlabel(axis)
+        return _svg(figure, label)
+
+
+def curves(
+    label: str,
+    axes_labels: tuple[str, str],
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    log_base: int | None = None,
+) -> str:
+    """Return curves through (x, y) points, a legend beside; x on a logarithmic scale with ``log_base``."""
+    with _figure(7, 3.4) as figure:
+        axes = figure.subplots()
+        for number, (name, points) in enumerate(series.items()):
+            axes.plot(
+                *zip(*points, strict=True),
+                color=_SERIES[number % SERIES],
+                linewidth=1.8,
+                linestyle="-" if number < SERIES else "--",
+                marker=_MARKERS[number % len(_MARKERS)],
+                markevery=max(1, len(points) // 6),
+                markersize=5,
+                label=name,
+            )
+        if log_base is not None:
+            axes.set_xscale("log", base=log_base)
+        axes.set_xlabel(axes_labels[0])
+        axes.set_ylabel(axes_labels[1])
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return _svg(figure, label)
+
+
+def bars(label: str, axis: str, groups: Mapping[str, Mapping[str, float]]) -> str:
+    """Return groups of horizontal bars, one bar for each name inside a group, the same names in each."""
+    names = list(next(iter(groups.values())))
+    with _figure(7, 0.9 + 0.26 * len(groups) * len(names)) as figure:
+        axes = figure.subplots()
+        thickness = 0.8 / len(names)
+        for number, name in enumerate(names):
+            places = [-group + 0.4 - thickness * (number + 0.5) for group in range(len(groups))]
+            axes.barh(
+                places, [group[name] for group in groups.values()], thickness * 0.9, color=_SERIES[number], label=name
+            )
+        axes.set_yticks([-group for group in range(len(groups))], list(groups))
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(axis)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return _svg(figure, label)
+
+
+def spectrogram(label: str, decibels: npt.NDArray[np.float64], rate: int, hop: int, given: int) -> str:
+    """Return a picture of (frames, bins) in dB over time and frequency; ``given`` samples are left of a line."""
+    with _figure(4.4, 2.3) as figure:
+        axes = figure.subplots()
+        end = 1000 * len(decibels) * hop / rate
+        axes.imshow(
+            decibels.T,
+            origin="lower",
+            aspect="auto",
+            extent=(0.0, end, 0.0, rate / 2000),
+            cmap="magma",
+            vmin=-70,
+            vmax=-15,
+            interpolation="nearest",
+        )
+        axes.axvline(1000 * given / rate, color="white", linewidth=1.4, linestyle=(0, (4, 2)))
+        axes.grid(visible=False)
+        axes.set_xlabel("ms")
+        axes.set_ylabel("kHz")
+        return _svg(figure, label)
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """Return a URI that holds ``data`` of this media type in itself."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,0 +1,1 @@
+"""Training of language models: the only code that writes weights. Everything here needs the extra ``lm``."""

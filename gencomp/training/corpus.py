@@ -1,0 +1,59 @@
+"""Training data: bytes of any kind, cut into a part to learn from and a held-out part, and drawn by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.modalities.source import find_files, read_plain
+
+SymbolArray = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Symbols to learn from and held-out ones, and how many bytes each stands for.
+
+    ``training`` and ``held_out`` are ids, (n,), uint8 for bytes and int32 for tokens; ``*_bytes`` count the bytes
+    that they came from, so that losses can be told in bits per byte.
+    """
+
+    training: npt.NDArray[np.integer]
+    held_out: npt.NDArray[np.integer]
+    training_bytes: int
+    held_out_bytes: int
+
+
+def read_corpus(paths: Sequence[Path], held_out: int, limit: int | None = None) -> tuple[bytes, bytes]:
+    """Return (training, held-out) bytes: files, folders and patterns one after another, their end held out.
+
+    Files compressed with gzip, bzip2, xz or zstd are read as what they hold. ``limit`` takes only that many bytes
+    from the start. Raises ``ValueError`` where too little is left to learn from, and
+    :class:`~gencomp.errors.DatasetError` where a folder holds nothing.
+    """
+    data = b"".join(read_plain(file) for path in paths for file in find_files(path))[:limit]
+    if not 0 < held_out <= len(data) // 2:
+        raise ValueError(
+            f"the held-out part must be from 1 byte to half the data, got {held_out:,} of {len(data):,} bytes"
+        )
+    return data[:-held_out], data[-held_out:]
+
+
+def sequences(
+    symbols: npt.NDArray[np.integer], count: int, length: int, *, seed: int, step: int
+) -> npt.NDArray[np.int64]:
+    """Return ``count`` sequences (count, length) int64 from random places, the same for the same seed and step."""
+    rng = np.random.default_rng([seed, step])
+    starts = rng.integers(0, len(symbols) - length + 1, count)
+    return np.asarray(symbols[starts[:, None] + np.arange(length)], dtype=np.int64)
+
+
+def held_out_sequences(symbols: npt.NDArray[np.integer], count: int, length: int) -> npt.NDArray[np.int64]:
+    """Return at most ``count`` sequences (n, length) int64, evenly spread over ``symbols``, without overlap."""
+    whole = len(symbols) // length
+    if not whole:
+        raise ValueError(f"the held-out part has {len(symbols)} symbols; one sequence takes {length}")
+    chosen = np.unique(np.linspace(0, whole - 1, min(count, whole)).astype(np.int64))
+    return np.asarray(symbols[(chosen * length)[:, None] + np.arange(length)], dtype=np.int64)

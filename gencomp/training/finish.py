@@ -1,0 +1,57 @@
+"""From a trained model to an ordinary model folder: weights as safetensors, tokenizer, record, loss curve."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gencomp.training.trainer import RECORD, History, Plan
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+def save_model(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerFast",
+    folder: Path,
+    plan: Plan,
+    history: History,
+    identity: dict[str, Any],
+    *,
+    dtype: str = "float16",
+) -> None:
+    """Write a folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` load, with ``training.json`` beside.
+
+    The weights are stored as ``dtype``: two bytes a parameter in float16, which is what the paper counts.
+    """
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    model.to("cpu", getattr(torch, dtype)).eval()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    record = {"plan": asdict(plan), "identity": identity, "history": asdict(history)}
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def draw_loss_curve(history: History, path: Path, title: str) -> None:
+    """Draw training and held-out loss in bits per byte over the steps, as PNG. Needs the extra ``report``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(history.steps, history.training_loss, label="training", color="0.6")
+    axes.plot(history.steps, history.held_out_loss, label="held out", color="C0")
+    last = history.held_out_loss[-1]
+    axes.annotate(f"{last:.3f}", (history.steps[-1], last), xytext=(-4, 8), textcoords="offset points", ha="right")
+    low = min(history.training_loss + history.held_out_loss)
+    axes.set(
+        xlabel="step", ylabel="bits/byte", title=title, ylim=(0.95 * low, min(5.0, max(history.training_loss) * 1.05))
+    )
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)

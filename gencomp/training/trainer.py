@@ -1,0 +1,282 @@
+"""The training loop: AdamW, warm-up and cosine decay, clipped gradients, a curriculum of lengths, checkpoints.
+
+Everything random is drawn from (seed, step), so a run that is resumed goes on as if it had never stopped.
+"""
+
+import json
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gencomp.errors import GencompError
+from gencomp.training.architecture import START_OF_TEXT
+from gencomp.training.corpus import Corpus, held_out_sequences, sequences
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+CHECKPOINT = "checkpoint"
+RECORD = "training.json"
+
+
+class TrainingError(GencompError):
+    """A training run that cannot go on: another run's checkpoint, or a loss that is no number."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train. Lengths and sizes are in symbols: bytes, or tokens of a BPE vocabulary.
+
+    ``steps`` updates of ``step_symbols`` symbols each. ``curriculum`` pairs a sequence length with the share of the
+    steps up to which it is used, ascending: short sequences first cost less attention (Li et al. 2022). The
+    learning rate rises over ``warm_up`` steps and falls to 0 along a cosine (Loshchilov and Hutter 2017). Gradients
+    are clipped to a norm of ``clip``. ``dtype`` is what matrices are multiplied in: ``bfloat16`` under autocast, the
+    weights staying float32.
+    """
+
+    steps: int
+    step_symbols: int = 8192
+    curriculum: tuple[tuple[int, float], ...] = ((2048, 1.0),)
+    learning_rate: float = 4e-3
+    warm_up: int = 100
+    weight_decay: float = 0.1
+    clip: float = 1.0
+    seed: int = 0
+    dtype: str = "float32"
+    evaluate_every: int = 250
+    evaluation_sequences: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "step_symbols", "evaluate_every", "evaluation_sequences"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        shares = [share for _, share in self.curriculum]
+        if not shares or shares != sorted(set(shares)) or shares[0] <= 0 or shares[-1] != 1.0:
+            raise ValueError(f"the curriculum's shares must ascend to 1, got {shares}")
+        if any(not 2 <= length <= self.step_symbols for length, _ in self.curriculum):
+            raise ValueError(f"sequence lengths must be from 2 to a step's {self.step_symbols} symbols")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"dtype must be float32 or bfloat16, got {self.dtype!r}")
+
+    def length_at(self, step: int) -> int:
+        """Return the sequence length of a step, 0 to steps - 1."""
+        return next(length for length, share in self.curriculum if step < share * self.steps)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of a step, 0 to steps - 1."""
+        rise = min(1.0, (step + 1) / (self.warm_up + 1))
+        return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
+
+
+@dataclass
+class History:
+    """What a run has seen: one entry an evaluation. Losses are in bits per byte, ``seconds`` are spent training."""
+
+    steps: list[int] = field(default_factory=list)
+    training_loss: list[float] = field(default_factory=list)
+    held_out_loss: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+Report = Callable[[int, float, float | None], None]
+"""Called after each step with its number (from 1), the mean loss since the last evaluation, and, after one, the
+held-out loss; in bits per byte."""
+
+
+def train(
+    model: "PreTrainedModel",
+    corpus: Corpus,
+    plan: Plan,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    identity: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+) -> History:
+    """Train ``model`` in place; write a checkpoint to ``folder``/checkpoint at each evaluation; return the losses.
+
+    ``identity`` says what run this is (data, architecture, vocabulary); with ``resume`` a checkpoint of the same plan
+    and identity is taken up, and raises :class:`TrainingError` where it is of another.
+    """
+    import torch
+
+    model.to(device).train()
+    optimizer = _optimizer(model, plan)
+    history, first = History(), 0
+    described = json.loads(json.dumps({"plan": asdict(plan), "identity": dict(identity or {})}))
+    if resume:
+        first, history = _restore(model, optimizer, folder / CHECKPOINT, described)
+    recent: list[float] = []
+    start = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
+    for step in range(first, plan.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate_at(step)
+        length = plan.length_at(step)
+        drawn = sequences(corpus.training, plan.step_symbols // length, length, seed=plan.seed, step=step)
+        with _precision(device, plan.dtype):
+            loss = mean_loss(model, torch.from_numpy(drawn).to(device))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        nats = float(loss.detach())
+        if not math.isfinite(nats):
+            raise TrainingError(
+                f"the loss is {nats} at step {step + 1}; lower --learning-rate and --resume from the checkpoint"
+            )
+        recent.append(nats / math.log(2) * len(corpus.training) / corpus.training_bytes)
+        done = step + 1
+        held_out = None
+        if done % plan.evaluate_every == 0 or done == plan.steps:
+            held_out = held_out_loss(model, corpus, plan, device)
+            history.steps.append(done)
+            history.training_loss.append(sum(recent) / len(recent))
+            history.held_out_loss.append(held_out)
+            history.seconds.append(time.monotonic() - start)
+            recent.clear()
+            _save(model, optimizer, folder / CHECKPOINT, described, done, history)
+        if report is not None:
+            report(done, history.training_loss[-1] if held_out is not None else sum(recent) / len(recent), held_out)
+    return history
+
+
+def mean_loss(model: "PreTrainedModel", symbols: "torch.Tensor") -> "torch.Tensor":
+    """Return the mean cross-entropy, in nats, of ``symbols`` (n, length) int64, each after those before it.
+
+    The first is predicted from the start symbol alone, as when a chunk is coded.
+    """
+    import torch
+
+    start = torch.full_like(symbols[:, :1], START_OF_TEXT)
+    logits = model(input_ids=torch.cat([start, symbols[:, :-1]], 1), use_cache=False).logits
+    return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), symbols.flatten())
+
+
+def held_out_loss(model: "PreTrainedModel", corpus: Corpus, plan: Plan, device: str) -> float:
+    """Return the mean loss in bits per byte on held-out sequences of the curriculum's last length."""
+    import torch
+
+    length = plan.curriculum[-1][0]
+    drawn = torch.from_numpy(held_out_sequences(corpus.held_out, plan.evaluation_sequences, length))
+    batch = max(1, plan.step_symbols // length)
+    model.eval()
+    with torch.inference_mode(), _precision(device, plan.dtype):
+        losses = [float(mean_loss(model, part.to(device))) * len(part) for part in drawn.split(batch)]
+    model.train()
+    nats_per_symbol = sum(losses) / len(drawn)
+    return nats_per_symbol / math.log(2) * len(corpus.held_out) / corpus.held_out_bytes
+
+
+def _precision(device: str, dtype: str) -> Any:
+    import torch
+
+    kind = torch.device(device).type
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+
+
+def _optimizer(model: "PreTrainedModel", plan: Plan) -> "torch.optim.AdamW":
+    """Return AdamW (Loshchilov and Hutter 2019); only matrices decay."""
+    import torch
+
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim >= 2], "weight_decay": plan.weight_decay},
+        {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def _save(
+    model: "PreTrainedModel",
+    optimizer: "torch.optim.Optimizer",
+    folder: Path,
+    described: dict[str, Any],
+    step: int,
+    history: History,
+) -> None:
+    """Write a checkpoint, whole or not at all: a new folder takes the old one's name."""
+    from safetensors.torch import save_file
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".checkpoint.", dir=folder.parent))
+    try:
+        tensors = {f"model.{name}": weight.detach() for name, weight in model.named_parameters()}
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+        save_file(
+            {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, temporary / "state.safetensors"
+        )
+        record = described | {"step": step, "history": asdict(history)}
+        (temporary / "state.json").write_text(json.dumps(record))
+        old = folder.with_name(folder.name + ".old")
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(temporary, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def begin_from(model: "PreTrainedModel", folder: Path) -> None:
+    """Give ``model`` the weights of a trained model's folder, or of the checkpoint of a run that was stopped.
+
+    Raises :class:`TrainingError` where there are none, or they are of another architecture.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    finished, stopped = folder / "model.safetensors", folder / CHECKPOINT / "state.safetensors"
+    if finished.is_file():
+        tensors, prefix = load_file(finished), ""
+    elif stopped.is_file():
+        tensors, prefix = load_file(stopped), "model."
+    else:
+        raise TrainingError(f"there is neither {finished} nor {stopped} to begin from")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            found = tensors.get(prefix + name)
+            if found is None or found.shape != weight.shape:
+                shape = "none" if found is None else tuple(found.shape)
+                raise TrainingError(
+                    f"{folder} is of another architecture: {name} is {shape} there, {tuple(weight.shape)} here"
+                )
+            weight.copy_(found)
+
+
+def _restore(
+    model: "PreTrainedModel", optimizer: "torch.optim.Optimizer", folder: Path, described: dict[str, Any]
+) -> tuple[int, History]:
+    """Load a checkpoint of the same run; return the steps done and the history."""
+    import torch
+    from safetensors.torch import load_file
+
+    if not (folder / "state.json").is_file():
+        raise TrainingError(f"there is no checkpoint to resume from in {folder}; start without --resume")
+    record = json.loads((folder / "state.json").read_text())
+    for key, value in described.items():
+        if record[key] != value:
+            changed = [name for name in value if record[key].get(name) != value[name]]
+            raise TrainingError(
+                f"the checkpoint is of another run: its {', '.join(changed)} differ; give the options it began with"
+            )
+    tensors = load_file(folder / "state.safetensors")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.copy_(tensors[f"model.{name}"])
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition(".")
+        if kind == "optimizer":
+            index, _, key = rest.partition(".")
+            states.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(record["step"]), History(**record["history"])

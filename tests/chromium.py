@@ -1,0 +1,135 @@
+"""A page in headless Chromium, by the DevTools protocol over a pipe: the standard library alone."""
+
+import base64
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome-headless-shell")
+SECONDS = 60.0
+
+
+def find_chromium() -> str | None:
+    """Return the path of a Chromium, or None."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Page:
+    """One page: what it ran into and what it asked the network for, and a way to run JavaScript in it."""
+
+    def __init__(self, send: Any, receive: Any) -> None:
+        self._send, self._receive = send, receive
+        self._numbers = itertools.count(1)
+        self._session: str | None = None
+        self._buffer = b""
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self._loaded = False
+
+    def open(self, path: Path, width: int = 1280, height: int = 900, *, dark: bool = False) -> None:
+        if self._session is None:
+            target = self.call("Target.createTarget", url="about:blank")["targetId"]
+            self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Network", "Log"):
+                self.call(f"{domain}.enable")
+        self.resize(width, height)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self._loaded = False
+        self.call("Page.navigate", url=path.as_uri())
+        deadline = time.monotonic() + SECONDS
+        while not self._loaded:
+            assert time.monotonic() < deadline, "the page does not load"
+            self._read()
+
+    def resize(self, width: int, height: int) -> None:
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+
+    def run(self, script: str) -> Any:
+        """Return the value of an expression, awaited where it is a promise."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def press(self, key: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+
+    def screenshot(self, path: Path, *, whole: bool = False) -> None:
+        answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+    def call(self, method: str, **parameters: Any) -> Any:
+        number = next(self._numbers)
+        message = {"id": number, "method": method, "params": parameters}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        self._send.write(json.dumps(message).encode() + b"\0")
+        self._send.flush()
+        while True:
+            answer = self._read()
+            if answer.get("id") == number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def _read(self) -> Any:
+        while b"\0" not in self._buffer:
+            part = os.read(self._receive.fileno(), 1 << 16)
+            assert part, "Chromium has ended"
+            self._buffer += part
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        message = json.loads(line)
+        self._note(message.get("method"), message.get("params", {}))
+        return message
+
+    def _note(self, method: str | None, parameters: Any) -> None:
+        handlers: dict[str, Callable[[], None]] = {
+            "Runtime.exceptionThrown": lambda: self.errors.append(str(parameters["exceptionDetails"])),
+            "Runtime.consoleAPICalled": lambda: self.errors.append(str(parameters["args"])),
+            "Log.entryAdded": lambda: self.errors.append(str(parameters["entry"]["text"])),
+            "Network.requestWillBeSent": lambda: self.requests.append(parameters["request"]["url"]),
+            "Page.loadEventFired": lambda: setattr(self, "_loaded", True),
+        }
+        if method in handlers:
+            handlers[method]()
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator[Page]:
+    """Yield a page of a fresh Chromium that keeps its files in ``profile``."""
+    program = find_chromium()
+    assert program is not None
+    to_browser, from_here = os.pipe()
+    from_browser, to_here = os.pipe()
+    command = [
+        *("sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{to_here}', "sh", program),
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--mute-audio"),
+        *("--remote-debugging-pipe", f"--user-data-dir={profile}"),
+    ]
+    process = subprocess.Popen(
+        command, pass_fds=(to_browser, to_here), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    os.close(to_browser)
+    os.close(to_here)
+    with os.fdopen(from_here, "wb") as send, os.fdopen(from_browser, "rb") as receive:
+        page = Page(send, receive)
+        try:
+            yield page
+            page._session = None
+            page.call("Browser.close")
+        finally:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

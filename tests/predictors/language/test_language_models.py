@@ -1,0 +1,167 @@
+"""The contract of language models as predictors, and archives made with them."""
+
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from gencomp.archive.memory import compress, decompress
+from gencomp.archive.reader import list_members
+from gencomp.coding.container import BlockType
+from gencomp.equivalence.adapt import as_predictor
+from gencomp.equivalence.capabilities import chunk_code_lengths, decode_block, encode_block
+from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError
+from gencomp.predictors.language.huggingface import HuggingFace
+from gencomp.predictors.language.transformer import Transformer
+from tests.strategies import fewer
+
+INPUTS = {
+    "empty": b"",
+    "one byte": b"\xff",
+    "all bytes": bytes(range(256)),
+    "noise": np.random.default_rng(0).bytes(300),
+    "special tokens": b"<|start|>text<|start|><|endoftext|></s>",
+    "invalid UTF-8": b"ab\xed\xa0\x80cd\xff\xfe\x00ef\xc3",
+    "other scripts": "日本語 и русский, e\u0301 and é, \u2581 ﬁ".encode(),
+    "spaces": b"  leading,  double \t\r\n trailing  ",
+}
+
+
+@pytest.fixture(scope="session", params=["transformer", "hf"])
+def spec(request: pytest.FixtureRequest, byte_model: Path, token_model: Path) -> str:
+    return f"{request.param}:{byte_model if request.param == 'transformer' else token_model}?context=32&batch=4"
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_round_trip(spec: str, name: str) -> None:
+    model, data = as_predictor(spec), INPUTS[name]
+    assert decode_block(model, encode_block(model, data), len(data)) == data
+
+
+def test_text_is_compressed_in_an_archive(spec: str, wiki: bytes) -> None:
+    archive = compress(wiki[2000:3000], model=spec)
+    assert len(archive) < 1000
+    assert decompress(archive) == wiki[2000:3000]
+    block = list_members(io.BytesIO(archive))[0].blocks[0]
+    assert block.type is BlockType.MODEL
+    assert block.verified
+
+
+@given(context=st.binary(max_size=30))
+@fewer(8)
+def test_code_lengths_are_a_distribution(spec: str, context: bytes) -> None:
+    code_lengths = as_predictor(spec).begin(context).code_lengths()
+    assert code_lengths.shape == (256,)
+    assert np.exp2(-code_lengths).sum() == pytest.approx(1.0, abs=1e-9)
+    assert (code_lengths >= 0).all()
+
+
+@given(context=st.binary(max_size=20), first=st.integers(0, 255), second=st.integers(0, 255))
+@fewer(5)
+def test_copies_are_independent(spec: str, context: bytes, first: int, second: int) -> None:
+    state = as_predictor(spec).begin(context)
+    before = state.code_lengths()
+    fork = state.copy()
+    fork.update(first)
+    np.testing.assert_array_equal(state.code_lengths(), before)
+    again = state.copy()
+    again.update(first)
+    np.testing.assert_array_equal(again.code_lengths(), fork.code_lengths())
+    state.update(second)
+    np.testing.assert_array_equal(again.code_lengths(), fork.code_lengths())
+
+
+@pytest.mark.parametrize("damage", [lambda payload: payload[:-1], lambda payload: payload + b"\0", lambda payload: b""])
+def test_a_damaged_payload_is_refused(spec: str, wiki: bytes, damage) -> None:
+    model = as_predictor(spec)
+    payload = encode_block(model, wiki[:100])
+    with pytest.raises(CorruptDataError):
+        decode_block(model, damage(payload), 100)
+
+
+def test_chunks_cost_what_their_code_takes(spec: str, wiki: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gencomp.predictors.language.coding.MIN_LANE_SYMBOLS", 4096)  # one lane: one beginning
+    model = as_predictor(spec)
+    chunks = [wiki[2000:2300], b"", b"ab\xff\xfe\x00\x01cdefghijkl", wiki[2300:2330]]
+    for chunk, bits in zip(chunks, chunk_code_lengths(model, chunks), strict=True):
+        assert 8 * len(encode_block(model, chunk)) == pytest.approx(bits, rel=0.01, abs=60)
+
+
+def test_the_number_of_blocks_at_a_time_changes_nothing(byte_model: Path, wiki: bytes) -> None:
+    spec = f"transformer:{byte_model}?context=32"
+    one, two = (compress(wiki[2000:3200], model=spec, block_size=1024, threads=threads) for threads in (1, 2))
+    assert one == two
+    assert decompress(one, threads=2) == decompress(one, threads=1) == wiki[2000:3200]
+
+
+def test_an_archive_knows_its_weights(byte_model: Path, wiki: bytes, tmp_path: Path) -> None:
+    moved = shutil.copytree(byte_model, tmp_path / "moved")
+    archive = compress(wiki[:400], model=f"transformer:{moved}?context=32")
+    elsewhere = f"transformer:{byte_model}?context=32"
+    assert decompress(archive, model=elsewhere) == wiki[:400]
+    with pytest.raises(ModelMismatchError, match="was made with"):
+        decompress(archive, model=f"transformer:{byte_model}?context=31")
+    shutil.rmtree(moved)
+    with pytest.raises(ModelMismatchError, match="moved is named with -m"):
+        decompress(archive)
+    changed = shutil.copytree(byte_model, tmp_path / "moved")
+    tensors = load_file(changed / "model.safetensors")
+    tensors["model.norm.weight"] *= 1.25
+    save_file(tensors, changed / "model.safetensors", {"format": "pt"})
+    from gencomp.predictors.language import loading
+
+    loading.digest.cache_clear()
+    loading.load_model.cache_clear()
+    with pytest.raises(ModelMismatchError, match=r"computes differently here.*weights"):
+        decompress(archive)
+
+
+def test_other_arithmetic_is_noticed_before_a_block_is_decoded(
+    byte_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = compress(wiki[:400], model=f"transformer:{byte_model}?context=32")
+    from gencomp.predictors.language.lockstep import Lockstep
+
+    exact = Lockstep.probabilities
+    monkeypatch.setattr(Lockstep, "probabilities", lambda self: np.nextafter(exact(self), np.float32(1)))
+    with pytest.raises(ModelMismatchError, match="computes differently here: made with"):
+        decompress(archive)
+
+
+def test_a_model_that_computes_no_number_costs_no_data(
+    byte_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gencomp.predictors.language.lockstep import Lockstep
+
+    monkeypatch.setattr(Lockstep, "probabilities", lambda self: np.full((len(self._history), 256), np.nan, np.float32))
+    archive = compress(wiki[:600], model=f"transformer:{byte_model}?context=32")
+    assert decompress(archive) == wiki[:600]
+    assert list_members(io.BytesIO(archive))[0].blocks[0].type is BlockType.DEFLATE
+
+
+def test_a_model_that_decodes_otherwise_costs_no_data(
+    byte_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Transformer, "decode_block", lambda self, payload, size: bytes(size))
+    archive = compress(wiki[:600], model=f"transformer:{byte_model}?context=32")
+    monkeypatch.undo()
+    assert decompress(archive) == wiki[:600]
+    assert list_members(io.BytesIO(archive))[0].blocks[0].type is BlockType.DEFLATE
+
+
+def test_a_count_of_tokens_that_cannot_be_is_refused(token_model: Path) -> None:
+    with pytest.raises(CorruptDataError, match="3 bytes claim to be 2097151 tokens"):
+        HuggingFace(str(token_model)).decode_block(b"\xff\xff\x7f" + bytes(9), 3)
+    with pytest.raises(CorruptDataError):
+        HuggingFace(str(token_model)).decode_block(HuggingFace(str(token_model)).encode_block(b"abc"), 4)
+
+
+def test_a_truncated_archive_is_refused(byte_model: Path, wiki: bytes) -> None:
+    archive = compress(wiki[:300], model=f"transformer:{byte_model}?context=32")
+    with pytest.raises(ArchiveError):
+        decompress(archive[:-20])

@@ -1,0 +1,120 @@
+"""Model folders that are missing, incomplete, unsafe or of another kind, and options that no model takes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from gencomp.coding.quantize import MAX_ALPHABET_SIZE
+from gencomp.errors import SpecError
+from gencomp.predictors.language.huggingface import HuggingFace
+from gencomp.predictors.language.loading import ModelFolderError, find_folder
+from gencomp.predictors.language.settings import DeviceError
+from gencomp.predictors.language.tokens import TokenCode
+from gencomp.predictors.language.transformer import Transformer
+from gencomp.registry import load
+
+
+@pytest.fixture
+def folder(byte_model: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(byte_model, tmp_path / "model")
+
+
+def test_missing_folders_and_hub_ids(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelFolderError, match="there is no folder './nothing'"):
+        find_folder("./nothing")
+    with pytest.raises(ModelFolderError, match=r"gencomp never downloads: run `hf download someone/no-such-model`"):
+        find_folder("someone/no-such-model")
+    with pytest.raises(ModelFolderError, match="no model of that id"):
+        load("hf:no-such-model-anywhere")
+
+
+def test_pickled_weights_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelFolderError, match=r"has no \*.safetensors, only pytorch_model.bin, which loading would"):
+        Transformer(str(folder))
+    (folder / "pytorch_model.bin").unlink()
+    with pytest.raises(ModelFolderError, match="no weights"):
+        Transformer(str(folder))
+
+
+def test_code_of_its_own_is_refused(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModelForCausalLM": "evil.Model"}}))
+    with pytest.raises(ModelFolderError, match="code of its own"):
+        HuggingFace(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [(None, "no config.json"), ("{", "is no JSON: "), ("[]", "no JSON object"), ("{}", "of None tokens")],
+)
+def test_bad_configurations(folder: Path, config: str | None, complaint: str) -> None:
+    (folder / "config.json").unlink()
+    if config is not None:
+        (folder / "config.json").write_text(config)
+    with pytest.raises(ModelFolderError, match=complaint):
+        Transformer(str(folder))
+
+
+def test_a_model_of_tokens_is_no_model_of_bytes(token_model: Path) -> None:
+    with pytest.raises(ModelFolderError, match=r"is a model of 400 tokens, not of the 256 bytes; use it as -m 'hf:"):
+        Transformer(str(token_model))
+
+
+def test_damaged_weights(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    with pytest.raises(ModelFolderError, match="cannot be loaded as a causal language model"):
+        Transformer(str(folder)).begin()
+
+
+def test_a_missing_tokenizer(token_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(token_model, tmp_path / "model")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(ModelFolderError, match="no tokenizer that loads"):
+        HuggingFace(str(folder)).encode_block(b"abc")
+
+
+def test_a_vocabulary_beyond_the_coder(token_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "gencomp.predictors.language.huggingface.load_code", lambda folder, size: TokenCode(None, MAX_ALPHABET_SIZE)
+    )
+    with pytest.raises(ModelFolderError, match="has 262,144 tokens; the coder takes 262,144 symbols"):
+        HuggingFace(str(token_model)).encode_block(b"abc")
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ("context=65", "context must be from 2 to the model's 64 positions, got 65"),
+        ("context=1", "context must be from 2"),
+        ("context=10&stride=10", "stride must be from 1 to context - 1, which is 9, got 10"),
+        ("batch=0", "batch must be at least 1, got 0"),
+        ("threads=0", "threads must be at least 1, got 0"),
+        ("dtype=int8", "dtype must be one of auto, float32, bfloat16, float16"),
+    ],
+)
+def test_options_out_of_range(byte_model: Path, options: str, complaint: str) -> None:
+    with pytest.raises(SpecError, match=complaint):
+        load(f"transformer:{byte_model}?{options}")
+
+
+def test_a_model_is_named() -> None:
+    with pytest.raises(SpecError, match="hf needs an argument, its model: expected hf:MODEL"):
+        load("hf")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_no_gpu(byte_model: Path) -> None:
+    with pytest.raises(DeviceError, match="device cuda is not available here"):
+        Transformer(str(byte_model), device="cuda").begin()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_round_trip_on_a_gpu(byte_model: Path, wiki: bytes) -> None:
+    model = Transformer(str(byte_model), device="cuda")
+    assert model.decode_block(model.encode_block(wiki[:500]), 500) == wiki[:500]

@@ -1,0 +1,328 @@
+"""Pages: what stands in them, and, in headless Chromium, that they load, ask nobody, and do what their controls say."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gencomp.equivalence.adapt import as_predictor
+from gencomp.errors import DatasetError
+from gencomp.evaluation.compare import Contender, Plan, compare
+from gencomp.evaluation.compare_prompts import Prompt, image_prompt, text_prompt
+from gencomp.evaluation.explain import explain, explain_paper
+from gencomp.modalities.image import Raster
+from gencomp.report.artefacts import name_of, write_artefacts
+from gencomp.report.page import comparison_page, evaluation_page
+from tests.chromium import Page, chromium, find_chromium
+
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def document(book: bytes) -> dict[str, Any]:
+    pixels = (np.indices((14, 24)).sum(axis=0) * 6).astype(np.uint8)
+    samples = (128 + 60 * np.sin(np.arange(1200) / 9)).astype(np.uint8).tobytes()
+    prompts = [
+        text_prompt("</script><b>.txt", book, offset=1000, given=300, length=40),
+        image_prompt("waves", Raster(24, 14, pixels.tobytes())),
+        Prompt("audio", "sine", ((samples[:800], samples[800:]),)),
+    ]
+    contenders = [Contender("counts:2", "bytes"), Contender("gzip", "bytes", ("text",))]
+    contenders.append(Contender("gzip", "lookahead?horizon=2&width=2", ("text",)))
+    return compare(Plan(prompts, contenders, {"text": 2}, judge="counts:3", steps=STEPS))
+
+
+@pytest.fixture(scope="module")
+def path(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(comparison_page(document), encoding="utf-8")
+    return file
+
+
+def row(model: str, length: int | None, rate: float, parameters: int) -> dict[str, Any]:
+    fixed = {"dataset": "enwik8", "modality": "text", "chunk_size": 2048, "raw_bytes": 4096, "data_size": 4096}
+    figures = {"raw_rate": rate, "adjusted_rate": 2 * rate, "bits_per_byte": 8 * rate, "low": 0.4, "high": 0.6}
+    own = {"model": model, "length": length, "parameters": parameters, "versions": {"zlib": "1.3"}}
+    paper = {"paper_raw_rate": 0.481 if model == "gzip" else None, "bytes_per_second": 1000}
+    return fixed | figures | own | paper
+
+
+ROWS = [
+    row("gzip", None, 0.5, 0),
+    row("gzip", 64, 0.9, 0),
+    row("gzip", 512, 0.7, 0),
+    row("transformer", None, 0.3, 10_000),
+    row("transformer:b", None, 0.2, 90_000),
+]
+
+
+class References(HTMLParser):
+    """All that a page could load, the elements that were opened and not closed, and its identifiers."""
+
+    EMPTY = frozenset({"meta", "br", "img", "link", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.names: list[str] = []
+        self.ids: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
+                self.targets.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.EMPTY:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("kind", ["comparison", "evaluation"])
+def test_a_page_holds_all_it_needs(kind: str, path: Path) -> None:
+    text = path.read_text(encoding="utf-8") if kind == "comparison" else evaluation_page(ROWS)
+    references = References(text)
+    assert references.open == []
+    assert len(references.ids) == len(set(references.ids))
+    assert all(target.startswith(("data:", "#")) for target in references.targets), references.targets
+    assert not {"link", "iframe", "object", "embed"} & set(references.names)
+    assert "@import" not in text
+    assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)'\"]+)", text))
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', text)
+    assert policy.startswith("default-src &#39;none&#39;")
+    assert "unsafe-eval" not in policy
+    assert len(text) < 5_000_000
+
+
+def test_names_from_outside_cannot_break_out(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert "</script><b>" not in text
+    assert text.count("</script>") == text.count("<script")
+
+
+def test_the_page_is_the_same_for_the_same_rows(document: dict[str, Any], path: Path) -> None:
+    assert comparison_page(json.loads(json.dumps(document))) == path.read_text(encoding="utf-8")
+
+
+def test_findings_compare_lookahead_with_one_byte(document: dict[str, Any], path: Path) -> None:
+    def best(strategy: str, key: str) -> float:
+        return min(row[key] for row in document["rows"] if (row["model"], row["strategy"]) == ("gzip", strategy))
+
+    text = path.read_text(encoding="utf-8")
+    plain, ahead = (best(name, "own_bits_per_byte") for name in ("bytes", "lookahead?horizon=2&width=2"))
+    assert f"{ahead:.2f} against {plain:.2f} bits/byte in gzip&#39;s own code" in text
+
+
+def test_other_formats_are_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(DatasetError, match="expected gencomp-compare 1"):
+        comparison_page({**document, "format_version": 2})
+    for rows in ([], [{"model": "gzip"}], ["gzip"]):
+        with pytest.raises(DatasetError, match="no rows of an experiment"):
+            evaluation_page(rows)
+
+
+def test_artefacts_open_as_what_they_are(document: dict[str, Any], tmp_path: Path) -> None:
+    names = write_artefacts(document, tmp_path / "artefacts")
+    assert names == [name_of(row) for row in document["rows"]]
+    assert len(set(names)) == len(names)
+    starts = {"png": b"\x89PNG", "wav": b"RIFF", "txt": b""}
+    for name in names:
+        assert (tmp_path / "artefacts" / name).read_bytes().startswith(starts[name[-3:]])
+
+
+def test_an_evaluations_page_has_the_papers_figures_beside() -> None:
+    text = evaluation_page(ROWS)
+    assert '<td class="figure" data-value="48.1">48.1</td>' in text
+    assert "Chinchilla 70B (the paper&#39;s)" in text
+    assert "Rate against length, enwik8" in text
+    assert "Adjusted rate against parameters, enwik8" in text
+    assert "zlib 1.3" in text
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    if find_chromium() is None:
+        pytest.skip("no Chromium found: what its controls do is not checked")
+    with chromium(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page, path: Path) -> Page:
+    browser.errors.clear()
+    browser.requests.clear()
+    browser.open(path)
+    return browser
+
+
+def test_no_errors_no_network_and_media_load(page: Page, path: Path) -> None:
+    page.run(
+        "Promise.all([...document.querySelectorAll('audio')].map(a => "
+        "a.readyState >= 1 ? 0 : new Promise(done => { a.onloadedmetadata = done; a.load(); })))"
+    )
+    assert page.run("[...document.images].length") == 3
+    assert page.run("[...document.images].every(i => i.complete && i.naturalWidth === 24)") is True
+    durations = page.run("[...document.querySelectorAll('audio')].map(a => a.duration)")
+    assert durations == pytest.approx([1200 / 16000] * 3, abs=1e-3)
+    assert page.errors == []
+    assert {url for url in page.requests if not url.startswith("data:")} == {path.as_uri()}
+
+
+def test_the_policy_stops_what_is_not_in_the_page(page: Page) -> None:
+    refused = page.run("fetch('https://example.org/').then(() => 'loaded', () => 'refused')")
+    assert refused == "refused"
+    page.run("document.body.append(Object.assign(document.createElement('script'), {text: 'window.slipped = 1'}))")
+    assert page.run("window.slipped === undefined") is True
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_overflows(page: Page, width: int) -> None:
+    page.resize(width, 900)
+    assert page.run("document.documentElement.scrollWidth") == width
+    wide = "e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll, nav')"
+    assert page.run(f"[...document.querySelectorAll('body *')].filter(e => {wide}).map(e => e.outerHTML)") == []
+
+
+def test_a_table_sorts_both_ways_and_keeps_what_is_missing_last(page: Page) -> None:
+    def column(number: int) -> list[str]:
+        cells = f"[...document.querySelectorAll('#prompt-1-table tbody tr')].map(r => r.cells[{number}].dataset.value)"
+        return page.run(cells)
+
+    for direction in (1, -1):
+        page.run("document.querySelectorAll('#prompt-1-table thead button')[3].click()")
+        values = column(3)
+        numbers = [float(value) for value in values if value]
+        assert len(numbers) == 3
+        assert numbers == sorted(numbers)[::direction]
+        assert values[3:] == ["", ""]
+    sorting = page.run("document.querySelector('#prompt-1-table [aria-sort]').getAttribute('aria-sort')")
+    assert sorting == "descending"
+
+
+def shown(page: Page) -> list[dict[str, str]]:
+    """Return what the cards say of their intervals, a record a model."""
+    script = (
+        "[...document.querySelectorAll('.models .card')].map(c => ({...c.dataset, "
+        "shown: c.querySelector('.bits').textContent, code: c.querySelector('.code')?.textContent ?? '', "
+        "bounds: [...c.querySelectorAll('.numbers dd')].slice(0, 2).map(d => d.textContent)}))"
+    )
+    return page.run(script)
+
+
+def test_the_walk_shows_the_exact_intervals(page: Page, document: dict[str, Any], book: bytes) -> None:
+    models = [walk["model"] for walk in document["walk"]]
+    explanations = [explain(as_predictor(model), book[1300 : 1300 + STEPS], book[1000:1300]) for model in models]
+    page.run("document.querySelector('#walk').scrollIntoView()")
+    for number in range(STEPS):
+        if number:
+            page.press("ArrowRight")
+        for record, explanation in zip(shown(page), explanations, strict=True):
+            after = explanation.steps[number].after
+            unit = Fraction(1, 2 ** int(record["exponent"]))
+            assert (int(record["low"]) * unit, int(record["width"]) * unit) == (after.low, after.width)
+            assert record["bits"] == after.certain_bits()
+            assert record["shown"] == (after.certain_bits() or "none yet")
+            for text, bound in zip(record["bounds"], (after.low, after.high), strict=True):
+                digits = text.removesuffix("…")
+                assert 0 <= bound - Fraction(digits) < Fraction(1, 10 ** (len(digits) - 2))
+    assert [record["code"] for record in shown(page)] == [explanation.code for explanation in explanations]
+
+
+def test_the_papers_example_is_there(page: Page) -> None:
+    page.run("document.querySelector('#walk select').value = 1")
+    page.run("document.querySelector('#walk select').dispatchEvent(new Event('change'))")
+    page.run("document.querySelector('#walk').scrollIntoView()")
+    page.run("document.querySelectorAll('.controls button')[3].click()")
+    (record,) = shown(page)
+    after = explain_paper().steps[-1].after
+    assert Fraction(int(record["low"]), 2 ** int(record["exponent"])) == after.low
+    assert record["bounds"] == ["0.32219…", "0.34109…"] or record["bounds"][0].startswith("0.322")
+    assert record["code"] == "0101010"
+    assert record["shown"] == "01010"
+
+
+def test_buttons_slider_and_keys_step(page: Page) -> None:
+    where = "document.querySelector('.where').textContent"
+    page.run("document.querySelector('#walk').scrollIntoView()")
+    assert page.run(where) == f"byte 1 of {STEPS}"
+    disabled = page.run("[...document.querySelectorAll('.controls button')].map(b => b.disabled)")
+    assert disabled == [True, True, False, False]
+    page.run("document.querySelectorAll('.controls button')[2].click()")
+    assert page.run(where) == f"byte 2 of {STEPS}"
+    page.press("ArrowRight")
+    page.press("ArrowRight")
+    page.press("ArrowLeft")
+    assert page.run(where) == f"byte 3 of {STEPS}"
+    slide = "(s => { s.value = 6; s.dispatchEvent(new Event('input')); })(document.querySelector('.controls input'))"
+    page.run(slide)
+    assert page.run(where) == f"byte 7 of {STEPS}"
+    page.run("document.querySelectorAll('.strip button')[4].click()")
+    assert page.run(where) == f"byte 5 of {STEPS}"
+    page.run("document.querySelectorAll('.strip button')[4].focus()")
+    page.press("End")
+    assert page.run(where) == f"byte {STEPS} of {STEPS}"
+    assert page.errors == []
+
+
+def test_themes_change_the_colours(page: Page, path: Path) -> None:
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = page.run(paper)
+    page.open(path, dark=True)
+    dark = page.run(paper)
+    assert dark != light
+    page.run("document.getElementById('theme').click()")  # light, whatever the system says
+    assert page.run(paper) == light
+    page.run("document.getElementById('theme').click()")
+    assert page.run(paper) == dark
+
+
+def test_text_can_be_read_in_both_themes(page: Page, path: Path) -> None:
+    """WCAG 2.2, 1.4.3: a contrast of at least 4.5 between text and what is behind it."""
+
+    def luminance(color: str) -> float:
+        values = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+        red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    for dark in (False, True):
+        page.open(path, dark=dark)
+        get = "(n => { const e = document.createElement('i'); e.style.color = `var(${n})`; document.body.append(e); "
+        get += "return getComputedStyle(e).color; })"
+        colors = {name: page.run(f"{get}('--{name}')") for name in ("ink", "soft", "accent", "mark", "paper", "card")}
+        for behind in ("paper", "card"):
+            for name in ("ink", "soft", "accent", "mark"):
+                lights = sorted((luminance(colors[name]), luminance(colors[behind])))
+                assert (lights[1] + 0.05) / (lights[0] + 0.05) >= 4.5, (name, behind, dark)
+
+
+def test_an_evaluations_page_opens(browser: Page, tmp_path: Path) -> None:
+    file = tmp_path / "rates.html"
+    file.write_text(evaluation_page(ROWS), encoding="utf-8")
+    browser.errors.clear()
+    browser.open(file, width=400)
+    assert browser.errors == []
+    assert browser.run("document.documentElement.scrollWidth") == 400
+    assert browser.run("document.querySelectorAll('tbody tr').length") == len(ROWS) + 7
+
+
+def test_data_uris() -> None:
+    from gencomp.report.figures import data_uri
+
+    assert data_uri("image/png", b"\x00\xff") == "data:image/png;base64," + base64.b64encode(b"\x00\xff").decode()

@@ -7,6 +7,7 @@ from typing import Any
 from gencomp import registry
 from gencomp.equivalence.adapt import as_predictor, predictor_spec
 from gencomp.equivalence.capabilities import environment_of, fingerprint_of, revision_of
+from gencomp.equivalence.nested import entries_of
 from gencomp.errors import GencompError, ModelMismatchError
 from gencomp.protocols import Predictor
 
@@ -62,11 +63,11 @@ def _same_weights(description: Mapping[str, Any], model: Predictor) -> bool:
 
 def _load_own(spec: str) -> Predictor:
     try:
-        entry = registry.find_entry(registry.parse_spec(spec).name)
-        if entry.distribution != "gencomp":
-            raise ModelMismatchError(
-                f"the archive needs '{spec}' of the package {entry.distribution}; if you trust it, add -m '{spec}'"
-            )
+        for entry in entries_of(spec):
+            if entry.distribution != "gencomp":
+                raise ModelMismatchError(
+                    f"the archive needs '{spec}' of the package {entry.distribution}; if you trust it, add -m '{spec}'"
+                )
         return as_predictor(spec)
     except ModelMismatchError:
         raise

@@ -22,7 +22,8 @@ from gencomp.coding.quantize import (
     weights_of_code_lengths,
 )
 from gencomp.compiled import kernel
-from gencomp.equivalence.capabilities import environment_of, revision_of, state_cdf
+from gencomp.equivalence.adapt import predictor_spec
+from gencomp.equivalence.capabilities import environment_of, fingerprint_of, revision_of, state_cdf
 from gencomp.equivalence.nested import canonical
 from gencomp.protocols import FloatArray, IntArray, Predictor, PredictorState
 
@@ -127,6 +128,7 @@ class Ensemble:
     memory: int | None = 32
 
     spec_argument: ClassVar[str] = "members"
+    argument_names_models: ClassVar[bool] = True
     own_revision: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -178,8 +180,14 @@ class Ensemble:
     def environment(self) -> Mapping[str, Any]:
         merged: dict[str, Any] = {}
         for predictor in self._predictors:
-            merged |= environment_of(predictor)
+            for key, value in environment_of(predictor).items():
+                taken = merged.get(key, value) != value
+                merged[f"{key} of {predictor_spec(predictor)}" if taken else key] = value
         return merged
+
+    def fingerprint(self) -> bytes:
+        """Return the members' fingerprints: all that is not integers here is theirs."""
+        return b"".join(fingerprint_of(predictor) for predictor in self._predictors)
 
     def begin(self, context: Sequence[int] = ()) -> "EnsembleState":
         """Return the state after ``context``, whose last ``memory`` bytes are stepped through if weights are learnt."""

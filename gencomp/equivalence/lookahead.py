@@ -74,6 +74,7 @@ class Lookahead:
     spans: int = 8
 
     spec_argument: ClassVar[str] = "model"
+    argument_names_models: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name, low, high in (("horizon", 1, MAX_HORIZON), ("width", 1, 256), ("spans", 0, 256)):
@@ -150,7 +151,8 @@ class LookaheadState:
         followed = np.array(sorted(tree.children), dtype=np.int64)
         gains = np.array([alone[symbol] - code_length_of_sum(tree.children[symbol].priced) for symbol in followed])
         likelihoods = weights_of_code_lengths((alone[followed] - alone.min()) / UNIT)
-        growth = int((likelihoods * gains).sum() // likelihoods.sum())
+        total = sum(int(likelihood) * int(gain) for likelihood, gain in zip(likelihoods, gains, strict=True))
+        growth = total // int(likelihoods.sum())
         sums = tree.sums(options.horizon - 1, growth)
         unfollowed = np.setdiff1d(np.arange(256), followed)
         sums[unfollowed] -= int(np.sort(gains)[len(gains) // 2]) - growth

@@ -8,13 +8,15 @@ An argument or a value that has members of its own stands in square brackets: ``
 around a whole member they change nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from gencomp.equivalence.adapt import as_predictor, predictor_spec
 from gencomp.errors import SpecError
 from gencomp.protocols import Predictor
+from gencomp.registry import Entry, find_entry, parse_spec, resolve
 
 _SEPARATORS = "+,[]"
+_DEEPEST = 8  # specs in specs that anybody means
 
 
 def joined(specs: Iterable[str]) -> str:
@@ -47,6 +49,26 @@ def canonical(argument: str) -> tuple[str, tuple[Predictor, ...]]:
     """Return the argument with every option of its members written out, and the members, loaded as predictors."""
     members = tuple(as_predictor(spec) for spec in separated(argument))
     return joined(predictor_spec(member, full=True) for member in members), members
+
+
+def entries_of(spec: str, depth: int = 0) -> Iterator[Entry]:
+    """Yield the registry's entries of ``spec`` and of all specs inside it, importing gencomp's own modules alone.
+
+    Classes whose argument names models say so by ``argument_names_models``. Raises :class:`SpecError` on an unknown
+    name, and beyond 8 levels.
+    """
+    if depth > _DEEPEST:
+        raise SpecError(f"{spec!r} is nested deeper than {_DEEPEST} levels")
+    parsed = parse_spec(spec)
+    entry = find_entry(parsed.name)
+    yield entry
+    if entry.distribution != "gencomp":
+        return
+    factory = resolve(entry)
+    if getattr(factory, "argument_names_models", False):
+        argument = parsed.options.get(factory.spec_argument, parsed.argument)
+        for member in separated(argument) if argument is not None else ():
+            yield from entries_of(member, depth + 1)
 
 
 def _split(text: str, separator: str) -> list[str]:

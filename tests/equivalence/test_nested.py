@@ -1,9 +1,13 @@
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gencomp import registry
+from gencomp.archive.models import load_described
 from gencomp.equivalence.nested import joined, separated
-from gencomp.errors import SpecError
+from gencomp.errors import ModelMismatchError, SpecError
 from gencomp.registry import Spec, load, spec_of
 
 EXAMPLES = {
@@ -44,3 +48,19 @@ def test_specs_of_specs_rebuild_the_model() -> None:
     assert load(spec_of(model)) == model
     assert load(spec_of(model, full=True)) == model
     assert "%" not in spec_of(model, full=True)
+
+
+@pytest.mark.parametrize(
+    "spec", ["ensemble:counts:1,stranger", "ensemble?members=stranger", "lookahead:[stranger+x=1]"]
+)
+def test_an_archive_cannot_name_another_package_inside_a_spec(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = registry.Entry("stranger", "predictor", "evil:Evil", "from evil", None, "evil")
+    monkeypatch.setitem(registry._ENTRIES, "stranger", entry)
+    with pytest.raises(ModelMismatchError, match="of the package evil; if you trust it"):
+        load_described({"spec": spec})
+    assert "evil" not in sys.modules
+
+
+def test_specs_are_not_nested_without_end() -> None:
+    with pytest.raises(ModelMismatchError, match="nested deeper than 8 levels"):
+        load_described({"spec": "lookahead:" * 5000 + "gzip"})

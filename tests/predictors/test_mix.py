@@ -277,7 +277,7 @@ def test_nucleotides_cost_about_two_bits() -> None:
     data = nucleotides(60_000)
     assert len(assert_round_trip(Mix(), data)) * 8 < 2.1 * len(data)
     half = len(data) // 2
-    assert len(Mix().encode_block(data[:half] * 2)) < 0.53 * len(Mix().encode_block(data))
+    assert len(Mix().encode_block(data[:half] * 2)) < 0.6 * len(Mix().encode_block(data))
 
 
 @pytest.mark.parametrize("expert", ["counts:3", "uniform", "mix:1"])

@@ -30,9 +30,9 @@ class Transformer:
 
     ``model`` is ``800k``, the one in the package, or a folder. ``batch`` lanes of a block are coded side by side; a
     prediction sees at most ``context`` positions, 512 by default, of which ``stride``, half of them by default, are
-    given up when they are full. On a CPU each matrix product runs on ``threads`` threads. Archives record all of it, and decode where the arithmetic is the
-    same to the bit. Raises ``ValueError`` on options out of range, ``ModelFolderError`` on a folder that is missing,
-    has pickled weights, or holds no model of bytes.
+    given up when they are full. On a CPU each matrix product runs on ``threads`` threads. Archives record all of it,
+    and decode where the arithmetic is the same to the bit. Raises ``ValueError`` on options out of range,
+    ``ModelFolderError`` on a folder that is missing, has pickled weights, or holds no model of bytes.
     """
 
     model: str = SHIPPED

@@ -145,8 +145,9 @@ class _Batches:
         )
 
     def learn(self, batch: Batch, seconds: float) -> None:
-        """Take note of how long a batch took."""
-        self._seconds_per_byte[batch.model] = seconds / max(1, sum(map(len, batch.chunks)))
+        """Take note of how long a batch took, if none was faster: a busy machine must not make all batches small."""
+        speed = seconds / max(1, sum(map(len, batch.chunks)))
+        self._seconds_per_byte[batch.model] = min(speed, self._seconds_per_byte.get(batch.model, speed))
 
     def raw_bytes_of(self, batch: Batch) -> int:
         """Return the bytes of data that a batch stands for."""

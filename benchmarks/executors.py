@@ -3,11 +3,12 @@
     python benchmarks/executors.py [--chunks 100000] [--jobs 2] [--without-cluster] [FILE]
 
 FILE, or ``$GENCOMP_DATA/text/wikipedia-en-2015-100m.xz``, or the book in the package, repeated where it is short.
-All ways run one after the other; their code lengths must agree. The overhead of n workers is n times the wall time,
-less the time that the chunks took in the workers, a chunk.
+All ways run one after the other; their code lengths must agree. The overhead is the processor time of all processes
+above the loop's, a chunk, the workers' start included: wall time says little on a machine that does other things too.
 """
 
 import argparse
+import multiprocessing
 import os
 import tempfile
 import time
@@ -46,30 +47,48 @@ def main() -> None:
         (folder / "data").write_bytes(data[: arguments.chunks * CHUNK_SIZE])
         experiment = Experiment("executors", (Dataset("data", "text", str(folder / "data")),), ("gzip",), (CHUNK_SIZE,))
         chunks = list(text.chunks(data[: arguments.chunks * CHUNK_SIZE], CHUNK_SIZE))
-        begin = time.perf_counter()
+        begin, busy = time.perf_counter(), processor_seconds()
         expected = float(code_lengths(load("gzip"), chunks).sum())
-        plain = time.perf_counter() - begin
-        print(f"{'plain loop':<32}{plain:>8.2f} s {1e6 * plain / len(chunks):>8.1f} us a chunk")
-        ways: list[tuple[str, int, str | None]] = [("this process", 1, None), ("processes", arguments.jobs, None)]
-        if not arguments.without_cluster:
-            from distributed import LocalCluster
-
-            options = {"n_workers": arguments.jobs, "threads_per_worker": 1, "processes": True}
-            cluster = stack.enter_context(LocalCluster(**options, dashboard_address=None))
-            ways.append(("Dask workers", arguments.jobs, cluster.scheduler_address))
-        for name, jobs, address in ways:
-            begin = time.perf_counter()
-            with open_pool(jobs, address) as pool:
+        plain = processor_seconds() - busy
+        report("plain loop", time.perf_counter() - begin, plain, plain, len(chunks))
+        for name, jobs in (("this process", 1), ("processes", arguments.jobs), ("Dask workers", arguments.jobs)):
+            if name == "Dask workers" and arguments.without_cluster:
+                continue
+            begin, busy = time.perf_counter(), processor_seconds()
+            with ExitStack() as workers:
+                address = local_cluster(jobs, workers) if name == "Dask workers" else None
+                pool = workers.enter_context(open_pool(jobs, address))
                 reports = Reports(lambda total, known: None, lambda count: None, print)
                 (row,) = run(experiment, folder / name, pool, reports)
-                wall = time.perf_counter() - begin
+            while multiprocessing.active_children():
+                time.sleep(0.05)
             if row.code_length + row.header_bits * (row.chunks - 1) != expected:
                 raise SystemExit(f"{name}: the code lengths differ from the loop's")
-            overhead = 1e6 * (jobs * wall - row.seconds) / len(chunks)
-            print(
-                f"{f'{jobs} {name}':<32}{wall:>8.2f} s {1e6 * wall / len(chunks):>8.1f} us a chunk, "
-                f"{plain / wall:.2f} times the loop's speed; overhead {overhead:.1f} us a chunk"
-            )
+            wall, busy = time.perf_counter() - begin, processor_seconds() - busy
+            report(f"{jobs} {name}", wall, busy, plain, len(chunks))
+
+
+def local_cluster(workers: int, stack: ExitStack) -> str:
+    """Start a Dask cluster of processes that ends with ``stack``; return its address."""
+    from distributed import LocalCluster
+
+    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True}
+    return str(stack.enter_context(LocalCluster(**options, dashboard_address=None)).scheduler_address)
+
+
+def processor_seconds() -> float:
+    """Return the time of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def report(name: str, wall: float, busy: float, plain: float, chunks: int) -> None:
+    overhead = 1e6 * (busy - plain) / chunks
+    print(
+        f"{name:<20}{wall:>8.2f} s on the clock, {busy:>7.2f} s of processors; overhead {overhead:>6.1f} us a chunk, "
+        f"{100 * (busy - plain) / plain:.1f} % of the loop",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,14 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome-headless-shell")
 SECONDS = 60.0
+# Chromium reads its commands from descriptor 3 and answers on 4
+_START = """
+import fcntl, os, sys
+here = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
+os.dup2(here[0], 3)
+os.dup2(here[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def find_chromium() -> str | None:
@@ -111,7 +120,7 @@ def chromium(profile: Path) -> Iterator[Page]:
     to_browser, from_here = os.pipe()
     from_browser, to_here = os.pipe()
     command = [
-        *("sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{to_here}', "sh", program),
+        *(sys.executable, "-S", "-c", _START, str(to_browser), str(to_here), program),
         *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
         *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--mute-audio"),
         *("--remote-debugging-pipe", f"--user-data-dir={profile}"),

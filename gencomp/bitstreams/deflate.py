@@ -47,8 +47,10 @@ from gencomp.bitstreams.match_search import (
 from gencomp.bitstreams.similar_blocks import (
     CHECKS,
     KEYS,
+    REMEMBERED,
     Blocks,
     begin_blocks,
+    begin_memory,
     both_bits,
     copy_to,
     find_base,
@@ -170,19 +172,20 @@ class DeflateSizer:
     def copy(self) -> Self:
         """Return a sizer that goes on independently of this one; it copies about 0.4 MB."""
         twin = type(self).__new__(type(self))
-        memory = self._blocks.memory
+        if len(self._blocks.memory) == 1:
+            self._blocks = self._blocks._replace(memory=begin_memory(REMEMBERED))
         try:
             room, blocks = _spare.pop()
         except IndexError:
-            room, blocks = None, begin_blocks(memory)
-        twin._blocks = blocks._replace(memory=memory)
+            room, blocks = None, begin_blocks()
+        twin._blocks = blocks._replace(memory=self._blocks.memory)
         twin._parse = copied(self._parse, room)
         return twin
 
     def __del__(self) -> None:
         """Leave the arrays to the next copy: fresh memory costs more than filling it."""
         if hasattr(self, "_parse"):
-            _spare.append((self._parse, self._blocks._replace(memory=self._blocks.kept)))
+            _spare.append((self._parse, self._blocks._replace(memory=begin_memory(1))))
 
     def feed(self, data: bytes) -> None:
         for at in range(0, len(data), WINDOW):

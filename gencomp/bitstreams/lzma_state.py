@@ -8,6 +8,7 @@ the standard library's module is linked with; where that hides its functions, :f
 import _lzma
 import ctypes
 import functools
+import lzma
 from ctypes import POINTER, Structure, addressof, byref, c_int, c_size_t, c_uint32, c_uint64, c_void_p, sizeof
 from typing import Any, NamedTuple
 
@@ -76,9 +77,18 @@ def _library() -> Any:
     return library
 
 
+@functools.cache
 def is_available() -> bool:
-    """Return whether liblzma's own functions can be called."""
-    return _library() is not None
+    """Return whether liblzma's own functions can be called, and do what the standard library does with them."""
+    if _library() is None:
+        return False
+    encoder = LzmaEncoder(0, 12, 3, 0, 2)
+    encoder.feed(b"one ")
+    kept = encoder.save()
+    encoder.finish(b"three")
+    encoder.restore(kept)
+    filters = [{"id": lzma.FILTER_LZMA1, "preset": 0, "dict_size": 1 << 12}]
+    return encoder.finish(b"two") == lzma.compress(b"one two", lzma.FORMAT_RAW, filters=filters)
 
 
 class LzmaEncoder:

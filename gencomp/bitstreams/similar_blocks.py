@@ -30,7 +30,7 @@ from gencomp.protocols import IntArray
 
 SYMBOLS = LITERALS + DISTANCES
 BASES = 4  # sets of counts kept, the oldest replaced first
-_REMEMBERED = 1 << 15  # blocks whose bits are remembered
+REMEMBERED = 1 << 15  # blocks whose bits copies remember
 _FIXED_WIDTH = 31
 
 # columns of Blocks.facts
@@ -52,17 +52,20 @@ class Blocks(NamedTuple):
     header: IntArray  # (LENGTH_CODES + 1,), the last header's symbols and its bits
     kept: IntArray  # (1,), sets kept so far, those replaced too
     work: IntArray  # WORK_SHAPE
-    memory: IntArray  # (_REMEMBERED, 3), see recall
+    memory: IntArray  # (REMEMBERED, 3) or (1, 3), see recall
 
 
-def begin_blocks(memory: IntArray | None = None) -> Blocks:
-    """Return room for sets of counts, none of them set; ``memory`` is that of blocks to share it with."""
+def begin_blocks() -> Blocks:
+    """Return room for sets of counts, none of them set, and hardly any memory."""
     widths = [SYMBOLS, END_OF_BLOCK, END_OF_BLOCK, LENGTH_CODES, LENGTH_CODES, LITERALS, _FACTS]
     counts, lower, upper, runs, used, lengths, facts = (np.zeros((BASES, width), np.int64) for width in widths)
-    if memory is None:
-        memory = np.zeros((_REMEMBERED, 3), np.int64)
     header, kept, work = (np.zeros(shape, np.int64) for shape in [LENGTH_CODES + 1, 1, WORK_SHAPE])
-    return Blocks(counts, lower, upper, runs, used, lengths, facts, header, kept, work, memory)
+    return Blocks(counts, lower, upper, runs, used, lengths, facts, header, kept, work, begin_memory(1))
+
+
+def begin_memory(size: int) -> IntArray:
+    """Return room for the bits of ``size`` blocks, a power of two."""
+    return np.zeros((size, 3), np.int64)
 
 
 def _symbol_keys() -> IntArray:
@@ -80,7 +83,7 @@ def recall(blocks: Blocks, key: Integer, check: Integer) -> Integer:
     ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits and the two sums, each
     xored with the bits: one that another thread has written to half does not fit.
     """
-    entry = blocks.memory[(key ^ check) & _REMEMBERED - 1]
+    entry = blocks.memory[(key ^ check) & len(blocks.memory) - 1]
     bits = entry[2]
     return bits if bits > 0 and entry[0] ^ bits == key and entry[1] ^ bits == check else -1
 
@@ -96,7 +99,7 @@ def price(blocks: Blocks, base: Integer, literal: Integer, key: Integer, check: 
         _tell_literal_code(blocks, base, literal)
     fixed = facts[_FIXED] + (FIXED_BITS[literal] if literal >= 0 else 0)
     bits = facts[_DYNAMIC] << _FIXED_WIDTH | fixed
-    entry = blocks.memory[(key ^ check) & _REMEMBERED - 1]
+    entry = blocks.memory[(key ^ check) & len(blocks.memory) - 1]
     entry[0], entry[1], entry[2] = key ^ bits, check ^ bits, bits
     return bits
 

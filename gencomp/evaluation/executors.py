@@ -8,9 +8,18 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -124,9 +133,10 @@ class ClusterPool:
                 f"no Dask scheduler answers at {address}: {error}; start one with `dask scheduler`, "
                 "then `dask worker` with its address"
             ) from error
-        self.losses: tuple[type[BaseException], ...] = (distributed.KilledWorker, BrokenExecutor)
+        # a client that loses its scheduler cancels what it waits for
+        self.losses: tuple[type[BaseException], ...] = (distributed.KilledWorker, CancelledError, BrokenExecutor)
         self._executor: Executor = self._client.get_executor(pure=False)
-        self._last_seen = time.monotonic()
+        self._empty_since: float | None = None
 
     @property
     def workers(self) -> int:
@@ -134,15 +144,22 @@ class ClusterPool:
         return max(1, int(sum(self._client.nthreads().values())))
 
     def submit(self, function: Callable[[T], R], task: T) -> "Future[R]":
-        return self._executor.submit(function, task)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # whole data are large, and meant
+            return self._executor.submit(function, task)
 
     def renew(self) -> None:
-        pass  # the scheduler has replaced the worker by another
+        """Do nothing: the scheduler has given the work to another worker, if there is a scheduler."""
+        if self._client.status != "running":
+            raise WorkersLostError("the Dask scheduler is gone; start it again, and this command: it will go on")
 
     def check(self) -> None:
-        if self._client.status == "running" and self._client.nthreads():
-            self._last_seen = time.monotonic()
-        elif time.monotonic() - self._last_seen > WITHOUT_WORKERS_SECONDS:
+        self.renew()
+        if self._client.nthreads():
+            self._empty_since = None
+        elif self._empty_since is None:
+            self._empty_since = time.monotonic()
+        elif time.monotonic() - self._empty_since > WITHOUT_WORKERS_SECONDS:
             raise WorkersLostError(f"the cluster has had no worker for {WITHOUT_WORKERS_SECONDS:.0f} s; start some")
 
     def close(self) -> None:

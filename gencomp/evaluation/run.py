@@ -80,9 +80,12 @@ def cells_of(experiment: Experiment, note: Callable[[str], None]) -> list[Cell]:
     cells = []
     for dataset in experiment.datasets:
         said: set[str] = set()
+        reads: dict[Dataset, Chunks] = {}
         for size in experiment.chunk_sizes:
             cut = replace(dataset, chunk_size=size) if isinstance(size, int) else dataset
-            read = cut.read()
+            if cut not in reads:
+                reads[cut] = cut.read()
+            read = reads[cut]
             lines = [f"left out: {line}" for line in read.skipped]
             if read.skipped:
                 lines.append(f"files that could not be read, and were left out: {len(read.skipped)}")

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def _svg(figure: "Figure", label: str) -> str:
     view = re.search(r'viewBox="0 0 ([\d.]+)', text)
     assert view is not None  # matplotlib writes one
     width = round(float(view[1]) * 96 / 72)
-    return text.replace("<svg", f'<svg role="img" aria-label="{label}" style="max-width: {width}px"', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}" style="max-width: {width}px"', 1)
 
 
 def dots(label: str, axis: str, rows: dict[str, list[float]], ends: Mapping[str, float]) -> str:

@@ -1,5 +1,7 @@
 """The laws of ``Mix``: round trips, one model in all its uses, and clear errors."""
 
+import hashlib
+import io
 import os
 import random
 import subprocess
@@ -12,9 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gencomp.errors import CorruptDataError
+from gencomp.archive.models import describe
+from gencomp.errors import CorruptDataError, GencompError, ModelMismatchError, SpecError
 from gencomp.predictors.mix import Mix
+from gencomp.predictors.mix import predictor as mix_module
+from gencomp.predictors.mix.expert import fill_external
 from gencomp.predictors.mix.tables import COUNT_LIMITS, NEXT, SQUASH, SQUASH_LIMIT, STRETCH
+from gencomp.registry import load, spec_of
 
 WORDS = ["the", "a", "predictor", "is", "compressor", "read", "backwards", "and", "every", "symbol", "code", "length"]
 
@@ -187,8 +193,10 @@ def test_threads_share_nothing() -> None:
 SCRIPT = """
 import sys
 from gencomp.predictors.mix import Mix
+from gencomp.predictors.mix import predictor as mix_module
+from gencomp.predictors.mix.expert import fill_external
 data = bytes.fromhex(sys.argv[1])
-for mix in (Mix(9), Mix(width=16), Mix(sample="s16le")):
+for mix in (Mix(9), Mix(width=16), Mix(sample="s16le"), Mix(1, expert="counts:2")):
     payload = mix.encode_block(data)
     assert mix.decode_block(payload, len(data)) == data
     print(payload.hex())
@@ -257,3 +265,146 @@ def test_a_saved_state_keeps_its_priming(tmp_path: Path) -> None:
     loaded = Mix.load_state(tmp_path / "state")
     assert loaded.cdf().tolist() == state.cdf().tolist()
     assert loaded._mix == state._mix
+
+
+def nucleotides(size: int) -> bytes:
+    choose = random.Random(6)
+    lines = ("".join(choose.choices("ACGT", k=80)) for _ in range(size // 81 + 1))
+    return "\n".join(lines).encode()[:size]
+
+
+def test_nucleotides_cost_about_two_bits() -> None:
+    data = nucleotides(60_000)
+    assert len(assert_round_trip(Mix(), data)) * 8 < 2.1 * len(data)
+    half = len(data) // 2
+    assert len(Mix().encode_block(data[:half] * 2)) < 0.6 * len(Mix().encode_block(data))
+
+
+@pytest.mark.parametrize("expert", ["counts:3", "uniform", "mix:1"])
+def test_an_expert_is_one_more_input(expert: str) -> None:
+    data = text(3000)
+    mix = Mix(2, expert=expert)
+    payload = assert_round_trip(mix, data)
+    assert 8 * len(payload) == pytest.approx(8 * len(mix.encode_block(data)))
+    assert len(payload) < 1.02 * len(Mix(2).encode_block(data))
+    with pytest.raises(CorruptDataError):
+        mix.decode_block(payload[: len(payload) // 2], len(data))
+
+
+def test_an_expert_that_knows_the_data_helps() -> None:
+    data = random.Random(7).randbytes(400)
+    payload = Mix(1, expert="counts:2").encode_block(data * 3)
+    assert len(payload) < len(data) * 1.4
+    assert len(Mix(1, expert="mix?prime=english").encode_block(b"said the White Rabbit, as she ran")) < 33
+
+
+def test_states_with_an_expert_go_on_and_are_saved(tmp_path: Path) -> None:
+    mix, data = Mix(2, expert="counts:3"), text(900)
+    state = mix.begin(data)
+    assert 8 * len(mix.encode_block(data)) == pytest.approx(ideal_bits(mix, data), rel=0.02, abs=16)
+    twin, frozen = state.copy(), state.freeze()
+    state.save(tmp_path / "state")
+    loaded = Mix.load_state(tmp_path / "state")
+    for symbol in b"xyz":
+        assert (twin.cdf() == state.cdf()).all()
+        assert (loaded.cdf() == state.cdf()).all()
+        for other in (state, twin, loaded, frozen):
+            other.update(symbol)
+    assert (frozen.cdf() != state.cdf()).any()
+    assert (mix.begin(data + b"xyz").cdf() == state.cdf()).all()
+
+
+def test_an_expert_s_tree_of_bits() -> None:
+    weights = np.full(256, 16, dtype=np.int64)
+    weights[255] = 16 * 257
+    external = np.zeros(256, dtype=np.int32)
+    fill_external(np.concatenate([[0], np.cumsum(weights)]), external)
+    assert external[1] == STRETCH[(128 + 256) * 4096 // 512]
+    assert external[2] == STRETCH[2048]
+    assert external[255] > external[127] > external[1]
+
+
+def test_experts_and_portability() -> None:
+    assert Mix(expert="counts:3").revision != Mix().revision
+    description = describe(Mix(expert="counts:3"))
+    assert description["numeric"] == "integer"
+    spec = spec_of(Mix(expert="mix:2?memory=4"))
+    assert spec == "mix?expert=mix:2%3Fmemory%3D4"
+    assert load(spec) == Mix(expert="mix:2?memory=4")
+    with pytest.raises(SpecError, match="unknown model"):
+        Mix(expert="contes")
+    with pytest.raises(SpecError, match="must be a predictor"):
+        Mix(expert="gzip")
+
+
+def test_models_start_from_a_state(tmp_path: Path) -> None:
+    path, data = tmp_path / "state", text(3000)
+    Mix(3).begin(data[:2000]).save(path)
+    mix = Mix(state=str(path))
+    payload = assert_round_trip(mix, data[2000:])
+    assert len(payload) < 0.8 * len(Mix(3).encode_block(data[2000:]))
+    assert (mix.begin(b"and").cdf() == Mix(3).begin(data[:2000] + b"and").cdf()).all()
+    description = describe(mix)
+    assert description["numeric"] == "environment"
+    assert len(description["environment"]["state"]) == 16
+    assert mix.begin().freeze()._frozen
+    assert Mix(state=str(path), freeze=True).begin()._frozen
+    with pytest.raises(ValueError, match="brings its own settings"):
+        Mix(4, state=str(path))
+    with pytest.raises(FileNotFoundError):
+        Mix(state=str(tmp_path / "none")).begin()
+
+
+def rewritten(path: Path, **changes: object) -> None:
+    """Change arrays of a saved state and give it the checksum of what it has become."""
+    with np.load(io.BytesIO(path.read_bytes()[32:])) as arrays:
+        parts = {**arrays, **changes}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **parts)  # type: ignore[arg-type]
+    path.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
+
+
+def test_states_are_not_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    state = Mix(1).begin(text(500))
+    registers, positions = state._model.registers, state._model.positions
+    outside = registers.copy()
+    outside[mix_module.LENGTH] = 1 << 20
+    far = positions.copy()
+    far[0] = 1 << 20
+    for changes, message in (
+        ({"version": np.array([1, 2])}, "prime the model again"),
+        ({"version": np.array([2, 999])}, "prime the model again"),
+        ({"registers": outside}, "out of bounds"),
+        ({"positions": far}, "out of bounds"),
+        ({"slots": np.zeros(64, dtype=np.uint8)}, "slots is"),
+        ({"weights": np.zeros(8)}, "weights is"),
+        ({"settings": np.array([-1, 0])}, "tables for"),
+        ({"spec": np.array("counts:3")}, "expected mix"),
+        ({"spec": np.array("mix:12")}, "expected mix"),
+        ({"spec": np.array("mix:12?state=none")}, "level"),
+    ):
+        state.save(path)
+        rewritten(path, **changes)
+        with pytest.raises(GencompError, match=message) as caught:
+            Mix.load_state(path)
+        assert isinstance(caught.value, ModelMismatchError if "version" in changes else CorruptDataError)
+    for damaged in (b"", b"short", path.read_bytes()[:-1]):
+        path.write_bytes(damaged)
+        with pytest.raises(CorruptDataError):
+            Mix.load_state(path)
+
+
+def test_memory_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mix_module, "_machine_memory", lambda: 256 << 20)
+    assert Mix(memory=256).memory == 256
+    with pytest.raises(ValueError, match="more than this machine's 256 MiB"):
+        Mix(memory=512)
+
+
+@pytest.mark.slow
+def test_many_small_inputs() -> None:
+    choose = random.Random(8)
+    mix = Mix(1)
+    for size in range(20_000):
+        assert_round_trip(mix, choose.randbytes(size % 9) * (1 + size % 3))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from gencomp.predictors.language.causal import CausalModel, causal_model
+from gencomp.predictors.language.causal import CausalModel, causal_model, context_limit
 from gencomp.predictors.language.coding import decode_symbols, encode_symbols
 from gencomp.predictors.language.loading import ModelFolderError, check_folder, find_folder
 from gencomp.predictors.language.settings import Device, DType
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gencomp.predictors.language.lockstep import Lockstep
 
 SHIPPED = "800k"
+# a longer one gains under 0.2 % on the first megabyte of enwik8 and slows every step: see docs/MODELS.md
+_CONTEXT = 512
 _SHIPPED_FOLDER = Path(__file__).parent / "weights" / SHIPPED
 
 
@@ -27,10 +29,10 @@ class Transformer:
     """A decoder-only Transformer over the 256 bytes (Delétang et al. 2024, section 3.1).
 
     ``model`` is ``800k``, the one in the package, or a folder. ``batch`` lanes of a block are coded side by side; a
-    prediction sees at most ``context`` positions, of which ``stride`` are given up when they are full. On a CPU each
-    matrix product runs on ``threads`` threads. Archives record all of it, and decode where the arithmetic is the
-    same to the bit. Raises ``ValueError`` on options out of range, ``ModelFolderError`` on a folder that is missing,
-    has pickled weights, or holds no model of bytes.
+    prediction sees at most ``context`` positions, 512 by default, of which ``stride``, half of them by default, are
+    given up when they are full. On a CPU each matrix product runs on ``threads`` threads. Archives record all of it,
+    and decode where the arithmetic is the same to the bit. Raises ``ValueError`` on options out of range,
+    ``ModelFolderError`` on a folder that is missing, has pickled weights, or holds no model of bytes.
     """
 
     model: str = SHIPPED
@@ -50,7 +52,8 @@ class Transformer:
     def causal(self) -> CausalModel:
         """The folder with its options, checked."""
         folder = _SHIPPED_FOLDER if self.model == SHIPPED else find_folder(self.model)
-        size = check_folder(folder).get("vocab_size")
+        config = check_folder(folder)
+        size = config.get("vocab_size")
         if size != self.alphabet_size:
             raise ModelFolderError(
                 f"{folder} is a model of {size} tokens, not of the 256 bytes; use it as -m 'hf:{self.model}'"
@@ -61,7 +64,7 @@ class Transformer:
             dtype=self.dtype,
             threads=self.threads,
             batch=self.batch,
-            context=self.context,
+            context=min(_CONTEXT, context_limit(config)) if self.context is None else self.context,
             stride=self.stride,
         )
 

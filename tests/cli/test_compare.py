@@ -1,0 +1,52 @@
+"""gencomp compare and gencomp report: folders, refusals, resumption."""
+
+import json
+from pathlib import Path
+
+from tests.cli.test_cli import cli, fails  # noqa: F401
+
+FAST = ("compare", "-m", "counts:2", "--also", "counts:2 bytes?top_k=1", "--judge", "counts:2", "--seeds", "1")
+SMALL = ("-n", "8", "--prompt-bytes", "60", "--steps", "3", "-j", "1", "-q")
+
+
+def test_a_folder_is_made_kept_and_gone_on_in(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    result = cli(*FAST, *SMALL, "-o", "out")
+    assert result.code == 0, result.err
+    folder = tmp_path / "out"
+    rows = json.loads((folder / "rows.json").read_text())["rows"]
+    assert [row["model"] for row in rows] == ["truth", "shuffled", "counts:2", "counts:2"]
+    assert len(list((folder / "artefacts").iterdir())) == 4
+    page = (folder / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+
+    fails(cli(*FAST, *SMALL, "-o", "out"), 1, "out", "it exists already", "--resume", "--force")
+    fails(cli(*FAST, *SMALL, "-o", "out", "--resume", "--force"), 2, "exclude each other")
+    work = (folder / "work.jsonl").read_text()
+    assert cli(*FAST, *SMALL, "-o", "out", "--resume").code == 0
+    assert (folder / "work.jsonl").read_text() == work
+    (folder / "notes.txt").write_text("mine")
+    assert cli(*FAST, *SMALL, "-o", "out", "--force").code == 0
+    assert (folder / "notes.txt").read_text() == "mine"
+
+    page = (folder / "report.html").read_text()
+    fails(cli("report", "out"), 1, "report.html", "exists")
+    assert cli("report", "out", "-o", "-").text == page
+    assert cli("report", "out", "-o", "other.html").code == 0
+    assert (tmp_path / "other.html").read_text() == page
+
+
+def test_what_cannot_be_compared(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    (tmp_path / "short.txt").write_bytes(b"too short")
+    fails(cli(*FAST, *SMALL, "--text", "short.txt"), 1, "short.txt", "9 bytes")
+    fails(cli(*FAST, *SMALL, "--image", "short.txt"), 1, "not an image")
+    fails(cli(*FAST, *SMALL, "--text", "missing.txt"), 1, "missing.txt", "No such file")
+    fails(cli("compare", *SMALL, "-m", "gzipp"), 2, "did you mean gzip")
+    fails(cli(*FAST, *SMALL, "--strategy", "beams"), 2, "did you mean beam")
+    fails(cli("compare", *SMALL, "--also", "gzip"), 2, "a model and a strategy")
+    fails(cli("compare", "--seeds", "0"), 2, "--seeds must be at least 1")
+    (tmp_path / "file").write_text("")
+    fails(cli(*FAST, *SMALL, "-o", "file"), 1, "it is a file")
+    (tmp_path / "rows.json").write_text("{")
+    fails(cli("report", "rows.json"), 1, "no JSON")
+    (tmp_path / "rows.json").write_text("[1]")
+    fails(cli("report", "rows.json"), 1, "no rows of an experiment")

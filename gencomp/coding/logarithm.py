@@ -48,7 +48,9 @@ def code_length_of_sum(code_lengths: IntArray) -> Integer:
 
     Terms below 2^-30 of the largest count as nothing.
     """
-    shortest = code_lengths.min()
+    shortest = code_lengths[0]
+    for index in range(1, len(code_lengths)):
+        shortest = min(shortest, code_lengths[index])
     total = np.int64(0)
     for index in range(len(code_lengths)):
         total += weight_of_code_length((code_lengths[index] - shortest) / 65536.0)

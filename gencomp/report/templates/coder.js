@@ -147,7 +147,7 @@
   const strip = make("div", { className: "strip" });
   const costs = make("div", { className: "scroll costs", tabIndex: 0 });
   const models = make("div", { className: "models" });
-  const buttons = [["⏮", "First byte", () => 0], ["◀", "One byte back", () => place - 1], ["▶", "One byte on", () => place + 1], ["⏭", "Last byte", () => length() - 1]];
+  const buttons = [["|◀", "First byte", () => 0], ["◀", "One byte back", () => place - 1], ["▶", "One byte on", () => place + 1], ["▶|", "Last byte", () => length() - 1]];
   const controls = make("div", { className: "controls" }, choice);
   const pressed = buttons.map(([sign, label, target]) => {
     const button = make("button", { type: "button", ariaLabel: label, title: label }, sign);

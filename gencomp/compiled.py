@@ -19,8 +19,7 @@ Integer = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-# without reference counts: no kernel makes an array that outlives it, and counting those it is given costs much time
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
 def kernel(function: F) -> F:
@@ -28,9 +27,14 @@ def kernel(function: F) -> F:
     return cast(F, numba.njit(**_OPTIONS)(function))
 
 
+def lean_kernel(function: F) -> F:
+    """Compile ``function``, which makes no array, without the counts of references that cost inner loops their time."""
+    return cast(F, numba.njit(**_OPTIONS, _nrt=False)(function))
+
+
 def fragment(function: F) -> F:
-    """Compile ``function`` into each kernel that calls it: for steps whose call would cost as much as their work."""
-    return cast(F, numba.njit(**_OPTIONS, forceinline=True)(function))
+    """Compile ``function`` into each lean kernel that calls it: for steps whose call would cost as much as their work."""
+    return cast(F, numba.njit(**_OPTIONS, _nrt=False, forceinline=True)(function))
 
 
 def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:

@@ -20,8 +20,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-# without reference counts, which take half the time of a loop whose steps are functions of arrays
-_BORROWING = _OPTIONS | {"_nrt": False}
 
 
 def kernel(function: F) -> F:
@@ -29,17 +27,14 @@ def kernel(function: F) -> F:
     return cast(F, numba.njit(**_OPTIONS)(function))
 
 
-def borrowing_kernel(function: F) -> F:
-    """Compile a kernel that makes no array of its own: it works on those that it is given."""
-    return cast(F, numba.njit(**_BORROWING)(function))
+def lean_kernel(function: F) -> F:
+    """Compile ``function``, which makes no array, without the counts of references that cost inner loops their time."""
+    return cast(F, numba.njit(**_OPTIONS, _nrt=False)(function))
 
 
 def fragment(function: F) -> F:
-    """Compile ``function`` into each kernel that calls it: for steps whose call would cost as much as their work.
-
-    It makes no array of its own.
-    """
-    return cast(F, numba.njit(**_BORROWING, forceinline=True)(function))
+    """Compile ``function`` into each lean kernel that calls it: for steps whose call would cost as much as their work."""
+    return cast(F, numba.njit(**_OPTIONS, _nrt=False, forceinline=True)(function))
 
 
 def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:

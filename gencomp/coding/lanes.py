@@ -30,14 +30,14 @@ from gencomp.coding.range_coder import (
     encode_step,
 )
 from gencomp.coding.varint import read_varint, varint
-from gencomp.compiled import Integer, borrowing_kernel
+from gencomp.compiled import Integer, lean_kernel
 from gencomp.errors import CorruptDataError
 
 ByteArray = npt.NDArray[np.uint8]
 AnyArray = npt.NDArray[Any]
 
 
-@borrowing_kernel
+@lean_kernel
 def _encode_lanes(state: IntArray, out: ByteArray, symbols: AnyArray, pmf: AnyArray, precision: Integer) -> int:
     for lane in range(symbols.shape[0]):
         start, stop = interval_of_pmf(pmf[lane], symbols[lane], precision)
@@ -50,7 +50,7 @@ def _encode_lanes(state: IntArray, out: ByteArray, symbols: AnyArray, pmf: AnyAr
     return -1
 
 
-@borrowing_kernel
+@lean_kernel
 def _decode_lanes(
     state: IntArray, data: ByteArray, bounds: IntArray, symbols: IntArray, pmf: AnyArray, precision: Integer
 ) -> int:

@@ -6,7 +6,7 @@ The unit is 2^-16 bit, that of :func:`gencomp.coding.quantize.weight_of_code_len
 import numpy as np
 
 from gencomp.coding.quantize import WEIGHT_BITS, weight_of_code_length
-from gencomp.compiled import Integer, borrowing_kernel
+from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import FloatArray, IntArray
 
 UNIT_BITS = 16
@@ -19,7 +19,7 @@ def fixed_point(code_lengths: FloatArray) -> IntArray:
     return np.asarray(np.rint(code_lengths * UNIT), dtype=np.int64)
 
 
-@borrowing_kernel
+@lean_kernel
 def log2_of(value: Integer) -> Integer:
     """Return log2(value) in units of 2^-16 bit, rounded down; ``value`` is from 1 to 2^62 - 1.
 
@@ -42,7 +42,7 @@ def log2_of(value: Integer) -> Integer:
     return digits
 
 
-@borrowing_kernel
+@lean_kernel
 def code_length_of_sum(code_lengths: IntArray) -> Integer:
     """Return -log2 of the sum of 2^-l over ``code_lengths`` (n,), both in units of 2^-16 bit; n is at most 2^20.
 

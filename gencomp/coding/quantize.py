@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.compiled import Integer, borrowing_kernel
+from gencomp.compiled import Integer, lean_kernel
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -85,7 +85,7 @@ def _power_tables() -> tuple[IntArray, IntArray]:
 _COARSE, _FINE = _power_tables()
 
 
-@borrowing_kernel
+@lean_kernel
 def weight_of_code_length(bits: float) -> Integer:
     """Return 2^30 * 2^-bits as an integer, after rounding ``bits`` to 1/65536 bit."""
     if not bits < 64.0:  # also infinity; NaN has been refused before
@@ -96,20 +96,20 @@ def weight_of_code_length(bits: float) -> Integer:
     return power >> (grid >> 16)
 
 
-@borrowing_kernel
+@lean_kernel
 def scale_of(total_weight: Integer, alphabet_size: Integer, precision: Integer) -> Integer:
     """Return the fixed-point factor from cumulative weights to cdf units; one per row."""
     spread = (1 << precision) - alphabet_size
     return (spread << (SCALE_BITS - precision)) // total_weight
 
 
-@borrowing_kernel
+@lean_kernel
 def bound_of(symbol: Integer, cumulative_weight: Integer, scale: Integer, precision: Integer) -> Integer:
     """Return cdf[symbol], ``cumulative_weight`` being the sum of the weights below it."""
     return symbol + ((cumulative_weight * scale) >> (SCALE_BITS - precision))
 
 
-@borrowing_kernel
+@lean_kernel
 def fill_cdf(weights: IntArray, precision: Integer, cdf: IntArray) -> None:
     """Write the cdf of ``weights`` (alphabet_size,) int64 into ``cdf`` (alphabet_size + 1,)."""
     alphabet_size = weights.shape[0]
@@ -124,7 +124,7 @@ def fill_cdf(weights: IntArray, precision: Integer, cdf: IntArray) -> None:
     cdf[alphabet_size] = 1 << precision
 
 
-@borrowing_kernel
+@lean_kernel
 def interval_of_weights(weights: IntArray, symbol: Integer, precision: Integer) -> tuple[Integer, Integer]:
     """Return (cdf[symbol], cdf[symbol + 1]) of ``weights`` without building the cdf."""
     alphabet_size = weights.shape[0]
@@ -141,7 +141,7 @@ def interval_of_weights(weights: IntArray, symbol: Integer, precision: Integer) 
     return low, bound_of(symbol + 1, below + here, scale, precision)
 
 
-@borrowing_kernel
+@lean_kernel
 def symbol_of_weights(weights: IntArray, target: Integer, precision: Integer) -> tuple[Integer, Integer, Integer]:
     """Return (symbol, cdf[symbol], cdf[symbol + 1]) with cdf[symbol] <= target < cdf[symbol + 1]."""
     last = weights.shape[0] - 1
@@ -159,7 +159,7 @@ def symbol_of_weights(weights: IntArray, target: Integer, precision: Integer) ->
     return last, low, 1 << precision
 
 
-@borrowing_kernel
+@lean_kernel
 def pmf_total(pmf: AnyArray) -> Integer:
     """Return the sum of the row's integer weights floor(p * 2^30), or -1 unless it is a distribution to 1 %."""
     total: Integer = 0
@@ -173,7 +173,7 @@ def pmf_total(pmf: AnyArray) -> Integer:
     return -1
 
 
-@borrowing_kernel
+@lean_kernel
 def pmf_weight_of_run(pmf: AnyArray) -> Integer:
     """Return the summed weights of a checked row's slice; 32-bit lanes, so that it vectorises."""
     total = np.int32(0)
@@ -182,7 +182,7 @@ def pmf_weight_of_run(pmf: AnyArray) -> Integer:
     return np.int64(total)
 
 
-@borrowing_kernel
+@lean_kernel
 def interval_of_pmf(pmf: AnyArray, symbol: Integer, precision: Integer) -> tuple[Integer, Integer]:
     """Return (cdf[symbol], cdf[symbol + 1]) of a float row without building its cdf; (0, 0) for an invalid row."""
     total = pmf_total(pmf)
@@ -197,7 +197,7 @@ def interval_of_pmf(pmf: AnyArray, symbol: Integer, precision: Integer) -> tuple
     return low, bound_of(symbol + 1, below + np.int64(np.int32(pmf[symbol] * PMF_SCALE)), scale, precision)
 
 
-@borrowing_kernel
+@lean_kernel
 def symbol_of_pmf(pmf: AnyArray, target: Integer, precision: Integer) -> tuple[Integer, Integer, Integer]:
     """Return (symbol, cdf[symbol], cdf[symbol + 1]), target inside; (0, 0, 0) for an invalid row."""
     total = pmf_total(pmf)
@@ -224,7 +224,7 @@ def symbol_of_pmf(pmf: AnyArray, target: Integer, precision: Integer) -> tuple[I
     return symbol, low, 1 << precision
 
 
-@borrowing_kernel
+@lean_kernel
 def _fill_weights(code_lengths: FloatArray, weights: IntArray) -> None:
     for symbol in range(code_lengths.shape[0]):
         weights[symbol] = weight_of_code_length(code_lengths[symbol])

@@ -34,7 +34,7 @@ from gencomp.coding.quantize import (
     invalid_pmf,
     symbol_of_pmf,
 )
-from gencomp.compiled import Integer, borrowing_kernel
+from gencomp.compiled import Integer, lean_kernel
 from gencomp.errors import CorruptDataError
 
 ByteArray = npt.NDArray[np.uint8]
@@ -47,7 +47,7 @@ WINDOW_BYTES = STATE_BITS // 8
 MAX_BYTES_PER_SYMBOL = 4  # a frequency of 1 at precision 30 shifts out at most this many
 
 
-@borrowing_kernel
+@lean_kernel
 def carry(out: ByteArray, position: Integer) -> None:
     """Add one to the number that the bytes before ``position`` are; it is below 1, so a byte under 255 stops it."""
     position -= 1
@@ -57,7 +57,7 @@ def carry(out: ByteArray, position: Integer) -> None:
     out[position] += 1
 
 
-@borrowing_kernel
+@lean_kernel
 def encode_step(
     low: Integer, width: Integer, out: ByteArray, position: Integer, start: Integer, stop: Integer, precision: Integer
 ) -> tuple[Integer, Integer, Integer]:
@@ -79,7 +79,7 @@ def encode_step(
     return low, width, position
 
 
-@borrowing_kernel
+@lean_kernel
 def tail_of(low: Integer, width: Integer) -> tuple[Integer, Integer]:
     """Return (value, bits): the shortest binary interval [value, value + 2^(56 - bits)) inside the final one."""
     bits = 0
@@ -91,7 +91,7 @@ def tail_of(low: Integer, width: Integer) -> tuple[Integer, Integer]:
         bits += 1
 
 
-@borrowing_kernel
+@lean_kernel
 def encode_end(low: Integer, width: Integer, out: ByteArray, position: Integer) -> tuple[Integer, Integer]:
     """Write the tail; return (number of bytes, number of bits) of the whole stream."""
     value, bits = tail_of(low, width)
@@ -107,7 +107,7 @@ def encode_end(low: Integer, width: Integer, out: ByteArray, position: Integer) 
     return position, total_bits
 
 
-@borrowing_kernel
+@lean_kernel
 def decode_begin(data: ByteArray) -> tuple[Integer, Integer, Integer, Integer]:
     """Return the decoder's first (low, width, offset, position): offset is the window's value minus low."""
     offset: Integer = 0
@@ -118,14 +118,14 @@ def decode_begin(data: ByteArray) -> tuple[Integer, Integer, Integer, Integer]:
     return 0, TOP, offset, WINDOW_BYTES
 
 
-@borrowing_kernel
+@lean_kernel
 def decode_target(width: Integer, offset: Integer, precision: Integer) -> Integer:
     """Return the cdf value that the stream points at, in [0, 2^precision)."""
     target = np.uint64(offset) // np.uint64(width >> precision)
     return min(np.int64(target), (1 << precision) - 1)
 
 
-@borrowing_kernel
+@lean_kernel
 def decode_step(
     low: Integer,
     width: Integer,
@@ -156,14 +156,14 @@ def decode_step(
     return low, width, offset, position
 
 
-@borrowing_kernel
+@lean_kernel
 def decode_end(low: Integer, width: Integer, offset: Integer, position: Integer, size: Integer) -> bool:
     """Return whether a stream of ``size`` bytes ends exactly as the encoder ends it."""
     value, bits = tail_of(low, width)
     return bool(offset == value - low and size == position - WINDOW_BYTES + (bits + 7) // 8)
 
 
-@borrowing_kernel
+@lean_kernel
 def search_cdf(cdf: IntArray, target: Integer) -> Integer:
     """Return the symbol with cdf[symbol] <= target < cdf[symbol + 1], by bisection without branches to mispredict."""
     below, count = 0, cdf.shape[0] - 1  # the symbol is one of ``count`` from ``below`` on
@@ -174,7 +174,7 @@ def search_cdf(cdf: IntArray, target: Integer) -> Integer:
     return below
 
 
-@borrowing_kernel
+@lean_kernel
 def _encode_cdf_rows(state: IntArray, out: ByteArray, symbols: AnyArray, cdfs: AnyArray, precision: Integer) -> int:
     low, width, position = state[0], state[1], state[2]
     shared = cdfs.shape[0] == 1
@@ -188,7 +188,7 @@ def _encode_cdf_rows(state: IntArray, out: ByteArray, symbols: AnyArray, cdfs: A
     return -1
 
 
-@borrowing_kernel
+@lean_kernel
 def _encode_pmf_rows(state: IntArray, out: ByteArray, symbols: AnyArray, pmf: AnyArray, precision: Integer) -> int:
     low, width, position = state[0], state[1], state[2]
     for index in range(symbols.shape[0]):
@@ -200,7 +200,7 @@ def _encode_pmf_rows(state: IntArray, out: ByteArray, symbols: AnyArray, pmf: An
     return -1
 
 
-@borrowing_kernel
+@lean_kernel
 def _decode_cdf_rows(state: IntArray, data: ByteArray, symbols: AnyArray, cdfs: AnyArray, precision: Integer) -> int:
     low, width, offset, position = state[0], state[1], state[2], state[3]
     shared = cdfs.shape[0] == 1
@@ -219,7 +219,7 @@ def _decode_cdf_rows(state: IntArray, data: ByteArray, symbols: AnyArray, cdfs: 
     return -1
 
 
-@borrowing_kernel
+@lean_kernel
 def _decode_pmf_rows(state: IntArray, data: ByteArray, symbols: AnyArray, pmf: AnyArray, precision: Integer) -> int:
     low, width, offset, position = state[0], state[1], state[2], state[3]
     for index in range(symbols.shape[0]):

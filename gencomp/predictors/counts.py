@@ -38,7 +38,7 @@ from gencomp.coding.range_coder import (
     encode_end,
     encode_step,
 )
-from gencomp.compiled import Integer, borrowing_kernel
+from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import FloatArray, IntArray
 
 MAX_ORDER = 16
@@ -60,7 +60,7 @@ NodeArray = npt.NDArray[np.int32]
 ByteArray = npt.NDArray[np.uint8]
 
 
-@borrowing_kernel
+@lean_kernel
 def _predict(nodes: NodeArray, cursor: IntArray, weights: IntArray) -> None:
     """Write the blend after the cursor's contexts into ``weights`` (256,) int64; their sum is at most 2^32."""
     weights[:] = 0
@@ -85,7 +85,7 @@ def _predict(nodes: NodeArray, cursor: IntArray, weights: IntArray) -> None:
         weights[symbol] += floor
 
 
-@borrowing_kernel
+@lean_kernel
 def _update(nodes: NodeArray, cursor: IntArray, max_order: Integer, symbol: Integer) -> None:
     """Count ``symbol`` after every order's context, the longest first, and move the contexts on by it.
 
@@ -125,13 +125,13 @@ def _update(nodes: NodeArray, cursor: IntArray, max_order: Integer, symbol: Inte
         cursor[DEPTH] = depth + 1
 
 
-@borrowing_kernel
+@lean_kernel
 def _observe(data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer) -> None:
     for index in range(data.shape[0]):
         _update(nodes, cursor, max_order, data[index])
 
 
-@borrowing_kernel
+@lean_kernel
 def _encode(
     data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer, weights: IntArray, out: ByteArray
 ) -> Integer:
@@ -145,7 +145,7 @@ def _encode(
     return encode_end(low, width, out, position)[0]
 
 
-@borrowing_kernel
+@lean_kernel
 def _decode(
     payload: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer, weights: IntArray, data: ByteArray
 ) -> bool:

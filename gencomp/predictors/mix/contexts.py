@@ -8,7 +8,7 @@ records the distance at which bytes repeat most.
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.compiled import Integer, borrowing_kernel, fragment
+from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
 ByteArray = npt.NDArray[np.uint8]
@@ -93,7 +93,7 @@ def hash_step(value: Integer, more: Integer) -> Integer:
     return ((value + more + 1) * HASH_FACTOR >> 17) & HASH_MASK
 
 
-@borrowing_kernel
+@lean_kernel
 def survey(history: ByteArray, end: Integer, registers: IntArray) -> None:
     """Set the mode and the period from the SURVEY bytes before ``end``."""
     start = end - SURVEY
@@ -222,7 +222,7 @@ def sound_context(number: Integer, history: ByteArray, end: Integer, registers: 
     return ((guess & 0xFFFFF) << 1 | inside) << 4 | trend
 
 
-@borrowing_kernel
+@lean_kernel
 def fill_hashes(
     history: ByteArray,
     end: Integer,
@@ -330,7 +330,7 @@ def fill_hashes(
         hashes[slot] = hash_step(value & HASH_MASK, kind << 20)
 
 
-@borrowing_kernel
+@lean_kernel
 def advance(
     registers: IntArray, followers: npt.NDArray[np.uint32], end: Integer, byte: Integer, learning: bool
 ) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.coding.quantize import cdf_from_code_lengths
-from gencomp.compiled import borrowing_kernel
+from gencomp.compiled import lean_kernel
 from gencomp.errors import SpecError
 from gencomp.predictors.mix.contexts import LENGTH, ByteArray
 from gencomp.predictors.mix.model import Model, run
@@ -38,7 +38,7 @@ def load_expert(spec: str) -> Predictor:
     return expert
 
 
-@borrowing_kernel
+@lean_kernel
 def fill_external(cdf: IntArray, external: npt.NDArray[np.int32]) -> None:
     """Write the stretched probability of a 1 at each node of the byte's tree of bits; ``cdf`` is (257,) int64."""
     for node in range(1, 256):

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.coding.range_coder import decode_step, encode_step
-from gencomp.compiled import Integer, borrowing_kernel, fragment, prefetch
+from gencomp.compiled import Integer, fragment, lean_kernel, prefetch
 from gencomp.predictors.mix.contexts import (
     CLASSES,
     FIXED_MODE,
@@ -149,7 +149,7 @@ def trust_class(length: Integer) -> Integer:
     return min(28 + (length >> 5), TRUSTS - 1)
 
 
-@borrowing_kernel
+@lean_kernel
 def find_places(
     slots: ByteArray,
     direct: CounterArray,
@@ -201,7 +201,7 @@ def find_places(
             bases[i] = mask + 1
 
 
-@borrowing_kernel
+@lean_kernel
 def find_matches(registers: IntArray, history: ByteArray, trusts: IntArray) -> None:
     """Set ``trusts``: what byte each match expects, and the class of its length."""
     for k in range(MATCHES):
@@ -348,7 +348,7 @@ def least_match(mode: Integer, k: Integer) -> Integer:
     return LEAST_NUCLEOTIDES[k] if mode == NUCLEOTIDES else LEAST_MATCH[k]
 
 
-@borrowing_kernel
+@lean_kernel
 def follow(
     registers: IntArray,
     positions: Int32Array,
@@ -385,7 +385,7 @@ def follow(
         survey(history, end, registers)
 
 
-@borrowing_kernel
+@lean_kernel
 def skip(model: Model, history: ByteArray) -> None:
     """Append the next byte of ``history`` without learning."""
     end = np.int64(model.registers[LENGTH])
@@ -395,7 +395,7 @@ def skip(model: Model, history: ByteArray) -> None:
     model.registers[LENGTH] = end + 1
 
 
-@borrowing_kernel
+@lean_kernel
 def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: ByteArray) -> Integer:
     """Take the bytes of ``history`` up to ``stop`` through the model and learn them; return where it stopped.
 
@@ -452,7 +452,7 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
     return end
 
 
-@borrowing_kernel
+@lean_kernel
 def fill_weights(model: Model, history: ByteArray, nodes: IntArray, weights: IntArray) -> None:
     """Write the next byte's probabilities in units of about 2^-30 into ``weights`` (256,) int64; nothing is learnt.
 

@@ -217,7 +217,7 @@ def _item(prompt: Record, row: Record) -> Record:
         decibels = 10 * np.log10(np.maximum(power, judges_media.SILENCE))
         label = f"Spectrogram of {prompt['name']}, {_name(row)}, seed {row['seed']}"
         given = sum(map(len, given_of(prompt)))
-        item["svg"] = figures.spectrogram(label, decibels, RATE, judges_media.HOP // 2, given)
+        item["svg"] = figures.spectrogram(label, decibels, RATE, judges_media.HOP // 2, judges_media.FRAME, given)
     return item
 
 

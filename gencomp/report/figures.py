@@ -141,16 +141,17 @@ def bars(label: str, axis: str, groups: Mapping[str, Mapping[str, float]]) -> st
         return _svg(figure, label)
 
 
-def spectrogram(label: str, decibels: npt.NDArray[np.float64], rate: int, hop: int, given: int) -> str:
+def spectrogram(label: str, decibels: npt.NDArray[np.float64], rate: int, hop: int, frame: int, given: int) -> str:
     """Return a picture of (frames, bins) in dB over time and frequency; ``given`` samples are left of a line."""
     with _figure(4.4, 2.3) as figure:
         axes = figure.subplots()
-        end = 1000 * len(decibels) * hop / rate
+        start = 500 * (frame - hop) / rate  # each column stands at the middle of its frame
+        end = start + 1000 * len(decibels) * hop / rate
         axes.imshow(
             decibels.T,
             origin="lower",
             aspect="auto",
-            extent=(0.0, end, 0.0, rate / 2000),
+            extent=(start, end, 0.0, rate / 2000),
             cmap="magma",
             vmin=-70,
             vmax=-15,

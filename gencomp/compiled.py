@@ -33,7 +33,7 @@ def lean_kernel(function: F) -> F:
 
 
 def fragment(function: F) -> F:
-    """Compile ``function`` into each lean kernel that calls it: for steps whose call would cost as much as their work."""
+    """Compile ``function`` into each lean kernel that calls it: for steps whose call would cost as much as they do."""
     return cast(F, numba.njit(**_OPTIONS, _nrt=False, forceinline=True)(function))
 
 

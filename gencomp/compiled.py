@@ -20,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+_LEAN: dict[str, Any] = {**_OPTIONS, "_nrt": False}
 
 
 def kernel(function: F) -> F:
@@ -29,12 +30,12 @@ def kernel(function: F) -> F:
 
 def lean_kernel(function: F) -> F:
     """Compile ``function``, which makes no array, without the counts of references that cost inner loops their time."""
-    return cast(F, numba.njit(**_OPTIONS, _nrt=False)(function))
+    return cast(F, numba.njit(**_LEAN)(function))
 
 
 def fragment(function: F) -> F:
     """Compile ``function`` into each lean kernel that calls it: for steps whose call would cost as much as they do."""
-    return cast(F, numba.njit(**_OPTIONS, _nrt=False, forceinline=True)(function))
+    return cast(F, numba.njit(**_LEAN, forceinline=True)(function))
 
 
 def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:

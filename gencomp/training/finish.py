@@ -48,10 +48,9 @@ def draw_loss_curve(history: History, path: Path, title: str) -> None:
     axes.plot(history.steps, history.held_out_loss, label="held out", color="C0")
     last = history.held_out_loss[-1]
     axes.annotate(f"{last:.3f}", (history.steps[-1], last), xytext=(-4, 8), textcoords="offset points", ha="right")
-    low = min(history.training_loss + history.held_out_loss)
-    axes.set(
-        xlabel="step", ylabel="bits/byte", title=title, ylim=(0.95 * low, min(5.0, max(history.training_loss) * 1.05))
-    )
+    losses = history.training_loss + history.held_out_loss
+    limits = (0.95 * min(losses), min(5.0, 1.05 * max(losses)))
+    axes.set(xlabel="step", ylabel="bits/byte", title=title, ylim=limits)
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120)

@@ -58,7 +58,7 @@ def main() -> None:
 
 def measure(spec: str, rows: np.ndarray, repeats: int) -> str:
     """Return a line for ``rows`` (batch, steps): symbols a second, bare, compressing, decompressing, in parallel."""
-    causal = load(spec).causal
+    causal = load(spec).network
     batch, steps = rows.shape
     symbols = rows.ravel()
 

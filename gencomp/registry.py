@@ -235,7 +235,7 @@ def load(spec: str) -> Any:
         if key in values:
             raise SpecError(f"the option {key!r} stands twice in {spec!r}")
         values[key] = _converted(parsed.name, key, text, hints[key])
-    needed = [name for name, field in fields.items() if name not in values and _is_required(field)]
+    needed = [name for name, field in fields.items() if name not in values and is_required(field)]
     if needed:
         raise SpecError(f"{parsed.name} needs an argument, its {needed[0]}: expected {parsed.name}:{needed[0].upper()}")
     try:
@@ -244,7 +244,8 @@ def load(spec: str) -> Any:
         raise SpecError(f"{parsed.name}: {error}") from error
 
 
-def _is_required(field: "dataclasses.Field[Any]") -> bool:
+def is_required(field: "dataclasses.Field[Any]") -> bool:
+    """Whether an option of a model has no default."""
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 

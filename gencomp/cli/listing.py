@@ -5,7 +5,7 @@ import json
 
 from gencomp.cli.console import note
 from gencomp.cli.options import JsonOption
-from gencomp.registry import DEFAULT_MODEL, Entry, entries, refused_plugins, resolve
+from gencomp.registry import DEFAULT_MODEL, Entry, entries, is_required, refused_plugins, resolve
 
 _RESOLUTIONS = {"fraction": "a fraction of a bit", "bit": "the bit", "byte": "the byte", "exact": "the last digit"}
 
@@ -31,13 +31,18 @@ def _describe(entry: Entry) -> dict[str, object]:
     from gencomp.errors import GencompError
 
     row: dict[str, object] = {"name": entry.name, "kind": entry.kind, "summary": entry.summary}
+    row["default"] = entry.name == DEFAULT_MODEL
     try:
         factory = resolve(entry)
+        fields = [field for field in dataclasses.fields(factory) if field.init]
+        needed = [field.name for field in fields if is_required(field)]
+        if needed:  # there is no such model before it is told which
+            known = {field.name: field.default for field in fields if field.name not in needed}
+            return row | {"needs": needed, "options": known}
         model = factory()
-    except (GencompError, TypeError, ValueError) as error:
+    except (GencompError, ValueError) as error:
         return row | {"missing": str(error)}
-    row["default"] = entry.name == DEFAULT_MODEL
-    row["options"] = {field.name: getattr(model, field.name) for field in dataclasses.fields(factory) if field.init}
+    row["options"] = {field.name: getattr(model, field.name) for field in fields}
     row |= {"code_lengths": resolution_of(model), "window": window_of(model)}
     return row | {"causal": is_causal(model), "copies_state": copies_state(model)}
 
@@ -54,6 +59,11 @@ def _print_row(row: dict[str, object]) -> None:
         f"{key}={str(value).lower() if value is None or isinstance(value, bool) else value}"
         for key, value in options.items()
     ]
+    if "needs" in row:
+        needs = row["needs"]
+        assert isinstance(needs, list)
+        print(f"            {'; '.join([f'needs {need}' for need in needs] + facts)}")
+        return
     if row["window"] is not None:
         facts.append(f"looks back {row['window']:,} bytes")
     if row["kind"] == "compressor":

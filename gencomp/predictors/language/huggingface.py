@@ -73,10 +73,10 @@ class HuggingFace:
     spec_argument: ClassVar[str] = "model"
 
     def __post_init__(self) -> None:
-        _ = self.causal
+        _ = self.network
 
     @cached_property
-    def causal(self) -> CausalModel:
+    def network(self) -> CausalModel:
         """The folder with its options, checked."""
         return causal_model(
             find_folder(self.model),
@@ -91,10 +91,10 @@ class HuggingFace:
     @cached_property
     def code(self) -> TokenCode:
         """The tokenizer with its escapes."""
-        code = load_code(self.causal.folder, self.causal.vocabulary_size)
+        code = load_code(self.network.folder, self.network.vocabulary_size)
         if code.alphabet_size > MAX_ALPHABET_SIZE:
             raise ModelFolderError(
-                f"{self.causal.folder} has {code.vocabulary_size:,} tokens; the coder takes {MAX_ALPHABET_SIZE:,} "
+                f"{self.network.folder} has {code.vocabulary_size:,} tokens; the coder takes {MAX_ALPHABET_SIZE:,} "
                 f"symbols, {ESCAPES + 1} of them for escapes"
             )
         return code
@@ -105,12 +105,12 @@ class HuggingFace:
 
     @property
     def parameter_count(self) -> int:
-        return self.causal.parameter_count
+        return self.network.parameter_count
 
     def begin(self, context: Sequence[int] = ()) -> "ByteState":
         from gencomp.predictors.language.bridge import ByteState
 
-        return ByteState.begin(self.causal, self.code, bytes(context), self._table)
+        return ByteState.begin(self.network, self.code, bytes(context), self._table)
 
     @cached_property
     def _table(self) -> "TokenTable":
@@ -120,14 +120,14 @@ class HuggingFace:
 
     def encode_block(self, data: bytes) -> bytes:
         symbols = self.code.encode(data)
-        with self.causal.settings.applied():
+        with self.network.settings.applied():
             return varint(len(symbols)) + encode_symbols(self._begin, symbols, self.batch)
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
         count, position = read_varint(payload, 0)
         if count > 2 * size + 1:  # at most a separator before each escaped or tokenised byte
             raise CorruptDataError(f"{size} bytes claim to be {count} tokens")
-        with self.causal.settings.applied():
+        with self.network.settings.applied():
             symbols = decode_symbols(self._begin, payload[position:], count, self.batch)
         data = self.code.decode(symbols)
         if len(data) != size:
@@ -138,21 +138,21 @@ class HuggingFace:
         """Return what each chunk's tokens cost in bits, (n,), by calls over whole windows: only to measure."""
         symbols = [self.code.encode(chunk) for chunk in chunks]
         escaped = [row >= self.code.vocabulary_size for row in symbols]
-        read = [np.where(mask, self.causal.start, row) for row, mask in zip(symbols, escaped, strict=True)]
+        read = [np.where(mask, self.network.start, row) for row, mask in zip(symbols, escaped, strict=True)]
         totals = []
-        for costs, mask in zip(self.causal.sequence_code_lengths(read), escaped, strict=True):
+        for costs, mask in zip(self.network.sequence_code_lengths(read), escaped, strict=True):
             share = np.where(np.append(False, mask[:-1]), _ESCAPE_SHARE_AFTER_ONE, ESCAPE_SHARE)[: len(mask)]
             charged = np.where(mask, np.log2((ESCAPES + 1) / share), costs - np.log2(1.0 - share))
             totals.append(float(charged.sum()))
         return np.array(totals, dtype=np.float64)
 
     def _begin(self, lanes: int) -> TokenBatch:
-        return TokenBatch(self.causal.begin(lanes), self.code, self.causal.start)
+        return TokenBatch(self.network.begin(lanes), self.code, self.network.start)
 
     def environment(self) -> Mapping[str, Any]:
         import tokenizers
 
-        return {**self.causal.environment(), "tokenizers": tokenizers.__version__}
+        return {**self.network.environment(), "tokenizers": tokenizers.__version__}
 
     def fingerprint(self) -> bytes:
-        return self.causal.fingerprint()
+        return self.network.fingerprint()

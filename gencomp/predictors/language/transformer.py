@@ -46,10 +46,10 @@ class Transformer:
     spec_argument: ClassVar[str] = "model"
 
     def __post_init__(self) -> None:
-        _ = self.causal  # checks the options and the folder's configuration; the weights are loaded when first used
+        _ = self.network  # checks the options and the folder's configuration; the weights are loaded when first used
 
     @cached_property
-    def causal(self) -> CausalModel:
+    def network(self) -> CausalModel:
         """The folder with its options, checked."""
         folder = _SHIPPED_FOLDER if self.model == SHIPPED else find_folder(self.model)
         config = check_folder(folder)
@@ -74,32 +74,32 @@ class Transformer:
 
     @property
     def parameter_count(self) -> int:
-        return self.causal.parameter_count
+        return self.network.parameter_count
 
     def begin(self, context: Sequence[int] = ()) -> LanguageState:
-        settings = self.causal.settings
+        settings = self.network.settings
         with settings.applied():
             lockstep = self._begin(1)
             lockstep.feed_text(np.array([*context], dtype=np.int64)[None])
         return LanguageState(lockstep, settings)
 
     def encode_block(self, data: bytes) -> bytes:
-        with self.causal.settings.applied():
+        with self.network.settings.applied():
             return encode_symbols(self._begin, np.frombuffer(data, dtype=np.uint8).astype(np.int64), self.batch)
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
-        with self.causal.settings.applied():
+        with self.network.settings.applied():
             return decode_symbols(self._begin, payload, size, self.batch).astype(np.uint8).tobytes()
 
     def _begin(self, lanes: int) -> "Lockstep":
-        return self.causal.begin(lanes)
+        return self.network.begin(lanes)
 
     def sequence_code_lengths(self, texts: Sequence[bytes]) -> list[FloatArray]:
         """Return -log2 p of each byte of each text, (n,) bits each, by calls over whole windows: only to measure."""
-        return self.causal.sequence_code_lengths([np.frombuffer(text, np.uint8).astype(np.int64) for text in texts])
+        return self.network.sequence_code_lengths([np.frombuffer(text, np.uint8).astype(np.int64) for text in texts])
 
     def environment(self) -> Mapping[str, Any]:
-        return self.causal.environment()
+        return self.network.environment()
 
     def fingerprint(self) -> bytes:
-        return self.causal.fingerprint()
+        return self.network.fingerprint()

@@ -117,7 +117,7 @@ def test_bytes_sum_over_all_tokenisations(token_model: Path, monkeypatch: pytest
         token_bytes = tokens
 
     table = TokenTable(Code())  # type: ignore[arg-type]
-    causal = HuggingFace(str(token_model)).causal
+    causal = HuggingFace(str(token_model)).network
 
     def mass(prefix: bytes) -> float:
         """Sum of p over minimal token sequences whose text begins with ``prefix``."""
@@ -147,7 +147,7 @@ def test_a_byte_that_no_token_begins_with_remains_possible(token_model: Path) ->
 
     table = TokenTable(Code())  # type: ignore[arg-type]
     start = bridge.Hypothesis(1.0, _Constant(np.array([0.5, 0.5])), None, b"", table)  # type: ignore[arg-type]
-    state = ByteState(HuggingFace(str(token_model)).causal, table, [start])
+    state = ByteState(HuggingFace(str(token_model)).network, table, [start])
     for symbol in b"xa\xffab":
         assert np.isfinite(state.code_lengths()).all()
         state.update(symbol)

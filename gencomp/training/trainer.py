@@ -123,20 +123,18 @@ def train(
         drawn = sequences(corpus.training, plan.step_symbols // length, length, seed=plan.seed, step=step)
         with _precision(device, plan.dtype):
             loss = mean_loss(model, torch.from_numpy(drawn).to(device))
+        nats = float(loss.detach())
+        _check_finite(nats, step)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
         optimizer.step()
         optimizer.zero_grad()
-        nats = float(loss.detach())
-        if not math.isfinite(nats):
-            raise TrainingError(
-                f"the loss is {nats} at step {step + 1}; lower --learning-rate and --resume from the checkpoint"
-            )
         recent.append(nats / math.log(2) * len(corpus.training) / corpus.training_bytes)
         done = step + 1
         held_out = None
         if done % plan.evaluate_every == 0 or done == plan.steps:
             held_out = held_out_loss(model, corpus, plan, device)
+            _check_finite(held_out, step)
             history.steps.append(done)
             history.training_loss.append(sum(recent) / len(recent))
             history.held_out_loss.append(held_out)
@@ -146,6 +144,14 @@ def train(
         if report is not None:
             report(done, history.training_loss[-1] if held_out is not None else sum(recent) / len(recent), held_out)
     return history
+
+
+def _check_finite(loss: float, step: int) -> None:
+    if not math.isfinite(loss):  # before anything is saved: the last checkpoint stays good
+        raise TrainingError(
+            f"the loss is {loss} at step {step + 1}; start again with a lower --learning-rate, from the last checkpoint "
+            "with --from FOLDER -o ANOTHER"
+        )
 
 
 def mean_loss(model: "PreTrainedModel", symbols: "torch.Tensor") -> "torch.Tensor":

@@ -41,9 +41,9 @@ class CausalModel:
     stride: int
 
     def __post_init__(self) -> None:
-        for name, value in (("batch", self.batch), ("threads", self.settings.threads)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        for name, value, most in (("batch", self.batch, 4096), ("threads", self.settings.threads, 256)):
+            if not 1 <= value <= most:  # an archive's header may ask for anything
+                raise ValueError(f"{name} must be from 1 to {most}, got {value}")
         limit = context_limit(check_folder(self.folder))
         if not 2 <= self.context <= limit:
             raise ValueError(f"context must be from 2 to the model's {limit} positions, got {self.context}")

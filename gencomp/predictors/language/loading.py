@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _PIECE = 1 << 20
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt")
 
 
 class ModelFolderError(GencompError):
@@ -73,7 +74,7 @@ def weight_files(folder: Path) -> list[Path]:
 def digest(folder: Path) -> str:
     """Return 16 hexadecimal digits of the configuration, the weights and the tokenizer: BLAKE2b-64 of their bytes."""
     hasher = hashlib.blake2b(digest_size=8)
-    for path in [folder / "config.json", *weight_files(folder), folder / "tokenizer.json"]:
+    for path in [folder / "config.json", *weight_files(folder), *(folder / name for name in TOKENIZER_FILES)]:
         if not path.exists():
             continue
         hasher.update(path.name.encode() + path.stat().st_size.to_bytes(8, "little"))
@@ -108,5 +109,5 @@ def load_model(folder: Path, device: str, dtype: str) -> "PreTrainedModel":
         if missing:  # transformers would draw them at random
             raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} among them")
         return model.to(device).eval()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # what a damaged folder raises is the libraries' own, and of many kinds
         raise ModelFolderError(f"{folder} cannot be loaded as a causal language model: {error}") from error

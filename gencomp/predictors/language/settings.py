@@ -2,6 +2,7 @@
 
 import os
 import platform
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,11 @@ from gencomp.errors import GencompError
 
 Device = Literal["cpu", "cuda"]
 DType = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+_flags = threading.Lock()
+_users = 0  # how many threads are inside ``applied``: torch's flags belong to the process
+_saved: tuple[int, bool, str] = (1, False, "highest")
 
 
 class DeviceError(GencompError):
@@ -60,21 +66,47 @@ class Settings:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Run what stands inside with these threads, deterministic kernels, no TF32 and no gradients."""
+        """Run what stands inside with these threads, deterministic kernels, no TF32 and no gradients.
+
+        The first of several threads inside saves the process's flags, and the last restores them.
+        """
         import torch
 
         if self.device == "cuda":  # cuBLAS reads it when it is first used
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        threads = torch.get_num_threads()
-        deterministic = torch.are_deterministic_algorithms_enabled()
-        precision = torch.get_float32_matmul_precision()
-        torch.set_num_threads(self.threads)
-        torch.use_deterministic_algorithms(True)
-        torch.set_float32_matmul_precision("highest")
+        _enter()
         try:
+            torch.set_num_threads(self.threads)
             with torch.inference_mode():
                 yield
         finally:
+            _leave()
+
+
+def _enter() -> None:
+    import torch
+
+    global _users, _saved
+    with _flags:
+        if not _users:
+            _saved = (
+                torch.get_num_threads(),
+                torch.are_deterministic_algorithms_enabled(),
+                torch.get_float32_matmul_precision(),
+            )
+        _users += 1
+        torch.use_deterministic_algorithms(True)
+        torch.set_float32_matmul_precision("highest")
+
+
+def _leave() -> None:
+    import torch
+
+    global _users
+    with _flags:
+        _users -= 1
+        if not _users:
+            threads, deterministic, precision = _saved
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)
             torch.set_float32_matmul_precision(precision)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.errors import CorruptDataError
-from gencomp.predictors.language.loading import ModelFolderError
+from gencomp.predictors.language.loading import TOKENIZER_FILES, ModelFolderError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -138,6 +138,10 @@ def load_code(folder: Path, vocabulary_size: int) -> TokenCode:
     """Return the token code of a model folder. Raises :class:`ModelFolderError` where it has no fast tokenizer."""
     from transformers import AutoTokenizer
 
+    if not any((folder / name).exists() for name in TOKENIZER_FILES):  # transformers would make up an empty one
+        raise ModelFolderError(
+            f"{folder} has no tokenizer (no {', no '.join(TOKENIZER_FILES)}); put tokenizer.json there"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
     except (OSError, ValueError, KeyError, ImportError) as error:

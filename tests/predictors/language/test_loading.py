@@ -11,7 +11,7 @@ from gencomp.coding.quantize import MAX_ALPHABET_SIZE
 from gencomp.errors import SpecError
 from gencomp.predictors.language.huggingface import HuggingFace
 from gencomp.predictors.language.loading import ModelFolderError, find_folder
-from gencomp.predictors.language.settings import DeviceError
+from gencomp.predictors.language.settings import DeviceError, Settings
 from gencomp.predictors.language.tokens import TokenCode
 from gencomp.predictors.language.transformer import Transformer
 from gencomp.registry import load
@@ -71,11 +71,18 @@ def test_damaged_weights(folder: Path) -> None:
         Transformer(str(folder)).begin()
 
 
+def test_a_damaged_configuration(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_size": "wide"}))
+    with pytest.raises(ModelFolderError, match="cannot be loaded as a causal language model"):
+        Transformer(str(folder)).begin()
+
+
 def test_a_missing_tokenizer(token_model: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(token_model, tmp_path / "model")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()
-    with pytest.raises(ModelFolderError, match="no tokenizer that loads"):
+    with pytest.raises(ModelFolderError, match="has no tokenizer"):
         HuggingFace(str(folder)).encode_block(b"abc")
 
 
@@ -87,14 +94,27 @@ def test_a_vocabulary_beyond_the_coder(token_model: Path, monkeypatch: pytest.Mo
         HuggingFace(str(token_model)).encode_block(b"abc")
 
 
+def test_threads_that_overlap_leave_the_process_as_it_was() -> None:
+    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    settings = Settings("cpu", "float32", 1)
+    first, second = settings.applied(), settings.applied()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.are_deterministic_algorithms_enabled()
+    second.__exit__(None, None, None)
+    assert (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()) == before
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         ("context=65", "context must be from 2 to the model's 64 positions, got 65"),
         ("context=1", "context must be from 2"),
         ("context=10&stride=10", "stride must be from 1 to context - 1, which is 9, got 10"),
-        ("batch=0", "batch must be at least 1, got 0"),
-        ("threads=0", "threads must be at least 1, got 0"),
+        ("batch=4097", "batch must be from 1 to 4096, got 4097"),
+        ("batch=0", "batch must be from 1 to 4096, got 0"),
+        ("threads=0", "threads must be from 1 to 256, got 0"),
         ("dtype=int8", "dtype must be one of auto, float32, bfloat16, float16"),
     ],
 )

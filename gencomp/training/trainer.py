@@ -149,8 +149,8 @@ def train(
 def _check_finite(loss: float, step: int) -> None:
     if not math.isfinite(loss):  # before anything is saved: the last checkpoint stays good
         raise TrainingError(
-            f"the loss is {loss} at step {step + 1}; start again with a lower --learning-rate, from the last checkpoint "
-            "with --from FOLDER -o ANOTHER"
+            f"the loss is {loss} at step {step + 1}; start again with a lower --learning-rate, from the last "
+            "checkpoint with --from FOLDER -o ANOTHER"
         )
 
 

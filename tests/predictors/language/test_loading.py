@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,12 +98,20 @@ def test_a_vocabulary_beyond_the_coder(token_model: Path, monkeypatch: pytest.Mo
 def test_threads_that_overlap_leave_the_process_as_it_was() -> None:
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     settings = Settings("cpu", "float32", 1)
-    first, second = settings.applied(), settings.applied()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with settings.applied():
+            inside.set()
+            leave.wait(60)
+
+    thread = threading.Thread(target=other)
+    with settings.applied():
+        thread.start()
+        assert inside.wait(60)
     assert torch.are_deterministic_algorithms_enabled()
-    second.__exit__(None, None, None)
+    leave.set()
+    thread.join()
     assert (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()) == before
 
 

@@ -1,5 +1,6 @@
 """gencomp train: a Transformer of bytes, or of BPE tokens, from data of any kind."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -42,7 +43,9 @@ def train(
         ),
     ] = None,
     learning_rate: Annotated[float, typer.Option(help="The highest, after the warm-up.")] = 4e-3,
-    warm_up: Annotated[int, typer.Option(help="Steps over which the learning rate rises.")] = 100,
+    warm_up: Annotated[
+        int, typer.Option(callback=at_least("--warm-up", 0), help="Steps over which the learning rate rises.")
+    ] = 100,
     weight_decay: Annotated[float, typer.Option(help="AdamW's, on matrices.")] = 0.1,
     clip: Annotated[float, typer.Option(help="The largest norm of the gradient.")] = 1.0,
     seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="Of the weights and the data's order.")] = 0,
@@ -51,7 +54,10 @@ def train(
         Literal["auto", "float32", "bfloat16"],
         typer.Option(help="Of matrix products; auto: bfloat16 on a GPU."),
     ] = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", "-T", help="CPU threads. [default: cores]")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", "-T", callback=at_least("--threads", 1), help="CPU threads. [default: cores]"),
+    ] = None,
     evaluate_every: Annotated[int, typer.Option(help="Steps between measurements, each with a checkpoint.")] = 250,
     save_dtype: Annotated[Literal["float16", "float32"], typer.Option(help="Of the saved weights.")] = "float16",
     begin: Annotated[
@@ -79,7 +85,7 @@ def train(
     from gencomp.training.finish import draw_loss_curve, save_model
     from gencomp.training.trainer import Plan, begin_from
     from gencomp.training.trainer import train as run
-    from gencomp.training.vocabulary import BYTE_VOCABULARY, byte_tokenizer, encode_corpus, train_bpe
+    from gencomp.training.vocabulary import BYTE_VOCABULARY, byte_tokenizer, check_same_tokens, encode_corpus, train_bpe
 
     if (output / "config.json").exists() and not force:
         raise usage(f"{output} holds a trained model; name another folder, or overwrite it with -f")
@@ -121,9 +127,11 @@ def train(
     model = architecture.build(size_of_vocabulary, seed=seed)
     if begin is not None:
         begin_from(model, begin)
+        check_same_tokens(begin, tokenizer)
     identity = {
         "from": None if begin is None else begin.name,
         "data": [path.name for path in data],
+        "digest": hashlib.blake2b(training + holding_out, digest_size=8).hexdigest(),
         "training_bytes": len(training),
         "held_out_bytes": len(holding_out),
         "architecture": vars(architecture),

@@ -108,6 +108,7 @@ def train(
     """
     import torch
 
+    _check_lengths(corpus, plan)
     model.to(device).train()
     optimizer = _optimizer(model, plan)
     history, first = History(), 0
@@ -144,6 +145,13 @@ def train(
         if report is not None:
             report(done, history.training_loss[-1] if held_out is not None else sum(recent) / len(recent), held_out)
     return history
+
+
+def _check_lengths(corpus: Corpus, plan: Plan) -> None:
+    longest = max(length for length, _ in plan.curriculum)
+    for part, symbols in (("part to learn from", corpus.training), ("held-out part", corpus.held_out)):
+        if len(symbols) < longest:
+            raise ValueError(f"the {part} has {len(symbols):,} symbols; a sequence of the curriculum takes {longest:,}")
 
 
 def _check_finite(loss: float, step: int) -> None:
@@ -232,6 +240,13 @@ def _save(
         raise
 
 
+def _recover(folder: Path) -> None:
+    """Give the older checkpoint its name back where a run was killed between the two renames of ``_save``."""
+    old = folder.with_name(folder.name + ".old")
+    if old.is_dir() and not folder.exists():
+        os.replace(old, folder)
+
+
 def begin_from(model: "PreTrainedModel", folder: Path) -> None:
     """Give ``model`` the weights of a trained model's folder, or of the checkpoint of a run that was stopped.
 
@@ -240,6 +255,7 @@ def begin_from(model: "PreTrainedModel", folder: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
+    _recover(folder / CHECKPOINT)
     finished, stopped = folder / "model.safetensors", folder / CHECKPOINT / "state.safetensors"
     if finished.is_file():
         tensors, prefix = load_file(finished), ""
@@ -265,6 +281,7 @@ def _restore(
     import torch
     from safetensors.torch import load_file
 
+    _recover(folder)
     if not (folder / "state.json").is_file():
         raise TrainingError(f"there is no checkpoint to resume from in {folder}; start without --resume")
     record = json.loads((folder / "state.json").read_text())

@@ -1,6 +1,7 @@
 """What a model's ids stand for: bytes, or byte-level BPE tokens. Saved beside the weights, as transformers expects."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,3 +69,12 @@ def encode_corpus(tokenizer: "PreTrainedTokenizerFast", data: bytes) -> npt.NDAr
 def _pieces(text: bytes) -> Iterator[str]:
     for start in range(0, len(text), _PIECE):
         yield text[start : start + _PIECE].decode("utf-8", "replace")
+
+
+def check_same_tokens(folder: Path, tokenizer: "PreTrainedTokenizerFast") -> None:
+    """Raise ``ValueError`` where a trained model's folder has other tokens: its weights would mean nothing here."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if path.is_file() and Tokenizer.from_file(str(path)).get_vocab() != tokenizer.get_vocab():
+        raise ValueError(f"{folder} was trained on other tokens; begin with it on the data that its tokens came from")

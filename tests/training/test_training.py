@@ -12,7 +12,7 @@ from gencomp.cli.main import run
 from gencomp.training.architecture import SIZES, Architecture
 from gencomp.training.corpus import Corpus, held_out_sequences, read_corpus, sequences
 from gencomp.training.trainer import Plan, TrainingError, begin_from, train
-from gencomp.training.vocabulary import byte_tokenizer, encode_corpus, train_bpe
+from gencomp.training.vocabulary import byte_tokenizer, check_same_tokens, encode_corpus, train_bpe
 
 TINY = Architecture(width=16, layers=1, heads=2, key_value_heads=1, feed_forward=32, context=32)
 PLAN = Plan(
@@ -88,6 +88,23 @@ def test_a_checkpoint_of_another_run_is_refused(wiki: bytes, tmp_path: Path) -> 
         train(TINY.build(), corpus_of(wiki), PLAN, tmp_path, identity={"data": ["b"]}, resume=True)
 
 
+def test_a_run_killed_between_two_renames_goes_on(wiki: bytes, tmp_path: Path) -> None:
+    train(TINY.build(), corpus_of(wiki), PLAN, tmp_path)
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
+    history = train(TINY.build(), corpus_of(wiki), PLAN, tmp_path, resume=True)
+    assert history.steps[-1] == PLAN.steps
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
+    begin_from(TINY.build(), tmp_path)
+
+
+def test_data_shorter_than_a_sequence_are_refused_at_once(wiki: bytes, tmp_path: Path) -> None:
+    corpus = corpus_of(wiki)
+    short = dataclasses.replace(corpus, held_out=corpus.held_out[:31])
+    with pytest.raises(ValueError, match="the held-out part has 31 symbols; a sequence of the curriculum takes 32"):
+        train(TINY.build(), short, PLAN, tmp_path)
+    assert not (tmp_path / "checkpoint").exists()
+
+
 def test_a_loss_that_is_no_number_stops_the_run(wiki: bytes, tmp_path: Path) -> None:
     model = TINY.build()
     with torch.no_grad():
@@ -156,6 +173,14 @@ def test_vocabularies(wiki: bytes) -> None:
     assert len(encode_corpus(learnt, wiki)) < len(wiki)
     with pytest.raises(ValueError, match="at least 258 tokens, got 257"):
         train_bpe(wiki, 257)
+
+
+def test_weights_of_other_tokens_are_refused(wiki: bytes, tmp_path: Path) -> None:
+    train_bpe(wiki, 300).save_pretrained(tmp_path)
+    check_same_tokens(tmp_path, train_bpe(wiki, 300))
+    check_same_tokens(tmp_path / "none", byte_tokenizer())
+    with pytest.raises(ValueError, match="was trained on other tokens"):
+        check_same_tokens(tmp_path, train_bpe(wiki[::-1], 300))
 
 
 @pytest.mark.parametrize("vocabulary", [[], ["--vocabulary", "300"]])

@@ -25,6 +25,8 @@ _PROBE_CONTEXT = 16
 _PROBE_STRIDE = 8
 _PROBE_STEPS = 24
 
+MAX_CONTEXT = 1 << 20  # of a model that sets no limit: what an archive's header may ask for
+
 
 @dataclass(frozen=True)
 class CausalModel:
@@ -44,7 +46,7 @@ class CausalModel:
         for name, value, most in (("batch", self.batch, 4096), ("threads", self.settings.threads, 256)):
             if not 1 <= value <= most:  # an archive's header may ask for anything
                 raise ValueError(f"{name} must be from 1 to {most}, got {value}")
-        limit = context_limit(check_folder(self.folder))
+        limit = context_limit(check_folder(self.folder)) or MAX_CONTEXT
         if not 2 <= self.context <= limit:
             raise ValueError(f"context must be from 2 to the model's {limit} positions, got {self.context}")
         if not 1 <= self.stride < self.context:
@@ -60,7 +62,7 @@ class CausalModel:
         """The symbol before the first: the model's start of text, else its end of text, else 0."""
         for name in ("bos_token_id", "eos_token_id"):
             value = getattr(self.model.config, name, None)
-            if isinstance(value, int):
+            if isinstance(value, int) and 0 <= value < self.vocabulary_size:
                 return value
         return 0
 
@@ -108,12 +110,12 @@ class CausalModel:
         return hasher.digest()
 
 
-def context_limit(config: Mapping[str, Any]) -> int:
-    """Return the most positions that a model is meant for, by its configuration."""
+def context_limit(config: Mapping[str, Any]) -> int | None:
+    """Return the most positions that a model is meant for, by its configuration; None where it sets no limit."""
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
         if isinstance(config.get(name), int):
             return int(config[name])
-    raise ModelFolderError("the model's config.json does not say how many positions it has")
+    return None
 
 
 def causal_model(
@@ -126,8 +128,15 @@ def causal_model(
     context: int | None,
     stride: int | None,
 ) -> CausalModel:
-    """Return the model of ``folder``; by default the whole context, and half of it as the stride."""
+    """Return the model of ``folder``; by default the whole context, and half of it as the stride.
+
+    Raises :class:`ModelFolderError` where neither ``context`` nor the model's configuration sets one.
+    """
     require("lm", "torch", "transformers", "tokenizers", "safetensors")
     positions = context_limit(check_folder(folder)) if context is None else context
+    if positions is None:
+        raise ModelFolderError(
+            f"{folder / 'config.json'} does not say how many positions to use; add ?context=2048, say"
+        )
     settings = Settings(device, dtype, threads)
     return CausalModel(folder, settings, batch, positions, max(1, positions // 2) if stride is None else stride)

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,8 @@ def load_model(folder: Path, device: str, dtype: str) -> "PreTrainedModel":
         missing = sorted(found["missing_keys"])
         if missing:  # transformers would draw them at random
             raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} among them")
+        if "past_key_values" not in inspect.signature(model.forward).parameters:  # it would forget between steps
+            raise ValueError(f"{type(model).__name__} keeps no key-value cache; gencomp needs an attention model")
         return model.to(device).eval()
     except Exception as error:  # what a damaged folder raises is the libraries' own, and of many kinds
         raise ModelFolderError(f"{folder} cannot be loaded as a causal language model: {error}") from error

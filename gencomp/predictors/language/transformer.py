@@ -64,7 +64,7 @@ class Transformer:
             dtype=self.dtype,
             threads=self.threads,
             batch=self.batch,
-            context=min(_CONTEXT, context_limit(config)) if self.context is None else self.context,
+            context=min(_CONTEXT, context_limit(config) or _CONTEXT) if self.context is None else self.context,
             stride=self.stride,
         )
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import BloomConfig, BloomForCausalLM, MambaConfig, MambaForCausalLM
 
 from gencomp.coding.quantize import MAX_ALPHABET_SIZE
 from gencomp.errors import SpecError
 from gencomp.predictors.language.huggingface import HuggingFace
-from gencomp.predictors.language.loading import ModelFolderError, find_folder
+from gencomp.predictors.language.loading import ModelFolderError, find_folder, load_model
 from gencomp.predictors.language.settings import DeviceError, Settings
 from gencomp.predictors.language.tokens import TokenCode
 from gencomp.predictors.language.transformer import Transformer
@@ -77,6 +78,22 @@ def test_a_damaged_configuration(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"hidden_size": "wide"}))
     with pytest.raises(ModelFolderError, match="cannot be loaded as a causal language model"):
         Transformer(str(folder)).begin()
+
+
+def test_a_model_without_a_key_value_cache_is_refused(tmp_path: Path) -> None:
+    config = MambaConfig(vocab_size=256, hidden_size=16, num_hidden_layers=1, state_size=4)
+    MambaForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelFolderError, match="MambaForCausalLM keeps no key-value cache"):
+        load_model(tmp_path, "cpu", "float32")
+
+
+def test_a_model_that_sets_no_limit_takes_a_context(token_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(token_model, tmp_path / "model")
+    BloomForCausalLM(BloomConfig(vocab_size=400, hidden_size=16, n_layer=1, n_head=2)).save_pretrained(folder)
+    with pytest.raises(ModelFolderError, match=r"does not say how many positions to use; add \?context=2048, say"):
+        HuggingFace(str(folder))
+    model = HuggingFace(str(folder), context=8)
+    assert model.decode_block(model.encode_block(b"the cat sat on the mat"), 22) == b"the cat sat on the mat"
 
 
 def test_a_missing_tokenizer(token_model: Path, tmp_path: Path) -> None:

@@ -65,8 +65,12 @@ def compare(
         int, typer.Option(callback=at_least("--image-width", 2), help="Pixels that a wider image is scaled down to.")
     ] = 96,
     audio_offset: Annotated[
-        int, typer.Option(callback=at_least("--audio-offset", 0), help="Samples before the prompt, 16,000 a second.")
-    ] = 16000,
+        int | None,
+        typer.Option(
+            callback=at_least("--audio-offset", 0),
+            help="Samples before the prompt, 16,000 a second. [default: up to the loudest place]",
+        ),
+    ] = None,
     audio_prompt: Annotated[
         int, typer.Option(callback=at_least("--audio-prompt", 0), help="Samples that are given.")
     ] = 2048,

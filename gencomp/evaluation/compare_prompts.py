@@ -122,8 +122,20 @@ def read_image(path: str, *, width: int, rows: Rows) -> Prompt:
     return image_prompt(Path(path).name, shrunk(image.read_grey(path), width), rows)
 
 
-def read_audio(path: str, *, offset: int, given: int, length: int) -> Prompt:
-    """Return a prompt of a recording, 16 kHz and 8 bits: samples are bytes. Raises :class:`DatasetError`."""
+def read_audio(path: str, *, offset: int | None, given: int, length: int) -> Prompt:
+    """Return a prompt of a recording, 16 kHz and 8 bits: samples are bytes. Raises :class:`DatasetError`.
+
+    Without ``offset`` prompt and continuation are the loudest place of the recording, where there is something to hear.
+    """
     signal = audio.read(path)
+    if offset is None:
+        offset = loudest(signal.data, given + length)
     piece = _cut(Path(path).name, signal.data, offset, given, length)
     return Prompt("audio", Path(path).name, (piece,), notes=signal.notes)
+
+
+def loudest(samples: bytes, length: int) -> int:
+    """Return where the ``length`` 8-bit samples of the greatest energy begin, the first of several; 0 if too few."""
+    energies = np.square(np.frombuffer(samples, np.uint8).astype(np.int64) - 128)
+    sums = np.concatenate([[0], np.cumsum(energies)])
+    return int(np.argmax(sums[length:] - sums[:-length])) if 0 < length <= len(samples) else 0

@@ -10,7 +10,15 @@ import pytest
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.errors import DatasetError, SpecError
 from gencomp.evaluation.compare import Contender, Plan, Work, compare, shuffled
-from gencomp.evaluation.compare_prompts import Prompt, image_prompt, read_audio, read_image, shrunk, text_prompt
+from gencomp.evaluation.compare_prompts import (
+    Prompt,
+    image_prompt,
+    loudest,
+    read_audio,
+    read_image,
+    shrunk,
+    text_prompt,
+)
 from gencomp.evaluation.compare_strategies import parse_strategy
 from gencomp.evaluation.compare_tasks import Judge, Measure, Walk, decoded
 from gencomp.evaluation.executors import open_pool
@@ -100,6 +108,14 @@ def test_prompts_of_files(tmp_path: Path) -> None:
         read_audio(str(tmp_path / "sound.wav"), offset=100, given=80, length=30)
     with pytest.raises(ValueError, match="1 to generate"):
         text_prompt("text", b"abc", length=0)
+
+
+def test_the_loudest_place() -> None:
+    samples = bytes([128] * 50 + [128, 200, 60, 129] + [128] * 50)
+    assert loudest(samples, 2) == 51
+    assert loudest(samples, 4) == 50
+    assert loudest(bytes([128] * 9), 3) == 0
+    assert loudest(b"\x00", 3) == 0
 
 
 def test_shuffled_keeps_the_bytes_and_the_pieces() -> None:

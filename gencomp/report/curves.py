@@ -38,7 +38,7 @@ def rate_against_length(rows: Sequence[Row], path: Path) -> None:
 def rate_against_parameters(rows: Sequence[Row], path: Path) -> None:
     """Draw the adjusted rate against the number of parameters: one panel a dataset, one line a data size (Figure 2).
 
-    Models without parameters are dashed lines across.
+    Models without parameters are dashed lines across. ``rows`` are of one chunk size and of whole chunks.
     """
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     figure, panels = _figure(len(datasets))
@@ -63,7 +63,8 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     if any(row.length is not None for row in rows):
         rate_against_length(rows, folder / "rate-against-length.png")
         drawn.append(folder / "rate-against-length.png")
-    if any(row.parameters for row in rows):
-        rate_against_parameters(rows, folder / "rate-against-parameters.png")
+    whole = [row for row in rows if row.length is None and row.chunk_size == rows[0].chunk_size]
+    if len({row.parameters for row in whole} - {0}) > 1:
+        rate_against_parameters(whole, folder / "rate-against-parameters.png")
         drawn.append(folder / "rate-against-parameters.png")
     return drawn

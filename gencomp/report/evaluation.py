@@ -78,8 +78,9 @@ def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
                 "caption": "The rate of the first n bytes of each chunk: what a model learns in its context.",
             }
         )
-    by_size = [row for row in rows if row["parameters"]]
-    if by_size:
+    whole = [row for row in rows if row["length"] is None and row["chunk_size"] == rows[0]["chunk_size"]]
+    by_size = [row for row in whole if row["parameters"]]
+    if len({row["parameters"] for row in by_size}) > 1:
         curves = _curves(by_size, "parameters", "adjusted_rate", lambda row: f"{row['data_size']:,} bytes")
         label = f"Adjusted rate against parameters, {dataset}"
         plots.append(

@@ -402,9 +402,14 @@ def test_curves(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Uniform, "parameter_count", 1000, raising=False)
     chosen = replace(experiment, models=("uniform", "gzip"), chunk_sizes=(2048,), lengths=(64, 2048))
     rows = run(chosen, tmp_path / "out", SerialPool(), quiet())
-    drawn = draw(rows, tmp_path)
-    assert [path.name for path in drawn] == ["rate-against-length.png", "rate-against-parameters.png"]
-    for path in drawn:
+    by_length = draw(rows, tmp_path)
+    assert [path.name for path in by_length] == ["rate-against-length.png"]
+    whole = [replace(row, length=None) for row in rows]
+    assert not draw(whole, tmp_path)  # one size of model is no curve
+    larger = [replace(row, parameters=2000) for row in whole if row.parameters]
+    by_size = draw([*whole, *larger], tmp_path)
+    assert [path.name for path in by_size] == ["rate-against-parameters.png"]
+    for path in by_length + by_size:
         with Image.open(path) as image:
             image.load()
             assert min(image.size) > 500

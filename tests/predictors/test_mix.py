@@ -404,7 +404,19 @@ def test_memory_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_many_small_inputs() -> None:
+    """A million round trips: noise, few symbols, repeats and text, from 0 to 240 bytes; takes some ten minutes."""
     choose = random.Random(8)
-    mix = Mix(1)
-    for size in range(20_000):
-        assert_round_trip(mix, choose.randbytes(size % 9) * (1 + size % 3))
+    words = text(20_000)
+    mixes = [Mix(1), Mix(1), Mix(1), Mix(5), Mix(9)]
+    for number in range(1_000_000):
+        size = choose.randrange(25)
+        if number % 4 == 0:
+            data = choose.randbytes(size)
+        elif number % 4 == 1:
+            data = bytes(choose.choices(b"\x00\xffab", k=size))
+        elif number % 4 == 2:
+            data = choose.randbytes(size) * choose.randrange(11)
+        else:
+            start = choose.randrange(len(words) - size)
+            data = words[start : start + size]
+        assert_round_trip(mixes[number % 5], data)

@@ -39,7 +39,7 @@ class Ppmd:
         if not data:
             return varint(0) + bytes(_CHECK_BYTES)
         encoder = pyppmd.Ppmd7Encoder(self.order, self.memory << 20)
-        # pyppmd 1.3.1 can lose a byte where one call's output outgrows its first buffer of 32 KiB: no call comes near it
+        # pyppmd 1.3.1 can lose a byte where one call's output outgrows its first buffer of 32 KiB; no call comes near
         pieces = (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
         stream = b"".join(bytes(encoder.encode(piece)) for piece in pieces) + bytes(encoder.flush())
         return varint(len(data)) + zlib.crc32(stream).to_bytes(_CHECK_BYTES, "little") + stream

@@ -404,7 +404,7 @@ def test_memory_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_many_small_inputs() -> None:
-    """A million round trips: noise, few symbols, repeats and text, from 0 to 240 bytes; takes some ten minutes."""
+    """A million round trips: noise, few symbols, repeats and text, from 0 to 240 bytes; takes half an hour."""
     choose = random.Random(8)
     words = text(20_000)
     mixes = [Mix(1), Mix(1), Mix(1), Mix(5), Mix(9)]

@@ -34,7 +34,7 @@ from gencomp.coding.quantize import (
     invalid_pmf,
     symbol_of_pmf,
 )
-from gencomp.compiled import Integer, lean_kernel
+from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.errors import CorruptDataError
 
 ByteArray = npt.NDArray[np.uint8]
@@ -57,7 +57,7 @@ def carry(out: ByteArray, position: Integer) -> None:
     out[position] += 1
 
 
-@lean_kernel
+@fragment
 def encode_step(
     low: Integer, width: Integer, out: ByteArray, position: Integer, start: Integer, stop: Integer, precision: Integer
 ) -> tuple[Integer, Integer, Integer]:
@@ -125,7 +125,7 @@ def decode_target(width: Integer, offset: Integer, precision: Integer) -> Intege
     return min(np.int64(target), (1 << precision) - 1)
 
 
-@lean_kernel
+@fragment
 def decode_step(
     low: Integer,
     width: Integer,

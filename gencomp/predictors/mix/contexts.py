@@ -21,11 +21,13 @@ TEXT, RECORD, IMAGE, AUDIO, NUCLEOTIDES = range(5)
 MODES = 5
 MATCHES = 2  # two match models, of different least lengths
 
-# registers: the model's scalars; MATCH and MATCH_LENGTH have one for each match model
+# registers: the model's scalars; MATCH, MATCH_LENGTH and NOTE (where the place is noted, or -1) have one for each match
+# model
 (
     LENGTH, RECENT, OLDER, WORD, WORD_1, WORD_2, MATCH, _, MATCH_LENGTH, _, PERIOD, MODE, FIXED_MODE, FRAME, CHANNELS,
-    BIG_ENDIAN, SIGNED, LINE, LINE_ABOVE, LINE_HEAD, CLASSES, TAG, BASES, LOW, WIDTH, OFFSET, POSITION, NUM_REGISTERS,
-) = range(28)  # fmt: skip
+    BIG_ENDIAN, SIGNED, LINE, LINE_ABOVE, LINE_HEAD, CLASSES, TAG, BASES, LOW, WIDTH, OFFSET, POSITION, NOTE, _,
+    NUM_REGISTERS,
+) = range(30)  # fmt: skip
 
 # context numbers
 (
@@ -332,9 +334,14 @@ def fill_hashes(
 
 @lean_kernel
 def advance(
-    registers: IntArray, followers: npt.NDArray[np.uint32], end: Integer, byte: Integer, learning: bool
+    registers: IntArray,
+    followers: npt.NDArray[np.uint32],
+    history: ByteArray,
+    end: Integer,
+    byte: Integer,
+    learning: bool,
 ) -> None:
-    """Append ``byte``, the one before ``end``, to the registers' view of the past.
+    """Append ``byte``, the one before ``end``, to the registers' view of the past; survey it from time to time.
 
     Words are runs of letters, without their case. ``followers`` (256 + 65536,) holds the bytes that came after each
     byte and each pair of bytes, the last one lowest.
@@ -370,3 +377,5 @@ def advance(
         registers[TAG] = hash_step(np.int64(registers[TAG]) & 0xFFFFFF if byte == recent & 255 else 0, byte)
     elif byte == 62 or byte == 93 or byte == 125 or byte == 41 or byte == 10:  # > ] } ) newline
         registers[TAG] = byte
+    if end % SURVEY == 0 and registers[FIXED_MODE] == 0:
+        survey(history, end, registers)

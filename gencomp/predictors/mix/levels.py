@@ -1,6 +1,7 @@
 """What a level of the model has: how many contexts, mixers and maps, and how much memory."""
 
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,43 +25,58 @@ from gencomp.predictors.mix.model import (
     COUNTER_INPUTS,
     EVEN,
     EXTERNAL_INPUT,
+    HISTORIES,
     INPUT_VECTOR,
+    KNOWN_SHARE,
+    LEAST,
+    MAP_SHARE,
+    MAPS,
     MATCH_INPUT,
+    NUM_COUNTS,
     REFINE_CELLS,
     SELECTOR_ROWS,
+    SHARE_BITS,
     SLOT,
     TRUSTS,
+    TWICE,
     WEIGHT_ONE,
     Model,
 )
 from gencomp.predictors.mix.tables import FIRST_COUNTERS, SQUASH, SQUASH_LIMIT
 
 MIN_SIZE = 1 << 12
+Part = TypeVar("Part", bound=npt.NDArray[Any])
 
 
 @dataclass(frozen=True)
 class Level:
-    """How many contexts with bit histories, plain ones, mixers and hashed maps; log2 of the largest tables in bytes."""
+    """How many contexts with bit histories, plain ones, mixers, final mixers (none, 1 or 2) and hashed maps.
+
+    ``slot_bits`` and ``direct_bits`` are log2 of the largest tables in bytes and in counters,
+    ``matches`` the match models' least lengths in bytes.
+    """
 
     contexts: int
     direct: int
     mixers: int
+    finals: int
     maps: int
     twice: bool
     slot_bits: int
     direct_bits: int
+    matches: tuple[int, ...]
 
 
 LEVELS = (
-    Level(1, 2, 1, 0, False, 22, 20),
-    Level(2, 2, 1, 0, False, 22, 20),
-    Level(4, 2, 2, 0, False, 23, 20),
-    Level(6, 2, 2, 1, False, 24, 22),
-    Level(9, 2, 3, 1, False, 26, 22),
-    Level(10, 2, 4, 1, True, 26, 22),
-    Level(12, 3, 5, 2, True, 26, 22),
-    Level(18, 4, 6, 2, True, 27, 24),
-    Level(24, 5, 6, 3, True, 28, 24),
+    Level(1, 2, 1, 0, 0, False, 22, 20, (6,)),
+    Level(2, 2, 1, 0, 0, False, 22, 20, (6,)),
+    Level(4, 2, 2, 1, 0, False, 23, 20, (6,)),
+    Level(6, 2, 2, 1, 1, False, 24, 22, (6,)),
+    Level(9, 2, 3, 1, 1, False, 26, 22, (6,)),
+    Level(10, 2, 4, 2, 1, True, 26, 22, (4, 10)),
+    Level(12, 3, 5, 2, 2, True, 26, 22, (4, 10)),
+    Level(18, 4, 6, 2, 2, True, 27, 24, (4, 10)),
+    Level(24, 5, 7, 2, 3, True, 28, 24, (4, 10)),
 )
 
 
@@ -74,6 +90,13 @@ def aligned_zeros(size: int) -> ByteArray:
     raw = np.zeros(size + 64, dtype=np.uint8)
     skipped = -raw.ctypes.data % 64
     return raw[skipped : skipped + size]
+
+
+def aligned(part: Part) -> Part:
+    """Return a copy that starts at a cache line."""
+    copy = cast(Part, aligned_zeros(part.nbytes).view(part.dtype).reshape(part.shape))
+    copy[...] = part
+    return copy
 
 
 def _first_weights(level: Level) -> npt.NDArray[np.int32]:
@@ -100,11 +123,11 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
     return Model(
         slots=aligned_zeros((1 << slot_bits) + 4 * SLOT),
         counters=np.tile(FIRST_COUNTERS, contexts),
-        direct=np.full(1 << min(level.direct_bits, size_bits + 4), EVEN, dtype=np.uint32),
-        weights=np.tile(row, (mixers * SELECTOR_ROWS, 1)),
-        final=np.full(SELECTOR_ROWS * mixers, WEIGHT_ONE // mixers, dtype=np.int32),
+        direct=aligned(np.full(1 << min(level.direct_bits, size_bits + 4), EVEN, dtype=np.uint32)),
+        weights=aligned(np.tile(row, (mixers * SELECTOR_ROWS, 1))),
+        final=np.full(level.finals * SELECTOR_ROWS * mixers, WEIGHT_ONE // mixers, dtype=np.int32),
         refine=np.tile(curve, 512 if level.maps else 0),
-        refine_hashed=np.tile(curve, level.maps << min(16, size_bits)),
+        refine_hashed=aligned(np.tile(curve, level.maps << min(16, size_bits))),
         positions=np.zeros(MATCHES << min(20, size_bits), dtype=np.int32),
         trust=np.full(MATCHES * TRUSTS, EVEN + (1 << 30), dtype=np.uint32),
         followers=np.zeros(256 + 65536, dtype=np.uint32),
@@ -117,16 +140,26 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
             ],
             dtype=np.int64,
         ),
-        counts=np.array([level.twice, level.maps, contexts], dtype=np.int64),
+        counts=_counts(level),
         hashes=np.zeros(hashes, dtype=np.int64),
         byte_hashes=np.zeros(hashes, dtype=np.int64),
         bases=np.zeros(hashes, dtype=np.uint32),
         places=np.zeros(contexts, dtype=np.int64),
         inputs=inputs,
         mixed=np.zeros(4 * mixers, dtype=np.int64),
+        ends=np.zeros(2 * level.finals, dtype=np.int64),
         bits=np.zeros(MATCHES, dtype=np.int64),
         trusts=np.zeros(2 * MATCHES, dtype=np.int64),
     )
+
+
+def _counts(level: Level) -> npt.NDArray[np.int64]:
+    counts = np.zeros(NUM_COUNTS, dtype=np.int64)
+    counts[TWICE], counts[MAPS], counts[HISTORIES] = level.twice, level.maps, level.contexts
+    counts[LEAST : LEAST + len(level.matches)] = level.matches
+    counts[KNOWN_SHARE] = -(-(16 << SHARE_BITS) // (level.contexts + 1))
+    counts[MAP_SHARE] = -(-(3 << SHARE_BITS) // max(1, level.maps))
+    return counts
 
 
 def _new_registers() -> npt.NDArray[np.int64]:

@@ -7,8 +7,8 @@ hash table: a check byte and the bit histories of the nibble's 15 nodes. For eac
    it is; contexts that recur often have plain counters beside their histories;
 2. match models add what followed the longest recent repeats, with the trust that their lengths have earned;
 3. another predictor, where there is one, adds its own probability;
-4. mixers (rows of weights, each selected by another small context) add the inputs in the logistic domain; a final mixer
-   adds the mixers;
+4. mixers (rows of weights, each selected by another small context) add the inputs in the logistic domain; final
+   mixers add the mixers, and the mean of one or two of them is taken;
 5. adaptive maps (SSE) refine the result, given the partial byte and hashes of what precedes it;
 6. the bit is coded, and everything that took part learns it.
 
@@ -30,7 +30,6 @@ from gencomp.coding.range_coder import decode_step, encode_step
 from gencomp.compiled import Integer, fragment, lean_kernel, prefetch
 from gencomp.predictors.mix.contexts import (
     CLASSES,
-    FIXED_MODE,
     LENGTH,
     LOW,
     MATCH,
@@ -38,17 +37,16 @@ from gencomp.predictors.mix.contexts import (
     MATCHES,
     MODE,
     MODES,
+    NOTE,
     NUCLEOTIDES,
     OFFSET,
     POSITION,
     RECENT,
-    SURVEY,
     WIDTH,
     ByteArray,
     advance,
     fill_hashes,
     hash_step,
-    survey,
 )
 from gencomp.predictors.mix.tables import (
     COUNTER_STEPS,
@@ -68,8 +66,7 @@ SLOT = 16  # bytes; the first is the check, then the nibble's nodes 1 to 15
 BUCKET_BITS = 6  # 4 slots share a cache line
 CERTAIN = (1 << 22) - 1  # a counter is 22 bits of probability, 10 of count
 EVEN = 1 << 31
-# least lengths of the two match models, in bytes: of nucleotides, short repeats are chance
-LEAST_MATCH = (6, 16)
+# least lengths of the two match models, in bytes, where short repeats are chance
 LEAST_NUCLEOTIDES = (20, 32)
 MAX_MATCH = 400
 TRUSTS = 64  # classes of match length
@@ -84,20 +81,25 @@ BYTES_PER_SYMBOL = 16  # the most that 8 bits of probability 2^-16 shift out
 # the inputs: bias, the matches', another predictor's, then plain counters' and contexts'
 BIAS, MATCH_INPUT, EXTERNAL_INPUT, COUNTER_INPUTS = 0, 1, 3, 4
 INPUT_VECTOR = 16  # rows of weights are whole vectors
-TWICE, MAPS, HISTORIES = range(3)
+# what a level has
+TWICE, MAPS, HISTORIES, LEAST, _, KNOWN_SHARE, MAP_SHARE, NUM_COUNTS = range(8)
+SHARE_BITS = 32
 
 Int32Array = npt.NDArray[np.int32]
 CounterArray = npt.NDArray[np.uint32]
 
 
 class Model(NamedTuple):
-    """All that the model knows, and its scratch rows: n contexts with histories, d plain, r adaptive maps, m mixers."""
+    """All that the model knows, and its scratch rows.
+
+    There are n contexts with histories, d plain ones, r adaptive maps, m mixers and f final ones.
+    """
 
     slots: ByteArray  # (2^bits + 64,) aligned to 64 bytes; the last 64 stay zero: the slot of what was never seen
     counters: CounterArray  # (n * 256,) of each context and bit history
     direct: CounterArray  # (2^bits,) counters without histories, 16 for a context's nibble
     weights: Int32Array  # (m * SELECTOR_ROWS, w), 16 fractional bits
-    final: Int32Array  # (SELECTOR_ROWS * m,)
+    final: Int32Array  # (f * SELECTOR_ROWS * m,)
     refine: npt.NDArray[np.uint16]  # (512 * REFINE_CELLS,) probabilities
     refine_hashed: npt.NDArray[np.uint16]  # (r * 16 * 2^bits * REFINE_CELLS,)
     positions: Int32Array  # (MATCHES * 2^bits,) where each match model's least repeat was last, by hash; 0: nowhere
@@ -106,13 +108,15 @@ class Model(NamedTuple):
     registers: IntArray  # (NUM_REGISTERS,)
     external: Int32Array  # (256,) another predictor's stretched probability of a 1 at each node of the byte's tree
     plan: IntArray  # (MODES, n + d + r) context numbers
-    counts: IntArray  # (3,) TWICE: 1 where both inputs and both matches are used; MAPS: r; HISTORIES: n
+    counts: IntArray  # (NUM_COUNTS,) TWICE: 1 where both inputs are used; MAPS: r; HISTORIES: n; LEAST: each match
+    # model's least length, 0 where it is not used; 16 / (n + 1) and 3 / r in units of 2^-SHARE_BITS, rounded up
     hashes: IntArray  # (n + d + r,) scratch, as all below
     byte_hashes: IntArray  # (n + d + r,)
     bases: CounterArray  # (n + d + r,) where the nibble's slots, counters and maps are
     places: IntArray  # (n,) of the counters in use
     inputs: Int32Array  # (w,)
-    mixed: IntArray  # (4 * m,) each mixer's output in the logistic domain, its error, its row of weights
+    mixed: IntArray  # (4 * m,) each mixer's output in the logistic domain, its probability, its row of weights
+    ends: IntArray  # (2 * f,) each final mixer's probability, its row of weights
     bits: IntArray  # (MATCHES,) the bit that each match expects, or -1
     trusts: IntArray  # (2 * MATCHES,) each match's byte with a 1 before it, or 0, and its class of length
 
@@ -149,6 +153,18 @@ def trust_class(length: Integer) -> Integer:
     return min(28 + (length >> 5), TRUSTS - 1)
 
 
+@fragment
+def reach(slots: ByteArray, direct: CounterArray, hashes: IntArray, counts: IntArray) -> None:
+    """Prefetch what :func:`find_places` will look at."""
+    n, maps = np.int64(counts[HISTORIES]), hashes.shape[0] - np.int64(counts[MAPS])
+    mask = slots.shape[0] - 65
+    direct_mask = direct.shape[0] - 1
+    for i in range(n):
+        prefetch(slots, (hashes[i] << BUCKET_BITS) & mask)
+    for i in range(n, maps):
+        prefetch(direct, (hashes[i] << 4) & direct_mask)
+
+
 @lean_kernel
 def find_places(
     slots: ByteArray,
@@ -166,11 +182,8 @@ def find_places(
     n, maps = np.int64(counts[HISTORIES]), hashes.shape[0] - np.int64(counts[MAPS])
     mask = slots.shape[0] - 65
     direct_mask = direct.shape[0] - 1
-    for i in range(n):
-        prefetch(slots, (hashes[i] << BUCKET_BITS) & mask)
     for i in range(n, maps):
         bases[i] = (hashes[i] << 4) & direct_mask
-        prefetch(direct, np.int64(bases[i]))
     if maps < hashes.shape[0]:
         rows = refine_hashed.shape[0] // (REFINE_CELLS * (hashes.shape[0] - maps))
         for i in range(maps, hashes.shape[0]):
@@ -211,11 +224,11 @@ def find_matches(registers: IntArray, history: ByteArray, trusts: IntArray) -> N
 
 
 @fragment
-def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tuple[Integer, Integer, Integer]:
-    """Return (p, mixed p, place in the adaptive maps) of a 1 after a byte's first ``step`` bits.
+def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tuple[Integer, Integer]:
+    """Return (p, place in the adaptive maps) of a 1 after a byte's first ``step`` bits.
 
     ``partial`` is these bits with a 1 before them, ``node`` the same of the nibble; ``bases`` and ``trusts`` must be
-    set. Both p are in units of 2^-16, within [1, 2^16 - 1].
+    set. p is in units of 2^-16, within [1, 2^16 - 1].
     """
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
     mixed = model.mixed
@@ -252,23 +265,26 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
                 match_select = 1 + length_class
     mode = np.int64(model.registers[MODE]) << 8
     recent = np.int64(model.registers[RECENT])
+    # how much is known: the longest match, and the share of contexts seen before
+    known_select = match_select << 4 | known * np.int64(model.counts[KNOWN_SHARE]) >> SHARE_BITS
     m = mixed.shape[0] >> 2
     row: Integer = 0
-    x: Integer = 0
     for k in range(m):
         if k == 0:
-            row = mode + partial
+            row = partial
         elif k == 1:
-            row = mode + (match_select << 4 | (known * 16 // (n + 1)))
+            row = known_select
         elif k == 2:
-            row = mode + (recent & 255)
+            row = recent & 255
         elif k == 3:
-            row = mode + (recent >> 8 & 255)
+            row = recent >> 8 & 255
         elif k == 4:
-            row = mode + (np.int64(model.registers[CLASSES]) & 15) * 16 + (np.int64(model.registers[CLASSES]) >> 4 & 15)
+            row = (np.int64(model.registers[CLASSES]) & 15) * 16 + (np.int64(model.registers[CLASSES]) >> 4 & 15)
+        elif k == 5:
+            row = step << 5 | np.int64(model.bits[0] + 1) << 3 | np.int64(model.bits[1] + 1) << 1
         else:
-            row = mode + (step << 5 | np.int64(model.bits[0] + 1) << 3 | np.int64(model.bits[1] + 1) << 1)
-        row += k * SELECTOR_ROWS
+            row = np.int64(model.trusts[0]) & 255
+        row += k * SELECTOR_ROWS + mode
         chosen = model.weights[row]
         total = np.int32(0)
         for i in range(chosen.shape[0]):
@@ -277,12 +293,24 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
         mixed[4 * k] = one
         mixed[4 * k + 1] = squash(one)
         mixed[4 * k + 2] = row
-        x += np.int64(model.final[(mode + partial) * m + k]) * one
-    x >>= 16
+    x: Integer = np.int64(mixed[0])
+    finals = model.ends.shape[0] >> 1
+    if finals > 0:
+        x = 0
+        for j in range(finals):
+            row = (j * SELECTOR_ROWS + mode + (partial if j == 0 else known_select)) * m
+            weighed: Integer = 0
+            for k in range(m):
+                weighed += np.int64(model.final[row + k]) * np.int64(mixed[4 * k])
+            weighed >>= 16
+            model.ends[2 * j] = squash(weighed)
+            model.ends[2 * j + 1] = row
+            x += weighed
+        x >>= finals - 1
     p = squash(x)
     place = (clamp(x) * 15 >> 4) + 1920  # from 0 to 15 * 256
     if maps == bases.shape[0]:
-        return p, p, place
+        return p, place
     cell, part = place >> 8, place & 255
     at = (partial + (256 if match_select > 0 else 0)) * REFINE_CELLS + cell
     refined = np.int64(model.refine[at]) * (256 - part) + np.int64(model.refine[at + 1]) * part
@@ -290,22 +318,19 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
     for i in range(maps, bases.shape[0]):
         at = (np.int64(bases[i]) + node) * REFINE_CELLS + cell
         hashed += np.int64(model.refine_hashed[at]) * (256 - part) + np.int64(model.refine_hashed[at + 1]) * part
-    hashed = hashed * 3 // (bases.shape[0] - maps)
-    return min(65535, max(1, (refined + hashed + 512) >> 10)), p, place
+    hashed = hashed * np.int64(model.counts[MAP_SHARE]) >> SHARE_BITS
+    return min(65535, max(1, (refined + hashed + 512) >> 10)), place
 
 
 @fragment
-def learn(
-    model: Model, partial: Integer, node: Integer, p: Integer, place: Integer, bit: Integer, rate: Integer
-) -> None:
-    """Teach ``bit`` to all that :func:`predict` used; its results are ``p`` and ``place``."""
+def learn(model: Model, partial: Integer, node: Integer, place: Integer, bit: Integer, rate: Integer) -> None:
+    """Teach ``bit`` to all that :func:`predict` used; ``place`` is its result."""
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
     mixed = model.mixed
     goal = bit << PROBABILITY_BITS
     certain = bit * CERTAIN
     n = places.shape[0]
     m = mixed.shape[0] >> 2
-    final = ((np.int64(model.registers[MODE]) << 8) + partial) * m
     for k in range(m):
         error = (goal - mixed[4 * k + 1]) * rate
         if error >= NO_CHANGE or error <= -NO_CHANGE:
@@ -314,8 +339,10 @@ def learn(
             for i in range(chosen.shape[0]):  # |error| < 2^20, so products fit 32 bits
                 step = np.int32(np.int64(inputs[i]) * np.int64(error) + half) >> MIX_SHIFT
                 chosen[i] = np.int32(np.int64(chosen[i]) + step)
-        if m > 1:
-            model.final[final + k] += (mixed[4 * k] * (goal - p) + (1 << (FINAL_SHIFT - 1))) >> FINAL_SHIFT
+    for j in range(model.ends.shape[0] >> 1):
+        error, row = goal - np.int64(model.ends[2 * j]), np.int64(model.ends[2 * j + 1])
+        for k in range(m):
+            model.final[row + k] += (mixed[4 * k] * error + (1 << (FINAL_SHIFT - 1))) >> FINAL_SHIFT
     for i in range(n):
         at = places[i] & 0xFFFF
         counters[at] = adapted(np.int64(counters[at]), certain)
@@ -343,46 +370,53 @@ def learn(
 
 
 @fragment
-def least_match(mode: Integer, k: Integer) -> Integer:
-    """Return the least length that match model ``k`` looks for, in bytes."""
-    return LEAST_NUCLEOTIDES[k] if mode == NUCLEOTIDES else LEAST_MATCH[k]
+def least_match(mode: Integer, k: Integer, counts: IntArray) -> Integer:
+    """Return the least length that match model ``k`` looks for, in bytes; 0 where it is not used."""
+    least = np.int64(counts[LEAST + k])
+    return LEAST_NUCLEOTIDES[k] if mode == NUCLEOTIDES and least > 0 else least
 
 
 @lean_kernel
-def follow(
-    registers: IntArray,
-    positions: Int32Array,
-    counts: IntArray,
-    history: ByteArray,
-    end: Integer,
-    byte: Integer,
-    learning: bool,
-) -> None:
-    """Move the matches over ``byte``, the one before ``end``, or look for others; remember the place; survey."""
+def follow(registers: IntArray, positions: Int32Array, counts: IntArray, history: ByteArray, end: Integer) -> None:
+    """Move the matches over the byte before ``end``; find where others would be noted."""
     rows = positions.shape[0] // MATCHES
+    byte = history[end - 1]
     for k in range(MATCHES):
-        match: Integer = np.int64(registers[MATCH + k])
-        length: Integer = np.int64(registers[MATCH_LENGTH + k])
+        match, length = np.int64(registers[MATCH + k]), np.int64(registers[MATCH_LENGTH + k])
         if length > 0:
-            length = min(length + 1, MAX_MATCH * 2) if np.int64(history[match]) == byte else 0
-            match += 1
-        least = least_match(registers[MODE], k)
-        if end >= least and (k == 0 or counts[TWICE] != 0):
+            longer: Integer = min(length + 1, MAX_MATCH * 2)
+            registers[MATCH_LENGTH + k] = longer if history[match] == byte else 0
+            registers[MATCH + k] = match + 1
+        least = least_match(registers[MODE], k, counts)
+        registers[NOTE + k] = -1
+        if 0 < least <= end:
             context: Integer = 0
             for index in range(end - least, end):
                 context = hash_step(context, np.int64(history[index]))
             at = k * rows + (context & (rows - 1))
-            if length == 0:
-                match = np.int64(positions[at])
-                if match > 0:
-                    while length < min(MAX_MATCH, match) and history[match - length - 1] == history[end - length - 1]:
-                        length += 1
-                    length = length if length >= least else 0
-            if learning:
-                positions[at] = end
-        registers[MATCH + k], registers[MATCH_LENGTH + k] = match, length
-    if end % SURVEY == 0 and registers[FIXED_MODE] == 0:
-        survey(history, end, registers)
+            prefetch(positions, at)
+            registers[NOTE + k] = at
+
+
+@lean_kernel
+def seek(
+    registers: IntArray, positions: Int32Array, counts: IntArray, history: ByteArray, end: Integer, learning: bool
+) -> None:
+    """Look for matches where :func:`follow` has none, and remember the place."""
+    for k in range(MATCHES):
+        at = np.int64(registers[NOTE + k])
+        if at < 0:
+            continue
+        if registers[MATCH_LENGTH + k] == 0:
+            match = np.int64(positions[at])
+            length: Integer = 0
+            if match > 0:
+                while length < min(MAX_MATCH, match) and history[match - length - 1] == history[end - length - 1]:
+                    length += 1
+                length = length if length >= least_match(registers[MODE], k, counts) else 0
+            registers[MATCH + k], registers[MATCH_LENGTH + k] = match, length
+        if learning:
+            positions[at] = end
 
 
 @lean_kernel
@@ -390,8 +424,9 @@ def skip(model: Model, history: ByteArray) -> None:
     """Append the next byte of ``history`` without learning."""
     end = np.int64(model.registers[LENGTH])
     byte = np.int64(history[end])
-    advance(model.registers, model.followers, end + 1, byte, False)
-    follow(model.registers, model.positions, model.counts, history, end + 1, byte, False)
+    advance(model.registers, model.followers, history, end + 1, byte, False)
+    follow(model.registers, model.positions, model.counts, history, end + 1)
+    seek(model.registers, model.positions, model.counts, history, end + 1, False)
     model.registers[LENGTH] = end + 1
 
 
@@ -405,49 +440,59 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
     registers, hashes = model.registers, model.hashes
     low, width = np.int64(registers[LOW]), np.int64(registers[WIDTH])
     offset, position = np.int64(registers[OFFSET]), np.int64(registers[POSITION])
-    end = np.int64(registers[LENGTH])
+    start = np.int64(registers[LENGTH])
+    end = start
     while end < stop:
         if task == ENCODE and position + BYTES_PER_SYMBOL + 8 > code.shape[0]:
             break
         fill_hashes(history, end, registers, model.followers, model.plan, hashes)
+        reach(model.slots, model.direct, hashes, model.counts)
+        if end > start:
+            follow(registers, model.positions, model.counts, history, end)
         find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, True)
+        if end > start:
+            seek(registers, model.positions, model.counts, history, end, True)
         find_matches(model.registers, history, model.trusts)
         byte = np.int64(history[end]) if task != DECODE else 0
         # a new model learns faster, up to 5 times
         rate = MIX_RATE + EAGER // (end + EAGER // 8)
         partial, node = 1, 1
         for step in range(8):
-            if step == 4:
-                for i in range(hashes.shape[0]):
-                    hashes[i] = hash_step(hashes[i], partial)
-                find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, True)
-                node = 1
             partial &= 255
             node &= 15
-            p, mixed_p, place = predict(model, partial, node, step)
+            p, place = predict(model, partial, node, step)
             # a 1 takes the interval [0, p)
             bit: Integer = (byte >> (7 - step)) & 1
             if task == DECODE:
                 bit = 1 if offset < (width >> PROBABILITY_BITS) * p else 0
-            start, above = (0, p) if bit == 1 else (p, 65536)
+            below, above = (0, p) if bit == 1 else (p, 65536)
             if task == ENCODE:
-                low, width, position = encode_step(low, width, code, position, start, above, PROBABILITY_BITS)
+                low, width, position = encode_step(low, width, code, position, below, above, PROBABILITY_BITS)
             elif task == DECODE:
                 low, width, offset, position = decode_step(
-                    low, width, offset, position, code, start, above, PROBABILITY_BITS
+                    low, width, offset, position, code, below, above, PROBABILITY_BITS
                 )
                 if offset < 0:
                     break
-            learn(model, partial, node, mixed_p, place, bit, rate)
+            if step == 3:  # the next nibble's places are on their way while this bit is learnt
+                for i in range(hashes.shape[0]):
+                    hashes[i] = hash_step(hashes[i], partial << 1 | bit)
+                reach(model.slots, model.direct, hashes, model.counts)
+            learn(model, partial, node, place, bit, rate)
             partial, node = partial << 1 | bit, node << 1 | bit
+            if step == 3:
+                find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, True)
+                node = 1
         if offset < 0:
             break
         byte = partial & 255
         history[end] = byte
         end += 1
         registers[LENGTH] = end
-        advance(registers, model.followers, end, byte, True)
-        follow(registers, model.positions, model.counts, history, end, byte, True)
+        advance(registers, model.followers, history, end, byte, True)
+    if end > start:
+        follow(registers, model.positions, model.counts, history, end)
+        seek(registers, model.positions, model.counts, history, end, True)
     registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = low, width, offset, position
     return end
 
@@ -467,6 +512,7 @@ def fill_weights(model: Model, history: ByteArray, nodes: IntArray, weights: Int
         first = 1 if high == 0 else 15 + high
         for i in range(hashes.shape[0]):
             hashes[i] = model.byte_hashes[i] if high == 0 else hash_step(model.byte_hashes[i], first)
+        reach(model.slots, model.direct, hashes, model.counts)
         find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, False)
         for node in range(1, 16):
             depth = (node > 1) + (node > 3) + (node > 7)

@@ -30,7 +30,7 @@ from gencomp.predictors.mix.contexts import (
     ByteArray,
 )
 from gencomp.predictors.mix.expert import check_expert, load_expert, run_with, show
-from gencomp.predictors.mix.levels import LEVELS, MIN_SIZE, aligned_zeros, bits_of, new_model
+from gencomp.predictors.mix.levels import LEVELS, MIN_SIZE, aligned, bits_of, new_model
 from gencomp.predictors.mix.model import DECODE, ENCODE, LEARN, SLOT, Model, fill_weights, skip
 from gencomp.predictors.mix.saved import SCRATCH, digest_of, read_state, write_state
 from gencomp.protocols import Environment, FloatArray, IntArray, Portable, PredictorState
@@ -67,7 +67,7 @@ class Mix:
     expert: str | None = None
     state: str | None = None
 
-    REVISION: ClassVar[int] = 2
+    REVISION: ClassVar[int] = 3
     spec_argument: ClassVar[str] = "level"
 
     def __post_init__(self) -> None:
@@ -297,6 +297,4 @@ def _with_own_scratch(model: Model) -> Model:
 
 
 def _copied(model: Model) -> Model:
-    slots = aligned_zeros(len(model.slots))
-    slots[:] = model.slots
-    return Model(**{name: part.copy() for name, part in model._asdict().items() if name != "slots"}, slots=slots)
+    return Model(**{name: aligned(part) for name, part in model._asdict().items()})

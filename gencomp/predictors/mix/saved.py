@@ -53,6 +53,7 @@ SCRATCH = (
     "places",
     "inputs",
     "mixed",
+    "ends",
     "bits",
     "trusts",
 )

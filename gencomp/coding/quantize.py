@@ -225,6 +225,17 @@ def symbol_of_pmf(pmf: AnyArray, target: Integer, precision: Integer) -> tuple[I
 
 
 @lean_kernel
+def _total_weight(weights: IntArray) -> Integer:
+    """Return the sum of ``weights``, or -1 if one is negative or the sum above MAX_TOTAL_WEIGHT."""
+    total: Integer = 0
+    for symbol in range(weights.shape[0]):
+        if weights[symbol] < 0 or weights[symbol] > MAX_TOTAL_WEIGHT:
+            return -1
+        total += weights[symbol]
+    return total if total <= MAX_TOTAL_WEIGHT else -1
+
+
+@lean_kernel
 def _fill_weights(code_lengths: FloatArray, weights: IntArray) -> None:
     for symbol in range(code_lengths.shape[0]):
         weights[symbol] = weight_of_code_length(code_lengths[symbol])
@@ -247,10 +258,9 @@ def cdf_from_weights(weights: IntArray, precision: int | None = None) -> IntArra
     2^precision. Raises ``ValueError`` on negative weights, a sum out of bounds, or an alphabet that does not fit.
     """
     weights = np.ascontiguousarray(weights, dtype=np.int64)
-    total = int(weights.sum()) if len(weights) and int(weights.max()) <= MAX_TOTAL_WEIGHT else MAX_TOTAL_WEIGHT + 1
-    if len(weights) and int(weights.min()) < 0:
-        raise ValueError(f"weights must not be negative, got {int(weights.min())}")
-    if not 1 <= total <= MAX_TOTAL_WEIGHT:
+    if _total_weight(weights) < 1:
+        if len(weights) and int(weights.min()) < 0:
+            raise ValueError(f"weights must not be negative, got {int(weights.min())}")
         raise ValueError(f"the weights' sum must be from 1 to 2^40, got {weights.tolist()[:4]}...; scale them")
     return _quantized(weights, precision)
 
@@ -306,5 +316,5 @@ def weights_of_code_lengths(code_lengths: FloatArray) -> IntArray:
 
 def code_lengths_of_cdf(cdf: IntArray) -> FloatArray:
     """Return the code lengths in bits, (alphabet_size,) float64, that an integer cdf assigns."""
-    code_lengths: FloatArray = np.log2(float(cdf[-1])) - np.log2(np.diff(cdf).astype(np.float64))
+    code_lengths: FloatArray = np.log2(float(cdf[-1])) - np.log2((cdf[1:] - cdf[:-1]).astype(np.float64))
     return code_lengths

@@ -48,8 +48,11 @@ class Strategy:
         if self.alphabet is not None:
             lengths = np.full_like(code_lengths, np.inf)
             lengths[list(self.alphabet)] = code_lengths[list(self.alphabet)]
-        with np.errstate(over="ignore"):  # to infinity, a weight of 0
-            weights = weights_of_code_lengths((lengths - lengths.min()) / self.temperature)
+        lengths = lengths - lengths.min()
+        if self.temperature != 1.0:
+            with np.errstate(over="ignore"):  # to infinity, a weight of 0
+                lengths /= self.temperature
+        weights = weights_of_code_lengths(lengths)
         if self.top_k is None and self.top_p is None:
             return weights
         order = np.argsort(-weights, kind="stable")
@@ -67,5 +70,5 @@ class Strategy:
 
 def draw_weighted(weights: npt.NDArray[np.int64], rng: np.random.Generator) -> int:
     """Return an index with a probability in proportion to its integer weight."""
-    cumulative = np.cumsum(weights)
-    return int(np.searchsorted(cumulative, rng.integers(int(cumulative[-1])), side="right"))
+    cumulative = weights.cumsum()
+    return int(cumulative.searchsorted(rng.integers(cumulative[-1]), side="right"))

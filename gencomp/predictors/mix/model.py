@@ -508,12 +508,15 @@ def fill_weights(model: Model, history: ByteArray, nodes: IntArray, weights: Int
     find_matches(model.registers, history, model.trusts)
     nodes[1] = 1 << 30
     fill_hashes(history, end, model.registers, model.followers, model.plan, model.byte_hashes)
+    for i in range(hashes.shape[0]):
+        hashes[i] = model.byte_hashes[i]
+    reach(model.slots, model.direct, hashes, model.counts)
     for high in range(17):  # the first nibble, then the second after each first
         first = 1 if high == 0 else 15 + high
-        for i in range(hashes.shape[0]):
-            hashes[i] = model.byte_hashes[i] if high == 0 else hash_step(model.byte_hashes[i], first)
-        reach(model.slots, model.direct, hashes, model.counts)
         find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, False)
+        for i in range(hashes.shape[0]):  # the next nibble's places are on their way meanwhile
+            hashes[i] = hash_step(model.byte_hashes[i], 16 + high)
+        reach(model.slots, model.direct, hashes, model.counts)
         for node in range(1, 16):
             depth = (node > 1) + (node > 3) + (node > 7)
             partial = (first << depth) | (node & ((1 << depth) - 1))

@@ -11,16 +11,14 @@ package. The first context's continuations are printed side by side with the tru
 """
 
 import argparse
-import lzma
-import os
 import time
 from pathlib import Path
 
 import numpy as np
+from texts import text_of
 
 import gencomp
 from gencomp.cli.console import printable
-from gencomp.data import alice
 from gencomp.equivalence.capabilities import begin_scoring
 from gencomp.sampling.copies import measure_copies
 
@@ -52,12 +50,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    text, root = alice(), os.environ.get("GENCOMP_DATA")
-    if arguments.file is not None:
-        text = arguments.file.read_bytes()
-    elif root is not None:
-        with lzma.open(Path(root) / "text/enwik8-first-3145728.xz") as file:
-            text = file.read()
+    _, text = text_of(arguments.file)
     codec = gencomp.as_compressor(arguments.model)
     rng = np.random.default_rng(arguments.seed)
     starts = rng.integers(0, len(text) - CONTEXT - arguments.length, arguments.contexts)

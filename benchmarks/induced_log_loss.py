@@ -15,16 +15,14 @@ in the same order. Errors are standard errors; "own charge there" is over the po
 """
 
 import argparse
-import lzma
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from texts import text_of
 
 import gencomp
-from gencomp.data import alice
 from gencomp.equivalence.adapt import native
 from gencomp.equivalence.capabilities import begin_scoring, resolution_of
 from gencomp.equivalence.nested import joined
@@ -72,12 +70,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", nargs="+", default=["gzip", "counts:0", "counts:2", "counts", "mix"])
     arguments = parser.parse_args()
-    text, root = alice(), os.environ.get("GENCOMP_DATA")
-    if arguments.file is not None:
-        text = arguments.file.read_bytes()
-    elif root is not None:
-        with lzma.open(Path(root) / "text/enwik8-first-3145728.xz") as file:
-            text = file.read()
+    _, text = text_of(arguments.file)
     rng = np.random.default_rng(arguments.seed)
     places = rng.integers(arguments.context, len(text) - AHEAD, arguments.positions)
     print(f"{len(text):,} bytes, contexts of {arguments.context:,}, up to {len(places)} positions; bits a byte")

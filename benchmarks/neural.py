@@ -7,29 +7,18 @@ lockstep alone: the calls of the model that coding makes, nothing coded. One thr
 """
 
 import argparse
-import lzma
-import os
 import resource
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+from texts import text_of
 
-from gencomp.data import alice
 from gencomp.predictors.language import coding
 from gencomp.predictors.language.coding import decode_symbols, encode_symbols
 from gencomp.registry import load
-
-
-def sample() -> bytes:
-    root = os.environ.get("GENCOMP_DATA")
-    if root is None:
-        return alice()
-    with lzma.open(Path(root) / "text/enwik8-first-3145728.xz") as file:
-        return file.read(1 << 20)
 
 
 def rate(work: Callable[[], object], count: int, repeats: int) -> float:
@@ -49,7 +38,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300, help="symbols in each lane")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    text = np.frombuffer(sample(), np.uint8).astype(np.int64)
+    text = np.frombuffer(text_of(None)[1][: 1 << 20], np.uint8).astype(np.int64)
     print("model  batch  bare/s  compress/s  (share)  decompress/s  (share)  parallel/s  peak MiB")
     for spec in options.models:
         for batch in options.batches:

@@ -7,26 +7,15 @@ frozen where they can be: what they write does not teach them.
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
 
 import numpy as np
+from texts import text_of
 
-from gencomp.data import alice
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.sampling.generate import generate
 from gencomp.sampling.strategies import Strategy
-
-
-def corpus(file: Path | None) -> tuple[str, bytes]:
-    if file is not None:
-        return file.name, file.read_bytes()
-    root = os.environ.get("GENCOMP_DATA")
-    if root is None:
-        return "alice.txt", alice()
-    path = Path(root) / "text/tinyshakespeare.txt"
-    return path.name, path.read_bytes()
 
 
 def main() -> None:
@@ -36,7 +25,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=5000)
     parser.add_argument("--page", type=int, default=1500, help="bytes of the first model to show")
     arguments = parser.parse_args()
-    name, text = corpus(arguments.file)
+    name, text = text_of(arguments.file, "text/tinyshakespeare.txt")
     strategy = Strategy(temperature=0.8)
     pages = []
     print(f"{name}: {len(text):,} bytes of priming, {arguments.length:,} drawn")

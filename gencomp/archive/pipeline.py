@@ -3,10 +3,25 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Latest(Generic[T, R]):
+    """The last result and what it is of: blocks that repeat, such as the holes of a sparse file, are worked on once."""
+
+    def __init__(self) -> None:
+        self._pair: tuple[T, R] | None = None
+
+    def find(self, item: T) -> R | None:
+        """Return the result if it is of an equal item."""
+        pair = self._pair  # read once: threads replace it whole
+        return pair[1] if pair is not None and pair[0] == item else None
+
+    def keep(self, item: T, result: R) -> None:
+        self._pair = (item, result)
 
 
 def ordered_map(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import BinaryIO
 
 from gencomp.archive.models import check_canary, load_described
-from gencomp.archive.pipeline import ordered_map
+from gencomp.archive.pipeline import Latest, ordered_map
 from gencomp.archive.writer import Progress, checked_threads
 from gencomp.coding.container import (
     BLOCK_BYTES,
@@ -198,6 +198,7 @@ class _BlockDecoder:
     def __init__(self, header: Header, chosen: str | None, progress: Progress | None) -> None:
         self._progress = progress
         self._key = header.key
+        self._latest: Latest[tuple[BlockType, int, bytes], bytes] = Latest()
         description = header.metadata.get("model")
         self._model: Predictor | None = None
         if description is not None:
@@ -210,17 +211,20 @@ class _BlockDecoder:
 
     def __call__(self, block: CodedBlock) -> bytes:
         header = block.header
-        content: bytes | None = None
+        item = (header.type, header.raw_length, block.payload)
+        content = self._latest.find(item)
         done = ByteProgress(header.raw_length, 1, self._progress)
-        # a payload that is refused is still what was written: then the model is not what wrote it
-        with suppress(CorruptDataError), listening(done.step):
-            content = self._decode(header, block.payload)
+        if content is None:
+            # a payload that is refused is still what was written: then the model is not what wrote it
+            with suppress(CorruptDataError), listening(done.step):
+                content = self._decode(header, block.payload)
         if content is None or content_check(self._key, header.number, content) != block.content_check:
             if header.type is BlockType.MODEL:
                 raise ModelMismatchError(
                     f"block {header.number} is undamaged but decodes to other bytes: the model computes otherwise here"
                 )
             raise ArchiveError(f"the archive is damaged: the content of block {header.number} fails its check")
+        self._latest.keep(item, content)
         done.finish()
         return content
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from gencomp.archive.models import describe
-from gencomp.archive.pipeline import ordered_map
+from gencomp.archive.pipeline import Latest, ordered_map
 from gencomp.archive.randomness import looks_random
 from gencomp.coding.container import (
     MAX_BLOCK_SIZE,
@@ -81,13 +81,23 @@ def checked_threads(threads: int | None) -> int:
     return threads
 
 
-def _code_block(model: Predictor, content: bytes, verify: bool, progress: Progress | None) -> _CodedBlock:
-    """Return the shortest of the model's code, deflate's and the bytes themselves; tell ``progress`` meanwhile."""
-    done = ByteProgress(len(content), 2 if verify else 1, progress)
-    with listening(done.step):
-        block = _shortest(model, content, verify)
-    done.finish()
-    return block
+class _BlockCoder:
+    """Codes blocks by the shortest of the model's code, deflate's and the bytes themselves; tells ``progress``."""
+
+    def __init__(self, model: Predictor, verify: bool, progress: Progress | None) -> None:
+        self._model, self._verify, self._progress = model, verify, progress
+        self._latest: Latest[bytes, _CodedBlock] = Latest()
+
+    def __call__(self, content: bytes) -> _CodedBlock:
+        done = ByteProgress(len(content), 2 if self._verify else 1, self._progress)
+        block = self._latest.find(content)
+        if block is None:
+            with listening(done.step):
+                block = _shortest(self._model, content, self._verify)
+            if block.failure is None:
+                self._latest.keep(content, block)
+        done.finish()
+        return block
 
 
 def _shortest(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
@@ -139,7 +149,7 @@ def write_archive(
     digest = hashlib.sha256()
     key = b""
     contents = read_blocks(source, block_size)
-    coded = ordered_map(lambda content: _code_block(model, content, verify, progress), contents, threads)
+    coded = ordered_map(_BlockCoder(model, verify, progress), contents, threads)
     held: _CodedBlock | None = None
 
     def emit(block: _CodedBlock) -> None:

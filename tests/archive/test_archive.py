@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gencomp
-from gencomp.archive import models
+from gencomp.archive import models, reader, writer
 from gencomp.archive.reader import list_members, read_archive
 from gencomp.archive.writer import write_archive
 from gencomp.coding import container
 from gencomp.coding.container import BlockHeader, BlockType, Trailer, pack_block, pack_header, pack_trailer
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.equivalence.capabilities import encode_block
+from gencomp.equivalence.capabilities import decode_block, encode_block
 from gencomp.errors import ArchiveError, ModelMismatchError, OutputLimitError
+from gencomp.protocols import Predictor
 from tests.strategies import data, fewer
 
 NOISE = np.random.default_rng(0).integers(0, 256, 70_000, dtype=np.uint8).tobytes()
@@ -386,3 +387,69 @@ def test_every_bit_of_a_larger_archive(book: bytes) -> None:
         damaged[position // 8] ^= 1 << position % 8
         with pytest.raises(ArchiveError):
             gencomp.decompress(bytes(damaged))
+
+
+def test_blocks_that_repeat_need_the_model_once(book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = book[:2000] + bytes(10 * 1024) + book[2000:4096]
+    asked: list[bytes] = []
+
+    def counted(model: Predictor, content: bytes) -> bytes:
+        asked.append(content)
+        return encode_block(model, content)
+
+    monkeypatch.setattr(writer, "encode_block", counted)
+    archive = gencomp.compress(data, "counts", block_size=1024, threads=1)
+    assert asked.count(bytes(1024)) == 1
+    assert archive == gencomp.compress(data, "counts", block_size=1024, threads=2)
+    decoded: list[bytes] = []
+
+    def counted_back(model: Predictor, payload: bytes, size: int) -> bytes:
+        decoded.append(decode_block(model, payload, size))
+        return decoded[-1]
+
+    monkeypatch.setattr(reader, "decode_block", counted_back)
+    assert gencomp.decompress(archive, threads=1) == data
+    assert decoded.count(bytes(1024)) == 1
+    assert gencomp.decompress(archive, threads=2) == data
+
+
+def test_a_repeated_payload_with_another_check_is_refused(book: bytes) -> None:
+    """A result that is kept is still held against each block's own check."""
+    payload = encode_block(as_predictor("counts"), book[:1024])
+    header, key = pack_header({"model": models.describe(as_predictor("counts"))}, 1024)
+    blocks = [
+        pack_block(key, BlockHeader(number, BlockType.MODEL, False, 1024, len(payload)), payload, content)
+        for number, content in enumerate((book[:1024], book[1024:2048]))
+    ]
+    with pytest.raises(ModelMismatchError, match="block 1 is undamaged but decodes to other bytes"):
+        read_archive(io.BytesIO(header + b"".join(blocks)), lambda content: None, threads=1)
+
+
+@pytest.mark.slow
+def test_sizes_over_32_bits(book: bytes) -> None:
+    """Zeros with text at the start, around 2^31, around 2^32 and at the end, never in memory as a whole."""
+    size = (1 << 32) + 12_345
+    pieces = {0: book[:9000], (1 << 31) - 500: book[:3000], (1 << 32) - 700: book[:5000], size - 7: b"the end"}
+
+    class Sparse(io.RawIOBase):
+        place = 0
+
+        def read(self, count: int = -1) -> bytes:
+            start, self.place = self.place, min(size, self.place + count)
+            content = bytearray(self.place - start)
+            for at, piece in pieces.items():
+                for index in range(max(at, start), min(at + len(piece), self.place)):
+                    content[index - start] = piece[index - at]
+            return bytes(content)
+
+    digest, source = hashlib.sha256(), Sparse()
+    while part := source.read(1 << 24):
+        digest.update(part)
+    back, sink = hashlib.sha256(), io.BytesIO()
+    summary = write_archive(Sparse(), sink, as_predictor("mix:1"))  # type: ignore[arg-type]
+    assert summary.raw_total == size
+    sink.seek(0)
+    assert list_members(sink)[0].trailer.raw_total == size
+    sink.seek(0)
+    assert read_archive(sink, back.update) == size
+    assert back.digest() == digest.digest()

@@ -25,9 +25,9 @@ from gencomp.predictors.mix.model import (
     COUNTER_INPUTS,
     EVEN,
     EXTERNAL_INPUT,
-    HISTORIES,
     INPUT_VECTOR,
     KNOWN_SHARE,
+    LEAN_DIRECT,
     LEAST,
     MAP_SHARE,
     MAPS,
@@ -65,6 +65,12 @@ class Level:
     slot_bits: int
     direct_bits: int
     matches: tuple[int, ...]
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether the kernels are compiled for this number of contexts: see :class:`Model`."""
+        rest = (self.direct, self.mixers, self.finals, self.maps, len(self.matches), self.twice)
+        return rest == (LEAN_DIRECT, 1, 0, 0, 1, False)
 
 
 LEVELS = (
@@ -140,6 +146,7 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
             ],
             dtype=np.int64,
         ),
+        lean=(0,) * contexts if level.is_lean else (),
         counts=_counts(level),
         hashes=np.zeros(hashes, dtype=np.int64),
         byte_hashes=np.zeros(hashes, dtype=np.int64),
@@ -155,7 +162,7 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
 
 def _counts(level: Level) -> npt.NDArray[np.int64]:
     counts = np.zeros(NUM_COUNTS, dtype=np.int64)
-    counts[TWICE], counts[MAPS], counts[HISTORIES] = level.twice, level.maps, level.contexts
+    counts[TWICE], counts[MAPS] = level.twice, level.maps
     counts[LEAST : LEAST + len(level.matches)] = level.matches
     counts[KNOWN_SHARE] = -(-(16 << SHARE_BITS) // (level.contexts + 1))
     counts[MAP_SHARE] = -(-(3 << SHARE_BITS) // max(1, level.maps))

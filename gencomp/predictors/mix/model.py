@@ -12,7 +12,8 @@ hash table: a check byte and the bit histories of the nibble's 15 nodes. For eac
 5. adaptive maps (SSE) refine the result, given the partial byte and hashes of what precedes it;
 6. the bit is coded, and everything that took part learns it.
 
-How many of each there are is the level's choice (:mod:`~gencomp.predictors.mix.levels`); the kernels are the same.
+How many of each there are is the level's choice (:mod:`~gencomp.predictors.mix.levels`); the kernels are the same. They
+are compiled apart for the *lean* levels: the compiler knows their counts, and unrolls loops over one or two.
 
 The ideas are those of PAQ (Mahoney 2005, "Adaptive Weighing of Context Models for Lossless Data Compression", and
 "Data Compression Explained", section 4.3), of lpaq (nibble slots, match model) and of PAQ8 (two inputs a context,
@@ -80,9 +81,11 @@ EAGER = 16384  # bytes until the mixers' rate has come down to about MIX_RATE
 BYTES_PER_SYMBOL = 16  # the most that 8 bits of probability 2^-16 shift out
 # the inputs: bias, the matches', another predictor's, then plain counters' and contexts'
 BIAS, MATCH_INPUT, EXTERNAL_INPUT, COUNTER_INPUTS = 0, 1, 3, 4
-INPUT_VECTOR = 16  # rows of weights are whole vectors
+INPUT_VECTOR = 8  # rows of weights are whole vectors
+# a lean level has one mixer, one match model, this many plain contexts, no map, and one vector of inputs
+LEAN_DIRECT = 2
 # what a level has
-TWICE, MAPS, HISTORIES, LEAST, _, KNOWN_SHARE, MAP_SHARE, NUM_COUNTS = range(8)
+TWICE, MAPS, LEAST, _, KNOWN_SHARE, MAP_SHARE, NUM_COUNTS = range(7)
 SHARE_BITS = 32
 
 Int32Array = npt.NDArray[np.int32]
@@ -108,8 +111,10 @@ class Model(NamedTuple):
     registers: IntArray  # (NUM_REGISTERS,)
     external: Int32Array  # (256,) another predictor's stretched probability of a 1 at each node of the byte's tree
     plan: IntArray  # (MODES, n + d + r) context numbers
-    counts: IntArray  # (NUM_COUNTS,) TWICE: 1 where both inputs are used; MAPS: r; HISTORIES: n; LEAST: each match
-    # model's least length, 0 where it is not used; 16 / (n + 1) and 3 / r in units of 2^-SHARE_BITS, rounded up
+    lean: tuple[int, ...]  # a zero for each context with a history where the level is lean, else empty: numba compiles
+    # the kernels for each length
+    counts: IntArray  # (NUM_COUNTS,) TWICE: 1 where both inputs are used; MAPS: r; LEAST: each match model's
+    # least length, 0 where it is not used; 16 / (n + 1) and 3 / r in units of 2^-SHARE_BITS, rounded up
     hashes: IntArray  # (n + d + r,) scratch, as all below
     byte_hashes: IntArray  # (n + d + r,)
     bases: CounterArray  # (n + d + r,) where the nibble's slots, counters and maps are
@@ -154,39 +159,59 @@ def trust_class(length: Integer) -> Integer:
 
 
 @fragment
-def reach(slots: ByteArray, direct: CounterArray, hashes: IntArray, counts: IntArray) -> None:
+def places_of(model: Model) -> tuple[Integer, Integer, Integer]:
+    """Return the ends of what ``hashes`` holds: contexts with histories, plain ones, maps."""
+    n = len(model.lean)
+    if n > 0:
+        return n, n + LEAN_DIRECT, n + LEAN_DIRECT
+    return model.places.shape[0], model.hashes.shape[0] - np.int64(model.counts[MAPS]), model.hashes.shape[0]
+
+
+@fragment
+def mixers_of(model: Model) -> tuple[Integer, Integer]:
+    """Return how many mixers and final mixers there are."""
+    return (1, 0) if len(model.lean) > 0 else (model.mixed.shape[0] >> 2, model.ends.shape[0] >> 1)
+
+
+@fragment
+def inputs_of(model: Model) -> Integer:
+    """Return the length of a row of weights."""
+    return INPUT_VECTOR if len(model.lean) > 0 else model.weights.shape[1]
+
+
+@fragment
+def matches_of(model: Model) -> Integer:
+    """Return how many match models may be in use."""
+    return 1 if len(model.lean) > 0 else MATCHES
+
+
+@fragment
+def reach(model: Model) -> None:
     """Prefetch what :func:`find_places` will look at."""
-    n, maps = np.int64(counts[HISTORIES]), hashes.shape[0] - np.int64(counts[MAPS])
-    mask = slots.shape[0] - 65
-    direct_mask = direct.shape[0] - 1
+    n, maps, _ = places_of(model)
+    mask = model.slots.shape[0] - 65
+    direct_mask = model.direct.shape[0] - 1
     for i in range(n):
-        prefetch(slots, (hashes[i] << BUCKET_BITS) & mask)
+        prefetch(model.slots, (model.hashes[i] << BUCKET_BITS) & mask)
     for i in range(n, maps):
-        prefetch(direct, (hashes[i] << 4) & direct_mask)
+        prefetch(model.direct, (model.hashes[i] << 4) & direct_mask)
 
 
-@lean_kernel
-def find_places(
-    slots: ByteArray,
-    direct: CounterArray,
-    refine_hashed: npt.NDArray[np.uint16],
-    hashes: IntArray,
-    bases: CounterArray,
-    counts: IntArray,
-    claim: bool,
-) -> None:
+@fragment
+def find_places(model: Model, claim: bool) -> None:
     """Set ``bases`` for the nibble whose contexts are ``hashes``.
 
     With ``claim``, a context without a slot takes its bucket's least seen; else it has the slot of zeros.
     """
-    n, maps = np.int64(counts[HISTORIES]), hashes.shape[0] - np.int64(counts[MAPS])
+    slots, refine_hashed, hashes, bases = model.slots, model.refine_hashed, model.hashes, model.bases
+    n, maps, end = places_of(model)
     mask = slots.shape[0] - 65
-    direct_mask = direct.shape[0] - 1
+    direct_mask = model.direct.shape[0] - 1
     for i in range(n, maps):
         bases[i] = (hashes[i] << 4) & direct_mask
-    if maps < hashes.shape[0]:
-        rows = refine_hashed.shape[0] // (REFINE_CELLS * (hashes.shape[0] - maps))
-        for i in range(maps, hashes.shape[0]):
+    if maps < end:
+        rows = refine_hashed.shape[0] // (REFINE_CELLS * (end - maps))
+        for i in range(maps, end):
             bases[i] = ((hashes[i] << 4) & (rows - 1)) + (i - maps) * rows
             prefetch(refine_hashed, np.int64(bases[i]) * REFINE_CELLS)
     for i in range(n):
@@ -214,10 +239,11 @@ def find_places(
             bases[i] = mask + 1
 
 
-@lean_kernel
-def find_matches(registers: IntArray, history: ByteArray, trusts: IntArray) -> None:
+@fragment
+def find_matches(model: Model, history: ByteArray) -> None:
     """Set ``trusts``: what byte each match expects, and the class of its length."""
-    for k in range(MATCHES):
+    registers, trusts = model.registers, model.trusts
+    for k in range(matches_of(model)):
         length = np.int64(registers[MATCH_LENGTH + k])
         trusts[2 * k] = np.int64(history[registers[MATCH + k]]) | 256 if length > 0 else 0
         trusts[2 * k + 1] = k * TRUSTS + trust_class(length)
@@ -232,9 +258,8 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
     """
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
     mixed = model.mixed
-    n = places.shape[0]
-    maps = bases.shape[0] - np.int64(model.counts[MAPS])
-    for i in range(maps, bases.shape[0]):  # the two rows of which the next bit needs one
+    n, maps, end = places_of(model)
+    for i in range(maps, end):  # the two rows of which the next bit needs one
         prefetch(model.refine_hashed, (np.int64(bases[i]) + (2 * node & 15)) * REFINE_CELLS)
     first = COUNTER_INPUTS + maps - n
     known: Integer = 0
@@ -244,14 +269,14 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
         places[i] = place
         known += state != 0
         inputs[first + i] = STRETCH[np.int64(counters[place]) >> 20]
-    if model.counts[TWICE] != 0:
+    if len(model.lean) == 0 and model.counts[TWICE] != 0:
         for i in range(n):
             inputs[first + n + i] = ((np.int64(counters[places[i] & 0xFFFF]) >> 20) - 2048) >> 1
     for i in range(n, maps):
         inputs[COUNTER_INPUTS + i - n] = STRETCH[np.int64(model.direct[np.int64(bases[i]) + node]) >> 20]
     inputs[EXTERNAL_INPUT] = model.external[partial]
     match_select: Integer = 0
-    for k in range(MATCHES):
+    for k in range(matches_of(model)):
         expected, trust = np.int64(model.trusts[2 * k]), np.int64(model.trusts[2 * k + 1])
         model.bits[k] = -1
         inputs[MATCH_INPUT + k] = 0
@@ -267,7 +292,7 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
     recent = np.int64(model.registers[RECENT])
     # how much is known: the longest match, and the share of contexts seen before
     known_select = match_select << 4 | known * np.int64(model.counts[KNOWN_SHARE]) >> SHARE_BITS
-    m = mixed.shape[0] >> 2
+    m, finals = mixers_of(model)
     row: Integer = 0
     for k in range(m):
         if k == 0:
@@ -287,14 +312,13 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
         row += k * SELECTOR_ROWS + mode
         chosen = model.weights[row]
         total = np.int32(0)
-        for i in range(chosen.shape[0]):
+        for i in range(inputs_of(model)):
             total = np.int32(total + (np.int32(np.int64(chosen[i]) * np.int64(inputs[i])) >> 8))
         one = clamp(np.int64(total) >> 8)
         mixed[4 * k] = one
         mixed[4 * k + 1] = squash(one)
         mixed[4 * k + 2] = row
     x: Integer = np.int64(mixed[0])
-    finals = model.ends.shape[0] >> 1
     if finals > 0:
         x = 0
         for j in range(finals):
@@ -309,13 +333,13 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
         x >>= finals - 1
     p = squash(x)
     place = (clamp(x) * 15 >> 4) + 1920  # from 0 to 15 * 256
-    if maps == bases.shape[0]:
+    if maps == end:
         return p, place
     cell, part = place >> 8, place & 255
     at = (partial + (256 if match_select > 0 else 0)) * REFINE_CELLS + cell
     refined = np.int64(model.refine[at]) * (256 - part) + np.int64(model.refine[at + 1]) * part
     hashed: Integer = 0
-    for i in range(maps, bases.shape[0]):
+    for i in range(maps, end):
         at = (np.int64(bases[i]) + node) * REFINE_CELLS + cell
         hashed += np.int64(model.refine_hashed[at]) * (256 - part) + np.int64(model.refine_hashed[at + 1]) * part
     hashed = hashed * np.int64(model.counts[MAP_SHARE]) >> SHARE_BITS
@@ -329,17 +353,17 @@ def learn(model: Model, partial: Integer, node: Integer, place: Integer, bit: In
     mixed = model.mixed
     goal = bit << PROBABILITY_BITS
     certain = bit * CERTAIN
-    n = places.shape[0]
-    m = mixed.shape[0] >> 2
+    n, maps, end = places_of(model)
+    m, finals = mixers_of(model)
     for k in range(m):
         error = (goal - mixed[4 * k + 1]) * rate
         if error >= NO_CHANGE or error <= -NO_CHANGE:
             chosen = model.weights[mixed[4 * k + 2]]
             half = np.int32(1 << (MIX_SHIFT - 1))
-            for i in range(chosen.shape[0]):  # |error| < 2^20, so products fit 32 bits
+            for i in range(inputs_of(model)):  # |error| < 2^20, so products fit 32 bits
                 step = np.int32(np.int64(inputs[i]) * np.int64(error) + half) >> MIX_SHIFT
                 chosen[i] = np.int32(np.int64(chosen[i]) + step)
-    for j in range(model.ends.shape[0] >> 1):
+    for j in range(finals):
         error, row = goal - np.int64(model.ends[2 * j]), np.int64(model.ends[2 * j + 1])
         for k in range(m):
             model.final[row + k] += (mixed[4 * k] * error + (1 << (FINAL_SHIFT - 1))) >> FINAL_SHIFT
@@ -348,22 +372,21 @@ def learn(model: Model, partial: Integer, node: Integer, place: Integer, bit: In
         counters[at] = adapted(np.int64(counters[at]), certain)
         counters[i << 8] = EVEN  # what was never seen says nothing
         slots[np.int64(bases[i]) + node] = NEXT[2 * (at & 255) + bit]
-    maps = bases.shape[0] - np.int64(model.counts[MAPS])
     for i in range(n, maps):
         at = np.int64(bases[i]) + node
         model.direct[at] = adapted(np.int64(model.direct[at]), certain)
     agrees: Integer = 0
-    for k in range(MATCHES):
+    for k in range(matches_of(model)):
         if model.bits[k] >= 0:
             agrees = 256
             at = np.int64(model.trusts[2 * k + 1])
             model.trust[at] = adapted(np.int64(model.trust[at]), (model.bits[k] == bit) * CERTAIN)
-    if maps < bases.shape[0]:
+    if maps < end:
         cell = (place + 128) >> 8
         at = (partial + agrees) * REFINE_CELLS + cell
         refined = np.int64(model.refine[at])
         model.refine[at] = refined + ((goal - bit - refined) >> REFINE_RATE)
-        for i in range(maps, bases.shape[0]):
+        for i in range(maps, end):
             at = (np.int64(bases[i]) + node) * REFINE_CELLS + cell
             refined = np.int64(model.refine_hashed[at])
             model.refine_hashed[at] = refined + ((goal - bit - refined) >> REFINE_RATE)
@@ -446,13 +469,13 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
         if task == ENCODE and position + BYTES_PER_SYMBOL + 8 > code.shape[0]:
             break
         fill_hashes(history, end, registers, model.followers, model.plan, hashes)
-        reach(model.slots, model.direct, hashes, model.counts)
+        reach(model)
         if end > start:
             follow(registers, model.positions, model.counts, history, end)
-        find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, True)
+        find_places(model, True)
         if end > start:
             seek(registers, model.positions, model.counts, history, end, True)
-        find_matches(model.registers, history, model.trusts)
+        find_matches(model, history)
         byte = np.int64(history[end]) if task != DECODE else 0
         # a new model learns faster, up to 5 times
         rate = MIX_RATE + EAGER // (end + EAGER // 8)
@@ -475,13 +498,13 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
                 if offset < 0:
                     break
             if step == 3:  # the next nibble's places are on their way while this bit is learnt
-                for i in range(hashes.shape[0]):
+                for i in range(places_of(model)[2]):
                     hashes[i] = hash_step(hashes[i], partial << 1 | bit)
-                reach(model.slots, model.direct, hashes, model.counts)
+                reach(model)
             learn(model, partial, node, place, bit, rate)
             partial, node = partial << 1 | bit, node << 1 | bit
             if step == 3:
-                find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, True)
+                find_places(model, True)
                 node = 1
         if offset < 0:
             break
@@ -505,18 +528,18 @@ def fill_weights(model: Model, history: ByteArray, nodes: IntArray, weights: Int
     """
     hashes = model.hashes
     end = np.int64(model.registers[LENGTH])
-    find_matches(model.registers, history, model.trusts)
+    find_matches(model, history)
     nodes[1] = 1 << 30
     fill_hashes(history, end, model.registers, model.followers, model.plan, model.byte_hashes)
     for i in range(hashes.shape[0]):
         hashes[i] = model.byte_hashes[i]
-    reach(model.slots, model.direct, hashes, model.counts)
+    reach(model)
     for high in range(17):  # the first nibble, then the second after each first
         first = 1 if high == 0 else 15 + high
-        find_places(model.slots, model.direct, model.refine_hashed, hashes, model.bases, model.counts, False)
+        find_places(model, False)
         for i in range(hashes.shape[0]):  # the next nibble's places are on their way meanwhile
             hashes[i] = hash_step(model.byte_hashes[i], 16 + high)
-        reach(model.slots, model.direct, hashes, model.counts)
+        reach(model)
         for node in range(1, 16):
             depth = (node > 1) + (node > 3) + (node > 7)
             partial = (first << depth) | (node & ((1 << depth) - 1))

@@ -32,7 +32,7 @@ from gencomp.predictors.mix.contexts import (
 from gencomp.predictors.mix.expert import check_expert, load_expert, run_with, show
 from gencomp.predictors.mix.levels import LEVELS, MIN_SIZE, aligned, bits_of, new_model
 from gencomp.predictors.mix.model import DECODE, ENCODE, LEARN, SLOT, Model, fill_weights, skip
-from gencomp.predictors.mix.saved import SCRATCH, digest_of, read_state, write_state
+from gencomp.predictors.mix.saved import SCRATCH, SETTINGS, digest_of, read_state, write_state
 from gencomp.protocols import Environment, FloatArray, IntArray, Portable, PredictorState
 from gencomp.registry import load, parse_spec, spec_of
 
@@ -297,4 +297,4 @@ def _with_own_scratch(model: Model) -> Model:
 
 
 def _copied(model: Model) -> Model:
-    return Model(**{name: aligned(part) for name, part in model._asdict().items()})
+    return model._replace(**{name: aligned(part) for name, part in model._asdict().items() if name not in SETTINGS})

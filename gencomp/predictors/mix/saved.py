@@ -42,10 +42,9 @@ from gencomp.predictors.mix.model import MAX_MATCH, Model
 
 FORMAT_VERSION = 2
 MAX_SIZE = 1 << 40
-# rows that are made anew: plans, and what lives for one byte
+SETTINGS = ("plan", "lean", "counts")  # what follows from the spec
+# what lives for one byte
 SCRATCH = (
-    "plan",
-    "counts",
     "external",
     "hashes",
     "byte_hashes",
@@ -70,7 +69,7 @@ def write_state(
         spec=np.array(spec),
         settings=np.array([size, frozen]),
         history=history[: model.registers[LENGTH]],
-        **{name: part for name, part in model._asdict().items() if name not in SCRATCH},
+        **{name: part for name, part in model._asdict().items() if name not in SETTINGS + SCRATCH},
     )
     body = buffer.getvalue()
     with new_file(Path(path), overwrite=True) as file:
@@ -114,7 +113,7 @@ def read_state(
             history = _checked("history", arrays["history"], np.dtype(np.uint8), (arrays["history"].size,))
             fresh = model.registers.copy()
             for name, part in model._asdict().items():
-                if name not in SCRATCH:
+                if name not in SETTINGS + SCRATCH:
                     part[...] = _checked(name, arrays[name], part.dtype, part.shape)
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error

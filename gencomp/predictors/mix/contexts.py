@@ -16,6 +16,7 @@ ByteArray = npt.NDArray[np.uint8]
 HASH_MASK = (1 << 30) - 1
 HASH_FACTOR = 0x9E3779B1  # 2^32 / golden ratio (Knuth's multiplicative hashing); products stay below 2^63
 SURVEY = 512
+FOLLOWERS = 256 + 65536
 MAX_PERIOD = 512
 TEXT, RECORD, IMAGE, AUDIO, NUCLEOTIDES = range(5)
 MODES = 5
@@ -236,13 +237,9 @@ def fill_hashes(
     """Write the hash of every context of the byte at ``end`` into ``hashes`` (n,) int64."""
     recent, older = np.int64(registers[RECENT]), np.int64(registers[OLDER])
     byte_1, byte_2, byte_3 = recent & 255, recent >> 8 & 255, recent >> 16 & 255
-    order_1 = hash_step(0, byte_1)
-    order_2 = hash_step(order_1, byte_2)
-    order_3 = hash_step(order_2, byte_3)
+    order_3 = hash_step(recent & 0xFFFFFF, 0)
     order_4 = hash_step(order_3, recent >> 24)
-    order_5 = hash_step(order_4, older & 255)
-    order_6 = hash_step(order_5, older >> 8 & 255)
-    order_7 = hash_step(order_6, older >> 16 & 255)
+    order_7 = hash_step(order_4, older & 0xFFFFFF)
     word, word_1, word_2 = np.int64(registers[WORD]), np.int64(registers[WORD_1]), np.int64(registers[WORD_2])
     period = np.int64(registers[PERIOD])
     column = end % period
@@ -261,17 +258,17 @@ def fill_hashes(
         kind = np.int64(plan[mode, slot])
         value: Integer = 0
         if kind == ORDER_1:
-            value = order_1
+            value = byte_1
         elif kind == ORDER_2:
-            value = order_2
+            value = recent & 0xFFFF
         elif kind == ORDER_3:
             value = order_3
         elif kind == ORDER_4:
             value = order_4
         elif kind == ORDER_5:
-            value = order_5
+            value = hash_step(order_4, older & 255)
         elif kind == ORDER_6:
-            value = order_6
+            value = hash_step(order_4, older & 0xFFFF)
         elif kind == ORDER_7:
             value = order_7
         elif kind == ORDER_8:
@@ -343,11 +340,11 @@ def advance(
 ) -> None:
     """Append ``byte``, the one before ``end``, to the registers' view of the past; survey it from time to time.
 
-    Words are runs of letters, without their case. ``followers`` (256 + 65536,) holds the bytes that came after each
-    byte and each pair of bytes, the last one lowest.
+    Words are runs of letters, without their case. ``followers`` (FOLLOWERS,) holds the bytes that came after each byte
+    and each pair of bytes, the last one lowest; it is empty where no context asks for them.
     """
     recent = np.int64(registers[RECENT])
-    if learning:
+    if learning and followers.shape[0] > 0:
         followers[recent & 255] = (np.int64(followers[recent & 255]) << 8 | byte) & 0xFFFFFFFF
         pair = 256 + (recent & 0xFFFF)
         followers[pair] = (np.int64(followers[pair]) << 8 | byte) & 0xFFFFFFFF

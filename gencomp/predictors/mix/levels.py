@@ -10,6 +10,9 @@ from gencomp.coding.range_coder import TOP
 from gencomp.predictors.mix.contexts import (
     CHANNELS,
     DIRECT_PLANS,
+    FOLLOWERS,
+    FOLLOWERS_1,
+    FOLLOWERS_2,
     FRAME,
     MATCHES,
     MODES,
@@ -125,6 +128,13 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
     row = _first_weights(level)
     inputs = np.zeros_like(row)
     inputs[BIAS] = 256
+    plan = np.array(
+        [
+            (*PLANS[mode][:contexts], *DIRECT_PLANS[mode][: level.direct], *REFINE_PLAN[: level.maps])
+            for mode in range(MODES)
+        ],
+        dtype=np.int64,
+    )
     curve = SQUASH[SQUASH_LIMIT - 2048 + np.arange(REFINE_CELLS) * 4096 // (REFINE_CELLS - 1)]
     return Model(
         slots=aligned_zeros((1 << slot_bits) + 4 * SLOT),
@@ -136,16 +146,10 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
         refine_hashed=aligned(np.tile(curve, level.maps << min(16, size_bits))),
         positions=np.zeros(MATCHES << min(20, size_bits), dtype=np.int32),
         trust=np.full(MATCHES * TRUSTS, EVEN + (1 << 30), dtype=np.uint32),
-        followers=np.zeros(256 + 65536, dtype=np.uint32),
+        followers=np.zeros(FOLLOWERS if not {FOLLOWERS_1, FOLLOWERS_2}.isdisjoint(plan.flat) else 0, dtype=np.uint32),
         registers=_new_registers(),
         external=np.zeros(256, dtype=np.int32),
-        plan=np.array(
-            [
-                (*PLANS[mode][:contexts], *DIRECT_PLANS[mode][: level.direct], *REFINE_PLAN[: level.maps])
-                for mode in range(MODES)
-            ],
-            dtype=np.int64,
-        ),
+        plan=plan,
         lean=(0,) * contexts if level.is_lean else (),
         counts=_counts(level),
         hashes=np.zeros(hashes, dtype=np.int64),

@@ -107,7 +107,7 @@ class Model(NamedTuple):
     refine_hashed: npt.NDArray[np.uint16]  # (r * 16 * 2^bits * REFINE_CELLS,)
     positions: Int32Array  # (MATCHES * 2^bits,) where each match model's least repeat was last, by hash; 0: nowhere
     trust: CounterArray  # (MATCHES * TRUSTS,) counters: is the match's bit right?
-    followers: CounterArray  # (256 + 65536,) see contexts.advance
+    followers: CounterArray  # (FOLLOWERS,) or empty: see contexts.advance
     registers: IntArray  # (NUM_REGISTERS,)
     external: Int32Array  # (256,) another predictor's stretched probability of a 1 at each node of the byte's tree
     plan: IntArray  # (MODES, n + d + r) context numbers
@@ -403,7 +403,8 @@ def least_match(mode: Integer, k: Integer, counts: IntArray) -> Integer:
 def follow(registers: IntArray, positions: Int32Array, counts: IntArray, history: ByteArray, end: Integer) -> None:
     """Move the matches over the byte before ``end``; find where others would be noted."""
     rows = positions.shape[0] // MATCHES
-    byte = history[end - 1]
+    byte, recent = history[end - 1], np.int64(registers[RECENT])
+    last_four = hash_step(hash_step(recent >> 16, 0), recent & 0xFFFF)
     for k in range(MATCHES):
         match, length = np.int64(registers[MATCH + k]), np.int64(registers[MATCH_LENGTH + k])
         if length > 0:
@@ -413,8 +414,8 @@ def follow(registers: IntArray, positions: Int32Array, counts: IntArray, history
         least = least_match(registers[MODE], k, counts)
         registers[NOTE + k] = -1
         if 0 < least <= end:
-            context: Integer = 0
-            for index in range(end - least, end):
+            context = last_four
+            for index in range(end - least, end - 4):
                 context = hash_step(context, np.int64(history[index]))
             at = k * rows + (context & (rows - 1))
             prefetch(positions, at)

@@ -30,7 +30,6 @@ from gencomp.predictors.mix.model import (
     EXTERNAL_INPUT,
     INPUT_VECTOR,
     KNOWN_SHARE,
-    LEAN_DIRECT,
     LEAST,
     MAP_SHARE,
     MAPS,
@@ -44,6 +43,7 @@ from gencomp.predictors.mix.model import (
     TWICE,
     WEIGHT_ONE,
     Model,
+    Shape,
 )
 from gencomp.predictors.mix.tables import FIRST_COUNTERS, SQUASH, SQUASH_LIMIT
 
@@ -68,20 +68,29 @@ class Level:
     slot_bits: int
     direct_bits: int
     matches: tuple[int, ...]
+    apart: bool = False  # whether the kernels are compiled for this level alone
 
     @property
-    def is_lean(self) -> bool:
-        """Whether the kernels are compiled for this number of contexts: see :class:`Model`."""
-        rest = (self.direct, self.mixers, self.finals, self.maps, len(self.matches), self.twice)
-        return rest == (LEAN_DIRECT, 1, 0, 0, 1, False)
+    def num_inputs(self) -> int:
+        """The length of a row of weights: whole vectors."""
+        used = COUNTER_INPUTS + self.direct + self.contexts * (1 + self.twice)
+        return -(-used // INPUT_VECTOR) * INPUT_VECTOR
+
+    @property
+    def shape(self) -> Shape:
+        """What the kernels are compiled for."""
+        if not self.apart:
+            return Shape()
+        counts = (self.contexts, self.direct, self.maps, self.mixers, self.finals, len(self.matches), self.num_inputs)
+        return Shape(*((0,) * count for count in counts))
 
 
 LEVELS = (
-    Level(1, 2, 1, 0, 0, False, 22, 20, (6,)),
-    Level(2, 2, 1, 0, 0, False, 22, 20, (6,)),
+    Level(1, 2, 1, 0, 0, False, 22, 20, (6,), apart=True),
+    Level(2, 2, 1, 0, 0, False, 22, 20, (6,), apart=True),
     Level(4, 2, 2, 1, 0, False, 23, 20, (6,)),
     Level(6, 2, 2, 1, 1, False, 24, 22, (6,)),
-    Level(9, 2, 3, 1, 1, False, 26, 22, (6,)),
+    Level(9, 2, 3, 1, 1, False, 26, 22, (6,), apart=True),
     Level(10, 2, 4, 2, 1, True, 26, 22, (4, 10)),
     Level(12, 3, 5, 2, 2, True, 26, 22, (4, 10)),
     Level(18, 4, 6, 2, 2, True, 27, 24, (4, 10)),
@@ -110,8 +119,7 @@ def aligned(part: Part) -> Part:
 
 def _first_weights(level: Level) -> npt.NDArray[np.int32]:
     """Return one row of weights: the contexts, which agree, get more than an even share; measured."""
-    used = COUNTER_INPUTS + level.direct + level.contexts * (1 + level.twice)
-    row = np.zeros(-(-used // INPUT_VECTOR) * INPUT_VECTOR, dtype=np.int32)
+    row = np.zeros(level.num_inputs, dtype=np.int32)
     row[COUNTER_INPUTS + level.direct : COUNTER_INPUTS + level.direct + level.contexts] = (
         WEIGHT_ONE * 3 // 2 // max(6, level.contexts)
     )
@@ -150,7 +158,7 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
         registers=_new_registers(),
         external=np.zeros(256, dtype=np.int32),
         plan=plan,
-        lean=(0,) * contexts if level.is_lean else (),
+        shape=level.shape,
         counts=_counts(level),
         hashes=np.zeros(hashes, dtype=np.int64),
         byte_hashes=np.zeros(hashes, dtype=np.int64),

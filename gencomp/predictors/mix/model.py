@@ -12,8 +12,8 @@ hash table: a check byte and the bit histories of the nibble's 15 nodes. For eac
 5. adaptive maps (SSE) refine the result, given the partial byte and hashes of what precedes it;
 6. the bit is coded, and everything that took part learns it.
 
-How many of each there are is the level's choice (:mod:`~gencomp.predictors.mix.levels`); the kernels are the same. They
-are compiled apart for the *lean* levels: the compiler knows their counts, and unrolls loops over one or two.
+How many of each there are is the level's choice (:mod:`~gencomp.predictors.mix.levels`); the kernels are the same. For
+some levels they are compiled apart, with these counts known (:class:`Shape`), which unrolls the loops.
 
 The ideas are those of PAQ (Mahoney 2005, "Adaptive Weighing of Context Models for Lossless Data Compression", and
 "Data Compression Explained", section 4.3), of lpaq (nibble slots, match model) and of PAQ8 (two inputs a context,
@@ -82,14 +82,27 @@ BYTES_PER_SYMBOL = 16  # the most that 8 bits of probability 2^-16 shift out
 # the inputs: bias, the matches', another predictor's, then plain counters' and contexts'
 BIAS, MATCH_INPUT, EXTERNAL_INPUT, COUNTER_INPUTS = 0, 1, 3, 4
 INPUT_VECTOR = 8  # rows of weights are whole vectors
-# a lean level has one mixer, one match model, this many plain contexts, no map, and one vector of inputs
-LEAN_DIRECT = 2
 # what a level has
 TWICE, MAPS, LEAST, _, KNOWN_SHARE, MAP_SHARE, NUM_COUNTS = range(7)
 SHARE_BITS = 32
 
 Int32Array = npt.NDArray[np.int32]
 CounterArray = npt.NDArray[np.uint32]
+
+
+class Shape(NamedTuple):
+    """How many there are of each, as the lengths of tuples: part of numba's types, so the compiler knows them.
+
+    All are empty where it need not know; where it does, a context has one input.
+    """
+
+    contexts: tuple[int, ...] = ()
+    direct: tuple[int, ...] = ()
+    maps: tuple[int, ...] = ()
+    mixers: tuple[int, ...] = ()
+    finals: tuple[int, ...] = ()
+    matches: tuple[int, ...] = ()
+    inputs: tuple[int, ...] = ()
 
 
 class Model(NamedTuple):
@@ -111,8 +124,7 @@ class Model(NamedTuple):
     registers: IntArray  # (NUM_REGISTERS,)
     external: Int32Array  # (256,) another predictor's stretched probability of a 1 at each node of the byte's tree
     plan: IntArray  # (MODES, n + d + r) context numbers
-    lean: tuple[int, ...]  # a zero for each context with a history where the level is lean, else empty: numba compiles
-    # the kernels for each length
+    shape: Shape
     counts: IntArray  # (NUM_COUNTS,) TWICE: 1 where both inputs are used; MAPS: r; LEAST: each match model's
     # least length, 0 where it is not used; 16 / (n + 1) and 3 / r in units of 2^-SHARE_BITS, rounded up
     hashes: IntArray  # (n + d + r,) scratch, as all below
@@ -159,30 +171,39 @@ def trust_class(length: Integer) -> Integer:
 
 
 @fragment
+def is_known(model: Model) -> bool:
+    """Return whether the compiler knows the model's shape."""
+    return len(model.shape.contexts) > 0
+
+
+@fragment
 def places_of(model: Model) -> tuple[Integer, Integer, Integer]:
     """Return the ends of what ``hashes`` holds: contexts with histories, plain ones, maps."""
-    n = len(model.lean)
-    if n > 0:
-        return n, n + LEAN_DIRECT, n + LEAN_DIRECT
+    if is_known(model):
+        n = len(model.shape.contexts)
+        maps = n + len(model.shape.direct)
+        return n, maps, maps + len(model.shape.maps)
     return model.places.shape[0], model.hashes.shape[0] - np.int64(model.counts[MAPS]), model.hashes.shape[0]
 
 
 @fragment
 def mixers_of(model: Model) -> tuple[Integer, Integer]:
     """Return how many mixers and final mixers there are."""
-    return (1, 0) if len(model.lean) > 0 else (model.mixed.shape[0] >> 2, model.ends.shape[0] >> 1)
+    if is_known(model):
+        return len(model.shape.mixers), len(model.shape.finals)
+    return model.mixed.shape[0] >> 2, model.ends.shape[0] >> 1
 
 
 @fragment
 def inputs_of(model: Model) -> Integer:
     """Return the length of a row of weights."""
-    return INPUT_VECTOR if len(model.lean) > 0 else model.weights.shape[1]
+    return len(model.shape.inputs) if is_known(model) else model.weights.shape[1]
 
 
 @fragment
 def matches_of(model: Model) -> Integer:
     """Return how many match models may be in use."""
-    return 1 if len(model.lean) > 0 else MATCHES
+    return len(model.shape.matches) if is_known(model) else MATCHES
 
 
 @fragment
@@ -269,7 +290,7 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
         places[i] = place
         known += state != 0
         inputs[first + i] = STRETCH[np.int64(counters[place]) >> 20]
-    if len(model.lean) == 0 and model.counts[TWICE] != 0:
+    if not is_known(model) and model.counts[TWICE] != 0:
         for i in range(n):
             inputs[first + n + i] = ((np.int64(counters[places[i] & 0xFFFF]) >> 20) - 2048) >> 1
     for i in range(n, maps):

@@ -42,7 +42,7 @@ from gencomp.predictors.mix.model import MAX_MATCH, Model
 
 FORMAT_VERSION = 2
 MAX_SIZE = 1 << 40
-SETTINGS = ("plan", "lean", "counts")  # what follows from the spec
+SETTINGS = ("plan", "shape", "counts")  # what follows from the spec
 # what lives for one byte
 SCRATCH = (
     "external",

@@ -28,7 +28,6 @@ from gencomp.predictors.mix.model import (
     COUNTER_INPUTS,
     EVEN,
     EXTERNAL_INPUT,
-    INPUT_VECTOR,
     KNOWN_SHARE,
     LEAST,
     MAP_SHARE,
@@ -46,6 +45,7 @@ from gencomp.predictors.mix.model import (
     Shape,
 )
 from gencomp.predictors.mix.tables import FIRST_COUNTERS, SQUASH, SQUASH_LIMIT
+from gencomp.vectors import LANES
 
 MIN_SIZE = 1 << 12
 Part = TypeVar("Part", bound=npt.NDArray[Any])
@@ -74,7 +74,7 @@ class Level:
     def num_inputs(self) -> int:
         """The length of a row of weights: whole vectors."""
         used = COUNTER_INPUTS + self.direct + self.contexts * (1 + self.twice)
-        return -(-used // INPUT_VECTOR) * INPUT_VECTOR
+        return -(-used // LANES) * LANES
 
     @property
     def shape(self) -> Shape:

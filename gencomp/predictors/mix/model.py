@@ -60,6 +60,7 @@ from gencomp.predictors.mix.tables import (
     STRETCH_LIMIT,
 )
 from gencomp.protocols import IntArray
+from gencomp.vectors import LANES, Int32Array, train, weigh
 
 LEARN, ENCODE, DECODE = range(3)
 
@@ -81,12 +82,10 @@ EAGER = 16384  # bytes until the mixers' rate has come down to about MIX_RATE
 BYTES_PER_SYMBOL = 16  # the most that 8 bits of probability 2^-16 shift out
 # the inputs: bias, the matches', another predictor's, then plain counters' and contexts'
 BIAS, MATCH_INPUT, EXTERNAL_INPUT, COUNTER_INPUTS = 0, 1, 3, 4
-INPUT_VECTOR = 8  # rows of weights are whole vectors
 # what a level has
 TWICE, MAPS, LEAST, _, KNOWN_SHARE, MAP_SHARE, NUM_COUNTS = range(7)
 SHARE_BITS = 32
 
-Int32Array = npt.NDArray[np.int32]
 CounterArray = npt.NDArray[np.uint32]
 
 
@@ -270,6 +269,30 @@ def find_matches(model: Model, history: ByteArray) -> None:
         trusts[2 * k + 1] = k * TRUSTS + trust_class(length)
 
 
+# one vector of inputs would wait until all of them, just written one by one, are in memory
+@fragment
+def dot(weights: Int32Array, inputs: Int32Array, count: Integer) -> Integer:
+    """Return the sum of ``weights * inputs``, in units of 2^-8 of theirs."""
+    if count > LANES:
+        return np.int64(weigh(weights, inputs, 8, count))
+    total = np.int32(0)
+    for i in range(count):
+        total = np.int32(total + (np.int32(np.int64(weights[i]) * np.int64(inputs[i])) >> 8))
+    return np.int64(total)
+
+
+@fragment
+def adjust(weights: Int32Array, inputs: Int32Array, error: Integer, count: Integer) -> None:
+    """Move ``weights`` against ``error``, below 2^20 in size, so that products fit 32 bits."""
+    if count > LANES:
+        train(weights, inputs, error, MIX_SHIFT, count)
+        return
+    half = np.int32(1 << (MIX_SHIFT - 1))
+    for i in range(count):
+        step = np.int32(np.int64(inputs[i]) * np.int64(error) + half) >> MIX_SHIFT
+        weights[i] = np.int32(np.int64(weights[i]) + step)
+
+
 @fragment
 def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tuple[Integer, Integer]:
     """Return (p, place in the adaptive maps) of a 1 after a byte's first ``step`` bits.
@@ -332,10 +355,7 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
             row = np.int64(model.trusts[0]) & 255
         row += k * SELECTOR_ROWS + mode
         chosen = model.weights[row]
-        total = np.int32(0)
-        for i in range(inputs_of(model)):
-            total = np.int32(total + (np.int32(np.int64(chosen[i]) * np.int64(inputs[i])) >> 8))
-        one = clamp(np.int64(total) >> 8)
+        one = clamp(dot(chosen, inputs, inputs_of(model)) >> 8)
         mixed[4 * k] = one
         mixed[4 * k + 1] = squash(one)
         mixed[4 * k + 2] = row
@@ -379,11 +399,7 @@ def learn(model: Model, partial: Integer, node: Integer, place: Integer, bit: In
     for k in range(m):
         error = (goal - mixed[4 * k + 1]) * rate
         if error >= NO_CHANGE or error <= -NO_CHANGE:
-            chosen = model.weights[mixed[4 * k + 2]]
-            half = np.int32(1 << (MIX_SHIFT - 1))
-            for i in range(inputs_of(model)):  # |error| < 2^20, so products fit 32 bits
-                step = np.int32(np.int64(inputs[i]) * np.int64(error) + half) >> MIX_SHIFT
-                chosen[i] = np.int32(np.int64(chosen[i]) + step)
+            adjust(model.weights[mixed[4 * k + 2]], inputs, error, inputs_of(model))
     for j in range(finals):
         error, row = goal - np.int64(model.ends[2 * j]), np.int64(model.ends[2 * j + 1])
         for k in range(m):

@@ -79,6 +79,26 @@ def _weigh(weights: Int32Array, inputs: Int32Array, shift: Integer, count: Integ
     return (weights[:count] * inputs[:count] >> np.int32(shift)).sum(dtype=np.int32)
 
 
+def _weigh_fresh_lanes(typing_context: Any, weights: Any, inputs: Any, shift: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        row, values = (
+            builder.bitcast(_data(context, builder, signature, arguments, k), _INT32.as_pointer()) for k in (0, 1)
+        )
+        total = _INT32(0)
+        for k in range(LANES):
+            value = builder.load_atomic(builder.gep(values, [_INT32(k)]), "monotonic", 4)  # else LLVM loads a vector
+            product = builder.mul(builder.load(builder.gep(row, [_INT32(k)]), align=4), value)
+            total = builder.add(total, builder.ashr(product, builder.trunc(arguments[2], _INT32)))
+        return total
+
+    return types.int32(weights, inputs, types.int64), codegen
+
+
+def _weigh_fresh(weights: Int32Array, inputs: Int32Array, shift: Integer) -> Integer:
+    """Do as ``weigh`` for LANES inputs that were written just now: a vector would wait until they are in the cache."""
+    return _weigh(weights, inputs, shift, LANES)
+
+
 def _train_vectors(typing_context: Any, weights: Any, inputs: Any, error: Any, shift: Any, count: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         row, values = (_data(context, builder, signature, arguments, k) for k in (0, 1))
@@ -110,4 +130,5 @@ def _compiled(vectors: Any, plain: F) -> F:
 
 # for kernels; ``count`` must be a multiple of LANES
 weigh = _compiled(_weigh_vectors, _weigh)
+weigh_fresh = _compiled(_weigh_fresh_lanes, _weigh_fresh)
 train = _compiled(_train_vectors, _train)

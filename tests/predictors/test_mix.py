@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from gencomp.errors import CorruptDataError, GencompError, ModelMismatchError, S
 from gencomp.predictors.mix import Mix
 from gencomp.predictors.mix import predictor as mix_module
 from gencomp.predictors.mix.expert import fill_external
+from gencomp.predictors.mix.levels import LEVELS
 from gencomp.predictors.mix.tables import COUNT_LIMITS, NEXT, SQUASH, SQUASH_LIMIT, STRETCH
 from gencomp.registry import load, spec_of
 
@@ -54,6 +56,16 @@ def test_any_bytes_round_trip(data: bytes) -> None:
 def test_every_level_round_trips(level: int) -> None:
     data = text(3000) + random.Random(level).randbytes(1500) + bytes(range(256)) * 6
     assert_round_trip(Mix(level), data)
+
+
+@pytest.mark.parametrize("level", [level for level in range(1, 10) if LEVELS[level - 1].apart])
+def test_kernels_compiled_for_a_level_are_the_same_model(level: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = text(3000) + random.Random(level).randbytes(500) + text(500)
+    payload, cdf = Mix(level).encode_block(data), Mix(level).begin(data).cdf()
+    levels = [replace(one, apart=False) for one in LEVELS]
+    monkeypatch.setattr(mix_module, "LEVELS", levels)
+    assert Mix(level).encode_block(data) == payload
+    assert (Mix(level).begin(data).cdf() == cdf).all()
 
 
 def test_special_blocks() -> None:
@@ -195,6 +207,7 @@ import sys
 from gencomp.predictors.mix import Mix
 from gencomp.predictors.mix import predictor as mix_module
 from gencomp.predictors.mix.expert import fill_external
+from gencomp.predictors.mix.levels import LEVELS
 data = bytes.fromhex(sys.argv[1])
 for mix in (Mix(9), Mix(width=16), Mix(sample="s16le"), Mix(1, expert="counts:2")):
     payload = mix.encode_block(data)

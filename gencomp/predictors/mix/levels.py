@@ -26,6 +26,7 @@ from gencomp.predictors.mix.contexts import (
 from gencomp.predictors.mix.model import (
     BIAS,
     COUNTER_INPUTS,
+    EASY,
     EVEN,
     EXTERNAL_INPUT,
     KNOWN_SHARE,
@@ -48,6 +49,7 @@ from gencomp.predictors.mix.tables import FIRST_COUNTERS, SQUASH, SQUASH_LIMIT
 from gencomp.vectors import LANES
 
 MIN_SIZE = 1 << 12
+CACHE_LINE, HUGE_PAGE = 64, 1 << 21  # bytes
 Part = TypeVar("Part", bound=npt.NDArray[Any])
 
 
@@ -68,6 +70,7 @@ class Level:
     slot_bits: int
     direct_bits: int
     matches: tuple[int, ...]
+    easy: int = 0  # errors below this many units of 2^-16 are not learnt from, which saves time
     apart: bool = False  # whether the kernels are compiled for this level alone
 
     @property
@@ -86,8 +89,8 @@ class Level:
 
 
 LEVELS = (
-    Level(1, 2, 1, 0, 0, False, 22, 20, (6,), apart=True),
-    Level(2, 2, 1, 0, 0, False, 22, 20, (6,), apart=True),
+    Level(1, 2, 1, 0, 0, False, 22, 20, (6,), easy=128, apart=True),
+    Level(2, 2, 1, 0, 0, False, 22, 20, (6,), easy=128, apart=True),
     Level(4, 2, 2, 1, 0, False, 23, 20, (6,)),
     Level(6, 2, 2, 1, 1, False, 24, 22, (6,)),
     Level(9, 2, 3, 1, 1, False, 26, 22, (6,), apart=True),
@@ -104,14 +107,15 @@ def bits_of(size: int) -> int:
 
 
 def aligned_zeros(size: int) -> ByteArray:
-    """Return ``size`` zero bytes that start at a cache line."""
-    raw = np.zeros(size + 64, dtype=np.uint8)
-    skipped = -raw.ctypes.data % 64
+    """Return ``size`` zero bytes that start at a cache line; a large table at a huge page, which numpy asks for."""
+    unit = HUGE_PAGE if size >= HUGE_PAGE // 2 else CACHE_LINE
+    raw = np.zeros(size + 2 * unit, dtype=np.uint8)
+    skipped = -raw.ctypes.data % unit
     return raw[skipped : skipped + size]
 
 
 def aligned(part: Part) -> Part:
-    """Return a copy that starts at a cache line."""
+    """Return a copy that starts where :func:`aligned_zeros` start."""
     copy = cast(Part, aligned_zeros(part.nbytes).view(part.dtype).reshape(part.shape))
     copy[...] = part
     return copy
@@ -152,7 +156,7 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
         final=np.full(level.finals * SELECTOR_ROWS * mixers, WEIGHT_ONE // mixers, dtype=np.int32),
         refine=np.tile(curve, 512 if level.maps else 0),
         refine_hashed=aligned(np.tile(curve, level.maps << min(16, size_bits))),
-        positions=np.zeros(MATCHES << min(20, size_bits), dtype=np.int32),
+        positions=aligned_zeros(4 * MATCHES << min(20, size_bits)).view(np.int32),
         trust=np.full(MATCHES * TRUSTS, EVEN + (1 << 30), dtype=np.uint32),
         followers=np.zeros(FOLLOWERS if not {FOLLOWERS_1, FOLLOWERS_2}.isdisjoint(plan.flat) else 0, dtype=np.uint32),
         registers=_new_registers(),
@@ -178,6 +182,7 @@ def _counts(level: Level) -> npt.NDArray[np.int64]:
     counts[LEAST : LEAST + len(level.matches)] = level.matches
     counts[KNOWN_SHARE] = -(-(16 << SHARE_BITS) // (level.contexts + 1))
     counts[MAP_SHARE] = -(-(3 << SHARE_BITS) // max(1, level.maps))
+    counts[EASY] = level.easy
     return counts
 
 

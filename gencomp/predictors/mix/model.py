@@ -60,7 +60,7 @@ from gencomp.predictors.mix.tables import (
     STRETCH_LIMIT,
 )
 from gencomp.protocols import IntArray
-from gencomp.vectors import LANES, Int32Array, train, weigh
+from gencomp.vectors import LANES, Int32Array, train, weigh, weigh_fresh
 
 LEARN, ENCODE, DECODE = range(3)
 
@@ -83,7 +83,7 @@ BYTES_PER_SYMBOL = 16  # the most that 8 bits of probability 2^-16 shift out
 # the inputs: bias, the matches', another predictor's, then plain counters' and contexts'
 BIAS, MATCH_INPUT, EXTERNAL_INPUT, COUNTER_INPUTS = 0, 1, 3, 4
 # what a level has
-TWICE, MAPS, LEAST, _, KNOWN_SHARE, MAP_SHARE, NUM_COUNTS = range(7)
+TWICE, MAPS, LEAST, _, KNOWN_SHARE, MAP_SHARE, EASY, NUM_COUNTS = range(8)
 SHARE_BITS = 32
 
 CounterArray = npt.NDArray[np.uint32]
@@ -125,7 +125,8 @@ class Model(NamedTuple):
     plan: IntArray  # (MODES, n + d + r) context numbers
     shape: Shape
     counts: IntArray  # (NUM_COUNTS,) TWICE: 1 where both inputs are used; MAPS: r; LEAST: each match model's
-    # least length, 0 where it is not used; 16 / (n + 1) and 3 / r in units of 2^-SHARE_BITS, rounded up
+    # least length, 0 where it is not used; 16 / (n + 1) and 3 / r in units of 2^-SHARE_BITS, rounded up;
+    # EASY: an error of the first mixer below which nothing is learnt, in units of 2^-16
     hashes: IntArray  # (n + d + r,) scratch, as all below
     byte_hashes: IntArray  # (n + d + r,)
     bases: CounterArray  # (n + d + r,) where the nibble's slots, counters and maps are
@@ -269,28 +270,10 @@ def find_matches(model: Model, history: ByteArray) -> None:
         trusts[2 * k + 1] = k * TRUSTS + trust_class(length)
 
 
-# one vector of inputs would wait until all of them, just written one by one, are in memory
 @fragment
 def dot(weights: Int32Array, inputs: Int32Array, count: Integer) -> Integer:
     """Return the sum of ``weights * inputs``, in units of 2^-8 of theirs."""
-    if count > LANES:
-        return np.int64(weigh(weights, inputs, 8, count))
-    total = np.int32(0)
-    for i in range(count):
-        total = np.int32(total + (np.int32(np.int64(weights[i]) * np.int64(inputs[i])) >> 8))
-    return np.int64(total)
-
-
-@fragment
-def adjust(weights: Int32Array, inputs: Int32Array, error: Integer, count: Integer) -> None:
-    """Move ``weights`` against ``error``, below 2^20 in size, so that products fit 32 bits."""
-    if count > LANES:
-        train(weights, inputs, error, MIX_SHIFT, count)
-        return
-    half = np.int32(1 << (MIX_SHIFT - 1))
-    for i in range(count):
-        step = np.int32(np.int64(inputs[i]) * np.int64(error) + half) >> MIX_SHIFT
-        weights[i] = np.int32(np.int64(weights[i]) + step)
+    return np.int64(weigh(weights, inputs, 8, count) if count > LANES else weigh_fresh(weights, inputs, 8))
 
 
 @fragment
@@ -394,12 +377,15 @@ def learn(model: Model, partial: Integer, node: Integer, place: Integer, bit: In
     mixed = model.mixed
     goal = bit << PROBABILITY_BITS
     certain = bit * CERTAIN
+    if abs(goal - mixed[1]) < model.counts[EASY]:
+        return
     n, maps, end = places_of(model)
     m, finals = mixers_of(model)
     for k in range(m):
         error = (goal - mixed[4 * k + 1]) * rate
         if error >= NO_CHANGE or error <= -NO_CHANGE:
-            adjust(model.weights[mixed[4 * k + 2]], inputs, error, inputs_of(model))
+            # |error| < 2^20, so products fit 32 bits
+            train(model.weights[mixed[4 * k + 2]], inputs, error, MIX_SHIFT, inputs_of(model))
     for j in range(finals):
         error, row = goal - np.int64(model.ends[2 * j]), np.int64(model.ends[2 * j + 1])
         for k in range(m):

@@ -67,7 +67,7 @@ class Mix:
     expert: str | None = None
     state: str | None = None
 
-    REVISION: ClassVar[int] = 3
+    REVISION: ClassVar[int] = 4
     spec_argument: ClassVar[str] = "level"
 
     def __post_init__(self) -> None:

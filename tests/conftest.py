@@ -15,6 +15,10 @@ settings.register_profile("default", max_examples=40, derandomize=True, **quiet)
 settings.register_profile("slow", max_examples=3000, **quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# numba's cache takes no lock: each process that runs tests keeps its own, and the commands that it starts inherit it
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / f"numba-{worker}")
+
 
 @pytest.fixture(scope="session")
 def book() -> bytes:

@@ -8,7 +8,7 @@ prefix is parsed as far as nothing after it can change the parse; a suffix costs
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,7 @@ from gencomp.bitstreams.similar_blocks import (
     price,
     recall,
 )
-from gencomp.compiled import Integer, kernel
+from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
 _CAPACITY = 1 << 17
@@ -66,7 +66,24 @@ _CAPACITY = 1 << 17
 _spare: deque[tuple[Parse, Blocks]] = deque(maxlen=64)
 
 
-@kernel
+class Trial(NamedTuple):
+    """Room for the parse of a suffix, and for what is known of the suffixes of one byte."""
+
+    counts: IntArray  # as in Parse
+    registers: IntArray
+    undo: IntArray  # (n, 3), see parse_on
+    usual: IntArray  # the registers after a byte on which nothing depended but the last literal, which is taken away
+    usual_counts: IntArray  # and the counts
+
+
+def _begin_trial(parse: Parse, room: int) -> Trial:
+    """Return room for suffixes of ``room`` bytes in all."""
+    counts, registers = np.empty_like(parse.counts), np.empty_like(parse.registers)
+    undo = np.empty((AHEAD + room, 3), np.int64)
+    return Trial(counts, registers, undo, np.empty_like(registers), np.empty_like(counts))
+
+
+@lean_kernel
 def _append(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
     size = parse.registers[SIZE]
     at = size - parse.registers[ORIGIN]
@@ -75,25 +92,25 @@ def _append(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
     parse.registers[SIZE] = size + len(data)
 
 
-@kernel
-def _feed(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
+@lean_kernel
+def _feed(parse: Parse, data: npt.NDArray[np.uint8], undo: IntArray) -> None:
+    """Take ``data`` in; ``undo`` (0, 3) only tells the type that parse_on is compiled for."""
     _append(parse, data)
-    parse_on(parse, np.empty((0, 3), np.int64))
+    parse_on(parse, undo)
 
 
-@kernel
-def _lengths(parse: Parse, blocks: Blocks, suffixes: npt.NDArray[np.uint8], ends: IntArray) -> IntArray:
-    """Return the bits of the stream that ends after each suffix, int64 (n,); suffix i ends at ``ends[i]``."""
-    bits = np.empty(len(ends), np.int64)
-    counts, registers = np.empty_like(parse.counts), np.empty_like(parse.registers)
-    trial = Parse(parse.buffer, parse.head, parse.chain, counts, registers, parse.work, parse.found)
-    undo = np.empty((AHEAD + len(suffixes), 3), np.int64)
+@lean_kernel
+def _fill_bits(
+    bits: IntArray, parse: Parse, trial: Trial, blocks: Blocks, suffixes: npt.NDArray[np.uint8], ends: IntArray
+) -> None:
+    """Set ``bits`` (n,) to the bits of the stream that ends after each suffix; suffix i ends at ``ends[i]``."""
+    counts, registers, undo, usual, usual_counts = trial
+    trial_parse = Parse(parse.buffer, parse.head, parse.chain, counts, registers, parse.work, parse.found)
     parse.found[:, 0] = 0
     begin, base, kept = 0, np.int64(0), -1  # for a mere 0 numba compiles all that takes it twice
-    # what a byte leaves on which nothing depended but the last literal, which is taken away
-    is_known, usual, usual_counts = False, np.empty_like(registers), np.empty_like(counts)
+    is_known = False
     for i in range(len(ends)):
-        if is_known and ends[i] - begin == 1 and _is_usual(trial, usual, suffixes[begin]):
+        if is_known and ends[i] - begin == 1 and _is_usual(trial_parse, usual, suffixes[begin]):
             literal = np.int64(suffixes[begin])
             key, check = usual[KEY] + KEYS[literal], usual[CHECK] + CHECKS[literal]
             cost = recall(blocks, key, check)
@@ -109,9 +126,9 @@ def _lengths(parse: Parse, blocks: Blocks, suffixes: npt.NDArray[np.uint8], ends
             registers[FINAL] = 1
             if ends[i] - begin == 1:
                 registers[KNOWN], registers[ALIKE] = registers[SIZE], registers[LEVEL] > LAST_GREEDY_LEVEL
-            _append(trial, suffixes[begin : ends[i]])
-            parse_on(trial, undo)
-            undo_entries(trial, undo, registers[ENTERED])
+            _append(trial_parse, suffixes[begin : ends[i]])
+            parse_on(trial_parse, undo)
+            undo_entries(trial_parse, undo, registers[ENTERED])
             literal = registers[LITERAL]
             if literal >= 0:
                 counts[literal] -= 1
@@ -127,10 +144,9 @@ def _lengths(parse: Parse, blocks: Blocks, suffixes: npt.NDArray[np.uint8], ends
                 usual[KEY] -= KEYS[literal]
                 usual[CHECK] -= CHECKS[literal]
         begin = ends[i]
-    return bits
 
 
-@kernel
+@lean_kernel
 def _is_usual(parse: Parse, usual: IntArray, last: Integer) -> Integer:
     """Tell whether a suffix of one byte, ``last``, is parsed like the one that left the registers ``usual``."""
     for row in range(FOUND):
@@ -145,7 +161,7 @@ def _is_usual(parse: Parse, usual: IntArray, last: Integer) -> Integer:
     return first == 0 or position - first > REACH
 
 
-@kernel
+@lean_kernel
 def _end(cost: Integer, registers: IntArray) -> Integer:
     """Return where the stream ends whose last block costs ``cost``, in the form of recall."""
     dynamic, fixed = both_bits(cost)
@@ -191,13 +207,15 @@ class DeflateSizer:
         for at in range(0, len(data), WINDOW):
             piece = np.frombuffer(data[at : at + WINDOW], np.uint8)
             self._reserve(len(piece))
-            _feed(self._parse, piece)
+            _feed(self._parse, piece, np.empty((0, 3), np.int64))
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
         """Return the bits of the stream that ends after each suffix, int64 (n,), the last byte not filled up."""
         joined, ends, longest = _joined(tuple(suffixes))
         self._reserve(longest)
-        return _lengths(self._parse, self._blocks, joined, ends)
+        bits = np.empty(len(ends), np.int64)
+        _fill_bits(bits, self._parse, _begin_trial(self._parse, len(joined)), self._blocks, joined, ends)
+        return bits
 
     def _reserve(self, room: int) -> None:
         """Make room in the buffer for bytes to come; a window before the position has to stay."""

@@ -43,11 +43,11 @@ from gencomp.bitstreams.match_search import (
     one_byte_match,
 )
 from gencomp.bitstreams.similar_blocks import CHECKS, KEYS
-from gencomp.compiled import Integer, kernel
+from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
 
-@kernel
+@lean_kernel
 def _enter(parse: Parse, position: Integer, undo: IntArray) -> None:
     """Put ``position`` first in the chain of its three bytes."""
     index = hash_at(parse.buffer, position - parse.registers[ORIGIN])
@@ -60,7 +60,7 @@ def _enter(parse: Parse, position: Integer, undo: IntArray) -> None:
     parse.head[index] = position
 
 
-@kernel
+@lean_kernel
 def undo_entries(parse: Parse, undo: IntArray, entries: Integer) -> None:
     """Take the last entries out of the chains again."""
     for entry in range(entries - 1, -1, -1):
@@ -69,7 +69,7 @@ def undo_entries(parse: Parse, undo: IntArray, entries: Integer) -> None:
         parse.chain[slot] = undo[entry, 2]
 
 
-@kernel
+@lean_kernel
 def _slide(parse: Parse) -> Integer:
     """Slide zlib's buffer when it is full; return False where bytes to come decide that.
 
@@ -87,7 +87,7 @@ def _slide(parse: Parse) -> Integer:
     return True
 
 
-@kernel
+@lean_kernel
 def _close_if_full(parse: Parse, position: Integer) -> None:
     """Close the block before ``position`` if it has all its symbols."""
     registers = parse.registers
@@ -102,7 +102,7 @@ def _close_if_full(parse: Parse, position: Integer) -> None:
         parse.counts[:] = 0
 
 
-@kernel
+@lean_kernel
 def _add_literal(parse: Parse, position: Integer) -> None:
     literal = np.int64(parse.buffer[position - parse.registers[ORIGIN]])
     parse.counts[literal] += 1
@@ -112,7 +112,7 @@ def _add_literal(parse: Parse, position: Integer) -> None:
     parse.registers[LITERAL] = literal
 
 
-@kernel
+@lean_kernel
 def _add_match(parse: Parse, length: Integer, distance: Integer) -> None:
     how_long, how_far = length_symbol(length), LITERALS + distance_symbol(distance)
     parse.counts[how_long] += 1
@@ -123,7 +123,7 @@ def _add_match(parse: Parse, length: Integer, distance: Integer) -> None:
     parse.registers[LITERAL] = -1
 
 
-@kernel
+@lean_kernel
 def parse_on(parse: Parse, undo: IntArray) -> None:
     """Go on through the data: to its end if that is FINAL, else as far as no byte to come can matter.
 
@@ -135,7 +135,7 @@ def parse_on(parse: Parse, undo: IntArray) -> None:
         _parse_lazy(parse, undo)
 
 
-@kernel
+@lean_kernel
 def _parse_greedy(parse: Parse, undo: IntArray) -> None:
     """Levels 1 to 3: take every match; skip over the inside of long ones without entering it."""
     registers = parse.registers
@@ -168,7 +168,7 @@ def _parse_greedy(parse: Parse, undo: IntArray) -> None:
         _close_if_full(parse, registers[POSITION])
 
 
-@kernel
+@lean_kernel
 def _parse_lazy(parse: Parse, undo: IntArray) -> None:
     """Levels 4 to 9: hold a match back for one byte, in case a longer one starts there."""
     registers = parse.registers

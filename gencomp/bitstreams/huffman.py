@@ -6,7 +6,7 @@ encoder takes. Here they are zlib's: its order of merging, its repair of codes t
 
 import numpy as np
 
-from gencomp.compiled import Integer, kernel
+from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
 LITERALS, DISTANCES = 286, 30  # literal/length symbols (section 3.2.5) and distance symbols in use
@@ -18,7 +18,9 @@ LONGEST_CODE, LONGEST_LENGTH_CODE = 15, 7
 _WEIGHT, _HEIGHT, _NODE = 20, 10, (1 << 10) - 1
 _ONE = np.uint64(1)
 
-WORK_SHAPE = (4, 2 * LITERALS + 2)
+# rows of the scratch that code_lengths takes; the rest is for its callers
+_HEAP, _PARENT, _DEPTH, _ORDERED, _PER_LENGTH, _HEADER, _USED, _LENGTHS = range(8)
+WORK_SHAPE = (8, 2 * LITERALS + 2)
 
 
 def _length_code_order() -> IntArray:
@@ -44,7 +46,7 @@ EXTRA_BITS = _extra_bits()
 FIXED_BITS = _fixed_bits()
 
 
-@kernel
+@lean_kernel
 def distance_symbol(distance: Integer) -> Integer:
     """Return the symbol of a match distance, 0 to 29 (section 3.2.5); it keeps the two leading bits."""
     value, extra = distance - 1, 0
@@ -53,7 +55,7 @@ def distance_symbol(distance: Integer) -> Integer:
     return 2 * extra + (value >> extra)
 
 
-@kernel
+@lean_kernel
 def length_symbol(length: Integer) -> Integer:
     """Return the symbol of a match length, 257 to 285; it keeps the three leading bits."""
     if length == 258:
@@ -64,7 +66,7 @@ def length_symbol(length: Integer) -> Integer:
     return FIRST_LENGTH + 4 * extra + (value >> extra)
 
 
-@kernel
+@lean_kernel
 def _sift(heap: IntArray, hole: Integer, last: Integer) -> None:
     """Let the item at ``hole`` sink in ``heap[1 : last + 1]``; an item as light as another counts as the lighter.
 
@@ -90,7 +92,7 @@ def _sift(heap: IntArray, hole: Integer, last: Integer) -> None:
     heap[hole] = item
 
 
-@kernel
+@lean_kernel
 def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[Integer, Integer]:
     """Set ``lengths`` (n,) to the code lengths for ``counts`` (n,); ``work`` is WORK_SHAPE.
 
@@ -99,7 +101,7 @@ def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[I
     Returns the highest symbol with a code, and the code length of all symbols counted, in bits. A code has at least
     two words: symbols 0, 1 or 2 are given one where fewer occur.
     """
-    heap, parent, depth, order = work[0], work[1], work[2], work[3]
+    heap, parent, depth, order = work[_HEAP], work[_PARENT], work[_DEPTH], work[_ORDERED]
     size = len(counts)
     limit = LONGEST_LENGTH_CODE if size == LENGTH_CODES else LONGEST_CODE
     last = 0
@@ -143,21 +145,21 @@ def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[I
         depth[node] = depth[parent[node]] + 1
         deepest = max(deepest, depth[node])
     if deepest > limit:
-        _shorten(size, limit, depth, order[:merged])
+        _shorten(size, limit, depth, order[:merged], work[_PER_LENGTH])
         total = weighted(counts, depth)
     for symbol in range(size):
         lengths[symbol] = depth[symbol]
     return highest, total
 
 
-@kernel
-def _shorten(size: Integer, limit: Integer, depth: IntArray, order: IntArray) -> None:
+@lean_kernel
+def _shorten(size: Integer, limit: Integer, depth: IntArray, order: IntArray, per_length: IntArray) -> None:
     """Make a prefix code with no length above ``limit`` of the tree whose nodes from 0 to ``size`` are symbols.
 
     Nodes below the limit are cut off there. Each step then hangs two leaves where the deepest leaf above the limit
     was: that leaf and one from the bottom. Lengths are dealt out anew, the longest to the symbols merged first.
     """
-    per_length = np.zeros(LONGEST_CODE + 1, np.int64)
+    per_length[:] = 0
     excess = 0
     for i in range(len(order)):
         node = order[i]
@@ -182,7 +184,7 @@ def _shorten(size: Integer, limit: Integer, depth: IntArray, order: IntArray) ->
             i += 1
 
 
-@kernel
+@lean_kernel
 def weighted(counts: IntArray, weights: IntArray) -> Integer:
     """Return the sum of counts times weights, over all counts."""
     total = 0
@@ -191,7 +193,7 @@ def weighted(counts: IntArray, weights: IntArray) -> Integer:
     return total
 
 
-@kernel
+@lean_kernel
 def count_runs(lengths: IntArray, highest: Integer, used: IntArray) -> None:
     """Add to ``used`` (19,) the symbols that tell ``lengths[: highest + 1]`` (section 3.2.7).
 
@@ -218,10 +220,10 @@ def count_runs(lengths: IntArray, highest: Integer, used: IntArray) -> None:
         before = length
 
 
-@kernel
+@lean_kernel
 def header_bits(used: IntArray, work: IntArray) -> Integer:
     """Return the bits of a dynamic block's codes, told with the symbols counted in ``used`` (19,)."""
-    lengths = np.empty(LENGTH_CODES, np.int64)
+    lengths = work[_HEADER]
     _, bits = code_lengths(used, lengths, work)
     told = LENGTH_CODES
     while told > 4 and lengths[_ORDER[told - 1]] == 0:
@@ -229,7 +231,7 @@ def header_bits(used: IntArray, work: IntArray) -> Integer:
     return 5 + 5 + 4 + 3 * told + bits + 2 * used[16] + 3 * used[17] + 7 * used[18]
 
 
-@kernel
+@lean_kernel
 def block_end(bits: Integer, dynamic: Integer, fixed: Integer, size: Integer, storable: Integer) -> Integer:
     """Return where a block ends that starts after ``bits``: ``dynamic`` or ``fixed`` bits after its 3, or stored.
 
@@ -241,12 +243,12 @@ def block_end(bits: Integer, dynamic: Integer, fixed: Integer, size: Integer, st
     return bits + 3 + chosen
 
 
-@kernel
+@lean_kernel
 def end_of_block(counts: IntArray, bits: Integer, size: Integer, storable: Integer, work: IntArray) -> Integer:
     """Return where the block with these ``counts`` (316,) ends, the end-of-block symbol not among them yet."""
     counts[END_OF_BLOCK] = 1
-    used = np.zeros(LENGTH_CODES, np.int64)
-    lengths = np.empty(LITERALS, np.int64)
+    used, lengths = work[_USED, :LENGTH_CODES], work[_LENGTHS]
+    used[:] = 0
     highest, literal_bits = code_lengths(counts[:LITERALS], lengths, work)
     count_runs(lengths, highest, used)
     highest, distance_bits = code_lengths(counts[LITERALS:], lengths, work)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.bitstreams.huffman import DISTANCES, LITERALS, WORK_SHAPE
-from gencomp.compiled import Integer, kernel
+from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
 WINDOW = 1 << 15
@@ -108,13 +108,13 @@ def begin_parse(level: int, capacity: int) -> Parse:
     )
 
 
-@kernel
+@lean_kernel
 def hash_at(buffer: npt.NDArray[np.uint8], i: Integer) -> Integer:
     """Return the 15-bit hash of three bytes; where the first two agree, it tells the third."""
     return (np.int64(buffer[i]) << 10 ^ np.int64(buffer[i + 1]) << 5 ^ np.int64(buffer[i + 2])) & HASHES - 1
 
 
-@kernel
+@lean_kernel
 def longest_match(parse: Parse, position: Integer, first: Integer, held: Integer) -> tuple[Integer, Integer]:
     """Return length and start of the first longest match above ``held``, no longer than the data.
 
@@ -153,7 +153,7 @@ def longest_match(parse: Parse, position: Integer, first: Integer, held: Integer
     return best, start
 
 
-@kernel
+@lean_kernel
 def one_byte_match(parse: Parse, position: Integer, first: Integer, held: Integer) -> tuple[Integer, Integer]:
     """Return what longest_match does where the data's last byte is a suffix, with one search for all 256 of them.
 
@@ -178,7 +178,7 @@ def one_byte_match(parse: Parse, position: Integer, first: Integer, held: Intege
     return longest_match(parse, position, first, held)
 
 
-@kernel
+@lean_kernel
 def _search_all(parse: Parse, position: Integer, first: Integer, held: Integer, found: IntArray) -> None:
     """Set a row of ``parse.found``."""
     effort = EFFORT[parse.registers[LEVEL]]

@@ -25,7 +25,7 @@ from gencomp.bitstreams.huffman import (
     header_bits,
     weighted,
 )
-from gencomp.compiled import Integer, kernel
+from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
 SYMBOLS = LITERALS + DISTANCES
@@ -76,7 +76,7 @@ def _symbol_keys() -> IntArray:
 KEYS, CHECKS = _symbol_keys()
 
 
-@kernel
+@lean_kernel
 def recall(blocks: Blocks, key: Integer, check: Integer) -> Integer:
     """Return the dynamic bits of a block, shifted by _FIXED_WIDTH, and its fixed bits; -1 if they are not remembered.
 
@@ -88,7 +88,7 @@ def recall(blocks: Blocks, key: Integer, check: Integer) -> Integer:
     return bits if bits > 0 and entry[0] ^ bits == key and entry[1] ^ bits == check else -1
 
 
-@kernel
+@lean_kernel
 def price(blocks: Blocks, base: Integer, literal: Integer, key: Integer, check: Integer) -> Integer:
     """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, none if that is -1.
 
@@ -104,13 +104,13 @@ def price(blocks: Blocks, base: Integer, literal: Integer, key: Integer, check: 
     return bits
 
 
-@kernel
+@lean_kernel
 def both_bits(bits: Integer) -> tuple[Integer, Integer]:
     """Return the dynamic and the fixed bits that :func:`recall` gave."""
     return bits >> _FIXED_WIDTH, bits & (1 << _FIXED_WIDTH) - 1
 
 
-@kernel
+@lean_kernel
 def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
     """Return the index of the set of these ``counts`` (SYMBOLS,); it is made where it is not there yet.
 
@@ -141,7 +141,7 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
     return base
 
 
-@kernel
+@lean_kernel
 def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
     """Set the facts for a base and one literal more, or none."""
     facts, counts, used = blocks.facts[base], blocks.counts[base], blocks.used[base]
@@ -167,20 +167,20 @@ def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
     facts[_DYNAMIC] = facts[_LITERAL_BITS] + facts[_DISTANCE_BITS] + facts[_EXTRA] + header[LENGTH_CODES]
 
 
-@kernel
+@lean_kernel
 def _same_gap(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -> Integer:
     """Tell whether two literals are new, and no symbol between them occurs."""
     counts, lower = blocks.counts[base], blocks.lower[base]
     return last >= 0 and literal >= 0 and counts[last] + counts[literal] == 0 and lower[last] == lower[literal]
 
 
-@kernel
+@lean_kernel
 def _is_amid(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
     """Tell whether the neighbours of a new literal do not occur: then the zeros around it are two runs."""
     return blocks.lower[base, literal] + 1 < literal < blocks.upper[base, literal] - 1
 
 
-@kernel
+@lean_kernel
 def _count_code(blocks: Blocks, base: Integer) -> None:
     """Count the symbols that tell the last block's codes."""
     lengths, used = blocks.lengths[base], blocks.used[base]
@@ -191,7 +191,7 @@ def _count_code(blocks: Blocks, base: Integer) -> None:
     count_runs(lengths, highest, used)
 
 
-@kernel
+@lean_kernel
 def _move_amid(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -> None:
     """Count other code length symbols for the zeros around a new literal that takes the place of another."""
     used = blocks.used[base]
@@ -208,7 +208,7 @@ def _move_amid(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -
                 used[0] += times * run
 
 
-@kernel
+@lean_kernel
 def equal(left: IntArray, right: IntArray) -> Integer:
     """Tell whether arrays of one length are equal; without a way out early, it is compiled to vector code."""
     difference = np.int64(0)
@@ -217,7 +217,7 @@ def equal(left: IntArray, right: IntArray) -> Integer:
     return difference == 0
 
 
-@kernel
+@lean_kernel
 def copy_to(target: npt.NDArray[Any], source: npt.NDArray[Any]) -> None:
     """Copy between arrays that do not overlap; for short ones this is faster than a slice."""
     for i in range(len(target)):

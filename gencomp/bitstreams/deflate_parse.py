@@ -25,7 +25,10 @@ from gencomp.bitstreams.match_search import (
     LAST_GREEDY_LEVEL,
     LAZY,
     LEVEL,
+    LINEAGE,
     LITERAL,
+    LOG,
+    LOGGED,
     LONGEST,
     LOOKED_UP,
     ORIGIN,
@@ -50,23 +53,23 @@ from gencomp.protocols import IntArray
 @lean_kernel
 def _enter(parse: Parse, position: Integer, undo: IntArray) -> None:
     """Put ``position`` first in the chain of its three bytes."""
-    index = hash_at(parse.buffer, position - parse.registers[ORIGIN])
+    registers = parse.registers
+    index = hash_at(parse.buffer, position - registers[ORIGIN])
     slot = position & WINDOW - 1
-    if parse.registers[FINAL]:
-        entry = parse.registers[ENTERED]
+    if registers[FINAL]:
+        entry = registers[ENTERED]
         undo[entry, 0], undo[entry, 1], undo[entry, 2] = index, slot, parse.chain[slot]
-        parse.registers[ENTERED] = entry + 1
+        registers[ENTERED] = entry + 1
+    elif registers[LINEAGE] != 0:
+        entry = registers[LOGGED]
+        if entry == LOG:
+            registers[LINEAGE] = 0
+        else:
+            log = parse.log
+            log[entry, 0], log[entry, 1], log[entry, 2], log[entry, 3] = index, slot, parse.chain[slot], position
+            registers[LOGGED] = entry + 1
     parse.chain[slot] = parse.head[index]
     parse.head[index] = position
-
-
-@lean_kernel
-def undo_entries(parse: Parse, undo: IntArray, entries: Integer) -> None:
-    """Take the last entries out of the chains again."""
-    for entry in range(entries - 1, -1, -1):
-        slot = undo[entry, 1]
-        parse.head[undo[entry, 0]] = parse.chain[slot]
-        parse.chain[slot] = undo[entry, 2]
 
 
 @lean_kernel
@@ -127,7 +130,7 @@ def _add_match(parse: Parse, length: Integer, distance: Integer) -> None:
 def parse_on(parse: Parse, undo: IntArray) -> None:
     """Go on through the data: to its end if that is FINAL, else as far as no byte to come can matter.
 
-    What a final parse enters is in ``undo`` (n, 3), its ENTERED first rows.
+    What a final parse enters is in ``undo`` (n, 4), its ENTERED first rows.
     """
     if parse.registers[LEVEL] <= LAST_GREEDY_LEVEL:
         _parse_greedy(parse, undo)

@@ -15,11 +15,11 @@ LENGTH_CODES = 19  # symbols of the code for code lengths (section 3.2.7); 16, 1
 LONGEST_CODE, LONGEST_LENGTH_CODE = 15, 7
 
 # a heap item is weight << 20 | height << 10 | node: heavier later, among equals the taller tree later
-_WEIGHT, _HEIGHT, _NODE = 20, 10, (1 << 10) - 1
+WEIGHT, HEIGHT, NODE = 20, 10, (1 << 10) - 1
 _ONE = np.uint64(1)
 
 # rows of the scratch that code_lengths takes; the rest is for its callers
-_HEAP, _PARENT, _DEPTH, _ORDERED, _PER_LENGTH, _HEADER, _USED, _LENGTHS = range(8)
+_HEAP, _PARENT, _DEPTH, _ORDERED, _PER_LENGTH, _HEADER, USED, _LENGTHS = range(8)
 WORK_SHAPE = (8, 2 * LITERALS + 2)
 
 
@@ -77,19 +77,48 @@ def _sift(heap: IntArray, hole: Integer, last: Integer) -> None:
     child = hole + hole
     while child < last:
         lighter, other = heap[child], heap[child + _ONE]
-        if other <= lighter | _NODE:  # whatever its node, an item of equal weight and height is no lighter
+        if other <= lighter | NODE:  # whatever its node, an item of equal weight and height is no lighter
             lighter = other
             child += _ONE
-        if item <= lighter | _NODE:
+        if item <= lighter | NODE:
             heap[hole] = item
             return
         heap[hole] = lighter
         hole = child
         child = hole + hole
-    if child == last and item > heap[child] | _NODE:
+    if child == last and item > heap[child] | NODE:
         heap[hole] = heap[child]
         hole = child
     heap[hole] = item
+
+
+@lean_kernel
+def merge_all(
+    heap: IntArray, last: Integer, node: Integer, order: IntArray, parent: IntArray
+) -> tuple[Integer, Integer]:
+    """Merge the items ``heap[1 : last + 1]`` into a tree whose inner nodes are ``node`` and those after it.
+
+    Returns how many nodes have been merged, the first of ``order``, and the sum of the inner nodes' weights.
+    """
+    merged, total = 0, 0
+    while last > 1:
+        light = heap[1]
+        heap[1] = heap[last]
+        last -= 1
+        _sift(heap, 1, last)
+        heavy = heap[1]
+        order[merged] = light & NODE
+        order[merged + 1] = heavy & NODE
+        merged += 2
+        parent[light & NODE] = node
+        parent[heavy & NODE] = node
+        weight = (light >> WEIGHT) + (heavy >> WEIGHT)
+        total += weight
+        height = max(light >> HEIGHT & NODE, heavy >> HEIGHT & NODE) + 1
+        heap[1] = weight << WEIGHT | height << HEIGHT | node
+        _sift(heap, 1, last)
+        node += 1
+    return merged, total
 
 
 @lean_kernel
@@ -107,38 +136,22 @@ def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[I
     last = 0
     for symbol in range(size):
         depth[symbol] = 0
-        heap[last + 1] = counts[symbol] << _WEIGHT | symbol
+        heap[last + 1] = counts[symbol] << WEIGHT | symbol
         last += counts[symbol] != 0
-    highest = heap[last] & _NODE if last > 0 else -1
+    highest = heap[last] & NODE if last > 0 else -1
     total = min(last, 2) - 2  # the words given away are in none of the data
     while last < 2:
         last += 1
         if highest < 2:
             highest += 1
-            heap[last] = 1 << _WEIGHT | highest
+            heap[last] = 1 << WEIGHT | highest
         else:
-            heap[last] = 1 << _WEIGHT
+            heap[last] = 1 << WEIGHT
     for hole in range(last // 2, 0, -1):
         _sift(heap, hole, last)
-    node, merged = size, 0
-    while last > 1:
-        light = heap[1]
-        heap[1] = heap[last]
-        last -= 1
-        _sift(heap, 1, last)
-        heavy = heap[1]
-        order[merged] = light & _NODE
-        order[merged + 1] = heavy & _NODE
-        merged += 2
-        parent[light & _NODE] = node
-        parent[heavy & _NODE] = node
-        weight = (light >> _WEIGHT) + (heavy >> _WEIGHT)
-        total += weight
-        height = max(light >> _HEIGHT & _NODE, heavy >> _HEIGHT & _NODE) + 1
-        heap[1] = weight << _WEIGHT | height << _HEIGHT | node
-        _sift(heap, 1, last)
-        node += 1
-    depth[node - 1] = 0
+    merged, weight = merge_all(heap, last, size, order, parent)
+    total += weight
+    depth[size + merged // 2 - 1] = 0
     deepest = 0
     for i in range(merged - 1, -1, -1):  # a parent comes before its children
         node = order[i]
@@ -247,7 +260,7 @@ def block_end(bits: Integer, dynamic: Integer, fixed: Integer, size: Integer, st
 def end_of_block(counts: IntArray, bits: Integer, size: Integer, storable: Integer, work: IntArray) -> Integer:
     """Return where the block with these ``counts`` (316,) ends, the end-of-block symbol not among them yet."""
     counts[END_OF_BLOCK] = 1
-    used, lengths = work[_USED, :LENGTH_CODES], work[_LENGTHS]
+    used, lengths = work[USED, :LENGTH_CODES], work[_LENGTHS]
     used[:] = 0
     highest, literal_bits = code_lengths(counts[:LITERALS], lengths, work)
     count_runs(lengths, highest, used)

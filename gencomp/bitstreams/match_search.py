@@ -1,5 +1,6 @@
 """How zlib looks for a match: chains of the positions that share a hash of three bytes, newest first."""
 
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -58,10 +59,15 @@ ALIKE = 16  # 1 if nothing in the parse so far has depended on a suffix of one b
 LOOKED_UP = 17  # if it was looked up with the two bytes before it, on finding nothing there
 FINAL = 18  # 1 if the data is all there is
 CHECK = 19  # and of their CHECKS
-REGISTERS = 20
+LINEAGE = 20  # a number for a state that copies come from, 0 if there is none,
+ROOT = 21  # its size,
+LOGGED = 22  # and the entries in the chains since
+REGISTERS = 23
 
 FOUND = 4  # searches remembered
 NEXT = 4  # columns of Parse.found before those per next byte
+LOG = 1024  # entries that a lineage lives for
+_lineages = count(1)
 
 
 class Parse(NamedTuple):
@@ -78,17 +84,63 @@ class Parse(NamedTuple):
     registers: IntArray  # (REGISTERS,)
     work: IntArray  # WORK_SHAPE, scratch
     found: IntArray  # (FOUND, 4 + 256), see one_byte_match; a row that starts with 0 is free
+    log: IntArray  # (LOG, 4), of each entry since the root: hash, slot, what the slot held, position
 
 
 def copied(parse: Parse, room: Parse | None) -> Parse:
-    """Return a parse that goes on independently, in the arrays of one that is needed no more, if ``room`` is one."""
+    """Return a parse that goes on independently, in the arrays of one that is needed no more, if ``room`` is one.
+
+    Where both come from one state, as those of a search do, only what they have entered since is undone and done.
+    """
+    registers = parse.registers
+    if registers[LINEAGE] == 0:
+        registers[LINEAGE], registers[ROOT], registers[LOGGED] = next(_lineages), registers[SIZE], 0
     if room is None or len(room.buffer) != len(parse.buffer):
-        room = begin_parse(int(parse.registers[LEVEL]), len(parse.buffer))
-    used = parse.registers[SIZE] - parse.registers[ORIGIN]
-    room.buffer[:used] = parse.buffer[:used]
-    for index in range(1, len(parse)):
-        room[index][:] = parse[index]
+        room = begin_parse(int(registers[LEVEL]), len(parse.buffer))
+    if room.registers[LINEAGE] == registers[LINEAGE]:
+        follow(room, parse)
+        return room
+    used, logged = registers[SIZE] - registers[ORIGIN], registers[LOGGED]
+    for target, source in (
+        (room.buffer[:used], parse.buffer[:used]),
+        (room.head, parse.head),
+        (room.chain, parse.chain),
+        (room.log[:logged], parse.log[:logged]),
+        (room.counts, parse.counts),
+        (room.registers, registers),
+    ):
+        np.copyto(target, source)
     return room
+
+
+@lean_kernel
+def follow(room: Parse, parse: Parse) -> None:
+    """Make ``room`` the copy of a ``parse`` of the same lineage."""
+    log, done, wanted = room.log, room.registers[LOGGED], parse.registers[LOGGED]
+    same = 0
+    while same < min(done, wanted) and log[same, 0] == parse.log[same, 0] and log[same, 3] == parse.log[same, 3]:
+        same += 1
+    undo_entries(room, log, same, done)
+    for entry in range(same, wanted):
+        for column in range(4):
+            log[entry, column] = parse.log[entry, column]
+        room.chain[log[entry, 1]] = room.head[log[entry, 0]]
+        room.head[log[entry, 0]] = log[entry, 3]
+    for at in range(parse.registers[ROOT] - parse.registers[ORIGIN], parse.registers[SIZE] - parse.registers[ORIGIN]):
+        room.buffer[at] = parse.buffer[at]
+    for i in range(len(parse.counts)):
+        room.counts[i] = parse.counts[i]
+    for i in range(REGISTERS):
+        room.registers[i] = parse.registers[i]
+
+
+@lean_kernel
+def undo_entries(parse: Parse, undo: IntArray, first: Integer, end: Integer) -> None:
+    """Take entries ``first`` to ``end`` of ``undo`` (n, 4) out of the chains again, the last one first."""
+    for entry in range(end - 1, first - 1, -1):
+        slot = undo[entry, 1]
+        parse.head[undo[entry, 0]] = parse.chain[slot]
+        parse.chain[slot] = undo[entry, 2]
 
 
 def begin_parse(level: int, capacity: int) -> Parse:
@@ -105,6 +157,7 @@ def begin_parse(level: int, capacity: int) -> Parse:
         registers,
         np.zeros(WORK_SHAPE, np.int64),
         np.zeros((FOUND, NEXT + 256), np.int64),
+        np.zeros((LOG, 4), np.int64),
     )
 
 

@@ -19,11 +19,20 @@ from gencomp.bitstreams.huffman import (
     FIXED_BITS,
     LENGTH_CODES,
     LITERALS,
+    USED,
     WORK_SHAPE,
     code_lengths,
     count_runs,
     header_bits,
     weighted,
+)
+from gencomp.bitstreams.similar_trees import (
+    CHANGED,
+    TRACED,
+    Tree,
+    begin_tree,
+    count_once_more,
+    trace,
 )
 from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
@@ -34,9 +43,10 @@ REMEMBERED = 1 << 15  # blocks whose bits copies remember
 _FIXED_WIDTH = 31
 
 # columns of Blocks.facts
-_KEY, _DISTANCE_BITS, _EXTRA, _FIXED, _LAST, _LITERAL_BITS, _DYNAMIC = range(7)
-_FACTS = 7
+_KEY, _DISTANCE_BITS, _EXTRA, _FIXED, _LAST, _LITERAL_BITS, _DYNAMIC, _TREES = range(8)
+_FACTS = 8
 _NONE = -1  # in place of a literal
+_FEW_TREES = 3  # built anew before one is traced, which takes the time of three
 
 
 class Blocks(NamedTuple):
@@ -51,20 +61,21 @@ class Blocks(NamedTuple):
     facts: IntArray  # (BASES, _FACTS)
     header: IntArray  # (LENGTH_CODES + 1,), the last header's symbols and its bits
     kept: IntArray  # (1,), sets kept so far, those replaced too
+    tree: Tree  # of the literals of one set
+    traced: IntArray  # (2,), that set's KEYS and the bits of its header
     work: IntArray  # WORK_SHAPE
-    memory: IntArray  # (REMEMBERED, 3) or (1, 3), see recall
 
 
 def begin_blocks() -> Blocks:
     """Return room for sets of counts, none of them set, and hardly any memory."""
     widths = [SYMBOLS, END_OF_BLOCK, END_OF_BLOCK, LENGTH_CODES, LENGTH_CODES, LITERALS, _FACTS]
     counts, lower, upper, runs, used, lengths, facts = (np.zeros((BASES, width), np.int64) for width in widths)
-    header, kept, work = (np.zeros(shape, np.int64) for shape in [LENGTH_CODES + 1, 1, WORK_SHAPE])
-    return Blocks(counts, lower, upper, runs, used, lengths, facts, header, kept, work, begin_memory(1))
+    header, kept, traced, work = (np.zeros(shape, np.int64) for shape in [LENGTH_CODES + 1, 1, 2, WORK_SHAPE])
+    return Blocks(counts, lower, upper, runs, used, lengths, facts, header, kept, begin_tree(), traced, work)
 
 
 def begin_memory(size: int) -> IntArray:
-    """Return room for the bits of ``size`` blocks, a power of two."""
+    """Return room for the bits of ``size`` blocks, a power of two, int64 (size, 3); see :func:`recall`."""
     return np.zeros((size, 3), np.int64)
 
 
@@ -77,29 +88,32 @@ KEYS, CHECKS = _symbol_keys()
 
 
 @lean_kernel
-def recall(blocks: Blocks, key: Integer, check: Integer) -> Integer:
+def recall(memory: IntArray, key: Integer, check: Integer) -> Integer:
     """Return the dynamic bits of a block, shifted by _FIXED_WIDTH, and its fixed bits; -1 if they are not remembered.
 
     ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits and the two sums, each
     xored with the bits: one that another thread has written to half does not fit.
     """
-    entry = blocks.memory[(key ^ check) & len(blocks.memory) - 1]
+    entry = memory[(key ^ check) & len(memory) - 1]
     bits = entry[2]
     return bits if bits > 0 and entry[0] ^ bits == key and entry[1] ^ bits == check else -1
 
 
 @lean_kernel
-def price(blocks: Blocks, base: Integer, literal: Integer, key: Integer, check: Integer) -> Integer:
-    """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, none if that is -1.
+def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key: Integer, check: Integer) -> Integer:
+    """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, none if that is -1; remember it.
 
     The 3 bits of a block's type are not among its bits.
     """
     facts = blocks.facts[base]
-    if facts[_LAST] != literal or facts[_DYNAMIC] == 0:
-        _tell_literal_code(blocks, base, literal)
+    dynamic = _count_once_more(blocks, base, literal) if literal >= 0 and blocks.counts[base, literal] > 0 else -1
+    if dynamic < 0:
+        if facts[_LAST] != literal or facts[_DYNAMIC] == 0:
+            _tell_literal_code(blocks, base, literal)
+        dynamic = facts[_DYNAMIC]
     fixed = facts[_FIXED] + (FIXED_BITS[literal] if literal >= 0 else 0)
-    bits = facts[_DYNAMIC] << _FIXED_WIDTH | fixed
-    entry = blocks.memory[(key ^ check) & len(blocks.memory) - 1]
+    bits = dynamic << _FIXED_WIDTH | fixed
+    entry = memory[(key ^ check) & len(memory) - 1]
     entry[0], entry[1], entry[2] = key ^ bits, check ^ bits, bits
     return bits
 
@@ -137,8 +151,41 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
     facts = blocks.facts[base]
     facts[_KEY], facts[_DISTANCE_BITS] = key, distance_bits
     facts[_EXTRA], facts[_FIXED] = weighted(counts, EXTRA_BITS), weighted(counts, FIXED_BITS)
-    facts[_LAST], facts[_DYNAMIC] = _NONE, 0
+    facts[_LAST], facts[_DYNAMIC], facts[_TREES] = _NONE, 0, 0
     return base
+
+
+@lean_kernel
+def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
+    """Return the dynamic bits for a base and one more of a literal in it, -1 if they are to be found otherwise."""
+    facts, tree, traced, used = blocks.facts[base], blocks.tree, blocks.traced, blocks.work[USED, :LENGTH_CODES]
+    before, changed = tree.nodes[TRACED, :LITERALS], tree.nodes[CHANGED, :LITERALS]
+    if traced[0] != facts[_KEY]:
+        facts[_TREES] += 1
+        if facts[_TREES] <= _FEW_TREES:
+            return -1
+        traced[0] = facts[_KEY]
+        trace(tree, blocks.counts[base, :LITERALS])
+        _count_code(blocks, base, before, used)
+        traced[1] = header_bits(used, blocks.work)
+    bits, sign = count_once_more(tree, literal)
+    if sign < 0:
+        return -1
+    header = traced[1]
+    if sign > 0 and not equal(changed, before):
+        _count_code(blocks, base, changed, used)
+        header = _header_bits(blocks, used)
+    return bits + facts[_DISTANCE_BITS] + facts[_EXTRA] + header
+
+
+@lean_kernel
+def _header_bits(blocks: Blocks, used: IntArray) -> Integer:
+    """Return what the codes cost that are told with the symbols counted in ``used``, often the same as before."""
+    header = blocks.header
+    if not equal(header[:LENGTH_CODES], used):
+        copy_to(header[:LENGTH_CODES], used)
+        header[LENGTH_CODES] = header_bits(used, blocks.work)
+    return header[LENGTH_CODES]
 
 
 @lean_kernel
@@ -151,20 +198,16 @@ def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
         if _is_amid(blocks, base, last) and _is_amid(blocks, base, literal):
             _move_amid(blocks, base, last, literal)
         else:
-            _count_code(blocks, base)
+            _count_code(blocks, base, lengths, used)
     else:
         if literal >= 0:
             counts[literal] += 1
         _, facts[_LITERAL_BITS] = code_lengths(counts[:LITERALS], lengths, blocks.work)
         if literal >= 0:
             counts[literal] -= 1
-        _count_code(blocks, base)
+        _count_code(blocks, base, lengths, used)
     facts[_LAST] = literal
-    header = blocks.header
-    if not equal(header[:LENGTH_CODES], used):
-        copy_to(header[:LENGTH_CODES], used)
-        header[LENGTH_CODES] = header_bits(used, blocks.work)
-    facts[_DYNAMIC] = facts[_LITERAL_BITS] + facts[_DISTANCE_BITS] + facts[_EXTRA] + header[LENGTH_CODES]
+    facts[_DYNAMIC] = facts[_LITERAL_BITS] + facts[_DISTANCE_BITS] + facts[_EXTRA] + _header_bits(blocks, used)
 
 
 @lean_kernel
@@ -181,9 +224,8 @@ def _is_amid(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
 
 
 @lean_kernel
-def _count_code(blocks: Blocks, base: Integer) -> None:
-    """Count the symbols that tell the last block's codes."""
-    lengths, used = blocks.lengths[base], blocks.used[base]
+def _count_code(blocks: Blocks, base: Integer, lengths: IntArray, used: IntArray) -> None:
+    """Count the symbols that tell the literal code ``lengths`` and the base's distance code."""
     highest = LITERALS - 1
     while lengths[highest] == 0:
         highest -= 1

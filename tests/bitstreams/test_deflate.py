@@ -71,6 +71,22 @@ def test_copies_go_on_independently(level: int, prefix: bytes, other: bytes) -> 
     assert twin.bits([b"a"]).tolist() == [bits_of(level, prefix + other + b"a")]
 
 
+@given(levels, data, st.lists(st.tuples(st.integers(0, 7), st.one_of(data, st.just(alice()[:1500]))), max_size=12))
+def test_copies_of_copies_are_what_they_have_been_fed(
+    level: int, prefix: bytes, steps: list[tuple[int, bytes]]
+) -> None:
+    family = [(prefix, DeflateSizer(level, prefix))]
+    for place, fed in steps:
+        whole, sizer = family[place % len(family)]
+        twin = sizer.copy()
+        twin.feed(fed)
+        family.append((whole + fed, twin))
+        if len(family) > 4:
+            family.pop(place % 4)  # and leave its arrays to the next copy
+    for whole, sizer in family:
+        assert sizer.bits([b"", b"a", b"ab"]).tolist() == [bits_of(level, whole + end) for end in (b"", b"a", b"ab")]
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_book_as_it_grows(level: int) -> None:
     book = alice()

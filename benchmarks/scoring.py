@@ -10,7 +10,7 @@ per second of processor time, all threads together: what one core would do; the 
 
 ``--beam``: a beam search 24 bytes deep and 32 wide over the bytes of a corpus of 30,000 bytes, with 80 bytes of
 recent text after it, as gzipt (https://github.com/robinpie/gzipt) does by default; the same candidates by copies of a
-compressobj, timed on one in 40 of them, and by gencomp, whose lengths choose.
+compressobj, timed on one in 40 of them, and by gencomp, whose lengths choose. Medians of five searches after a first.
 """
 
 import argparse
@@ -81,31 +81,39 @@ def measure(name: str, text: bytes, context: int, steps: int) -> tuple[float, fl
     return statistics.median(plain), statistics.median(copies) if copies else None, statistics.median(own)
 
 
-def beam_race(text: bytes, level: int = 9) -> None:
-    """Print one beam search's bytes per second, by copies of zlib's state and by gencomp."""
+def beam_race(text: bytes, level: int = 9, searches: int = 5) -> None:
+    """Print the bytes per second of beam searches, the first not counted, by copies of zlib's state and by gencomp."""
     context = text[:CORPUS] + text[CORPUS + 10_000 : CORPUS + 10_000 + TAIL]
     alphabet = [bytes([byte]) for byte in sorted(set(context))]
     stream = zlib.compressobj(level)
     stream.compress(context)
-    beams: list[tuple[bytes, DeflateSizer]] = [(b"", DeflateSizer(level, context))]
-    beams[0][1].bits(alphabet)  # compiles
-    old = new = 0.0
-    for _ in range(DEPTH):
-        candidates = [path + byte for path, _ in beams for byte in alphabet]
-        some = candidates[::BEAM_SAMPLE]
-        old += seconds(lambda: by_copies(stream, some)) * len(candidates) / len(some)  # noqa: B023
-        started = time.process_time()
-        lengths = np.concatenate([sizer.bits(alphabet) for _, sizer in beams])
-        grown = []
-        for index in np.argsort(lengths, kind="stable")[:WIDTH]:
-            path, sizer = beams[index // len(alphabet)]
-            sizer, byte = sizer.copy(), alphabet[index % len(alphabet)]
-            sizer.feed(byte)
-            grown.append((path + byte, sizer))
-        beams = grown
-        new += time.process_time() - started
+    times = []
+    for _ in range(searches + 1):
+        old = new = 0.0
+        beams = [(b"", DeflateSizer(level, context))]
+        for _ in range(DEPTH):
+            candidates = [path + byte for path, _ in beams for byte in alphabet]
+            some = candidates[::BEAM_SAMPLE]
+            old += seconds(lambda: by_copies(stream, some)) * len(candidates) / len(some)  # noqa: B023
+            started = time.process_time()
+            beams = grown(beams, alphabet)
+            new += time.process_time() - started
+        times.append((old, new))
+    old, new = (statistics.median(column) for column in zip(*times[1:], strict=True))
     print(f"beam {DEPTH} deep, {WIDTH} wide, {len(alphabet)} bytes to choose from, context {len(context):,}:", end=" ")
     print(f"copies {DEPTH / old:.2f} B/s, gencomp {DEPTH / new:.1f} B/s: {old / new:.0f}x; best {beams[0][0]!r}")
+
+
+def grown(beams: list[tuple[bytes, DeflateSizer]], alphabet: list[bytes]) -> list[tuple[bytes, DeflateSizer]]:
+    """Return the beams one byte longer."""
+    lengths = np.concatenate([sizer.bits(alphabet) for _, sizer in beams])
+    longer = []
+    for index in np.argsort(lengths, kind="stable")[:WIDTH]:
+        path, sizer = beams[index // len(alphabet)]
+        sizer, byte = sizer.copy(), alphabet[index % len(alphabet)]
+        sizer.feed(byte)
+        longer.append((path + byte, sizer))
+    return longer
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ matches that zlib would, :mod:`~gencomp.bitstreams.huffman` and :mod:`~gencomp.b
 prefix is parsed as far as nothing after it can change the parse; a suffix costs a parse from there, undone afterwards.
 """
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
@@ -42,7 +43,8 @@ from gencomp.bitstreams.match_search import (
     SIZE,
     WINDOW,
     Parse,
-    begin_parse,
+    State,
+    begin_state,
     copied,
     hash_at,
     undo_entries,
@@ -67,32 +69,33 @@ from gencomp.protocols import IntArray
 _CAPACITY = 1 << 17
 
 
-class Trial(NamedTuple):
-    """Room for the parse of a suffix, and for what is known of the suffixes of one byte."""
+class Scratch(NamedTuple):
+    """Room for the parse of a suffix; what it holds between calls is true of any stream."""
 
     counts: IntArray  # as in Parse
     registers: IntArray
-    undo: IntArray  # (n, 4), see parse_on
+    found: IntArray
+    undo: IntArray
     usual: IntArray  # the registers after a byte on which nothing depended but the last literal, which is taken away
     usual_counts: IntArray  # and the counts
-
-
-def _begin_trial(longest: int = 256) -> Trial:
-    """Return room for suffixes of at most ``longest`` bytes."""
-    shapes = [SYMBOLS, REGISTERS, (AHEAD + longest, 4), REGISTERS, SYMBOLS]
-    return Trial(*(np.zeros(shape, np.int64) for shape in shapes))
-
-
-class Room(NamedTuple):
-    """The arrays of a sizer; what :class:`Blocks` and :class:`Trial` hold is true of any."""
-
-    parse: Parse
-    trial: Trial
     blocks: Blocks
 
 
-# of sizers that are gone
-_spare: deque[Room] = deque(maxlen=64)
+def _begin_scratch(longest: int) -> Scratch:
+    """Return room for suffixes of at most ``longest`` bytes."""
+    shapes = [SYMBOLS, REGISTERS, (FOUND, NEXT + 256), (AHEAD + longest, 4), REGISTERS, SYMBOLS]
+    counts, registers, found, undo, usual, usual_counts = (np.zeros(shape, np.int64) for shape in shapes)
+    return Scratch(counts, registers, found, undo, usual, usual_counts, begin_blocks())
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.scratch = _begin_scratch(256)
+
+
+_local = _Local()
+_memory = begin_memory(REMEMBERED)
+_spare: deque[State] = deque(maxlen=64)  # of sizers that are gone
 
 
 @lean_kernel
@@ -105,18 +108,22 @@ def _append(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
 
 
 @lean_kernel
-def _feed(parse: Parse, data: npt.NDArray[np.uint8], undo: IntArray) -> None:
-    """Take ``data`` in; nothing is written to ``undo``, which parse_on takes."""
+def _feed(state: State, scratch: Scratch, data: npt.NDArray[np.uint8]) -> None:
+    buffer, head, chain, counts, registers, log = state
+    parse = Parse(buffer, head, chain, counts, registers, log, scratch.blocks.work, scratch.found, scratch.undo)
     _append(parse, data)
-    parse_on(parse, undo)
+    parse_on(parse)
 
 
 @lean_kernel
-def _fill_bits(bits: IntArray, room: Room, memory: IntArray, suffixes: npt.NDArray[np.uint8], ends: IntArray) -> None:
+def _fill_bits(
+    bits: IntArray, state: State, scratch: Scratch, memory: IntArray, suffixes: npt.NDArray[np.uint8], ends: IntArray
+) -> None:
     """Set ``bits`` (n,) to the bits of the stream that ends after each suffix; suffix i ends at ``ends[i]``."""
-    parse, (counts, registers, undo, usual, usual_counts), blocks = room
-    trial = Parse(parse.buffer, parse.head, parse.chain, counts, registers, parse.work, parse.found, parse.log)
-    parse.found[:, 0] = 0
+    buffer, head, chain, counts_before, registers_before, log = state
+    counts, registers, found, undo, usual, usual_counts, blocks = scratch
+    trial = Parse(buffer, head, chain, counts, registers, log, blocks.work, found, undo)
+    found[:, 0] = 0
     begin, base, kept = 0, np.int64(0), -1  # for a mere 0 numba compiles all that takes it twice
     is_known = False
     for i in range(len(ends)):
@@ -131,23 +138,23 @@ def _fill_bits(bits: IntArray, room: Room, memory: IntArray, suffixes: npt.NDArr
                 cost = price(blocks, memory, base, literal, key, check)
             bits[i] = _end(cost, usual)
         else:
-            copy_to(counts, parse.counts)
-            copy_to(registers, parse.registers)
+            copy_to(counts, counts_before)
+            copy_to(registers, registers_before)
             registers[FINAL] = 1
             if ends[i] - begin == 1:
                 registers[KNOWN], registers[ALIKE] = registers[SIZE], registers[LEVEL] > LAST_GREEDY_LEVEL
             _append(trial, suffixes[begin : ends[i]])
-            parse_on(trial, undo)
+            parse_on(trial)
             undo_entries(trial, undo, 0, registers[ENTERED])
             literal = registers[LITERAL]
             if literal >= 0:
                 counts[literal] -= 1
             cost = recall(memory, registers[KEY], registers[CHECK])
             if cost < 0:
-                found = find_base(blocks, counts, registers[KEY] - (KEYS[literal] if literal >= 0 else 0))
-                cost = price(blocks, memory, found, literal, registers[KEY], registers[CHECK])
+                other = find_base(blocks, counts, registers[KEY] - (KEYS[literal] if literal >= 0 else 0))
+                cost = price(blocks, memory, other, literal, registers[KEY], registers[CHECK])
             bits[i] = _end(cost, registers)
-            if registers[ALIKE] and literal >= 0 and registers[CLOSED] == parse.registers[CLOSED]:
+            if registers[ALIKE] and literal >= 0 and registers[CLOSED] == registers_before[CLOSED]:
                 is_known, kept = True, -1
                 copy_to(usual, registers)
                 copy_to(usual_counts, counts)
@@ -191,8 +198,7 @@ class DeflateSizer:
     """A raw deflate stream after a prefix, as zlib writes it at ``level`` 1 to 9."""
 
     def __init__(self, level: int, prefix: bytes = b"") -> None:
-        self._room = Room(begin_parse(level, _CAPACITY), _begin_trial(), begin_blocks())
-        self._memory = begin_memory(1)
+        self._state = begin_state(level, _CAPACITY)
         self.feed(prefix)
 
     def copy(self) -> Self:
@@ -201,48 +207,43 @@ class DeflateSizer:
         That copies about 0.3 MB, and little after the first copies of a state, which leave their arrays behind.
         """
         twin = type(self).__new__(type(self))
-        if len(self._memory) == 1:
-            self._memory = begin_memory(REMEMBERED)
-        twin._memory = self._memory
         try:
-            spare = _spare.pop()
+            room = _spare.pop()
         except IndexError:
-            twin._room = Room(copied(self._room.parse, None), _begin_trial(), begin_blocks())
-        else:
-            parse = copied(self._room.parse, spare.parse)
-            twin._room = spare if parse is spare.parse else spare._replace(parse=parse)
+            room = None
+        twin._state = copied(self._state, room)
         return twin
 
-    def __del__(self, spare: deque[Room] = _spare) -> None:
+    def __del__(self, spare: deque[State] = _spare) -> None:
         """Leave the arrays to the next copy: fresh memory costs more than filling it."""
-        if hasattr(self, "_room"):
-            spare.append(self._room)
+        if hasattr(self, "_state"):
+            spare.append(self._state)
 
     def feed(self, data: bytes) -> None:
         for at in range(0, len(data), WINDOW):
             piece = np.frombuffer(data[at : at + WINDOW], np.uint8)
             self._reserve(len(piece))
-            _feed(self._room.parse, piece, self._room.trial.undo)
+            _feed(self._state, _local.scratch, piece)
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
         """Return the bits of the stream that ends after each suffix, int64 (n,), the last byte not filled up."""
         joined, ends, longest = _joined(tuple(suffixes))
         self._reserve(longest)
-        if len(self._room.trial.undo) < AHEAD + longest:
-            self._room = self._room._replace(trial=_begin_trial(longest))
+        if len(_local.scratch.undo) < AHEAD + longest:
+            _local.scratch = _begin_scratch(longest)
         bits = np.empty(len(ends), np.int64)
-        _fill_bits(bits, self._room, self._memory, joined, ends)
+        _fill_bits(bits, self._state, _local.scratch, _memory, joined, ends)
         return bits
 
     def _reserve(self, room: int) -> None:
         """Make room in the buffer for bytes to come; a window before the position has to stay."""
-        parse = self._room.parse
-        size, origin, position = (int(parse.registers[i]) for i in (SIZE, ORIGIN, POSITION))
-        if size - origin + room <= len(parse.buffer):
+        state = self._state
+        size, origin, position = (int(state.registers[i]) for i in (SIZE, ORIGIN, POSITION))
+        if size - origin + room <= len(state.buffer):
             return
-        kept = parse.buffer[max(position - WINDOW, origin) - origin : size - origin]
-        buffer = np.zeros(max(len(parse.buffer), len(kept) + room), np.uint8)
+        kept = state.buffer[max(position - WINDOW, origin) - origin : size - origin]
+        buffer = np.zeros(max(len(state.buffer), len(kept) + room), np.uint8)
         buffer[: len(kept)] = kept
-        parse.registers[ORIGIN] = size - len(kept)
-        parse.registers[LINEAGE] = 0
-        self._room = self._room._replace(parse=parse._replace(buffer=buffer))
+        state.registers[ORIGIN] = size - len(kept)
+        state.registers[LINEAGE] = 0
+        self._state = state._replace(buffer=buffer)

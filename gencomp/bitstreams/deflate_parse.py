@@ -47,17 +47,16 @@ from gencomp.bitstreams.match_search import (
 )
 from gencomp.bitstreams.similar_blocks import CHECKS, KEYS
 from gencomp.compiled import Integer, lean_kernel
-from gencomp.protocols import IntArray
 
 
 @lean_kernel
-def _enter(parse: Parse, position: Integer, undo: IntArray) -> None:
+def _enter(parse: Parse, position: Integer) -> None:
     """Put ``position`` first in the chain of its three bytes."""
     registers = parse.registers
     index = hash_at(parse.buffer, position - registers[ORIGIN])
     slot = position & WINDOW - 1
     if registers[FINAL]:
-        entry = registers[ENTERED]
+        entry, undo = registers[ENTERED], parse.undo
         undo[entry, 0], undo[entry, 1], undo[entry, 2] = index, slot, parse.chain[slot]
         registers[ENTERED] = entry + 1
     elif registers[LINEAGE] != 0:
@@ -127,19 +126,16 @@ def _add_match(parse: Parse, length: Integer, distance: Integer) -> None:
 
 
 @lean_kernel
-def parse_on(parse: Parse, undo: IntArray) -> None:
-    """Go on through the data: to its end if that is FINAL, else as far as no byte to come can matter.
-
-    What a final parse enters is in ``undo`` (n, 4), its ENTERED first rows.
-    """
+def parse_on(parse: Parse) -> None:
+    """Go on through the data: to its end if that is FINAL, else as far as no byte to come can matter."""
     if parse.registers[LEVEL] <= LAST_GREEDY_LEVEL:
-        _parse_greedy(parse, undo)
+        _parse_greedy(parse)
     else:
-        _parse_lazy(parse, undo)
+        _parse_lazy(parse)
 
 
 @lean_kernel
-def _parse_greedy(parse: Parse, undo: IntArray) -> None:
+def _parse_greedy(parse: Parse) -> None:
     """Levels 1 to 3: take every match; skip over the inside of long ones without entering it."""
     registers = parse.registers
     size, final = registers[SIZE], registers[FINAL]
@@ -158,7 +154,7 @@ def _parse_greedy(parse: Parse, undo: IntArray) -> None:
             if not final and ahead < AHEAD and (after == 0 or (SHORTEST <= length <= lazy and after < SHORTEST)):
                 return
             if ahead > SHORTEST or not final:
-                _enter(parse, position, undo)
+                _enter(parse, position)
         if length < SHORTEST:
             _add_literal(parse, position)
             registers[POSITION] = position + 1
@@ -166,13 +162,13 @@ def _parse_greedy(parse: Parse, undo: IntArray) -> None:
             _add_match(parse, length, position - start)
             if length <= lazy and ahead - length >= SHORTEST:  # else no search follows
                 for inside in range(position + 1, position + length):
-                    _enter(parse, inside, undo)
+                    _enter(parse, inside)
             registers[POSITION] = position + length
         _close_if_full(parse, registers[POSITION])
 
 
 @lean_kernel
-def _parse_lazy(parse: Parse, undo: IntArray) -> None:
+def _parse_lazy(parse: Parse) -> None:
     """Levels 4 to 9: hold a match back for one byte, in case a longer one starts there."""
     registers = parse.registers
     size, final = registers[SIZE], registers[FINAL]
@@ -200,13 +196,13 @@ def _parse_lazy(parse: Parse, undo: IntArray) -> None:
             if not final and held >= SHORTEST and length <= held and ahead <= held:
                 return
             if ahead > SHORTEST or not final:
-                _enter(parse, position, undo)
+                _enter(parse, position)
         if held >= SHORTEST and length <= held:
             _add_match(parse, held, position - 1 - held_start)
             end = position - 1 + held
             if end <= size - SHORTEST or not final:  # else no search follows
                 for inside in range(position + 1, end):
-                    _enter(parse, inside, undo)
+                    _enter(parse, inside)
             registers[POSITION] = end
             registers[HELD], registers[WAITING] = SHORTEST - 1, 0
             _close_if_full(parse, end)

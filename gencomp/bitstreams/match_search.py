@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.bitstreams.huffman import DISTANCES, LITERALS, WORK_SHAPE
+from gencomp.bitstreams.huffman import DISTANCES, LITERALS
 from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
@@ -70,7 +70,7 @@ LOG = 1024  # entries that a lineage lives for
 _lineages = count(1)
 
 
-class Parse(NamedTuple):
+class State(NamedTuple):
     """A deflate stream after a prefix, as far as no byte that follows can change it.
 
     ``head`` has for each hash of three bytes the last position with it, ``chain`` for each position modulo the window
@@ -82,31 +82,43 @@ class Parse(NamedTuple):
     chain: npt.NDArray[np.int32]  # (WINDOW,)
     counts: IntArray  # (LITERALS + DISTANCES,), symbols of the open block
     registers: IntArray  # (REGISTERS,)
-    work: IntArray  # WORK_SHAPE, scratch
-    found: IntArray  # (FOUND, 4 + 256), see one_byte_match; a row that starts with 0 is free
     log: IntArray  # (LOG, 4), of each entry since the root: hash, slot, what the slot held, position
 
 
-def copied(parse: Parse, room: Parse | None) -> Parse:
-    """Return a parse that goes on independently, in the arrays of one that is needed no more, if ``room`` is one.
+class Parse(NamedTuple):
+    """A State, and what a parse needs for a while."""
+
+    buffer: npt.NDArray[np.uint8]
+    head: npt.NDArray[np.int32]
+    chain: npt.NDArray[np.int32]
+    counts: IntArray
+    registers: IntArray
+    log: IntArray
+    work: IntArray  # WORK_SHAPE
+    found: IntArray  # (FOUND, 4 + 256), see one_byte_match; a row that starts with 0 is free
+    undo: IntArray  # (n, 4), what a parse that is FINAL has entered, ENTERED rows; as in the log
+
+
+def copied(state: State, room: State | None) -> State:
+    """Return a state that goes on independently, in the arrays of one that is needed no more, if ``room`` is one.
 
     Where both come from one state, as those of a search do, only what they have entered since is undone and done.
     """
-    registers = parse.registers
+    registers = state.registers
     if registers[LINEAGE] == 0:
         registers[LINEAGE], registers[ROOT], registers[LOGGED] = next(_lineages), registers[SIZE], 0
-    if room is None or len(room.buffer) != len(parse.buffer):
-        room = begin_parse(int(registers[LEVEL]), len(parse.buffer))
+    if room is None or len(room.buffer) != len(state.buffer):
+        room = begin_state(int(registers[LEVEL]), len(state.buffer))
     if room.registers[LINEAGE] == registers[LINEAGE]:
-        follow(room, parse)
+        _follow(room, state)
         return room
     used, logged = registers[SIZE] - registers[ORIGIN], registers[LOGGED]
     for target, source in (
-        (room.buffer[:used], parse.buffer[:used]),
-        (room.head, parse.head),
-        (room.chain, parse.chain),
-        (room.log[:logged], parse.log[:logged]),
-        (room.counts, parse.counts),
+        (room.buffer[:used], state.buffer[:used]),
+        (room.head, state.head),
+        (room.chain, state.chain),
+        (room.log[:logged], state.log[:logged]),
+        (room.counts, state.counts),
         (room.registers, registers),
     ):
         np.copyto(target, source)
@@ -114,49 +126,47 @@ def copied(parse: Parse, room: Parse | None) -> Parse:
 
 
 @lean_kernel
-def follow(room: Parse, parse: Parse) -> None:
-    """Make ``room`` the copy of a ``parse`` of the same lineage."""
-    log, done, wanted = room.log, room.registers[LOGGED], parse.registers[LOGGED]
+def _follow(room: State, state: State) -> None:
+    """Make ``room`` the copy of a ``state`` of the same lineage."""
+    log, done, wanted = room.log, room.registers[LOGGED], state.registers[LOGGED]
     same = 0
-    while same < min(done, wanted) and log[same, 0] == parse.log[same, 0] and log[same, 3] == parse.log[same, 3]:
+    while same < min(done, wanted) and log[same, 0] == state.log[same, 0] and log[same, 3] == state.log[same, 3]:
         same += 1
     undo_entries(room, log, same, done)
     for entry in range(same, wanted):
         for column in range(4):
-            log[entry, column] = parse.log[entry, column]
+            log[entry, column] = state.log[entry, column]
         room.chain[log[entry, 1]] = room.head[log[entry, 0]]
         room.head[log[entry, 0]] = log[entry, 3]
-    for at in range(parse.registers[ROOT] - parse.registers[ORIGIN], parse.registers[SIZE] - parse.registers[ORIGIN]):
-        room.buffer[at] = parse.buffer[at]
-    for i in range(len(parse.counts)):
-        room.counts[i] = parse.counts[i]
+    for at in range(state.registers[ROOT] - state.registers[ORIGIN], state.registers[SIZE] - state.registers[ORIGIN]):
+        room.buffer[at] = state.buffer[at]
+    for i in range(len(state.counts)):
+        room.counts[i] = state.counts[i]
     for i in range(REGISTERS):
-        room.registers[i] = parse.registers[i]
+        room.registers[i] = state.registers[i]
 
 
 @lean_kernel
-def undo_entries(parse: Parse, undo: IntArray, first: Integer, end: Integer) -> None:
+def undo_entries(state: State | Parse, undo: IntArray, first: Integer, end: Integer) -> None:
     """Take entries ``first`` to ``end`` of ``undo`` (n, 4) out of the chains again, the last one first."""
     for entry in range(end - 1, first - 1, -1):
         slot = undo[entry, 1]
-        parse.head[undo[entry, 0]] = parse.chain[slot]
-        parse.chain[slot] = undo[entry, 2]
+        state.head[undo[entry, 0]] = state.chain[slot]
+        state.chain[slot] = undo[entry, 2]
 
 
-def begin_parse(level: int, capacity: int) -> Parse:
-    """Return the parse of no data, with room for ``capacity`` bytes."""
+def begin_state(level: int, capacity: int) -> State:
+    """Return the state after no data, with room for ``capacity`` bytes."""
     registers = np.zeros(REGISTERS, np.int64)
     registers[LEVEL] = level
     registers[HELD] = SHORTEST - 1
     registers[LITERAL] = -1
-    return Parse(
+    return State(
         np.zeros(capacity, np.uint8),
         np.zeros(HASHES, np.int32),
         np.zeros(WINDOW, np.int32),
         np.zeros(LITERALS + DISTANCES, np.int64),
         registers,
-        np.zeros(WORK_SHAPE, np.int64),
-        np.zeros((FOUND, NEXT + 256), np.int64),
         np.zeros((LOG, 4), np.int64),
     )
 

@@ -108,9 +108,11 @@ def _append(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
 
 
 @lean_kernel
-def _feed(state: State, scratch: Scratch, data: npt.NDArray[np.uint8]) -> None:
+def _feed(
+    state: State, work: IntArray, found: IntArray, undo: IntArray, data: npt.NDArray[np.uint8]
+) -> None:  # not all of the scratch, since taking an array apart costs as much as a byte's parse
     buffer, head, chain, counts, registers, log = state
-    parse = Parse(buffer, head, chain, counts, registers, log, scratch.blocks.work, scratch.found, scratch.undo)
+    parse = Parse(buffer, head, chain, counts, registers, log, work, found, undo)
     _append(parse, data)
     parse_on(parse)
 
@@ -223,7 +225,8 @@ class DeflateSizer:
         for at in range(0, len(data), WINDOW):
             piece = np.frombuffer(data[at : at + WINDOW], np.uint8)
             self._reserve(len(piece))
-            _feed(self._state, _local.scratch, piece)
+            scratch = _local.scratch
+            _feed(self._state, scratch.blocks.work, scratch.found, scratch.undo, piece)
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
         """Return the bits of the stream that ends after each suffix, int64 (n,), the last byte not filled up."""

@@ -38,7 +38,7 @@ from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
 SYMBOLS = LITERALS + DISTANCES
-BASES = 4  # sets of counts kept, the oldest replaced first
+BASES = 8  # sets of counts kept, the oldest replaced first
 REMEMBERED = 1 << 15  # blocks whose bits copies remember
 _FIXED_WIDTH = 31
 
@@ -46,7 +46,7 @@ _FIXED_WIDTH = 31
 _KEY, _DISTANCE_BITS, _EXTRA, _FIXED, _LAST, _LITERAL_BITS, _DYNAMIC, _TREES = range(8)
 _FACTS = 8
 _NONE = -1  # in place of a literal
-_FEW_TREES = 3  # built anew before one is traced, which takes the time of three
+_FEW_TREES = 1  # built anew before one is traced, which takes the time of two or three
 
 
 class Blocks(NamedTuple):

@@ -45,6 +45,8 @@ def begin_tree() -> Tree:
 def _is_no_heavier(left: Integer, right: Integer, change: IntArray, merge: Integer) -> Integer:
     """Tell whether an item sinks below ``left`` before ``right``; note whose weight, one higher, would change that."""
     result = left <= right | NODE
+    if abs(left - right) > 2 * _HEAVIER:  # as most are
+        return result
     if (left + _HEAVIER <= right | NODE) != result:
         change[left & NODE] = min(change[left & NODE], merge)
     if (left <= right + _HEAVIER | NODE) != result:
@@ -146,6 +148,11 @@ def count_once_more(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
         heap[i] = item + (_HEAVIER if item & NODE == heavier else 0)
     order, parent = nodes[_NEW_ORDER], nodes[_NEW_PARENT]
     merged, added = merge_all(heap, size, LITERALS + merges, order, parent)
+    different = np.int64(0)
+    for i in range(merged):
+        different |= order[i] ^ nodes[_ORDER, 2 * merges + i]
+    if different == 0:  # the same tree after all
+        return total + added, 0
     lengths[LITERALS + merges + merged // 2 - 1] = 0
     deepest = 0
     for i in range(merged - 1, -1, -1):

@@ -24,21 +24,22 @@ from gencomp.bitstreams.match_search import (
     BLOCK,
     CHECK,
     CLOSED,
-    ENTERED,
     FINAL,
     FOUND,
     KEY,
     KNOWN,
     LAST_GREEDY_LEVEL,
     LEVEL,
-    LINEAGE,
     LITERAL,
+    LOG,
     LOOKED_UP,
     NEXT,
+    NO_ROOT,
     ORIGIN,
     POSITION,
     REACH,
     REGISTERS,
+    ROOT,
     SHORTEST,
     SIZE,
     WINDOW,
@@ -48,6 +49,7 @@ from gencomp.bitstreams.match_search import (
     copied,
     hash_at,
     undo_entries,
+    without_lineage,
 )
 from gencomp.bitstreams.similar_blocks import (
     CHECKS,
@@ -83,7 +85,7 @@ class Scratch(NamedTuple):
 
 def _begin_scratch(longest: int) -> Scratch:
     """Return room for suffixes of at most ``longest`` bytes."""
-    shapes = [SYMBOLS, REGISTERS, (FOUND, NEXT + 256), (AHEAD + longest, 4), REGISTERS, SYMBOLS]
+    shapes = [SYMBOLS, REGISTERS, (FOUND, NEXT + 256), (AHEAD + longest, 3), REGISTERS, SYMBOLS]
     counts, registers, found, undo, usual, usual_counts = (np.zeros(shape, np.int64) for shape in shapes)
     return Scratch(counts, registers, found, undo, usual, usual_counts, begin_blocks())
 
@@ -111,8 +113,8 @@ def _append(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
 def _feed(
     state: State, work: IntArray, found: IntArray, undo: IntArray, data: npt.NDArray[np.uint8]
 ) -> None:  # not all of the scratch, since taking an array apart costs as much as a byte's parse
-    buffer, head, chain, counts, registers, log = state
-    parse = Parse(buffer, head, chain, counts, registers, log, work, found, undo)
+    buffer, head, chain, tail, counts, registers, log = state
+    parse = Parse(buffer, head, chain, tail, counts, registers, log, work, found, undo)
     _append(parse, data)
     parse_on(parse)
 
@@ -122,9 +124,9 @@ def _fill_bits(
     bits: IntArray, state: State, scratch: Scratch, memory: IntArray, suffixes: npt.NDArray[np.uint8], ends: IntArray
 ) -> None:
     """Set ``bits`` (n,) to the bits of the stream that ends after each suffix; suffix i ends at ``ends[i]``."""
-    buffer, head, chain, counts_before, registers_before, log = state
+    buffer, head, chain, tail, counts_before, registers_before, log = state
     counts, registers, found, undo, usual, usual_counts, blocks = scratch
-    trial = Parse(buffer, head, chain, counts, registers, log, blocks.work, found, undo)
+    trial = Parse(buffer, head, chain, tail, counts, registers, log, blocks.work, found, undo)
     found[:, 0] = 0
     begin, base, kept = 0, np.int64(0), -1  # for a mere 0 numba compiles all that takes it twice
     is_known = False
@@ -147,7 +149,7 @@ def _fill_bits(
                 registers[KNOWN], registers[ALIKE] = registers[SIZE], registers[LEVEL] > LAST_GREEDY_LEVEL
             _append(trial, suffixes[begin : ends[i]])
             parse_on(trial)
-            undo_entries(trial, undo, 0, registers[ENTERED])
+            undo_entries(trial)
             literal = registers[LITERAL]
             if literal >= 0:
                 counts[literal] -= 1
@@ -239,14 +241,16 @@ class DeflateSizer:
         return bits
 
     def _reserve(self, room: int) -> None:
-        """Make room in the buffer for bytes to come; a window before the position has to stay."""
+        """Make room for bytes to come; a window before the position has to stay."""
         state = self._state
-        size, origin, position = (int(state.registers[i]) for i in (SIZE, ORIGIN, POSITION))
-        if size - origin + room <= len(state.buffer):
+        size, origin, position, root = (int(state.registers[i]) for i in (SIZE, ORIGIN, POSITION, ROOT))
+        too_far, too_long = size + room - root > LOG, size - origin + room > len(state.buffer)
+        if too_far or (too_long and root != NO_ROOT):
+            self._state = state = without_lineage(state)
+        if not too_long:
             return
         kept = state.buffer[max(position - WINDOW, origin) - origin : size - origin]
         buffer = np.zeros(max(len(state.buffer), len(kept) + room), np.uint8)
         buffer[: len(kept)] = kept
         state.registers[ORIGIN] = size - len(kept)
-        state.registers[LINEAGE] = 0
         self._state = state._replace(buffer=buffer)

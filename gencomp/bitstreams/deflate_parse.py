@@ -25,15 +25,14 @@ from gencomp.bitstreams.match_search import (
     LAST_GREEDY_LEVEL,
     LAZY,
     LEVEL,
-    LINEAGE,
     LITERAL,
-    LOG,
     LOGGED,
     LONGEST,
     LOOKED_UP,
     ORIGIN,
     POSITION,
     REACH,
+    ROOT,
     SHORTEST,
     SIZE,
     SYMBOLS,
@@ -54,20 +53,19 @@ def _enter(parse: Parse, position: Integer) -> None:
     """Put ``position`` first in the chain of its three bytes."""
     registers = parse.registers
     index = hash_at(parse.buffer, position - registers[ORIGIN])
-    slot = position & WINDOW - 1
+    slot, after_root = position & WINDOW - 1, position - registers[ROOT]
     if registers[FINAL]:
         entry, undo = registers[ENTERED], parse.undo
-        undo[entry, 0], undo[entry, 1], undo[entry, 2] = index, slot, parse.chain[slot]
+        undo[entry, 0], undo[entry, 1], undo[entry, 2] = index, position, parse.chain[slot]
         registers[ENTERED] = entry + 1
-    elif registers[LINEAGE] != 0:
+    elif after_root >= 0:
         entry = registers[LOGGED]
-        if entry == LOG:
-            registers[LINEAGE] = 0
-        else:
-            log = parse.log
-            log[entry, 0], log[entry, 1], log[entry, 2], log[entry, 3] = index, slot, parse.chain[slot], position
-            registers[LOGGED] = entry + 1
-    parse.chain[slot] = parse.head[index]
+        parse.log[entry, 0], parse.log[entry, 1] = index, position
+        registers[LOGGED] = entry + 1
+    if after_root >= 0:
+        parse.tail[after_root] = parse.head[index]
+    else:
+        parse.chain[slot] = parse.head[index]
     parse.head[index] = position
 
 

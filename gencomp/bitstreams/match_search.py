@@ -60,13 +60,14 @@ LOOKED_UP = 17  # if it was looked up with the two bytes before it, on finding n
 FINAL = 18  # 1 if the data is all there is
 CHECK = 19  # and of their CHECKS
 LINEAGE = 20  # a number for a state that copies come from, 0 if there is none,
-ROOT = 21  # its size,
+ROOT = 21  # its POSITION, or NO_ROOT,
 LOGGED = 22  # and the entries in the chains since
 REGISTERS = 23
 
 FOUND = 4  # searches remembered
 NEXT = 4  # columns of Parse.found before those per next byte
-LOG = 1024  # entries that a lineage lives for
+LOG = 1024  # positions that a lineage reaches beyond its root
+NO_ROOT = 1 << 62
 _lineages = count(1)
 
 
@@ -74,15 +75,17 @@ class State(NamedTuple):
     """A deflate stream after a prefix, as far as no byte that follows can change it.
 
     ``head`` has for each hash of three bytes the last position with it, ``chain`` for each position modulo the window
-    the one before with the same hash; 0 ends a chain, so position 0 is never found.
+    the one before with the same hash; 0 ends a chain, so position 0 is never found. States of one lineage share
+    ``chain``, which nobody changes then: from the root on, the position before is in ``tail``.
     """
 
     buffer: npt.NDArray[np.uint8]  # (capacity,), the data from position registers[ORIGIN] on
     head: npt.NDArray[np.int32]  # (HASHES,)
     chain: npt.NDArray[np.int32]  # (WINDOW,)
+    tail: npt.NDArray[np.int32]  # (LOG,), for each position since the root the one before with the same hash
     counts: IntArray  # (LITERALS + DISTANCES,), symbols of the open block
     registers: IntArray  # (REGISTERS,)
-    log: IntArray  # (LOG, 4), of each entry since the root: hash, slot, what the slot held, position
+    log: IntArray  # (LOG, 2), each entry since the root: hash and position
 
 
 class Parse(NamedTuple):
@@ -91,12 +94,13 @@ class Parse(NamedTuple):
     buffer: npt.NDArray[np.uint8]
     head: npt.NDArray[np.int32]
     chain: npt.NDArray[np.int32]
+    tail: npt.NDArray[np.int32]
     counts: IntArray
     registers: IntArray
     log: IntArray
     work: IntArray  # WORK_SHAPE
     found: IntArray  # (FOUND, 4 + 256), see one_byte_match; a row that starts with 0 is free
-    undo: IntArray  # (n, 4), what a parse that is FINAL has entered, ENTERED rows; as in the log
+    undo: IntArray  # (n, 3), entries of a parse that is FINAL: hash, position, and what its place in the chain held
 
 
 def copied(state: State, room: State | None) -> State:
@@ -106,39 +110,49 @@ def copied(state: State, room: State | None) -> State:
     """
     registers = state.registers
     if registers[LINEAGE] == 0:
-        registers[LINEAGE], registers[ROOT], registers[LOGGED] = next(_lineages), registers[SIZE], 0
+        registers[LINEAGE], registers[ROOT], registers[LOGGED] = next(_lineages), registers[POSITION], 0
     if room is None or len(room.buffer) != len(state.buffer):
         room = begin_state(int(registers[LEVEL]), len(state.buffer))
     if room.registers[LINEAGE] == registers[LINEAGE]:
         _follow(room, state)
         return room
     used, logged = registers[SIZE] - registers[ORIGIN], registers[LOGGED]
+    room.buffer[:used] = state.buffer[:used]
+    room.log[:logged] = state.log[:logged]
     for target, source in (
-        (room.buffer[:used], state.buffer[:used]),
         (room.head, state.head),
-        (room.chain, state.chain),
-        (room.log[:logged], state.log[:logged]),
+        (room.tail, state.tail),
         (room.counts, state.counts),
         (room.registers, registers),
     ):
         np.copyto(target, source)
-    return room
+    return room._replace(chain=state.chain)
+
+
+def without_lineage(state: State) -> State:
+    """Return the state with a chain of its own."""
+    registers, chain = state.registers, state.chain.copy()
+    positions = state.log[: registers[LOGGED], 1]
+    chain[positions & WINDOW - 1] = state.tail[positions - registers[ROOT]]
+    registers[LINEAGE], registers[ROOT] = 0, NO_ROOT
+    return state._replace(chain=chain)
 
 
 @lean_kernel
 def _follow(room: State, state: State) -> None:
     """Make ``room`` the copy of a ``state`` of the same lineage."""
-    log, done, wanted = room.log, room.registers[LOGGED], state.registers[LOGGED]
+    log, done, wanted, root = room.log, room.registers[LOGGED], state.registers[LOGGED], state.registers[ROOT]
     same = 0
-    while same < min(done, wanted) and log[same, 0] == state.log[same, 0] and log[same, 3] == state.log[same, 3]:
+    while same < min(done, wanted) and log[same, 0] == state.log[same, 0] and log[same, 1] == state.log[same, 1]:
         same += 1
-    undo_entries(room, log, same, done)
+    for entry in range(done - 1, same - 1, -1):
+        room.head[log[entry, 0]] = room.tail[log[entry, 1] - root]
     for entry in range(same, wanted):
-        for column in range(4):
-            log[entry, column] = state.log[entry, column]
-        room.chain[log[entry, 1]] = room.head[log[entry, 0]]
-        room.head[log[entry, 0]] = log[entry, 3]
-    for at in range(state.registers[ROOT] - state.registers[ORIGIN], state.registers[SIZE] - state.registers[ORIGIN]):
+        index, position = state.log[entry, 0], state.log[entry, 1]
+        log[entry, 0], log[entry, 1] = index, position
+        room.tail[position - root] = room.head[index]
+        room.head[index] = position
+    for at in range(root - state.registers[ORIGIN], state.registers[SIZE] - state.registers[ORIGIN]):
         room.buffer[at] = state.buffer[at]
     for i in range(len(state.counts)):
         room.counts[i] = state.counts[i]
@@ -147,12 +161,17 @@ def _follow(room: State, state: State) -> None:
 
 
 @lean_kernel
-def undo_entries(state: State | Parse, undo: IntArray, first: Integer, end: Integer) -> None:
-    """Take entries ``first`` to ``end`` of ``undo`` (n, 4) out of the chains again, the last one first."""
-    for entry in range(end - 1, first - 1, -1):
-        slot = undo[entry, 1]
-        state.head[undo[entry, 0]] = state.chain[slot]
-        state.chain[slot] = undo[entry, 2]
+def undo_entries(parse: Parse) -> None:
+    """Take what a parse that is FINAL has entered out of the chains again, the last one first."""
+    undo, root = parse.undo, parse.registers[ROOT]
+    for entry in range(parse.registers[ENTERED] - 1, -1, -1):
+        index, position = undo[entry, 0], undo[entry, 1]
+        if position >= root:
+            parse.head[index] = parse.tail[position - root]
+        else:
+            slot = position & WINDOW - 1
+            parse.head[index] = parse.chain[slot]
+            parse.chain[slot] = undo[entry, 2]
 
 
 def begin_state(level: int, capacity: int) -> State:
@@ -161,13 +180,15 @@ def begin_state(level: int, capacity: int) -> State:
     registers[LEVEL] = level
     registers[HELD] = SHORTEST - 1
     registers[LITERAL] = -1
+    registers[ROOT] = NO_ROOT
     return State(
         np.zeros(capacity, np.uint8),
         np.zeros(HASHES, np.int32),
         np.zeros(WINDOW, np.int32),
+        np.zeros(LOG, np.int32),
         np.zeros(LITERALS + DISTANCES, np.int64),
         registers,
-        np.zeros((LOG, 4), np.int64),
+        np.zeros((LOG, 2), np.int64),
     )
 
 
@@ -190,7 +211,7 @@ def longest_match(parse: Parse, position: Integer, first: Integer, held: Integer
     tries = effort[TRIES] >> 2 if held >= effort[GOOD] else effort[TRIES]
     nice = min(effort[NICE], ahead)
     limit = max(position - REACH, 0)
-    buffer, origin = parse.buffer, parse.registers[ORIGIN]
+    buffer, origin, root = parse.buffer, parse.registers[ORIGIN], parse.registers[ROOT]
     here = position - origin
     reach = min(ahead, LONGEST)
     best, start = held, 0
@@ -210,7 +231,7 @@ def longest_match(parse: Parse, position: Integer, first: Integer, held: Integer
                 if length >= nice:
                     break
         tries -= 1
-        first = parse.chain[first & WINDOW - 1]
+        first = parse.chain[first & WINDOW - 1] if first < root else parse.tail[first - root]
         if first <= limit or tries == 0:
             break
     return best, start
@@ -248,7 +269,7 @@ def _search_all(parse: Parse, position: Integer, first: Integer, held: Integer, 
     known = parse.registers[KNOWN] - position
     tries = effort[TRIES] >> 2 if held >= effort[GOOD] else effort[TRIES]
     limit = max(position - REACH, 0)
-    buffer, origin = parse.buffer, parse.registers[ORIGIN]
+    buffer, origin, root = parse.buffer, parse.registers[ORIGIN], parse.registers[ROOT]
     here = position - origin
     best, start = held, 0
     found[:] = 0
@@ -267,7 +288,7 @@ def _search_all(parse: Parse, position: Integer, first: Integer, held: Integer, 
             if length >= min(effort[NICE], known + 1):
                 break
         tries -= 1
-        first = parse.chain[first & WINDOW - 1]
+        first = parse.chain[first & WINDOW - 1] if first < root else parse.tail[first - root]
         if first <= limit or tries == 0:
             break
     found[0], found[1], found[2], found[3] = position, held, best, start

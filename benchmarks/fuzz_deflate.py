@@ -131,17 +131,25 @@ def fed(rng: random.Random, level: int, prefix: bytes) -> DeflateSizer:
 
 
 def rounds(rng: random.Random, files: list[bytes]) -> Iterator[tuple[int, bytes, DeflateSizer, list[bytes]]]:
-    """Yield level, prefix, sizer and suffixes: after a prefix, then as it grows by some of its suffixes."""
+    """Yield level, prefix, sizer and suffixes: after a prefix, then as it and copies of it grow by their suffixes."""
     level = rng.randint(1, 9)
     prefix = stream(rng, files, prefix_size(rng))
-    sizer = fed(rng, level, prefix)
-    for _ in range(rng.choice([1, 4, 30] if len(prefix) < 3000 else [1, 4])):
+    family = [(prefix, fed(rng, level, prefix))]
+    for _ in range(rng.choice([1, 4, 30] if len(prefix) < 3000 else [1, 4, 12])):
+        place = rng.randrange(len(family))
+        prefix, sizer = family[place]
         batch = suffixes_for(rng, prefix, rng.choice([4, 16]))
         batch += rng.choice([[], [b""], rng.sample(BYTES, 8), BYTES, sorted(rng.sample(BYTES, 60))])
         yield level, prefix, sizer, batch
         grown = rng.choice(batch)
+        if rng.random() < 0.5:
+            sizer = sizer.copy()
+            family.append((prefix + grown, sizer))
+        else:
+            family[place] = prefix + grown, sizer
         sizer.feed(grown)
-        prefix += grown
+        if len(family) > 3:
+            family.pop(rng.randrange(3))  # its arrays are left to the next copy
 
 
 def differences(rng: random.Random, level: int, prefix: bytes, sizer: DeflateSizer, batch: list[bytes]) -> list[str]:

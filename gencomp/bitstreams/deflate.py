@@ -14,9 +14,8 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.bitstreams.deflate_parse import parse_on
-from gencomp.bitstreams.huffman import block_end
-from gencomp.bitstreams.match_search import (
+from gencomp.bitstreams.deflate_parse import parse_on, undo_entries
+from gencomp.bitstreams.deflate_state import (
     AHEAD,
     ALIKE,
     BASE,
@@ -28,7 +27,6 @@ from gencomp.bitstreams.match_search import (
     FOUND,
     KEY,
     KNOWN,
-    LAST_GREEDY_LEVEL,
     LEVEL,
     LITERAL,
     LOG,
@@ -47,9 +45,12 @@ from gencomp.bitstreams.match_search import (
     State,
     begin_state,
     copied,
-    hash_at,
-    undo_entries,
     without_lineage,
+)
+from gencomp.bitstreams.huffman import block_end
+from gencomp.bitstreams.match_search import (
+    LAST_GREEDY_LEVEL,
+    hash_at,
 )
 from gencomp.bitstreams.similar_blocks import (
     CHECKS,

@@ -6,15 +6,13 @@ it never looks at the first byte of the buffer, and cannot store a block that be
 
 import numpy as np
 
-from gencomp.bitstreams.huffman import LITERALS, distance_symbol, end_of_block, length_symbol
-from gencomp.bitstreams.match_search import (
+from gencomp.bitstreams.deflate_state import (
     AHEAD,
     BASE,
     BITS,
     BLOCK,
     CHECK,
     CLOSED,
-    EFFORT,
     ENTERED,
     FAR,
     FINAL,
@@ -22,8 +20,6 @@ from gencomp.bitstreams.match_search import (
     HELD_START,
     KEY,
     KNOWN,
-    LAST_GREEDY_LEVEL,
-    LAZY,
     LEVEL,
     LITERAL,
     LOGGED,
@@ -40,6 +36,12 @@ from gencomp.bitstreams.match_search import (
     WAITING,
     WINDOW,
     Parse,
+)
+from gencomp.bitstreams.huffman import LITERALS, distance_symbol, end_of_block, length_symbol
+from gencomp.bitstreams.match_search import (
+    EFFORT,
+    LAST_GREEDY_LEVEL,
+    LAZY,
     hash_at,
     longest_match,
     one_byte_match,
@@ -67,6 +69,20 @@ def _enter(parse: Parse, position: Integer) -> None:
     else:
         parse.chain[slot] = parse.head[index]
     parse.head[index] = position
+
+
+@lean_kernel
+def undo_entries(parse: Parse) -> None:
+    """Take what a parse that is FINAL has entered out of the chains again, the last one first."""
+    undo, root = parse.undo, parse.registers[ROOT]
+    for entry in range(parse.registers[ENTERED] - 1, -1, -1):
+        index, position = undo[entry, 0], undo[entry, 1]
+        if position >= root:
+            parse.head[index] = parse.tail[position - root]
+        else:
+            slot = position & WINDOW - 1
+            parse.head[index] = parse.chain[slot]
+            parse.chain[slot] = undo[entry, 2]
 
 
 @lean_kernel

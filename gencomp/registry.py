@@ -274,8 +274,8 @@ def _converted(name: str, key: str, text: str, hint: Any) -> Any:
 def spec_of(model: object, *, full: bool = False) -> str:
     """Return the canonical spec of a loaded object: the argument first, then the options that are not defaults.
 
-    With ``full``, defaults are written out too, so that the spec means the same when a default changes. Raises
-    ``ValueError`` for an object of a class that no name stands for.
+    With ``full``, defaults are written out too, so that the spec means the same when a default changes; an option that
+    is none by default stays away. Raises ``ValueError`` for an object of a class that no name stands for.
     """
     target = f"{type(model).__module__}:{type(model).__qualname__}"
     name = next((entry.name for entry in entries() if entry.target == target), None)
@@ -285,7 +285,7 @@ def spec_of(model: object, *, full: bool = False) -> str:
     options = {}
     for field in dataclasses.fields(model):
         value = getattr(model, field.name)
-        if not field.init or (value == field.default and not full):
+        if not field.init or (value == field.default and (value is None or not full)):
             continue
         text = str(value).lower() if isinstance(value, bool | None) else str(value)
         if field.name == getattr(model, "spec_argument", None):

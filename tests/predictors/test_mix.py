@@ -394,8 +394,9 @@ def test_states_are_not_trusted(tmp_path: Path) -> None:
         ({"weights": np.zeros(8)}, "weights is"),
         ({"settings": np.array([-1, 0])}, "tables for"),
         ({"spec": np.array("counts:3")}, "expected mix"),
-        ({"spec": np.array("mix:12")}, "expected mix"),
-        ({"spec": np.array("mix:12?state=none")}, "level"),
+        ({"spec": np.array("mix:1")}, "expected 'mix:1"),
+        ({"spec": np.array("mix:12")}, "level"),
+        ({"spec": np.array("mix:1?state=elsewhere")}, "another state"),
     ):
         state.save(path)
         rewritten(path, **changes)

@@ -44,6 +44,7 @@ from gencomp.predictors.mix.contexts import (
     POSITION,
     RECENT,
     WIDTH,
+    WORD,
     ByteArray,
     advance,
     fill_hashes,
@@ -334,8 +335,12 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
             row = (np.int64(model.registers[CLASSES]) & 15) * 16 + (np.int64(model.registers[CLASSES]) >> 4 & 15)
         elif k == 5:
             row = step << 5 | np.int64(model.bits[0] + 1) << 3 | np.int64(model.bits[1] + 1) << 1
-        else:
+        elif k == 6:
             row = np.int64(model.trusts[0]) & 255
+        elif k == 7:
+            row = known << 3 | step
+        else:
+            row = np.int64(model.registers[WORD]) & 255
         row += k * SELECTOR_ROWS + mode
         chosen = model.weights[row]
         one = clamp(dot(chosen, inputs, inputs_of(model)) >> 8)

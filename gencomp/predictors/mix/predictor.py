@@ -152,11 +152,14 @@ class Mix:
         """
 
         def make(spec: str, size: int) -> Model:
-            if parse_spec(spec).name != "mix" or "state" not in parse_spec(spec).options:
-                raise ValueError(f"its model is {spec!r}, expected mix with all options")
+            parsed = parse_spec(spec)
+            if parsed.name != "mix":
+                raise ValueError(f"its model is {spec!r}, expected mix")
+            if "state" in parsed.options:
+                raise CorruptDataError(f"{path} names another state: {parsed.options['state']}")
             mix: Mix = load(spec)
-            if mix.state is not None:
-                raise CorruptDataError(f"{path} names another state: {mix.state}")
+            if spec_of(mix, full=True) != spec:
+                raise ValueError(f"its model is {spec!r}, expected {spec_of(mix, full=True)!r}")
             return mix._new_model(size)
 
         spec, size, frozen, model, history = read_state(path, cls.REVISION, make)

@@ -16,7 +16,7 @@ SHOWN = 5  # candidates or continuations of each step
 FEW_LENGTHS = 8  # distinct code lengths below which a codec can hardly tell candidates apart
 ESTIMATE_AFTER = 3.0  # seconds
 WORTH_A_NOTE = 20.0  # seconds still to go
-LONG_STEP = 10.0  # seconds; a first step that takes less is not counted, for its compilation
+LONG_STEP = 90.0  # seconds; a first step that takes less is not counted: it may have compiled for half a minute
 
 
 class Reporter(Watcher):

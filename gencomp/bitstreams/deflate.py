@@ -55,7 +55,6 @@ from gencomp.bitstreams.match_search import (
 from gencomp.bitstreams.similar_blocks import (
     CHECKS,
     KEYS,
-    REMEMBERED,
     SYMBOLS,
     Blocks,
     begin_blocks,
@@ -97,7 +96,7 @@ class _Local(threading.local):
 
 
 _local = _Local()
-_memory = begin_memory(REMEMBERED)
+_memory = begin_memory()
 _spare: deque[State] = deque(maxlen=64)  # of sizers that are gone
 
 

@@ -1,10 +1,11 @@
 """Bits of many blocks that differ in little: by the last literal, or not at all.
 
 After one prefix, most of 256 one-byte suffixes give the same symbols and one literal more. What only the others decide
-is computed once: the distance code, and the literal code's shape for all new literals between the same two old ones.
+is computed once: the distance code, the literal code's shape for all new literals between the same two old ones, and
+for old ones the tree before (:mod:`~gencomp.bitstreams.similar_trees`).
 
-What blocks cost is remembered under two random sums of their symbols, 96 bits in all: sizers that are copies of one
-another share that, since continuations in a search often have the same symbols in another order.
+What blocks cost is remembered under two random sums of their symbols, 96 bits in all: continuations in a search often
+have the same symbols in another order.
 """
 
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ from gencomp.protocols import IntArray
 
 SYMBOLS = LITERALS + DISTANCES
 BASES = 8  # sets of counts kept, the oldest replaced first
-REMEMBERED = 1 << 15  # blocks whose bits copies remember
+REMEMBERED = 1 << 15  # blocks whose bits are remembered, a power of two
 _FIXED_WIDTH = 31
 
 # columns of Blocks.facts
@@ -67,16 +68,16 @@ class Blocks(NamedTuple):
 
 
 def begin_blocks() -> Blocks:
-    """Return room for sets of counts, none of them set, and hardly any memory."""
+    """Return room for sets of counts, none of them set."""
     widths = [SYMBOLS, END_OF_BLOCK, END_OF_BLOCK, LENGTH_CODES, LENGTH_CODES, LITERALS, _FACTS]
     counts, lower, upper, runs, used, lengths, facts = (np.zeros((BASES, width), np.int64) for width in widths)
     header, kept, traced, work = (np.zeros(shape, np.int64) for shape in [LENGTH_CODES + 1, 1, 2, WORK_SHAPE])
     return Blocks(counts, lower, upper, runs, used, lengths, facts, header, kept, begin_tree(), traced, work)
 
 
-def begin_memory(size: int) -> IntArray:
-    """Return room for the bits of ``size`` blocks, a power of two, int64 (size, 3); see :func:`recall`."""
-    return np.zeros((size, 3), np.int64)
+def begin_memory() -> IntArray:
+    """Return room for the bits of blocks, int64 (REMEMBERED, 3); see :func:`recall`."""
+    return np.zeros((REMEMBERED, 3), np.int64)
 
 
 def _symbol_keys() -> IntArray:

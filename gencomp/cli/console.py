@@ -33,7 +33,7 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory{f': {error}' if str(error) else ''}; try fewer --threads or a smaller --block-size"
     if isinstance(error, typer.TyperException):
-        return error.format_message()
+        return error.format_message().replace("Value error, ", "", 1)  # which pydantic says, and typer hands on
     if isinstance(error, GencompError | ValueError):
         return str(error)
     return f"internal error: {type(error).__name__}: {error}; please report it"

@@ -102,7 +102,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return int(app(args=_with_levels(arguments), prog_name="gencomp", standalone_mode=False) or 0)
     except typer.TyperException as error:  # a wrong command line
-        complain(f"{error.format_message().rstrip('.')}; see --help")
+        complain(f"{describe_error(error).rstrip('.')}; see --help")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")

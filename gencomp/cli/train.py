@@ -49,7 +49,7 @@ def train(
     weight_decay: Annotated[float, typer.Option(help="AdamW's, on matrices.")] = 0.1,
     clip: Annotated[float, typer.Option(help="The largest norm of the gradient.")] = 1.0,
     seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="Of the weights and the data's order.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where it is there.")] = "auto",
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
         typer.Option(help="Of matrix products; auto: bfloat16 on a GPU."),
@@ -80,6 +80,7 @@ def train(
     require("report", "matplotlib")
     import torch
 
+    from gencomp.predictors.language.settings import Settings
     from gencomp.training.architecture import SIZES
     from gencomp.training.corpus import Corpus, read_corpus
     from gencomp.training.finish import draw_loss_curve, save_model
@@ -102,8 +103,8 @@ def train(
     )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if dtype == "auto":
-        dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    settings = Settings(device, dtype, threads=1)
+    settings.check()
     plan = Plan(
         steps=steps,
         step_symbols=step_symbols,
@@ -113,7 +114,7 @@ def train(
         weight_decay=weight_decay,
         clip=clip,
         seed=seed,
-        dtype=dtype,
+        dtype=settings.resolved_dtype(),
         evaluate_every=evaluate_every,
     )
     if threads is not None:
@@ -141,7 +142,7 @@ def train(
     if not quiet:
         note(
             f"{identity['parameters']:,} parameters; {len(training):,} bytes to learn from, {len(holding_out):,} held "
-            f"out; {steps:,} steps of {step_symbols:,} symbols on {device} in {dtype}"
+            f"out; {steps:,} steps of {step_symbols:,} symbols on {device} in {plan.dtype}"
         )
     output.mkdir(parents=True, exist_ok=True)
     with step_progress("training", steps, quiet=quiet) as report:

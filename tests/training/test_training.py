@@ -183,6 +183,17 @@ def test_weights_of_other_tokens_are_refused(wiki: bytes, tmp_path: Path) -> Non
         check_same_tokens(tmp_path, train_bpe(wiki[::-1], 300))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_devices_that_are_not_there(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text").write_bytes(wiki)
+    command = ["train", str(tmp_path / "text"), "-o", str(tmp_path / "model"), "--device"]
+    assert run([*command, "tpu"]) == 2
+    assert "Invalid value for '--device': 'tpu' is not one of 'auto', 'cpu', 'cuda'" in capsys.readouterr().err
+    assert run([*command, "cuda"]) == 4
+    assert "cuda is not available here" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize("vocabulary", [[], ["--vocabulary", "300"]])
 def test_the_command(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], vocabulary: list[str]) -> None:
     (tmp_path / "text").write_bytes(wiki)

@@ -46,7 +46,7 @@ class Settings:
         import torch
 
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise DeviceError("device cuda is not available here; use device=cpu, or a torch and a machine with CUDA")
+            raise DeviceError("device cuda is not available here; use cpu, or a torch and a machine with CUDA")
 
     def environment(self) -> Mapping[str, str]:
         """Return names and versions of what results depend on."""

@@ -36,7 +36,7 @@ CORPORA = {
 SETS = ("enwik8", "enwik8-3m", *CORPORA, "image", "audio")
 # tool -> (pack, unpack) with the names of input and output
 TOOLS = {
-    **{f"zpaq -m{level}": (f"zpaq a OUT IN -m{level} -t1", "zpaq x OUT -to BACK -t1") for level in (3, 4, 5)},
+    **{f"zpaq -m{level}": (f"zpaq a OUT IN -m{level} -t1", "zpaq x OUT -t1") for level in (3, 4, 5)},
     "bzip3 -b 16": ("bzip3 -e -b 16 IN OUT", "bzip3 -d OUT BACK"),
     "lpaq1 6": ("lpaq1 6 IN OUT", "lpaq1 d OUT BACK"),
 }

@@ -88,7 +88,11 @@ def is_available() -> bool:
     encoder.finish(b"three")
     encoder.restore(kept)
     filters = [{"id": lzma.FILTER_LZMA1, "preset": 0, "dict_size": 1 << 12}]
-    return encoder.finish(b"two") == lzma.compress(b"one two", lzma.FORMAT_RAW, filters=filters)
+    expected = lzma.compress(b"one two", lzma.FORMAT_RAW, filters=filters)
+    if encoder.finish(b"two") != expected:
+        return False
+    encoder.restart()
+    return encoder.finish(b"one two") == expected
 
 
 class LzmaEncoder:
@@ -99,14 +103,20 @@ class LzmaEncoder:
         _library().lzma_lzma_preset(options, preset)
         options[_DICTIONARY_SIZE] = 1 << dictionary_bits
         options[_LC], options[_LP], options[_PB] = lc, lp, pb
-        filters = (_Filter * 2)(_Filter(_LZMA1, addressof(options)), _Filter(_NO_MORE_FILTERS, None))
-        self._memory = np.zeros(_library().lzma_raw_encoder_memusage(filters) + _SPARE, np.uint8)
+        self._options = options  # which the filters point to
+        self._filters = (_Filter * 2)(_Filter(_LZMA1, addressof(options)), _Filter(_NO_MORE_FILTERS, None))
+        self._memory = np.zeros(_library().lzma_raw_encoder_memusage(self._filters) + _SPARE, np.uint8)
         self._used = 0
         self._allocator = _Allocator(_ALLOCATE(self._allocate), _FREE(_keep), None)
         self._stream = _Stream(allocator=ctypes.pointer(self._allocator))
+        self.restart()
+
+    def restart(self) -> None:
+        """Become as new, in the memory that liblzma has already: cheaper than a new encoder, whose pages are not."""
         self._written = b""
-        if _library().lzma_raw_encoder(byref(self._stream), filters) != _OK:
-            raise MemoryError(f"liblzma refuses an encoder with a dictionary of 2^{dictionary_bits} bytes")
+        if _library().lzma_raw_encoder(byref(self._stream), self._filters) != _OK:
+            size = self._options[_DICTIONARY_SIZE]
+            raise MemoryError(f"liblzma refuses an encoder with a dictionary of {size:,} bytes")
 
     def _allocate(self, _: int | None, number: int, size: int) -> int | None:
         """Return the address of fresh memory; nothing is given back before all of it is."""
@@ -132,7 +142,7 @@ class LzmaEncoder:
             self._written += self._code(data, _RUN)
 
     def finish(self, data: bytes) -> bytes:
-        """Return the whole stream that ends after ``data``; only :meth:`restore` is possible afterwards."""
+        """Return the whole stream that ends after ``data``; then restore or restart before going on."""
         return self._written + self._code(data, _FINISH)
 
     def _code(self, data: bytes, action: int) -> bytes:

@@ -114,43 +114,53 @@ class Lzma:
 
 
 class _Lane:
-    """One thread's encoder, which several states may share: each puts its snapshot back before it goes on."""
+    """One thread's encoder, which several states may share: each begins it anew or puts its snapshot back."""
 
     def __init__(self, encoder: LzmaEncoder) -> None:
         self.encoder = encoder
         self.lock = threading.Lock()
 
-    def feed(self, snapshot: LzmaSnapshot, data: bytes) -> LzmaSnapshot:
+    def feed(self, snapshot: LzmaSnapshot | None, data: bytes) -> LzmaSnapshot:
         with self.lock:
-            self.encoder.restore(snapshot)
+            self._begin(snapshot)
             self.encoder.feed(data)
             return self.encoder.save()
 
-    def streams(self, snapshot: LzmaSnapshot, suffixes: Sequence[bytes]) -> list[bytes]:
+    def streams(self, snapshot: LzmaSnapshot | None, ends: Sequence[bytes]) -> list[bytes]:
         found = []
         with self.lock:
-            for suffix in suffixes:
-                self.encoder.restore(snapshot)
-                found.append(self.encoder.finish(suffix))
+            for end in ends:
+                self._begin(snapshot)
+                found.append(self.encoder.finish(end))
         return found
 
+    def _begin(self, snapshot: LzmaSnapshot | None) -> None:
+        if snapshot is None:
+            self.encoder.restart()
+        else:
+            self.encoder.restore(snapshot)
 
-class _KeptPrefix:
-    """Encoders of one dictionary size after a prefix, one a thread."""
 
-    def __init__(self, lanes: list[_Lane], snapshots: list[LzmaSnapshot]) -> None:
+class _Lanes:
+    """Encoders of one dictionary size, one a thread, and what each keeps of a prefix: a snapshot, or nothing."""
+
+    def __init__(self, lanes: Sequence[_Lane], snapshots: Sequence[LzmaSnapshot | None]) -> None:
         self._lanes = lanes
         self._snapshots = snapshots
+
+    @property
+    def has_prefix(self) -> bool:
+        return self._snapshots[0] is not None
 
     def feed(self, data: bytes) -> None:
         """Append ``data``; the snapshots are replaced, never changed, since copies share them."""
         self._snapshots = list(threads().map(_Lane.feed, self._lanes, self._snapshots, [data] * len(self._lanes)))
 
-    def streams(self, suffixes: Sequence[bytes]) -> list[bytes]:
-        """Return the stream of prefix + suffix for each suffix."""
+    def streams(self, ends: Sequence[bytes]) -> list[bytes]:
+        """Return the stream of what is kept and the end, for each of ``ends``."""
         number = len(self._lanes)
-        shares = [suffixes[lane::number] for lane in range(number)]
-        found: list[bytes] = [b""] * len(suffixes)
+        shares = [ends[lane::number] for lane in range(number)]
+        found: list[bytes] = [b""] * len(ends)
         for lane, part in enumerate(threads().map(_Lane.streams, self._lanes, self._snapshots, shares)):
             found[lane::number] = part
         return found
@@ -166,7 +176,7 @@ class LzmaScorer:
         self._compressor = compressor
         self._prefix = prefix
         self._walker = compressor.walker()
-        self._kept: dict[int, _KeptPrefix] = {}
+        self._lanes: dict[int, _Lanes] = {}
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
         sizes = [len(self._prefix) + len(suffix) for suffix in suffixes]
@@ -180,23 +190,28 @@ class LzmaScorer:
 
     def _streams(self, bits: int, suffixes: Sequence[bytes]) -> list[bytes]:
         """Return the streams for suffixes that ask for a dictionary of ``bits``."""
-        if len(self._prefix) < KEPT_PREFIX or bits > KEPT_DICTIONARY_BITS or len(suffixes) == 1 or not is_available():
+        if bits > KEPT_DICTIONARY_BITS or len(suffixes) == 1 or not is_available():
             return list(threads().map(lambda suffix: self._compressor.stream(self._prefix + suffix), suffixes))
-        if bits not in self._kept:
-            lanes = [_Lane(self._compressor.encoder(bits)) for _ in range(thread_count())]
-            self._kept[bits] = _KeptPrefix(lanes, [lane.encoder.save() for lane in lanes])
-            self._kept[bits].feed(self._prefix)
-        return self._kept[bits].streams(suffixes)
+        if bits not in self._lanes:
+            encoders = [_Lane(self._compressor.encoder(bits)) for _ in range(thread_count())]
+            self._lanes[bits] = _Lanes(encoders, [None] * len(encoders))
+        lanes = self._lanes[bits]
+        if len(self._prefix) < KEPT_PREFIX:
+            return lanes.streams([self._prefix + suffix for suffix in suffixes])
+        if not lanes.has_prefix:
+            lanes.feed(self._prefix)
+        return lanes.streams(suffixes)
 
     def feed(self, data: bytes) -> None:
         self._prefix += data
         needed = self._compressor.bits_for(len(self._prefix))
-        self._kept = {bits: kept for bits, kept in self._kept.items() if bits >= needed}
-        for kept in self._kept.values():
-            kept.feed(data)
+        self._lanes = {bits: lanes for bits, lanes in self._lanes.items() if bits >= needed}
+        for lanes in self._lanes.values():
+            if lanes.has_prefix:
+                lanes.feed(data)
 
     def copy(self) -> Self:
         twin = type(self)(self._compressor, self._prefix)
         twin._walker = self._walker.copy()
-        twin._kept = {bits: kept.copy() for bits, kept in self._kept.items()}
+        twin._lanes = {bits: lanes.copy() for bits, lanes in self._lanes.items()}
         return twin

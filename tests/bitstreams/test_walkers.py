@@ -138,6 +138,22 @@ def test_lzma_goes_on_from_a_kept_state(preset: int, book: bytes) -> None:
             encoder.restore(kept)
             expected = lzma.compress(sample[:cut] + suffix, lzma.FORMAT_RAW, filters=filters)
             assert encoder.finish(suffix) == expected
+    encoder.restart()
+    assert encoder.finish(sample) == lzma.compress(sample, lzma.FORMAT_RAW, filters=filters)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_lzma_scores_from_the_empty_prefix_on(kept: bool, book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    compressor = Lzma()
+    monkeypatch.setattr(lzma_compressor, "is_available", lambda: kept and lzma_state.is_available())
+    state, prefix = compressor.begin_scoring(), b""
+    for more in (b"", b"a", book[:4094], b"b", b"c", book[:4000], book[500:700], b"d"):  # past 2^12 and 2^13 bytes
+        state.feed(more)
+        prefix += more
+        twin = state.copy()
+        for scorer in (state, twin):
+            found = scorer.code_lengths(BYTES[60:64]).tolist()
+            assert found == [compressor.code_length(prefix + byte) for byte in BYTES[60:64]]
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -1,8 +1,9 @@
 """What `gencomp sample` tells about its drawing: each step's candidates, how long it will take, what tied."""
 
+import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from gencomp.cli.console import note, visible
 from gencomp.sampling.generate import Watcher
@@ -16,11 +17,14 @@ SHOWN = 5  # candidates or continuations of each step
 FEW_LENGTHS = 8  # distinct code lengths below which a codec can hardly tell candidates apart
 ESTIMATE_AFTER = 3.0  # seconds
 WORTH_A_NOTE = 20.0  # seconds still to go
-LONG_STEP = 90.0  # seconds; a first step that takes less is not counted: it may have compiled for half a minute
+LONG_STEP = (
+    90.0  # seconds; a first step that takes less is not counted: it may have compiled for half a minute; each that
+)
+# takes longer before there is an estimate is told about
 
 
 class Reporter(Watcher):
-    """Notes on stderr while bytes are drawn, and a record of the steps where they are explained."""
+    """Notes on stderr while bytes are drawn, inside ``with``, and a record of the steps where they are explained."""
 
     def __init__(
         self, model: str, length: int, progress: Callable[[int], None], *, explain: bool, records: bool, quiet: bool
@@ -38,6 +42,15 @@ class Reporter(Watcher):
         self._uncounted = 0  # steps before the clock was set
         self._estimated = False
         self._looked = False
+        self._alarm: threading.Timer | None = None
+
+    def __enter__(self) -> Self:
+        self._await_step()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     def choosing(self, state: "PredictorState", symbol: int) -> None:
         first, self._looked = not self._looked, True
@@ -85,6 +98,21 @@ class Reporter(Watcher):
         elif not self._estimated and not self._quiet and elapsed >= ESTIMATE_AFTER:
             self._estimated = True
             self._estimate(elapsed / (self._done - self._uncounted))
+        self._await_step()
+
+    def _await_step(self) -> None:
+        """Tell of the step that begins now, should it be a long one and nothing be known of its like."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if not self._estimated and not self._quiet:
+            self._alarm = threading.Timer(LONG_STEP, self._tell_of_long_step)
+            self._alarm.daemon = True
+            self._alarm.start()
+
+    def _tell_of_long_step(self) -> None:
+        left = duration(LONG_STEP * (self._length - self._done))
+        note(f"note: a byte takes over {LONG_STEP:.0f} s, the rest over {left}; Ctrl-C keeps what has been drawn")
 
     def _estimate(self, seconds_per_byte: float) -> None:
         left = seconds_per_byte * (self._length - self._done)

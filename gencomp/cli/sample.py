@@ -119,9 +119,10 @@ def sample(
         with progress_bar(model, length, quiet=quiet or on_terminal) as progress:
             reporter = Reporter(model, length, progress, explain=explain, records=json_output, quiet=quiet)
             try:
-                for symbol in search.generate(predictor, context, length, np.random.default_rng(seed), reporter):
-                    drawn.append(symbol)
-                    write(bytes([symbol]))
+                with reporter:
+                    for symbol in search.generate(predictor, context, length, np.random.default_rng(seed), reporter):
+                        drawn.append(symbol)
+                        write(bytes([symbol]))
             except KeyboardInterrupt:
                 interrupted = True
         if on_terminal:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +127,24 @@ def test_a_long_search_says_how_long(command: Command, monkeypatch: pytest.Monke
     monkeypatch.setattr(drawing, "WORTH_A_NOTE", 0.0)
     assert "to go for 20 bytes; Ctrl-C keeps what has been drawn" in command(*SAMPLE, "20")[2]
     assert [drawing.duration(seconds) for seconds in (40, 600, 7200)] == ["40 s", "10 min", "2.0 h"]
+
+
+def test_a_long_step_says_how_long_the_rest_takes_at_least(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+    tell = Reporter._tell_of_long_step
+
+    def tell_and_wake(self: Reporter) -> None:
+        tell(self)
+        told.set()
+
+    def wait(self: Reporter, *_: object) -> None:
+        assert told.wait(60)
+
+    monkeypatch.setattr(drawing, "LONG_STEP", 0.05)
+    monkeypatch.setattr(Reporter, "_tell_of_long_step", tell_and_wake)
+    monkeypatch.setattr(Reporter, "choosing", wait)
+    assert "the rest over 1 s; Ctrl-C keeps what has been drawn" in command(*SAMPLE, "20")[2]
+    assert command(*SAMPLE, "1", "-q")[2] == ""
 
 
 def test_score_tells_about_ranks_and_ties(command: Command) -> None:

@@ -1,12 +1,13 @@
 """Time the distribution of the next byte: 256 candidates after one context, and one byte fed.
 
-    python benchmarks/scoring.py [--codecs gzip bz2 lzma zstd brotli] [--contexts 2048 32768] [--steps 10] [FILE]
+    python benchmarks/scoring.py [--codecs gzip bz2 lzma zstd brotli] [--contexts 2048 32768] [--steps 20] [FILE]
     python benchmarks/scoring.py --beam
 
 "plain" compresses context + candidate by one call of the library at its usual strongest setting, as
 len(gzip.compress(...)) does; it tells whole bytes. "copies" (zlib only) copies a compressobj that has read the context.
 What recompresses each candidate is timed on 16 of the 256. Figures are medians over the steps, in predicted bytes
-per second of processor time, all threads together: what one core would do; the three take turns.
+per second of processor time, all threads together: what one core would do. The three take turns of ten steps, so that
+each works as it would alone; each row has a process of its own, which remembers nothing of another's text.
 
 ``--beam``: a beam search 24 bytes deep and 32 wide over the bytes of a corpus of 30,000 bytes, with 80 bytes of
 recent text after it, as gzipt (https://github.com/robinpie/gzipt) does by default; the same candidates by copies of a
@@ -17,6 +18,7 @@ import argparse
 import bz2
 import gzip
 import lzma
+import multiprocessing
 import statistics
 import time
 import zlib
@@ -42,6 +44,7 @@ PLAIN: dict[str, Callable[[bytes], bytes]] = {
     "brotli": brotli.compress,
 }
 SAMPLE = 16
+TURN = 10  # steps
 DEPTH, WIDTH, CORPUS, TAIL, BEAM_SAMPLE = 24, 32, 30_000, 80, 40
 
 
@@ -70,38 +73,43 @@ def measure(name: str, text: bytes, context: int, steps: int) -> tuple[float, fl
     stream = zlib.compressobj(9)
     stream.compress(text[:context])
     plain, copies, own = [], [], []
-    for at in range(context, context + steps):
-        prefix, byte = text[:at], text[at : at + 1]
-        plain.append(16 * seconds(lambda: [len(PLAIN[name](prefix + candidate)) for candidate in some]))  # noqa: B023
+    for begin in range(context, context + steps, TURN):
+        turn = range(begin, min(begin + TURN, context + steps))
+        for at in turn:
+            prefix = text[:at]
+            plain.append(16 * seconds(lambda: [len(PLAIN[name](prefix + candidate)) for candidate in some]))  # noqa: B023
         if name in ("gzip", "zlib"):
-            copies.append(seconds(lambda: by_copies(stream, CANDIDATES)))
-        stream.compress(byte)
-        pricing = seconds(lambda: state.code_lengths(scored)) * 256 / len(scored)
-        own.append(pricing + seconds(lambda: state.feed(byte)))  # noqa: B023
+            for at in turn:
+                copies.append(seconds(lambda: by_copies(stream, CANDIDATES)))
+                stream.compress(text[at : at + 1])
+        for at in turn:
+            pricing = seconds(lambda: state.code_lengths(scored)) * 256 / len(scored)
+            own.append(pricing + seconds(lambda: state.feed(text[at : at + 1])))  # noqa: B023
     return statistics.median(plain), statistics.median(copies) if copies else None, statistics.median(own)
 
 
 def beam_race(text: bytes, level: int = 9, searches: int = 5) -> None:
-    """Print the bytes per second of beam searches, the first not counted, by copies of zlib's state and by gencomp."""
-    context = text[:CORPUS] + text[CORPUS + 10_000 : CORPUS + 10_000 + TAIL]
-    alphabet = [bytes([byte]) for byte in sorted(set(context))]
-    stream = zlib.compressobj(level)
-    stream.compress(context)
+    """Print the bytes per second of beam searches after other texts each, by copies of zlib's state and by gencomp."""
     times = []
-    for _ in range(searches + 1):
-        old = new = 0.0
-        beams = [(b"", DeflateSizer(level, context))]
+    for search in range(searches + 1):
+        tail = CORPUS + 10_000 * (1 + search)
+        context = text[:CORPUS] + text[tail : tail + TAIL]
+        alphabet = [bytes([byte]) for byte in sorted(set(context))]
+        stream = zlib.compressobj(level)
+        stream.compress(context)
+        beams, asked = [(b"", DeflateSizer(level, context))], []
+        started = time.process_time()
         for _ in range(DEPTH):
-            candidates = [path + byte for path, _ in beams for byte in alphabet]
-            some = candidates[::BEAM_SAMPLE]
-            old += seconds(lambda: by_copies(stream, some)) * len(candidates) / len(some)  # noqa: B023
-            started = time.process_time()
+            asked.append([path for path, _ in beams])
             beams = grown(beams, alphabet)
-            new += time.process_time() - started
+        new = time.process_time() - started
+        some = [path + byte for paths in asked for path in paths for byte in alphabet][::BEAM_SAMPLE]
+        old = seconds(lambda: by_copies(stream, some)) * BEAM_SAMPLE  # noqa: B023
         times.append((old, new))
+        print(f"{context[-20:]!r} {beams[0][0]!r}: copies {DEPTH / old:.2f} B/s, {DEPTH / new:.0f} B/s", flush=True)
     old, new = (statistics.median(column) for column in zip(*times[1:], strict=True))
-    print(f"beam {DEPTH} deep, {WIDTH} wide, {len(alphabet)} bytes to choose from, context {len(context):,}:", end=" ")
-    print(f"copies {DEPTH / old:.2f} B/s, gencomp {DEPTH / new:.1f} B/s: {old / new:.0f}x; best {beams[0][0]!r}")
+    print(f"beam {DEPTH} deep, {WIDTH} wide, context {CORPUS + TAIL:,}:", end=" ")
+    print(f"copies {DEPTH / old:.2f} B/s, gencomp {DEPTH / new:.0f} B/s: {old / new:.0f}x, the first not counted")
 
 
 def grown(beams: list[tuple[bytes, DeflateSizer]], alphabet: list[bytes]) -> list[tuple[bytes, DeflateSizer]]:
@@ -121,7 +129,7 @@ def main() -> None:
     parser.add_argument("file", nargs="?", type=Path, help="a file instead of the book in the package")
     parser.add_argument("--codecs", nargs="+", choices=PLAIN, default=list(PLAIN))
     parser.add_argument("--contexts", type=int, nargs="+", default=[2048, 32768])
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--beam", action="store_true")
     options = parser.parse_args()
     text = options.file.read_bytes() if options.file else alice()
@@ -132,7 +140,8 @@ def main() -> None:
     print(f"{'codec':<7} {'context':>8} {'plain':>9} {'copies':>9} {'gencomp':>9} {'to plain':>9} {'to copies':>9}")
     for name in options.codecs:
         for context in options.contexts:
-            plain, copies, own = measure(name, text, context, options.steps)
+            with multiprocessing.get_context("spawn").Pool(1) as fresh:
+                plain, copies, own = fresh.apply(measure, (name, text, context, options.steps))
             rates = f"{1 / plain:9.3g} {1 / copies:9.3g}" if copies else f"{1 / plain:9.3g} {'':>9}"
             ratio = f"{copies / own:8.1f}x" if copies else ""
             print(f"{name:<7} {context:8,} {rates} {1 / own:9.3g} {plain / own:8.1f}x {ratio}", flush=True)

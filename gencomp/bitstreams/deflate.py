@@ -45,6 +45,7 @@ from gencomp.bitstreams.deflate_state import (
     State,
     begin_state,
     copied,
+    with_lineage,
     without_lineage,
 )
 from gencomp.bitstreams.huffman import block_end
@@ -65,7 +66,7 @@ from gencomp.bitstreams.similar_blocks import (
     price,
     recall,
 )
-from gencomp.compiled import Integer, lean_kernel
+from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
 _CAPACITY = 1 << 17
@@ -113,8 +114,8 @@ def _append(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
 def _feed(
     state: State, work: IntArray, found: IntArray, undo: IntArray, data: npt.NDArray[np.uint8]
 ) -> None:  # not all of the scratch, since taking an array apart costs as much as a byte's parse
-    buffer, head, chain, tail, counts, registers, log = state
-    parse = Parse(buffer, head, chain, tail, counts, registers, log, work, found, undo)
+    buffer, common, head, chain, tail, counts, registers, log = state
+    parse = Parse(buffer, common, head, chain, tail, counts, registers, log, work, found, undo)
     _append(parse, data)
     parse_on(parse)
 
@@ -124,9 +125,9 @@ def _fill_bits(
     bits: IntArray, state: State, scratch: Scratch, memory: IntArray, suffixes: npt.NDArray[np.uint8], ends: IntArray
 ) -> None:
     """Set ``bits`` (n,) to the bits of the stream that ends after each suffix; suffix i ends at ``ends[i]``."""
-    buffer, head, chain, tail, counts_before, registers_before, log = state
+    buffer, common, head, chain, tail, counts_before, registers_before, log = state
     counts, registers, found, undo, usual, usual_counts, blocks = scratch
-    trial = Parse(buffer, head, chain, tail, counts, registers, log, blocks.work, found, undo)
+    trial = Parse(buffer, common, head, chain, tail, counts, registers, log, blocks.work, found, undo)
     found[:, 0] = 0
     begin, base, kept = 0, np.int64(0), -1  # for a mere 0 numba compiles all that takes it twice
     is_known = False
@@ -167,7 +168,7 @@ def _fill_bits(
         begin = ends[i]
 
 
-@lean_kernel
+@fragment
 def _is_usual(parse: Parse, usual: IntArray, last: Integer) -> Integer:
     """Tell whether a suffix of one byte, ``last``, is parsed like the one that left the registers ``usual``."""
     for row in range(FOUND):
@@ -182,7 +183,7 @@ def _is_usual(parse: Parse, usual: IntArray, last: Integer) -> Integer:
     return first == 0 or position - first > REACH
 
 
-@lean_kernel
+@fragment
 def _end(cost: Integer, registers: IntArray) -> Integer:
     """Return where the stream ends whose last block costs ``cost``, in the form of recall."""
     dynamic, fixed = both_bits(cost)
@@ -215,6 +216,7 @@ class DeflateSizer:
             room = _spare.pop()
         except IndexError:
             room = None
+        self._state = with_lineage(self._state)
         twin._state = copied(self._state, room)
         return twin
 

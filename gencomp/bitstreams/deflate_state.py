@@ -49,6 +49,7 @@ NEXT = 4  # columns of Parse.found before those per next byte
 LOG = 1024  # positions that a lineage reaches beyond its root
 NO_ROOT = 1 << 62
 _lineages = count(1)
+_NOTHING = np.empty(0, np.uint8)
 
 
 class State(NamedTuple):
@@ -56,10 +57,12 @@ class State(NamedTuple):
 
     ``head`` has for each hash of three bytes the last position with it, ``chain`` for each position modulo the window
     the one before with the same hash; 0 ends a chain, so position 0 is never found. States of one lineage share
-    ``chain``, which nobody changes then: from the root on, the position before is in ``tail``.
+    ``chain``, which nobody changes then: from the root on, the position before is in ``tail``. They share ``common``,
+    too, which repeats what their buffers begin with: so a search looks at it in the processor's cache.
     """
 
     buffer: npt.NDArray[np.uint8]  # (capacity,), the data from position registers[ORIGIN] on
+    common: npt.NDArray[np.uint8]  # (n,), without a lineage (0,)
     head: npt.NDArray[np.int32]  # (HASHES,)
     chain: npt.NDArray[np.int32]  # (WINDOW,)
     tail: npt.NDArray[np.int32]  # (LOG,), for each position since the root the one before with the same hash
@@ -72,6 +75,7 @@ class Parse(NamedTuple):
     """A State, and what a parse needs for a while."""
 
     buffer: npt.NDArray[np.uint8]
+    common: npt.NDArray[np.uint8]
     head: npt.NDArray[np.int32]
     chain: npt.NDArray[np.int32]
     tail: npt.NDArray[np.int32]
@@ -83,14 +87,22 @@ class Parse(NamedTuple):
     undo: IntArray  # (n, 3), entries of a parse that is FINAL: hash, position, and what its place in the chain held
 
 
+def with_lineage(state: State) -> State:
+    """Return the state, made one that copies come from."""
+    registers = state.registers
+    if registers[LINEAGE] != 0:
+        return state
+    registers[LINEAGE], registers[ROOT], registers[LOGGED] = next(_lineages), registers[POSITION], 0
+    return state._replace(common=state.buffer[: registers[SIZE] - registers[ORIGIN]].copy())
+
+
 def copied(state: State, room: State | None) -> State:
     """Return a state that goes on independently, in the arrays of one that is needed no more, if ``room`` is one.
 
-    Where both come from one state, as those of a search do, only what they have entered since is undone and done.
+    ``state`` has a lineage. Where both come from one state, as those of a search do, only what they have entered since
+    is undone and done.
     """
     registers = state.registers
-    if registers[LINEAGE] == 0:
-        registers[LINEAGE], registers[ROOT], registers[LOGGED] = next(_lineages), registers[POSITION], 0
     if room is None or len(room.buffer) != len(state.buffer):
         room = begin_state(int(registers[LEVEL]), len(state.buffer))
     if room.registers[LINEAGE] == registers[LINEAGE]:
@@ -106,7 +118,7 @@ def copied(state: State, room: State | None) -> State:
         (room.registers, registers),
     ):
         np.copyto(target, source)
-    return room._replace(chain=state.chain)
+    return room._replace(chain=state.chain, common=state.common)
 
 
 def without_lineage(state: State) -> State:
@@ -115,7 +127,7 @@ def without_lineage(state: State) -> State:
     positions = state.log[: registers[LOGGED], 1]
     chain[positions & WINDOW - 1] = state.tail[positions - registers[ROOT]]
     registers[LINEAGE], registers[ROOT] = 0, NO_ROOT
-    return state._replace(chain=chain)
+    return state._replace(chain=chain, common=_NOTHING)
 
 
 @lean_kernel
@@ -149,6 +161,7 @@ def begin_state(level: int, capacity: int) -> State:
     registers[ROOT] = NO_ROOT
     return State(
         np.zeros(capacity, np.uint8),
+        _NOTHING,
         np.zeros(HASHES, np.int32),
         np.zeros(WINDOW, np.int32),
         np.zeros(LOG, np.int32),

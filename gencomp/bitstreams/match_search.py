@@ -65,17 +65,19 @@ def longest_match(parse: Parse, position: Integer, first: Integer, held: Integer
     buffer, origin, root = parse.buffer, parse.registers[ORIGIN], parse.registers[ROOT]
     here = position - origin
     reach = min(ahead, LONGEST)
+    last_common = len(parse.common) - LONGEST - 1
     best, start = held, 0
     while True:
         there = first - origin
+        old = parse.common if there < last_common else buffer
         if (
-            buffer[there + best] == buffer[here + best]
-            and buffer[there + best - 1] == buffer[here + best - 1]
-            and buffer[there] == buffer[here]
-            and buffer[there + 1] == buffer[here + 1]
+            old[there + best] == buffer[here + best]
+            and old[there + best - 1] == buffer[here + best - 1]
+            and old[there] == buffer[here]
+            and old[there + 1] == buffer[here + 1]
         ):
             length = SHORTEST
-            while length < reach and buffer[there + length] == buffer[here + length]:
+            while length < reach and old[there + length] == buffer[here + length]:
                 length += 1
             if length > best:
                 best, start = length, first
@@ -122,15 +124,17 @@ def _search_all(parse: Parse, position: Integer, first: Integer, held: Integer, 
     limit = max(position - REACH, 0)
     buffer, origin, root = parse.buffer, parse.registers[ORIGIN], parse.registers[ROOT]
     here = position - origin
+    last_common = len(parse.common) - known - 1
     best, start = held, 0
     found[:] = 0
     while True:
         there = first - origin
-        following = NEXT + np.int64(buffer[there + known])
+        old = parse.common if there <= last_common else buffer
+        following = NEXT + np.int64(old[there + known])
         probe = min(best, known - 1)
-        if buffer[there + probe] == buffer[here + probe] and (best < known or found[following] == 0):
+        if old[there + probe] == buffer[here + probe] and (best < known or found[following] == 0):
             length = 0
-            while length < known and buffer[there + length] == buffer[here + length]:
+            while length < known and old[there + length] == buffer[here + length]:
                 length += 1
             if length > best:
                 best, start = length, first

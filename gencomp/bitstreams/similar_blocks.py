@@ -35,7 +35,7 @@ from gencomp.bitstreams.similar_trees import (
     count_once_more,
     trace,
 )
-from gencomp.compiled import Integer, lean_kernel
+from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
 SYMBOLS = LITERALS + DISTANCES
@@ -88,7 +88,7 @@ def _symbol_keys() -> IntArray:
 KEYS, CHECKS = _symbol_keys()
 
 
-@lean_kernel
+@fragment
 def recall(memory: IntArray, key: Integer, check: Integer) -> Integer:
     """Return the dynamic bits of a block, shifted by _FIXED_WIDTH, and its fixed bits; -1 if they are not remembered.
 
@@ -100,7 +100,7 @@ def recall(memory: IntArray, key: Integer, check: Integer) -> Integer:
     return bits if bits > 0 and entry[0] ^ bits == key and entry[1] ^ bits == check else -1
 
 
-@lean_kernel
+@fragment
 def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key: Integer, check: Integer) -> Integer:
     """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, none if that is -1; remember it.
 
@@ -119,7 +119,7 @@ def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key
     return bits
 
 
-@lean_kernel
+@fragment
 def both_bits(bits: Integer) -> tuple[Integer, Integer]:
     """Return the dynamic and the fixed bits that :func:`recall` gave."""
     return bits >> _FIXED_WIDTH, bits & (1 << _FIXED_WIDTH) - 1
@@ -156,7 +156,7 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
     return base
 
 
-@lean_kernel
+@fragment
 def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
     """Return the dynamic bits for a base and one more of a literal in it, -1 if they are to be found otherwise."""
     facts, tree, traced, used = blocks.facts[base], blocks.tree, blocks.traced, blocks.work[USED, :LENGTH_CODES]
@@ -179,7 +179,7 @@ def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer
     return bits + facts[_DISTANCE_BITS] + facts[_EXTRA] + header
 
 
-@lean_kernel
+@fragment
 def _header_bits(blocks: Blocks, used: IntArray) -> Integer:
     """Return what the codes cost that are told with the symbols counted in ``used``, often the same as before."""
     header = blocks.header

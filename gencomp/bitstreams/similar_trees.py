@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gencomp.bitstreams.huffman import HEIGHT, LITERALS, LONGEST_CODE, NODE, WEIGHT, merge_all
-from gencomp.compiled import Integer, lean_kernel
+from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
 _HEAPS = 8  # heaps kept of one tree
@@ -123,7 +123,7 @@ def trace(tree: Tree, counts: IntArray) -> None:
     facts[_MERGES], facts[_STEP], facts[_BITS], facts[_IS_SHORT] = merges, step, total, deepest <= LONGEST_CODE
 
 
-@lean_kernel
+@fragment
 def count_once_more(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
     """Return the code length of all symbols in bits, ``symbol``, which has occurred, once more than traced, and a sign.
 

@@ -6,7 +6,7 @@ encoder takes. Here they are zlib's: its order of merging, its repair of codes t
 
 import numpy as np
 
-from gencomp.compiled import Integer, lean_kernel
+from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
 LITERALS, DISTANCES = 286, 30  # literal/length symbols (section 3.2.5) and distance symbols in use
@@ -92,8 +92,15 @@ def _sift(heap: IntArray, hole: Integer, last: Integer) -> None:
     heap[hole] = item
 
 
+@fragment
+def item_above(light: Integer, heavy: Integer, node: Integer) -> Integer:
+    """Return the item of an inner node, its two children's given."""
+    height = max(light >> HEIGHT & NODE, heavy >> HEIGHT & NODE) + 1
+    return (light >> WEIGHT) + (heavy >> WEIGHT) << WEIGHT | height << HEIGHT | node
+
+
 @lean_kernel
-def merge_all(
+def _merge_all(
     heap: IntArray, last: Integer, node: Integer, order: IntArray, parent: IntArray
 ) -> tuple[Integer, Integer]:
     """Merge the items ``heap[1 : last + 1]`` into a tree whose inner nodes are ``node`` and those after it.
@@ -112,10 +119,8 @@ def merge_all(
         merged += 2
         parent[light & NODE] = node
         parent[heavy & NODE] = node
-        weight = (light >> WEIGHT) + (heavy >> WEIGHT)
-        total += weight
-        height = max(light >> HEIGHT & NODE, heavy >> HEIGHT & NODE) + 1
-        heap[1] = weight << WEIGHT | height << HEIGHT | node
+        heap[1] = item_above(light, heavy, node)
+        total += heap[1] >> WEIGHT
         _sift(heap, 1, last)
         node += 1
     return merged, total
@@ -149,7 +154,7 @@ def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[I
             heap[last] = 1 << WEIGHT
     for hole in range(last // 2, 0, -1):
         _sift(heap, hole, last)
-    merged, weight = merge_all(heap, last, size, order, parent)
+    merged, weight = _merge_all(heap, last, size, order, parent)
     total += weight
     depth[size + merged // 2 - 1] = 0
     deepest = 0

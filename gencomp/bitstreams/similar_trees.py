@@ -2,43 +2,47 @@
 
 :func:`~gencomp.bitstreams.huffman.code_lengths` builds a tree with a heap. Where one symbol is counted once more, its
 item and each node above it weigh one more, and the heap does the same as before until a comparison with one of these
-comes out otherwise. A traced tree knows for each symbol before which merge that first happens, never for many, and how
-the heap stood before some of the merges, to go on from there.
+comes out otherwise. A traced tree knows for each symbol before which merge that first happens, never for many.
+
+From there on items are merged in order of weight and height, from two queues, as in van Leeuwen, "On the construction
+of Huffman trees", 1976. Which of equal items comes first only the layout of the heap tells. But where equal items end
+up equally deep, each choice gives the same code lengths: to exchange the items, with all that is below them, changes
+no depth. Where they do not, the heap has to be asked.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from gencomp.bitstreams.huffman import HEIGHT, LITERALS, LONGEST_CODE, NODE, WEIGHT, merge_all
+from gencomp.bitstreams.huffman import HEIGHT, LITERALS, LONGEST_CODE, NODE, WEIGHT, item_above
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
-_HEAPS = 8  # heaps kept of one tree
 _NODES = 2 * LITERALS
 _NEVER = 1 << 30
-_HEAVIER = 1 << WEIGHT
+_HEAVIER, _HEAVIEST = 1 << WEIGHT, 1 << 62
+_ONE = np.uint64(1)  # see huffman for unsigned indices
 
-# rows of Tree.nodes; of TRACED and CHANGED, how deep nodes are, symbols come first: their code lengths
-_HEAP, _ORDER, _PARENT, _MERGE, _CHANGE, TRACED, CHANGED, _NEW_ORDER, _NEW_PARENT = range(9)
-_ROWS = 9
-# rows of Tree.facts, and columns of the first
-_OF_TREE, _SIZE, _TOTAL = range(3)
-_MERGES, _STEP, _BITS, _IS_SHORT = range(4)
+# rows of Tree.nodes by node: symbols, then inner nodes in the order of the merges; of TRACED and CHANGED, how deep
+# they are, symbols come first: their code lengths
+_PARENT, _MERGE, _CHANGE, TRACED, CHANGED = range(5)
+# rows by place: the items merged, two by two, as traced and anew; the weights merged before each merge; a heap or queue
+_MERGED, _NEW_MERGED, _TOTAL, _HEAP, _INNER = range(5, 10)
+_ROWS = 10
+# Tree.facts; _TIED is the last merge of items as heavy and high as others that are not as deep, -1 if there is none
+_MERGES, _BITS, _IS_SHORT, _TIED = range(4)
 
 
 class Tree(NamedTuple):
     """How the tree of some counts was built, and room for that of others."""
 
-    nodes: IntArray  # (_ROWS, _NODES + 2), by node: symbols, then inner nodes in the order of the merges
-    heaps: IntArray  # (_HEAPS, LITERALS + 2), row r the heap before merge r * facts[0, _STEP]
-    facts: IntArray  # (3, _HEAPS), of the tree; the heaps' sizes; the weights merged by then
+    nodes: IntArray  # (_ROWS, _NODES + 2)
+    facts: IntArray  # (4,)
 
 
 def begin_tree() -> Tree:
     """Return room for a tree."""
-    shapes = [(_ROWS, _NODES + 2), (_HEAPS, LITERALS + 2), (3, _HEAPS)]
-    return Tree(*(np.zeros(shape, np.int64) for shape in shapes))
+    return Tree(np.zeros((_ROWS, _NODES + 2), np.int64), np.zeros(4, np.int64))
 
 
 @lean_kernel
@@ -79,8 +83,8 @@ def _sift(heap: IntArray, hole: Integer, last: Integer, change: IntArray, merge:
 @lean_kernel
 def trace(tree: Tree, counts: IntArray) -> None:
     """Build the tree of ``counts`` (LITERALS,), two of them or more above zero."""
-    nodes, facts = tree.nodes, tree.facts[_OF_TREE]
-    heap, order, parent, change, depth = nodes[_HEAP], nodes[_ORDER], nodes[_PARENT], nodes[_CHANGE], nodes[TRACED]
+    nodes, facts = tree.nodes, tree.facts
+    heap, merged, parent, change, depth = nodes[_HEAP], nodes[_MERGED], nodes[_PARENT], nodes[_CHANGE], nodes[TRACED]
     last = 0
     for symbol in range(LITERALS):
         depth[symbol] = nodes[CHANGED, symbol] = 0
@@ -89,38 +93,36 @@ def trace(tree: Tree, counts: IntArray) -> None:
     change[:] = _NEVER
     for hole in range(last // 2, 0, -1):
         _sift(heap, hole, last, change, -1)
-    merges, step, total = last - 1, (last - 1 + _HEAPS - 1) // _HEAPS, 0
+    merges, total = last - 1, 0
     for merge in range(merges):
-        if merge % step == 0:
-            row = merge // step
-            tree.facts[_SIZE, row], tree.facts[_TOTAL, row] = last, total
-            for i in range(1, last + 1):
-                tree.heaps[row, i] = heap[i]
+        nodes[_TOTAL, merge] = total
         light = heap[1]
         heap[1] = heap[last]
         last -= 1
         _sift(heap, 1, last, change, merge)
         heavy = heap[1]
         inner = LITERALS + merge
-        for place, node in ((0, light & NODE), (1, heavy & NODE)):
-            order[2 * merge + place] = node
-            parent[node] = inner
-            nodes[_MERGE, node] = merge
-        weight = (light >> WEIGHT) + (heavy >> WEIGHT)
-        total += weight
-        height = max(light >> HEIGHT & NODE, heavy >> HEIGHT & NODE) + 1
-        heap[1] = weight << WEIGHT | height << HEIGHT | inner
+        for place, item in ((0, light), (1, heavy)):
+            merged[2 * merge + place] = item
+            parent[item & NODE] = inner
+            nodes[_MERGE, item & NODE] = merge
+        heap[1] = item_above(light, heavy, inner)
+        total += heap[1] >> WEIGHT
         _sift(heap, 1, last, change, merge)
     root = LITERALS + merges - 1
     nodes[_MERGE, root] = depth[root] = 0
     change[root] = _NEVER
-    deepest = 0
+    merged[2 * merges] = _HEAVIEST
+    deepest, tied = 0, -1
     for i in range(2 * merges - 1, -1, -1):  # a parent comes before its children
-        node = order[i]
+        item, next_item = merged[i], merged[i + 1]
+        node = item & NODE
         depth[node] = depth[parent[node]] + 1
         change[node] = min(change[node], change[parent[node]])
         deepest = max(deepest, depth[node])
-    facts[_MERGES], facts[_STEP], facts[_BITS], facts[_IS_SHORT] = merges, step, total, deepest <= LONGEST_CODE
+        if item >> HEIGHT == next_item >> HEIGHT and depth[node] != depth[next_item & NODE]:
+            tied = max(tied, i // 2)
+    facts[_MERGES], facts[_BITS], facts[_IS_SHORT], facts[_TIED] = merges, total, deepest <= LONGEST_CODE, tied
 
 
 @fragment
@@ -130,38 +132,74 @@ def count_once_more(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
     That is 0 if the code lengths are as traced, 1 if row CHANGED has them, and -1, and the code
     length meaningless, if the whole tree has to be built anew.
     """
-    nodes, facts = tree.nodes, tree.facts[_OF_TREE]
-    heap, depth, lengths = nodes[_HEAP], nodes[TRACED], nodes[CHANGED]
-    change = nodes[_CHANGE, symbol]
-    if change < 0 or facts[_IS_SHORT] == 0:
+    change = tree.nodes[_CHANGE, symbol]
+    if tree.facts[_IS_SHORT] == 0 or change <= tree.facts[_TIED]:  # then most often something is tied that way anew
         return 0, -1
     if change == _NEVER:
-        return facts[_BITS] + depth[symbol], 0
-    row = change // facts[_STEP]
-    merges, size, total = row * facts[_STEP], tree.facts[_SIZE, row], tree.facts[_TOTAL, row]
-    heavier = symbol
+        return tree.facts[_BITS] + tree.nodes[TRACED, symbol], 0
+    return _merge_in_order(tree, symbol, change)
+
+
+@lean_kernel
+def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Integer]:
+    """Return what count_once_more does, after the first ``merges`` as traced."""
+    nodes = tree.nodes
+    left, total = _rest(tree, symbol, merges)
+    rest, inner, merged = nodes[_HEAP], nodes[_INNER], nodes[_NEW_MERGED]
+    first_inner = LITERALS + merges
+    rest[left] = inner[0] = _HEAVIEST
+    i = j = place = np.uint64(0)
+    for merge in range(left - _ONE):
+        is_inner = inner[j] < rest[i]
+        light = inner[j] if is_inner else rest[i]
+        i, j = i + np.uint64(not is_inner), j + np.uint64(is_inner)
+        is_inner = inner[j] < rest[i]
+        heavy = inner[j] if is_inner else rest[i]
+        i, j = i + np.uint64(not is_inner), j + np.uint64(is_inner)
+        merged[place], merged[place + _ONE] = light, heavy
+        place += _ONE + _ONE
+        inner[merge] = item_above(light, heavy, first_inner + np.int64(merge))
+        total += inner[merge] >> WEIGHT
+        inner[merge + _ONE] = _HEAVIEST
+    depth, new_depth = nodes[TRACED], nodes[CHANGED]
+    new_depth[first_inner + np.int64(left) - 2] = 0
+    next_item, below, deepest, is_tied, is_moved = _HEAVIEST, np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    while place > 0:  # a parent comes before its children
+        place -= _ONE
+        item = merged[place]
+        node = item & NODE
+        here = new_depth[first_inner + np.int64(place >> _ONE)] + 1
+        new_depth[node] = here
+        is_tied |= (here ^ below) * (item >> HEIGHT == next_item >> HEIGHT)
+        is_moved |= (here ^ depth[node]) * (node < first_inner)
+        deepest = max(deepest, here)
+        next_item, below = item, here
+    if is_tied != 0:
+        return 0, -1
+    if is_moved == 0:
+        return total, 0
+    for before in range(2 * merges - 1, -1, -1):
+        node = nodes[_MERGED, before] & NODE
+        new_depth[node] = new_depth[nodes[_PARENT, node]] + 1
+        deepest = max(deepest, new_depth[node])
+    return total, 1 if deepest <= LONGEST_CODE else -1
+
+
+@fragment
+def _rest(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Integer]:
+    """Set row _HEAP to the items left after the first ``merges``, in order; return their number and the bits so far."""
+    nodes = tree.nodes
+    merged, rest = nodes[_MERGED], nodes[_HEAP]
+    heavier, total = symbol, nodes[_TOTAL, merges]
     while nodes[_MERGE, heavier] < merges:
         heavier = nodes[_PARENT, heavier]
         total += 1
-    for i in range(1, size + 1):
-        item = tree.heaps[row, i]
-        heap[i] = item + (_HEAVIER if item & NODE == heavier else 0)
-    order, parent = nodes[_NEW_ORDER], nodes[_NEW_PARENT]
-    merged, added = merge_all(heap, size, LITERALS + merges, order, parent)
-    different = np.int64(0)
-    for i in range(merged):
-        different |= order[i] ^ nodes[_ORDER, 2 * merges + i]
-    if different == 0:  # the same tree after all
-        return total + added, 0
-    lengths[LITERALS + merges + merged // 2 - 1] = 0
-    deepest = 0
-    for i in range(merged - 1, -1, -1):
-        node = order[i]
-        lengths[node] = lengths[parent[node]] + 1
-        deepest = max(deepest, lengths[node])
-    order, parent = nodes[_ORDER], nodes[_PARENT]
-    for i in range(2 * merges - 1, -1, -1):
-        node = order[i]
-        lengths[node] = lengths[parent[node]] + 1
-        deepest = max(deepest, lengths[node])
-    return total + added, 1 if deepest <= LONGEST_CODE else -1
+    left = np.uint64(0)
+    for i in range(2 * merges, 2 * tree.facts[_MERGES]):
+        node = merged[i] & NODE
+        rest[left] = merged[i] + _HEAVIER * (node == heavier)
+        left += np.uint64(node < LITERALS + merges)
+    for place in range(left - _ONE):  # the heavier one to where it belongs
+        light, heavy = rest[place], rest[place + _ONE]
+        rest[place], rest[place + _ONE] = min(light, heavy), max(light, heavy)
+    return left, total

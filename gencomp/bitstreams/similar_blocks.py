@@ -41,6 +41,7 @@ from gencomp.protocols import IntArray
 SYMBOLS = LITERALS + DISTANCES
 BASES = 8  # sets of counts kept, the oldest replaced first
 REMEMBERED = 1 << 15  # blocks whose bits are remembered, a power of two
+_HEADERS = 256  # headers whose bits are remembered, a power of two
 _FIXED_WIDTH = 31
 
 # columns of Blocks.facts
@@ -60,7 +61,7 @@ class Blocks(NamedTuple):
     used: IntArray  # (BASES, LENGTH_CODES), symbols that tell both codes of the last block
     lengths: IntArray  # (BASES, LITERALS), the last block's literal code
     facts: IntArray  # (BASES, _FACTS)
-    header: IntArray  # (LENGTH_CODES + 1,), the last header's symbols and its bits
+    headers: IntArray  # (_HEADERS, LENGTH_CODES + 1), symbols of headers before and their bits
     kept: IntArray  # (1,), sets kept so far, those replaced too
     tree: Tree  # of the literals of one set
     traced: IntArray  # (2,), that set's KEYS and the bits of its header
@@ -71,8 +72,9 @@ def begin_blocks() -> Blocks:
     """Return room for sets of counts, none of them set."""
     widths = [SYMBOLS, END_OF_BLOCK, END_OF_BLOCK, LENGTH_CODES, LENGTH_CODES, LITERALS, _FACTS]
     counts, lower, upper, runs, used, lengths, facts = (np.zeros((BASES, width), np.int64) for width in widths)
-    header, kept, traced, work = (np.zeros(shape, np.int64) for shape in [LENGTH_CODES + 1, 1, 2, WORK_SHAPE])
-    return Blocks(counts, lower, upper, runs, used, lengths, facts, header, kept, begin_tree(), traced, work)
+    shapes = [(_HEADERS, LENGTH_CODES + 1), 1, 2, WORK_SHAPE]
+    headers, kept, traced, work = (np.zeros(shape, np.int64) for shape in shapes)
+    return Blocks(counts, lower, upper, runs, used, lengths, facts, headers, kept, begin_tree(), traced, work)
 
 
 def begin_memory() -> IntArray:
@@ -86,6 +88,7 @@ def _symbol_keys() -> IntArray:
 
 
 KEYS, CHECKS = _symbol_keys()
+_SPREAD = KEYS[:LENGTH_CODES]
 
 
 @fragment
@@ -182,7 +185,7 @@ def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer
 @fragment
 def _header_bits(blocks: Blocks, used: IntArray) -> Integer:
     """Return what the codes cost that are told with the symbols counted in ``used``, often the same as before."""
-    header = blocks.header
+    header = blocks.headers[weighted(used, _SPREAD) & _HEADERS - 1]
     if not equal(header[:LENGTH_CODES], used):
         copy_to(header[:LENGTH_CODES], used)
         header[LENGTH_CODES] = header_bits(used, blocks.work)

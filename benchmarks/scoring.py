@@ -6,8 +6,8 @@
 "plain" compresses context + candidate by one call of the library at its usual strongest setting, as
 len(gzip.compress(...)) does; it tells whole bytes. "copies" (zlib only) copies a compressobj that has read the context.
 What recompresses each candidate is timed on 16 of the 256. Figures are medians over the steps, in predicted bytes
-per second of processor time, all threads together: what one core would do. The three take turns of ten steps, so that
-each works as it would alone; each row has a process of its own, which remembers nothing of another's text.
+per second of processor time on one core. The three take turns of ten steps, so that each works as it would alone; each
+row has a process of its own, which remembers nothing of another's text.
 
 ``--beam``: a beam search 24 bytes deep and 32 wide over the bytes of a corpus of 30,000 bytes, with 80 bytes of
 recent text after it, as gzipt (https://github.com/robinpie/gzipt) does by default; the same candidates by copies of a
@@ -19,6 +19,7 @@ import bz2
 import gzip
 import lzma
 import multiprocessing
+import os
 import statistics
 import time
 import zlib
@@ -132,6 +133,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--beam", action="store_true")
     options = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):  # else threads that share a core take time from each other
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     text = options.file.read_bytes() if options.file else alice()
     if options.beam:
         beam_race(text)

@@ -149,6 +149,14 @@ class SequenceScoring(Protocol):
 
 
 @runtime_checkable
+class SizeChecking(Protocol):
+    """Capability of a predictor: its options fit data of some sizes only, such as whole rows of an image."""
+
+    def check_size(self, size: int) -> None:
+        """Raise ``ValueError`` if data of ``size`` bytes does not fit."""
+
+
+@runtime_checkable
 class Savable(Protocol):
     """Capability of a predictor's state: it can be written to a file that its predictor reads."""
 

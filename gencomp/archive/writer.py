@@ -20,7 +20,7 @@ from gencomp.coding.container import (
     pack_header,
     pack_trailer,
 )
-from gencomp.equivalence.capabilities import decode_block, encode_block, revision_of
+from gencomp.equivalence.capabilities import check_size, decode_block, encode_block, revision_of
 from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
 
@@ -137,7 +137,8 @@ def write_archive(
     ``block_size`` is in bytes, 2^10 to 2^24; a block starts from an empty context. ``threads`` blocks are coded at
     a time; the archive is the same whatever their number. ``verify`` decodes each block at once: by default for
     models that depend on their environment, not for integer ones. ``progress`` is called with numbers of raw bytes as
-    they are done, from the threads that do them.
+    they are done, from the threads that do them. Raises ``ValueError`` where the data's size does not fit the model's
+    options: the archive is cut short then.
     """
     if not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE:
         raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
@@ -175,6 +176,7 @@ def write_archive(
         key = _begin(sink, summary, {"model": description if needs_model else None}, block_size)
         if held is not None:
             emit(held)
+    check_size(model, summary.raw_total)
     size = summary.archive_size + len(pack_trailer(key, Trailer(0, 0, 0, bytes(32))))
     trailer = Trailer(summary.raw_total, size, sum(summary.blocks.values()), digest.digest())
     summary.archive_size += sink.write(pack_trailer(key, trailer))

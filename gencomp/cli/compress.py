@@ -54,6 +54,7 @@ def compress(
     """
     from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
     from gencomp.equivalence.adapt import as_predictor
+    from gencomp.equivalence.capabilities import check_size
     from gencomp.units import bits_per_byte
 
     names = input_names(files)
@@ -64,7 +65,10 @@ def compress(
     def compress_one(name: str) -> None:
         def work(source: BinaryIO, sink: BinaryIO) -> None:
             start = time.perf_counter()
-            with progress_bar(name, file_size(source), quiet=quiet) as progress:
+            size = file_size(source)
+            if size is not None:
+                check_size(predictor, size)
+            with progress_bar(name, size, quiet=quiet) as progress:
                 summary = write_archive(
                     source,
                     sink,
@@ -78,9 +82,9 @@ def compress(
             for failure in summary.failures:
                 note(f"gencomp: {name}: {failure}")
             if not quiet:
-                raw, size = summary.raw_total, summary.archive_size
-                rate = f" ({100 * size / raw:.2f} %, {bits_per_byte(8 * size, raw):.3f} bits/byte)" if raw else ""
-                note(f"{name}: {raw:,} -> {size:,} bytes{rate}, {seconds:.2f} s, {raw / 1e6 / seconds:.3f} MB/s")
+                raw, coded = summary.raw_total, summary.archive_size
+                rate = f" ({100 * coded / raw:.2f} %, {bits_per_byte(8 * coded, raw):.3f} bits/byte)" if raw else ""
+                note(f"{name}: {raw:,} -> {coded:,} bytes{rate}, {seconds:.2f} s, {raw / 1e6 / seconds:.3f} MB/s")
 
         transform(name, destination, lambda path: path + SUFFIX, "an archive", work)
 

@@ -32,6 +32,7 @@ from gencomp.protocols import (
     Savable,
     ScorerState,
     SequenceScoring,
+    SizeChecking,
     Windowed,
 )
 
@@ -160,6 +161,12 @@ _PROBE = b"canary, a canary"
 def fingerprint_of(model: Predictor) -> bytes:
     """Return bytes that change when ``model`` computes other distributions than before."""
     return model.fingerprint() if isinstance(model, Fingerprinted) else encode_block(model, _PROBE)
+
+
+def check_size(model: object, size: int) -> None:
+    """Raise ``ValueError`` if data of ``size`` bytes does not fit the options of ``model``."""
+    if isinstance(model, SizeChecking):
+        model.check_size(size)
 
 
 def save_state(state: PredictorState, path: str | PathLike[str]) -> None:

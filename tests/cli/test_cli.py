@@ -135,6 +135,7 @@ def test_empty_input_is_an_empty_archive(cli, tmp_path: Path) -> None:
         (["compress", "file", "-m", ""], 2, ["has no name"]),
         (["compress", "file", "-c", "-o", "x"], 2, ["-o and -c exclude each other"]),
         (["compress", "file", "file", "-o", "x"], 2, ["-o names one file, but there are 2 inputs"]),
+        (["compress", "file", "-m", "mix?width=999"], 2, ["width=999 does not fit", "rows and", "give the bytes"]),
         (["compress", "file", "--block-size", "12x"], 2, ["--block-size: expected a size such as"]),
         (["compress", "file", "--block-size", "12"], 2, ["block_size must be from 1024"]),
         (["compress", "file", "--threads", "0"], 2, ["--threads must be at least 1, got 0"]),

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gencomp
 from gencomp.archive.models import describe
 from gencomp.errors import CorruptDataError, GencompError, ModelMismatchError, SpecError
 from gencomp.predictors.mix import Mix
@@ -248,6 +249,14 @@ def test_arguments_are_checked() -> None:
             Mix(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="one of them"):
         Mix(width=3, sample="u8")
+
+
+def test_a_width_that_does_not_fit_is_refused() -> None:
+    data = bytes(range(200)) * 6
+    with pytest.raises(ValueError, match=r"width=128 does not fit 1,200 bytes, which are 9 rows and 48 bytes"):
+        gencomp.compress(data, Mix(width=128))
+    assert gencomp.decompress(gencomp.compress(data, Mix(width=200))) == data
+    assert gencomp.decompress(gencomp.compress(b"", Mix(width=200))) == b""
 
 
 def test_tables() -> None:

@@ -91,6 +91,15 @@ class Mix:
         if self.state is not None and replace(self, state=None, freeze=False) != Mix():
             raise ValueError("a state brings its own settings: beside state, give no other option than freeze")
 
+    def check_size(self, size: int) -> None:
+        """Raise ``ValueError`` unless ``size`` bytes are whole rows of the image."""
+        if self.width is not None and size % self.width:
+            rows, rest = divmod(size, self.width)
+            raise ValueError(
+                f"width={self.width} does not fit {size:,} bytes, which are {rows:,} rows and {rest:,} bytes; "
+                "give the bytes of a row (pixels x channels), and an image without a header"
+            )
+
     @property
     def alphabet_size(self) -> int:
         return ALPHABET_SIZE

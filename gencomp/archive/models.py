@@ -8,7 +8,7 @@ from gencomp import registry
 from gencomp.equivalence.adapt import as_predictor, predictor_spec
 from gencomp.equivalence.capabilities import environment_of, fingerprint_of, revision_of
 from gencomp.equivalence.nested import entries_of
-from gencomp.errors import GencompError, ModelMismatchError
+from gencomp.errors import CorruptDataError, GencompError, ModelMismatchError
 from gencomp.protocols import Predictor
 
 
@@ -43,7 +43,7 @@ def load_described(description: Mapping[str, Any], chosen: str | None = None) ->
         raise ModelMismatchError("the archive names no model that this gencomp knows; install a newer one")
     if chosen is not None:
         model = as_predictor(chosen)
-        if predictor_spec(model, full=True) != spec and not _same_weights(description, model):
+        if predictor_spec(model, full=True) != spec and not _is_moved(description, model):
             raise ModelMismatchError(f"the archive was made with -m '{spec}', not '{predictor_spec(model, full=True)}'")
     else:
         model = _load_own(spec)
@@ -51,13 +51,16 @@ def load_described(description: Mapping[str, Any], chosen: str | None = None) ->
     return model
 
 
-def _same_weights(description: Mapping[str, Any], model: Predictor) -> bool:
-    """Whether ``model`` is the archive's from another folder: the same weights, and every option alike."""
+def _is_moved(description: Mapping[str, Any], model: Predictor) -> bool:
+    """Whether ``model`` is the archive's from another place: the same weights or state, and every option alike."""
     there, here = description.get("environment"), environment_of(model)
-    if not isinstance(there, dict) or "weights" not in here or there.get("weights") != here["weights"]:
+    digests = here.keys() & {"weights", "state"}
+    if not isinstance(there, dict) or not digests or any(there.get(name) != here[name] for name in digests):
         return False
     specs = (registry.parse_spec(text) for text in (description["spec"], predictor_spec(model, full=True)))
-    (name, _, options), (other_name, _, other_options) = ((spec.name, spec.argument, spec.options) for spec in specs)
+    (name, options), (other_name, other_options) = ((spec.name, dict(spec.options)) for spec in specs)
+    for places in (options, other_options):
+        places.pop("state", None)
     return name == other_name and options == other_options
 
 
@@ -72,10 +75,14 @@ def _load_own(spec: str) -> Predictor:
     except ModelMismatchError:
         raise
     except GencompError as error:
-        raise ModelMismatchError(
-            f"the archive needs the model '{spec}', which is not here: {error}; a model folder that has moved is named "
-            "with -m"
-        ) from error
+        raise _not_here(spec, str(error)) from error
+
+
+def _not_here(spec: object, why: str) -> ModelMismatchError:
+    return ModelMismatchError(
+        f"the archive needs the model '{spec}', which is not here: {why}; "
+        "a model folder or state that has moved is named with -m"
+    )
 
 
 def _check_same(description: Mapping[str, Any], model: Predictor, spec: str) -> None:
@@ -92,7 +99,15 @@ def _check_same(description: Mapping[str, Any], model: Predictor, spec: str) -> 
 
 def check_canary(description: Mapping[str, Any], model: Predictor) -> None:
     """Compare what a model that depends on its environment computes; raise ModelMismatchError where it differs."""
-    if description.get("numeric") == "integer" or description.get("canary") == canary(model):
+    if description.get("numeric") == "integer":
+        return
+    try:
+        found = canary(model)
+    except FileNotFoundError as error:
+        raise _not_here(description.get("spec"), f"{error.filename}: {error.strerror}") from error
+    except CorruptDataError as error:
+        raise _not_here(description.get("spec"), str(error)) from error
+    if description.get("canary") == found:
         return
     there, here = description.get("environment"), dict(environment_of(model))
     raise ModelMismatchError(

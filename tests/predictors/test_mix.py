@@ -377,6 +377,22 @@ def test_models_start_from_a_state(tmp_path: Path) -> None:
         Mix(state=str(tmp_path / "none")).begin()
 
 
+def test_archives_find_a_state_that_has_moved(tmp_path: Path) -> None:
+    path, moved, data = tmp_path / "state", tmp_path / "moved", text(1000)
+    Mix(1).begin(data).save(path)
+    archive = gencomp.compress(data, f"mix?state={path}")
+    assert gencomp.decompress(archive) == data
+    path.rename(moved)
+    with pytest.raises(ModelMismatchError, match=r"state: No such file.*moved is named with -m"):
+        gencomp.decompress(archive)
+    assert gencomp.decompress(archive, model=f"mix?state={moved}") == data
+    with pytest.raises(ModelMismatchError, match="was made with"):
+        gencomp.decompress(archive, model=f"mix?state={moved}&freeze=true")
+    moved.write_bytes(moved.read_bytes()[:-1])
+    with pytest.raises(ModelMismatchError, match="its checksum does not match"):
+        gencomp.decompress(archive, model=f"mix?state={moved}")
+
+
 def rewritten(path: Path, **changes: object) -> None:
     """Change arrays of a saved state and give it the checksum of what it has become."""
     with np.load(io.BytesIO(path.read_bytes()[32:])) as arrays:

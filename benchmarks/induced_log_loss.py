@@ -54,6 +54,7 @@ def variants(spec: str, context: int) -> list[str]:
         f"ensemble:{joined(levels)}",
         f"ensemble:{member}?windows={windows}",
         f"ensemble:{member}?windows={windows}&mean=geometric",
+        f"ensemble:{member}?windows={windows}&mean=product",
         f"ensemble:{member}?windows={windows}&weights=bayes",
         f"ensemble:{joined(looking[-1:])}?windows={','.join(map(str, sizes[1:]))}",
         f"ensemble:{joined(looking)}",

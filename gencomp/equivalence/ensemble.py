@@ -1,4 +1,4 @@
-"""Several models as one: the mean, or the geometric mean, of their distributions.
+"""Several models as one: the mean, the geometric mean, or the product of their distributions.
 
 Everything is done on the members' integer cdfs and on logarithms in fixed point, so an ensemble adds nothing to what
 its members' archives depend on.
@@ -115,15 +115,16 @@ class Ensemble:
     ``windows``, numbers of bytes joined by commas, puts each member in once for every window, seeing only so many
     of the last bytes: ``ensemble:gzip?windows=512,2048``. A codec's distribution is noisy in another way in each.
 
-    ``mean`` is ``arithmetic``, p = sum of w p_i, or ``geometric``, p in proportion to the product of p_i^w (a product
-    of experts, Hinton 2002). ``weights`` are ``uniform``, or ``bayes``: in proportion to 2^-(code length that the
-    member gave the last ``memory`` bytes), the posterior of a uniform prior; ``memory=none`` lets it learn from the
-    whole text, a shorter memory lets it follow a text that changes.
+    ``mean`` is ``arithmetic``, p = sum of w p_i; ``geometric``, p in proportion to the product of p_i^w; or
+    ``product``, that to the power of the number of members, so that each alone can rule a byte out (a product of
+    experts, Hinton 2002). ``weights`` are ``uniform``, or ``bayes``: in proportion to 2^-(code length that the member
+    gave the last ``memory`` bytes), the posterior of a uniform prior; ``memory=none`` lets it learn from the whole
+    text, a shorter memory lets it follow a text that changes.
     """
 
     members: str = "counts:2,counts:6"
     windows: str | None = None
-    mean: Literal["arithmetic", "geometric"] = "arithmetic"
+    mean: Literal["arithmetic", "geometric", "product"] = "arithmetic"
     weights: Literal["uniform", "bayes"] = "uniform"
     memory: int | None = 32
 
@@ -132,8 +133,8 @@ class Ensemble:
     own_revision: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if self.mean not in ("arithmetic", "geometric"):
-            raise ValueError(f"mean must be arithmetic or geometric, got {self.mean!r}")
+        if self.mean not in ("arithmetic", "geometric", "product"):
+            raise ValueError(f"mean must be arithmetic, geometric or product, got {self.mean!r}")
         if self.weights not in ("uniform", "bayes"):
             raise ValueError(f"weights must be uniform or bayes, got {self.weights!r}")
         if self.memory is not None and not 1 <= self.memory < 1 << 20:
@@ -232,6 +233,8 @@ class EnsembleState:
         if self._ensemble.mean == "arithmetic":
             return cdf_from_weights(mixture(self._current(), shares))
         lengths = geometric_mean(self._current(), shares)
+        if self._ensemble.mean == "product":
+            lengths = lengths * len(shares)
         return cdf_from_weights(weights_of_code_lengths(lengths / UNIT))
 
     def code_lengths(self) -> FloatArray:

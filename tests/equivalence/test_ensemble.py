@@ -35,6 +35,13 @@ def test_the_geometric_mean(wiki: bytes) -> None:
     assert pmf("ensemble:counts:1,counts:3?mean=geometric", context) == pytest.approx(expected, abs=3e-4)
 
 
+def test_the_product(wiki: bytes) -> None:
+    context = wiki[:700]
+    product = pmf("counts:1", context) * pmf("counts:3", context) * pmf("uniform", context)
+    expected = product / product.sum()
+    assert pmf("ensemble:counts:1,counts:3,uniform?mean=product", context) == pytest.approx(expected, abs=3e-4)
+
+
 def test_windows_see_the_last_bytes(wiki: bytes) -> None:
     context = wiki[:900]
     expected = (pmf("gzip", context[-100:]) + pmf("gzip", context[-400:])) / 2
@@ -66,7 +73,7 @@ def test_a_short_memory_follows_a_text_that_changes(wiki: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", ["weights=bayes&memory=5", "weights=bayes&memory=none", "windows=3,9", "mean=geometric"]
+    "options", ["weights=bayes&memory=5", "weights=bayes&memory=none", "windows=3,9", "mean=geometric", "mean=product"]
 )
 @given(context=st.binary(max_size=30), more=st.binary(max_size=10), symbol=st.integers(0, 255))
 @fewer(4)
@@ -121,7 +128,7 @@ def test_kernels_are_their_python(losses: list[int], seed: int) -> None:
         ("ensemble:gzip?windows=big", "numbers such as"),
         ("ensemble:gzip?windows=", "numbers such as"),
         ("ensemble:gzip?memory=0", "memory must be from 1"),
-        ("ensemble:gzip?mean=harmonic", "arithmetic, geometric"),
+        ("ensemble:gzip?mean=harmonic", "arithmetic, geometric, product"),
         ("ensemble:gzip?weights=some", "uniform, bayes"),
         ("ensemble:" + ",".join(["uniform"] * 257), "from 1 to 256 members"),
     ],

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gencomp.training.trainer import RECORD, History, Plan
+from gencomp.training.checkpoint import History
+from gencomp.training.trainer import RECORD, Plan
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

@@ -5,29 +5,31 @@ Everything random is drawn from (seed, step), so a run that is resumed goes on a
 
 import json
 import math
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gencomp.errors import GencompError
 from gencomp.training.architecture import START_OF_TEXT
+from gencomp.training.checkpoint import (
+    CHECKPOINT,
+    STATE,
+    History,
+    TrainingError,
+    load_checkpoint,
+    load_optimizer,
+    optimizer_tensors,
+    recover,
+    save_checkpoint,
+)
 from gencomp.training.corpus import Corpus, held_out_sequences, sequences
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-CHECKPOINT = "checkpoint"
 RECORD = "training.json"
-
-
-class TrainingError(GencompError):
-    """A training run that cannot go on: another run's checkpoint, or a loss that is no number."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,6 @@ class Plan:
         return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
 
 
-@dataclass
-class History:
-    """What a run has seen: one entry an evaluation. Losses are in bits per byte, ``seconds`` are spent training."""
-
-    steps: list[int] = field(default_factory=list)
-    training_loss: list[float] = field(default_factory=list)
-    held_out_loss: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
-
 Report = Callable[[int, float, float | None], None]
 """Called after each step with its number (from 1), the mean loss since the last evaluation, and, after one, the
 held-out loss; in bits per byte."""
@@ -114,7 +106,9 @@ def train(
     history, first = History(), 0
     described = json.loads(json.dumps({"plan": asdict(plan), "identity": dict(identity or {})}))
     if resume:
-        first, history = _restore(model, optimizer, folder / CHECKPOINT, described)
+        tensors, first, history = load_checkpoint(folder / CHECKPOINT, described)
+        load_weights(model, tensors)
+        load_optimizer(optimizer, tensors)
     recent: list[float] = []
     start = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
     for step in range(first, plan.steps):
@@ -141,7 +135,8 @@ def train(
             history.held_out_loss.append(held_out)
             history.seconds.append(time.monotonic() - start)
             recent.clear()
-            _save(model, optimizer, folder / CHECKPOINT, described, done, history)
+            tensors = {f"model.{name}": weight for name, weight in model.named_parameters()}
+            save_checkpoint(folder / CHECKPOINT, tensors | optimizer_tensors(optimizer), described, done, history)
         if report is not None:
             report(done, history.training_loss[-1] if held_out is not None else sum(recent) / len(recent), held_out)
     return history
@@ -208,45 +203,6 @@ def _optimizer(model: "PreTrainedModel", plan: Plan) -> "torch.optim.AdamW":
     return torch.optim.AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
-def _save(
-    model: "PreTrainedModel",
-    optimizer: "torch.optim.Optimizer",
-    folder: Path,
-    described: dict[str, Any],
-    step: int,
-    history: History,
-) -> None:
-    """Write a checkpoint, whole or not at all: a new folder takes the old one's name."""
-    from safetensors.torch import save_file
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".checkpoint.", dir=folder.parent))
-    try:
-        tensors = {f"model.{name}": weight.detach() for name, weight in model.named_parameters()}
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
-        save_file(
-            {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, temporary / "state.safetensors"
-        )
-        record = described | {"step": step, "history": asdict(history)}
-        (temporary / "state.json").write_text(json.dumps(record))
-        old = folder.with_name(folder.name + ".old")
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(temporary, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _recover(folder: Path) -> None:
-    """Give the older checkpoint its name back where a run was killed between the two renames of ``_save``."""
-    old = folder.with_name(folder.name + ".old")
-    if old.is_dir() and not folder.exists():
-        os.replace(old, folder)
-
-
 def begin_from(model: "PreTrainedModel", folder: Path) -> None:
     """Give ``model`` the weights of a trained model's folder, or of the checkpoint of a run that was stopped.
 
@@ -255,8 +211,8 @@ def begin_from(model: "PreTrainedModel", folder: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
-    _recover(folder / CHECKPOINT)
-    finished, stopped = folder / "model.safetensors", folder / CHECKPOINT / "state.safetensors"
+    recover(folder / CHECKPOINT)
+    finished, stopped = folder / "model.safetensors", folder / CHECKPOINT / STATE
     if finished.is_file():
         tensors, prefix = load_file(finished), ""
     elif stopped.is_file():
@@ -274,32 +230,10 @@ def begin_from(model: "PreTrainedModel", folder: Path) -> None:
             weight.copy_(found)
 
 
-def _restore(
-    model: "PreTrainedModel", optimizer: "torch.optim.Optimizer", folder: Path, described: dict[str, Any]
-) -> tuple[int, History]:
-    """Load a checkpoint of the same run; return the steps done and the history."""
+def load_weights(model: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"]) -> None:
+    """Give ``model`` the weights of a checkpoint's tensors."""
     import torch
-    from safetensors.torch import load_file
 
-    _recover(folder)
-    if not (folder / "state.json").is_file():
-        raise TrainingError(f"there is no checkpoint to resume from in {folder}; start without --resume")
-    record = json.loads((folder / "state.json").read_text())
-    for key, value in described.items():
-        if record[key] != value:
-            changed = [name for name in value if record[key].get(name) != value[name]]
-            raise TrainingError(
-                f"the checkpoint is of another run: its {', '.join(changed)} differ; give the options it began with"
-            )
-    tensors = load_file(folder / "state.safetensors")
     with torch.no_grad():
         for name, weight in model.named_parameters():
             weight.copy_(tensors[f"model.{name}"])
-    states: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        kind, _, rest = name.partition(".")
-        if kind == "optimizer":
-            index, _, key = rest.partition(".")
-            states.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(record["step"]), History(**record["history"])

@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gencomp.cli.main import run
 from gencomp.training.architecture import SIZES, Architecture
+from gencomp.training.checkpoint import TrainingError
 from gencomp.training.corpus import Corpus, held_out_sequences, read_corpus, sequences
-from gencomp.training.trainer import Plan, TrainingError, begin_from, train
+from gencomp.training.trainer import Plan, begin_from, train
 from gencomp.training.vocabulary import byte_tokenizer, check_same_tokens, encode_corpus, train_bpe
 
 TINY = Architecture(width=16, layers=1, heads=2, key_value_heads=1, feed_forward=32, context=32)

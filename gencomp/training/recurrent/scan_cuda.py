@@ -1,0 +1,95 @@
+"""The gated recurrence on a GPU: one thread a channel of a row of the batch, in Triton, which CUDA's torch brings."""
+
+from typing import Any
+
+import torch
+import triton  # type: ignore[import-not-found]
+import triton.language as tl  # type: ignore[import-not-found]
+
+_BLOCK = 128
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _squash(x: Any) -> Any:
+    t = tl.minimum(1.0, tl.maximum(-1.0, x * 0.25))
+    return 0.5 + 0.5 * t * (2.0 - tl.abs(t))
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _slope(x: Any) -> Any:
+    t = tl.minimum(1.0, tl.maximum(-1.0, x * 0.25))
+    return 0.25 * (1.0 - tl.abs(t))
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _forward(
+    gates: Any, start: Any, y: Any, states: Any, steps: Any, rows: Any, width: Any, block: tl.constexpr
+) -> None:
+    place = tl.program_id(0) * block + tl.arange(0, block)
+    inside = place < rows * width
+    base = gates + (place // width) * 3 * width + place % width
+    h = tl.load(start + place, mask=inside, other=0.0)
+    for t in range(steps):
+        at = base + t * rows * 3 * width
+        z = tl.load(at, mask=inside, other=0.0).to(tl.float32)
+        f = _squash(tl.load(at + width, mask=inside, other=0.0).to(tl.float32))
+        o = _squash(tl.load(at + 2 * width, mask=inside, other=0.0).to(tl.float32))
+        z = tl.minimum(64.0, tl.maximum(-64.0, z))
+        h = z + f * (h - z)
+        out = t * rows * width + place
+        tl.store(states + out, h, mask=inside)
+        tl.store(y + out, tl.minimum(16.0, tl.maximum(-16.0, h * o)), mask=inside)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _backward(
+    gates: Any,
+    start: Any,
+    states: Any,
+    grad_y: Any,
+    grad_gates: Any,
+    steps: Any,
+    rows: Any,
+    width: Any,
+    block: tl.constexpr,
+) -> None:
+    place = tl.program_id(0) * block + tl.arange(0, block)
+    inside = place < rows * width
+    row, channel = place // width, place % width
+    carry = tl.zeros((block,), tl.float32)
+    now = tl.load(states + (steps - 1) * rows * width + place, mask=inside, other=0.0)
+    for back in range(steps):
+        t = steps - 1 - back
+        at = t * rows * 3 * width + row * 3 * width + channel
+        if t > 0:
+            before = tl.load(states + (t - 1) * rows * width + place, mask=inside, other=0.0)
+        else:
+            before = tl.load(start + place, mask=inside, other=0.0)
+        raw_z = tl.load(gates + at, mask=inside, other=0.0).to(tl.float32)
+        raw_f = tl.load(gates + at + width, mask=inside, other=0.0).to(tl.float32)
+        raw_o = tl.load(gates + at + 2 * width, mask=inside, other=0.0).to(tl.float32)
+        g = tl.load(grad_y + t * rows * width + place, mask=inside, other=0.0).to(tl.float32)
+        z = tl.minimum(64.0, tl.maximum(-64.0, raw_z))
+        f, o = _squash(raw_f), _squash(raw_o)
+        g = tl.where(tl.abs(now * o) < 16.0, g, 0.0)
+        grad_h = g * o + carry
+        tl.store(grad_gates + at + 2 * width, g * now * _slope(raw_o), mask=inside)
+        tl.store(grad_gates + at + width, grad_h * (before - z) * _slope(raw_f), mask=inside)
+        tl.store(grad_gates + at, tl.where(tl.abs(raw_z) < 64.0, grad_h * (1.0 - f), 0.0), mask=inside)
+        carry = grad_h * f
+        now = before
+
+
+def scan_forward(gates: torch.Tensor, start: torch.Tensor, y: torch.Tensor, states: torch.Tensor) -> None:
+    """Fill y and states, (T, B, H) each, from gates (T, B, 3H) and start (B, H)."""
+    steps, rows, width = y.shape
+    _forward[(triton.cdiv(rows * width, _BLOCK),)](gates, start, y, states, steps, rows, width, block=_BLOCK)
+
+
+def scan_backward(
+    gates: torch.Tensor, start: torch.Tensor, states: torch.Tensor, grad_y: torch.Tensor, grad_gates: torch.Tensor
+) -> None:
+    """Fill grad_gates, (T, B, 3H)."""
+    steps, rows, width = grad_y.shape
+    grid = (triton.cdiv(rows * width, _BLOCK),)
+    _backward[grid](gates, start, states, grad_y, grad_gates, steps, rows, width, block=_BLOCK)

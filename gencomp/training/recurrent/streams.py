@@ -1,0 +1,109 @@
+"""Training data as streams: rows of a batch that read on where they stopped, now and then from somewhere else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.compiled import kernel
+from gencomp.inference.contexts import ByteArray, ContextArray, fill_rows
+from gencomp.protocols import IntArray
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Bytes of several sources, one after another, and how often each is drawn from.
+
+    ``data`` is (n,) uint8, source i ``data[bounds[i]:bounds[i + 1]]``; ``shares`` sum to 1.
+    """
+
+    data: ByteArray
+    bounds: tuple[int, ...]
+    shares: tuple[float, ...]
+
+    @classmethod
+    def of(cls, parts: Sequence[bytes | ByteArray], shares: Sequence[float] | None = None) -> "Sources":
+        """Return the sources of ``parts``, drawn by their sizes where no shares are given.
+
+        Raises ``ValueError`` on a source without bytes, and on shares that are not one positive number for each.
+        """
+        arrays = [np.frombuffer(part, np.uint8) for part in parts]
+        if not arrays or not all(map(len, arrays)):
+            raise ValueError("there is nothing to learn from: a source is empty")
+        weights = [float(len(array)) for array in arrays] if shares is None else list(map(float, shares))
+        if len(weights) != len(arrays) or not all(0 < weight < np.inf for weight in weights):
+            raise ValueError(f"shares must be {len(arrays)} positive numbers, one a source, got {shares}")
+        bounds = np.cumsum([0, *map(len, arrays)])
+        total = sum(weights)
+        return cls(np.concatenate(arrays), tuple(map(int, bounds)), tuple(weight / total for weight in weights))
+
+
+@dataclass
+class Streams:
+    """Where each row of the batch reads: ``position`` and ``end`` (B,) int64, ``context`` (B, 4), ``last`` (B,)."""
+
+    position: IntArray
+    end: IntArray
+    context: ContextArray
+    last: ByteArray
+
+    @classmethod
+    def of(cls, rows: int) -> "Streams":
+        """Return ``rows`` streams that begin somewhere at the first step."""
+        zeros = np.zeros(rows, np.int64)
+        return cls(zeros, zeros.copy(), np.zeros((rows, 4), np.uint64), np.zeros(rows, np.uint8))
+
+    def restart(self, which: npt.NDArray[np.bool_], position: IntArray, end: IntArray) -> None:
+        """Let some rows begin anew, with an empty context."""
+        self.position[which], self.end[which] = position, end
+        self.context[which] = 0
+        self.last[which] = 0
+
+    def read(self, data: ByteArray, plan: IntArray, length: int) -> tuple[npt.NDArray[np.int32], ByteArray]:
+        """Return the table rows (T, B, K) int32 and the bytes (T, B) that they predict; move on."""
+        rows = np.empty((length, len(self.position), len(plan)), np.int32)
+        targets = np.empty((length, len(self.position)), np.uint8)
+        _read(data, self.position, self.context, self.last, plan, rows, targets)
+        self.position += length
+        return rows, targets
+
+
+@kernel
+def _read(
+    data: ByteArray,
+    position: IntArray,
+    context: ContextArray,
+    last: ByteArray,
+    plan: IntArray,
+    rows: npt.NDArray[np.int32],
+    targets: ByteArray,
+) -> None:
+    length, batch = targets.shape
+    seen = np.empty(length, np.uint8)
+    for b in range(batch):
+        seen[0] = last[b]
+        for t in range(length):
+            targets[t, b] = data[position[b] + t]
+            if t:
+                seen[t] = targets[t - 1, b]
+        last[b] = targets[length - 1, b]
+        fill_rows(seen, context[b], plan, rows[:, b])
+
+
+def advance(
+    streams: Streams, sources: Sources, length: int, *, reset: float, seed: int, step: int
+) -> npt.NDArray[np.bool_]:
+    """Let the rows that are at an end, and a share ``reset`` of the others, begin somewhere else; return which.
+
+    All that is random is drawn from (seed, step). Every source must hold ``length`` bytes.
+    """
+    rng = np.random.default_rng([seed, step])
+    batch = len(streams.position)
+    which = (rng.random(batch) < reset) | (streams.position + length > streams.end)
+    source = rng.choice(len(sources.shares), size=batch, p=sources.shares)
+    bounds = np.asarray(sources.bounds)
+    first, end = bounds[source], bounds[source + 1]
+    position = first + (rng.random(batch) * (end - first - length + 1)).astype(np.int64)
+    streams.restart(which, position[which], end[which])
+    return np.asarray(which)

@@ -1,6 +1,7 @@
-"""The gated recurrence on a GPU: one thread a channel of a row of the batch, in Triton, which CUDA's torch brings."""
+"""The gated recurrence on a GPU: one thread a channel of a row of the batch, in Triton, which CUDA's torch brings.
 
-from typing import Any
+Triton reads the kernels' sources and takes no annotations but its own.
+"""
 
 import torch
 import triton  # type: ignore[import-not-found]
@@ -9,22 +10,22 @@ import triton.language as tl  # type: ignore[import-not-found]
 _BLOCK = 128
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _squash(x: Any) -> Any:
+@triton.jit
+def _squash(x):
     t = tl.minimum(1.0, tl.maximum(-1.0, x * 0.25))
     return 0.5 + 0.5 * t * (2.0 - tl.abs(t))
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _slope(x: Any) -> Any:
+@triton.jit
+def _slope(x):
     t = tl.minimum(1.0, tl.maximum(-1.0, x * 0.25))
     return 0.25 * (1.0 - tl.abs(t))
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _forward(
-    gates: Any, start: Any, y: Any, states: Any, steps: Any, rows: Any, width: Any, block: tl.constexpr
-) -> None:
+    gates, start, y, states, steps: tl.constexpr, rows: tl.constexpr, width: tl.constexpr, block: tl.constexpr
+):
     place = tl.program_id(0) * block + tl.arange(0, block)
     inside = place < rows * width
     base = gates + (place // width) * 3 * width + place % width
@@ -41,18 +42,18 @@ def _forward(
         tl.store(y + out, tl.minimum(16.0, tl.maximum(-16.0, h * o)), mask=inside)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _backward(
-    gates: Any,
-    start: Any,
-    states: Any,
-    grad_y: Any,
-    grad_gates: Any,
-    steps: Any,
-    rows: Any,
-    width: Any,
+    gates,
+    start,
+    states,
+    grad_y,
+    grad_gates,
+    steps: tl.constexpr,
+    rows: tl.constexpr,
+    width: tl.constexpr,
     block: tl.constexpr,
-) -> None:
+):
     place = tl.program_id(0) * block + tl.arange(0, block)
     inside = place < rows * width
     row, channel = place // width, place % width

@@ -7,8 +7,7 @@ h' is h one step earlier and q a piecewise quadratic sigmoid. Gates depend on th
 is a Triton kernel. The clamps are those of the integer kernel that runs the trained network.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from gencomp.compiled import kernel
+from gencomp.training.recurrent.streams import over_rows
 
 Floats = npt.NDArray[np.float32]
 
@@ -76,18 +76,6 @@ def backward_rows(
                 carry[j] = grad_h * f
 
 
-def _over_rows(function: Any, rows: int, *arrays: Floats) -> None:
-    """Call ``function`` on parts of the batch, one a thread."""
-    threads = max(1, min(torch.get_num_threads(), rows))
-    bounds = [rows * part // threads for part in range(threads + 1)]
-    if threads == 1:
-        function(*arrays, 0, rows)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(function, *arrays, *pair) for pair in pairwise(bounds)]:
-            future.result()
-
-
 @torch.library.custom_op("gencomp::gated_scan", mutates_args=())
 def _scan(gates: torch.Tensor, start: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     steps, rows, width = gates.shape[0], gates.shape[1], gates.shape[2] // 3
@@ -99,7 +87,8 @@ def _scan(gates: torch.Tensor, start: torch.Tensor) -> tuple[torch.Tensor, torch
 
         scan_forward(gates, start, y, states)
     else:
-        _over_rows(forward_rows, rows, gates.numpy(), start.numpy(), y.numpy(), states.numpy())
+        arrays = (tensor.numpy() for tensor in (gates, start, y, states))
+        over_rows(partial(forward_rows, *arrays), rows, torch.get_num_threads())
     return y, states
 
 
@@ -115,7 +104,7 @@ def _scan_backward(
         scan_backward(gates, start, states, grad_y, grad_gates)
     else:
         arrays = (tensor.numpy() for tensor in (gates, start, states, grad_y, grad_gates))
-        _over_rows(backward_rows, gates.shape[1], *arrays)
+        over_rows(partial(backward_rows, *arrays), gates.shape[1], torch.get_num_threads())
     return grad_gates
 
 

@@ -1,7 +1,10 @@
 """Training data as streams: rows of a batch that read on where they stopped, now and then from somewhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -60,11 +63,14 @@ class Streams:
         self.context[which] = 0
         self.last[which] = 0
 
-    def read(self, data: ByteArray, plan: IntArray, length: int) -> tuple[npt.NDArray[np.int32], ByteArray]:
+    def read(
+        self, data: ByteArray, plan: IntArray, length: int, *, threads: int = 1
+    ) -> tuple[npt.NDArray[np.int32], ByteArray]:
         """Return the table rows (T, B, K) int32 and the bytes (T, B) that they predict; move on."""
         rows = np.empty((length, len(self.position), len(plan)), np.int32)
         targets = np.empty((length, len(self.position)), np.uint8)
-        _read(data, self.position, self.context, self.last, plan, rows, targets)
+        read = partial(_read, data, self.position, self.context, self.last, plan, rows, targets)
+        over_rows(read, len(self.position), threads)
         self.position += length
         return rows, targets
 
@@ -78,10 +84,12 @@ def _read(
     plan: IntArray,
     rows: npt.NDArray[np.int32],
     targets: ByteArray,
+    first: int,
+    end: int,
 ) -> None:
-    length, batch = targets.shape
+    length = targets.shape[0]
     seen = np.empty(length, np.uint8)
-    for b in range(batch):
+    for b in range(first, end):
         seen[0] = last[b]
         for t in range(length):
             targets[t, b] = data[position[b] + t]
@@ -89,6 +97,18 @@ def _read(
                 seen[t] = targets[t - 1, b]
         last[b] = targets[length - 1, b]
         fill_rows(seen, context[b], plan, rows[:, b])
+
+
+def over_rows(work: Callable[[int, int], None], rows: int, threads: int) -> None:
+    """Call ``work(first, end)``, compiled code that holds no lock, on parts of the rows of a batch side by side."""
+    threads = max(1, min(threads, rows))
+    parts = list(pairwise(rows * part // threads for part in range(threads + 1)))
+    if threads == 1:
+        work(*parts[0])
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(work, *part) for part in parts]:
+            future.result()
 
 
 def advance(

@@ -35,6 +35,7 @@ from gencomp.training.trainer import Report, load_weights
 
 EVALUATION_CHUNK = 2048
 _ROW_DECAY = 0.99  # of the mean square of a row's gradients
+_READERS = 4  # threads that hash contexts for a GPU, which is faster than one of them
 _REPORT_EVERY = 50  # steps between two looks at the loss, which make a GPU wait
 
 
@@ -205,7 +206,9 @@ class _Run:
         """Return the next rows, the bytes to predict, and which streams begin anew."""
         plan = self.plan
         began = advance(self.streams, self.sources, plan.length, reset=plan.reset, seed=plan.seed, step=step)
-        rows, targets = self.streams.read(self.sources.data, self.tables, plan.length)
+        rows, targets = self.streams.read(
+            self.sources.data, self.tables, plan.length, threads=_READERS if self.on_gpu else 1
+        )
         return self._placed(rows), self._placed(targets), began
 
     def _placed(self, array: npt.NDArray[Any]) -> torch.Tensor:

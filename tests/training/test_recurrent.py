@@ -1,0 +1,194 @@
+"""Training the recurrent network: its gradients are right, it learns, it stops and goes on to the same weights."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gencomp.inference.contexts import context_rows, make_plan, new_context
+from gencomp.training.checkpoint import TrainingError
+from gencomp.training.recurrent.network import NODES, Network, Shape, quantised, tree_loss
+from gencomp.training.recurrent.scan import gated_scan
+from gencomp.training.recurrent.streams import Sources, Streams, advance
+from gencomp.training.recurrent.trainer import RecurrentPlan, measure, train_recurrent
+
+TINY = Shape(
+    width=32,
+    hidden=32,
+    feed_forward=64,
+    layers=2,
+    embedding=16,
+    tables=(("order1", 256), ("order2", 300), ("order3", 500), ("word", 400)),
+)
+PLAN = RecurrentPlan(steps=8, batch=4, length=32, warm_up=2, evaluate_every=4, evaluation_chunks=2)
+
+
+def plain_scan(gates: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what gated_scan returns, step by step, for autograd to differentiate."""
+
+    def q(x: torch.Tensor) -> torch.Tensor:
+        t = (x / 4).clamp(-1, 1)
+        return 0.5 + 0.5 * t * (2 - t.abs())
+
+    outputs = []
+    for step in gates:
+        z, f, o = step.chunk(3, dim=1)
+        z = z.clamp(-64, 64)
+        h = z + q(f) * (h - z)
+        outputs.append((h * q(o)).clamp(-16, 16))
+    return torch.stack(outputs), h
+
+
+def test_the_scan_and_its_gradient() -> None:
+    generator = torch.Generator().manual_seed(1)
+    gates = torch.randn(11, 5, 3 * 7, generator=generator) * 3
+    gates[3, 1, :4], gates[4, 1, 14:18] = 80.0, 9.0  # beyond the clamps of candidates and outputs
+    start, weights = torch.randn(5, 7, generator=generator), torch.randn(11, 5, 7, generator=generator)
+    found, expected = gates.clone().requires_grad_(), gates.clone().requires_grad_()
+    y, last = gated_scan(found, start)
+    plain, plain_last = plain_scan(expected, start)
+    torch.testing.assert_close(y, plain)
+    torch.testing.assert_close(last, plain_last)
+    (y * weights).sum().backward()
+    (plain * weights).sum().backward()
+    assert found.grad is not None
+    torch.testing.assert_close(found.grad, expected.grad)
+    assert (y.detach().abs() == 16).any()
+
+
+def test_pieces_are_the_whole() -> None:
+    network = Network(TINY, seed=2)
+    data = np.random.default_rng(0).integers(0, 256, (40, 3)).astype(np.uint8)
+    plan = make_plan(TINY.tables)
+    rows = torch.from_numpy(np.stack([context_rows(column, new_context(), plan) for column in data.T], axis=1))
+    whole, _ = network(rows, network.begin(3))
+    first, state = network(rows[:17], network.begin(3))
+    second, _ = network(rows[17:], state)
+    torch.testing.assert_close(torch.cat([first, second]), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_the_tree_is_a_distribution() -> None:
+    logits = torch.randn(1, NODES, generator=torch.Generator().manual_seed(0))
+    nats = [float(tree_loss(logits, torch.tensor([byte]))) for byte in range(256)]
+    assert sum(math.exp(-loss) for loss in nats) == pytest.approx(1.0, abs=1e-5)
+    by_hand = 0.0  # of 0b10000000: a 1 at node 1, then zeros at 3, 6, 12, ..., 192
+    for node, bit in [(1, 1), *((3 << depth, 0) for depth in range(7))]:
+        by_hand -= float(torch.nn.functional.logsigmoid(logits[0, node] * (1 if bit else -1)))
+    assert nats[128] == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_tables_are_learnt_as_they_are_stored() -> None:
+    tables = (torch.randn(50, 16, generator=torch.Generator().manual_seed(0)) * 0.1).requires_grad_()
+    rounded = quantised(tables)
+    for row in rounded.detach():
+        scale = float(row.abs().max()) / 7
+        code = 8 * math.log2(scale) if scale else 0.0
+        if abs(code - round(code)) < 1e-3:  # the largest number is 7 times the scale
+            assert (row / scale - torch.round(row / scale)).abs().max() < 1e-4
+    assert (rounded - tables).abs().max() < 0.1 * tables.abs().max()
+    rounded.sum().backward()
+    assert tables.grad is not None
+    assert (tables.grad == 1).all()
+
+
+def test_streams_read_on() -> None:
+    data = np.random.default_rng(3).integers(0, 256, 400).astype(np.uint8)
+    sources, plan = Sources.of([data[:250], data[250:]], [3, 1]), make_plan(TINY.tables)
+    streams = Streams.of(2)
+    began = advance(streams, sources, 40, reset=0.0, seed=1, step=0)
+    assert began.all()
+    starts = streams.position.copy()
+    read = [streams.read(data, plan, 20, threads=threads) for threads in (1, 2)]
+    for row, start in enumerate(starts):
+        targets = np.concatenate([targets[:, row] for _, targets in read])
+        assert (targets == data[start : start + 40]).all()
+        seen = np.concatenate([[0], targets[:-1]]).astype(np.uint8)
+        rows = np.concatenate([rows[:, row] for rows, _ in read])
+        assert (rows == context_rows(seen, new_context(), plan)).all()
+    for step in range(1, 200):
+        advance(streams, sources, 40, reset=0.5, seed=1, step=step)
+        for position, end in zip(streams.position, streams.end, strict=True):
+            assert (0 <= position <= 210 and end == 250) or (250 <= position <= 360 and end == 400)
+        streams.read(data, plan, 40)
+
+
+def test_shares_are_kept() -> None:
+    sources = Sources.of([b"a" * 50, b"b" * 50], [9, 1])
+    streams = Streams.of(2000)
+    advance(streams, sources, 10, reset=1.0, seed=0, step=0)
+    assert 0.06 < (streams.position >= 50).mean() < 0.14
+    assert Sources.of([b"a" * 30, b"b" * 10]).shares == (0.75, 0.25)
+    for shares in ([1.0], [1.0, 0.0], [1.0, math.nan]):
+        with pytest.raises(ValueError, match="shares must be 2 positive numbers"):
+            Sources.of([b"a", b"b"], shares)
+    with pytest.raises(ValueError, match="a source is empty"):
+        Sources.of([b"a", b""])
+
+
+def test_the_loss_falls(wiki: bytes, tmp_path: Path) -> None:
+    sources = Sources.of([wiki[:-3000]])
+    held_out = {"wiki": np.frombuffer(wiki[-3000:], np.uint8)}
+    plan = dataclasses.replace(PLAN, steps=60, batch=8, evaluate_every=30, learning_rate=5e-3, table_learning_rate=1e-2)
+    history = train_recurrent(Network(TINY), sources, held_out, plan, tmp_path)
+    assert history.steps == [30, 60]
+    assert history.held_out_loss[-1] < history.held_out_loss[0]
+    assert history.held_out_loss[-1] < 5.2
+    assert history.held_out_loss == pytest.approx(history.by_source["wiki"])
+
+
+def test_a_run_that_is_resumed_ends_as_if_it_had_not_stopped(wiki: bytes, tmp_path: Path) -> None:
+    sources = Sources.of([wiki[:1000], wiki[1000:-2048]])
+    held_out = {name: np.frombuffer(wiki[-2048:], np.uint8) for name in ("a", "b")}
+    whole = Network(TINY, seed=3)
+    history = train_recurrent(whole, sources, held_out, PLAN, tmp_path / "whole")
+
+    def stop(step: int, loss: float, held: float | None) -> None:
+        if step == 6:  # two steps after the checkpoint
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_recurrent(Network(TINY, seed=3), sources, held_out, PLAN, tmp_path / "part", report=stop)
+    resumed = Network(TINY, seed=4)
+    again = train_recurrent(resumed, sources, held_out, PLAN, tmp_path / "part", resume=True)
+    assert again.held_out_loss == history.held_out_loss
+    assert again.training_loss == history.training_loss
+    for (name, weight), other in zip(whole.named_parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(weight, other), name
+    with pytest.raises(TrainingError, match="of another run: its steps differ"):
+        other_plan = dataclasses.replace(PLAN, steps=9)
+        train_recurrent(resumed, sources, held_out, other_plan, tmp_path / "part", resume=True)
+
+
+def test_what_cannot_be_trained_on_is_refused(wiki: bytes, tmp_path: Path) -> None:
+    held_out = {"wiki": np.frombuffer(wiki[-3000:], np.uint8)}
+    with pytest.raises(ValueError, match="a source has 31 bytes; a step takes 32"):
+        train_recurrent(Network(TINY), Sources.of([wiki[:31]]), held_out, PLAN, tmp_path)
+    with pytest.raises(ValueError, match="the held-out part of wiki has 9 bytes; a chunk takes 2,048"):
+        short = {"wiki": held_out["wiki"][:9]}
+        train_recurrent(Network(TINY), Sources.of([wiki]), short, PLAN, tmp_path)
+    broken = Network(TINY)
+    with torch.no_grad():
+        broken.head_bias.fill_(math.nan)
+    with pytest.raises(TrainingError, match="the loss is nan at step 1; start again with a lower --learning-rate"):
+        train_recurrent(broken, Sources.of([wiki]), held_out, PLAN, tmp_path)
+    assert not (tmp_path / "checkpoint").exists()
+    for options, complaint in (
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"length": 1}, "length must be at least 2"),
+        ({"reset": 2.0}, "reset must be from 0 to 1"),
+        ({"dtype": "int8"}, "dtype must be"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            dataclasses.replace(PLAN, **options)  # type: ignore[arg-type]
+
+
+def test_measuring_is_of_fresh_chunks(wiki: bytes) -> None:
+    network, plan = Network(TINY), make_plan(TINY.tables)
+    data = np.frombuffer(wiki[:5000], np.uint8)
+    with torch.no_grad():
+        alone = [measure(network, data, [start], plan) for start in (0, 2500)]
+        together = measure(network, data, [0, 2500], plan)
+    assert together == pytest.approx(sum(alone) / 2, abs=1e-4)

@@ -81,6 +81,12 @@ _BUILTIN = (
     ),
     Entry("mix", "predictor", "gencomp.predictors.mix.predictor:Mix", "context mixing of text, records and repeats"),
     Entry(
+        "rnn",
+        "predictor",
+        "gencomp.predictors.recurrent.predictor:Recurrent",
+        "a recurrent network in integers: the one in the package, or rnn:FILE.safetensors",
+    ),
+    Entry(
         "transformer",
         "predictor",
         "gencomp.predictors.language.transformer:Transformer",

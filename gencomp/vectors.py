@@ -1,4 +1,4 @@
-"""Sums over rows of int32, eight at a time: what a mixer does, in LLVM's own terms.
+"""Sums over rows of int32, eight at a time: what a mixer does, in LLVM's own terms; and arrays that are aligned.
 
 A compiler that does not know the length of a short row makes loops over 32 numbers at a time, which the row never
 fills, and takes the rest one by one or by fours.
@@ -18,12 +18,29 @@ from numba.extending import intrinsic
 from gencomp.compiled import Integer
 
 LANES = 8
+CACHE_LINE, HUGE_PAGE = 64, 1 << 21  # bytes
 F = TypeVar("F", bound=Callable[..., Any])
+Part = TypeVar("Part", bound=npt.NDArray[Any])
 Int32Array = npt.NDArray[np.int32]
 
 _UNROLLED = 4
 _INT32 = ir.IntType(32)
 _VECTOR = ir.VectorType(_INT32, LANES)
+
+
+def aligned_zeros(size: int) -> npt.NDArray[np.uint8]:
+    """Return ``size`` zero bytes that start at a cache line; a large table at a huge page, which numpy asks for."""
+    unit = HUGE_PAGE if size >= HUGE_PAGE // 2 else CACHE_LINE
+    raw = np.zeros(size + 2 * unit, dtype=np.uint8)
+    skipped = -raw.ctypes.data % unit
+    return raw[skipped : skipped + size]
+
+
+def aligned(part: Part) -> Part:
+    """Return a copy that starts where :func:`aligned_zeros` start."""
+    copy = cast(Part, aligned_zeros(part.nbytes).view(part.dtype).reshape(part.shape))
+    copy[...] = part
+    return copy
 
 
 def _spread(number: int) -> Any:

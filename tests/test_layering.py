@@ -11,7 +11,7 @@ PACKAGE = Path(gencomp.__file__).parent
 LAYERS = [
     {"units", "errors", "extras", "compiled", "vectors", "files", "data", "progress", "protocols"},
     {"registry"},
-    {"coding", "bitstreams", "modalities"},
+    {"coding", "bitstreams", "inference", "modalities"},
     {"predictors", "compressors"},
     {"equivalence", "training"},
     {"archive", "sampling"},

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 import gencomp
 from gencomp.archive.models import describe
+from gencomp.coding.logistic import SQUASH, SQUASH_LIMIT, STRETCH
 from gencomp.errors import CorruptDataError, GencompError, ModelMismatchError, SpecError
 from gencomp.predictors.mix import Mix
 from gencomp.predictors.mix import predictor as mix_module
 from gencomp.predictors.mix.expert import fill_external
 from gencomp.predictors.mix.levels import LEVELS
-from gencomp.predictors.mix.tables import COUNT_LIMITS, NEXT, SQUASH, SQUASH_LIMIT, STRETCH
+from gencomp.predictors.mix.tables import COUNT_LIMITS, NEXT
 from gencomp.registry import load, spec_of
 
 WORDS = ["the", "a", "predictor", "is", "compressor", "read", "backwards", "and", "every", "symbol", "code", "length"]

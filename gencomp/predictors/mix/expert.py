@@ -9,12 +9,12 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.coding.logistic import STRETCH
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.compiled import lean_kernel
 from gencomp.errors import SpecError
 from gencomp.predictors.mix.contexts import LENGTH, ByteArray
 from gencomp.predictors.mix.model import Model, run
-from gencomp.predictors.mix.tables import STRETCH
 from gencomp.protocols import IntArray, IntegerState, Predictor, PredictorState
 from gencomp.registry import find_entry, load, parse_spec
 

@@ -1,11 +1,11 @@
 """What a level of the model has: how many contexts, mixers and maps, and how much memory."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.coding.logistic import SQUASH, SQUASH_LIMIT
 from gencomp.coding.range_coder import TOP
 from gencomp.predictors.mix.contexts import (
     CHANNELS,
@@ -21,7 +21,6 @@ from gencomp.predictors.mix.contexts import (
     PLANS,
     REFINE_PLAN,
     WIDTH,
-    ByteArray,
 )
 from gencomp.predictors.mix.model import (
     BIAS,
@@ -45,12 +44,10 @@ from gencomp.predictors.mix.model import (
     Model,
     Shape,
 )
-from gencomp.predictors.mix.tables import FIRST_COUNTERS, SQUASH, SQUASH_LIMIT
-from gencomp.vectors import LANES
+from gencomp.predictors.mix.tables import FIRST_COUNTERS
+from gencomp.vectors import LANES, aligned, aligned_zeros
 
 MIN_SIZE = 1 << 12
-CACHE_LINE, HUGE_PAGE = 64, 1 << 21  # bytes
-Part = TypeVar("Part", bound=npt.NDArray[Any])
 
 
 @dataclass(frozen=True)
@@ -104,21 +101,6 @@ LEVELS = (
 def bits_of(size: int) -> int:
     """Return log2 of ``size``, rounded up."""
     return (size - 1).bit_length()
-
-
-def aligned_zeros(size: int) -> ByteArray:
-    """Return ``size`` zero bytes that start at a cache line; a large table at a huge page, which numpy asks for."""
-    unit = HUGE_PAGE if size >= HUGE_PAGE // 2 else CACHE_LINE
-    raw = np.zeros(size + 2 * unit, dtype=np.uint8)
-    skipped = -raw.ctypes.data % unit
-    return raw[skipped : skipped + size]
-
-
-def aligned(part: Part) -> Part:
-    """Return a copy that starts where :func:`aligned_zeros` start."""
-    copy = cast(Part, aligned_zeros(part.nbytes).view(part.dtype).reshape(part.shape))
-    copy[...] = part
-    return copy
 
 
 def _first_weights(level: Level) -> npt.NDArray[np.int32]:

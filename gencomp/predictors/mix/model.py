@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.coding.logistic import PROBABILITY_BITS, SQUASH, SQUASH_LIMIT, STRETCH, STRETCH_LIMIT
 from gencomp.coding.range_coder import decode_step, encode_step
 from gencomp.compiled import Integer, fragment, lean_kernel, prefetch
 from gencomp.predictors.mix.contexts import (
@@ -50,16 +51,7 @@ from gencomp.predictors.mix.contexts import (
     fill_hashes,
     hash_step,
 )
-from gencomp.predictors.mix.tables import (
-    COUNTER_STEPS,
-    NEXT,
-    PROBABILITY_BITS,
-    RATES,
-    SQUASH,
-    SQUASH_LIMIT,
-    STRETCH,
-    STRETCH_LIMIT,
-)
+from gencomp.predictors.mix.tables import COUNTER_STEPS, NEXT, RATES
 from gencomp.protocols import IntArray
 from gencomp.vectors import LANES, Int32Array, train, weigh, weigh_fresh
 

@@ -30,11 +30,12 @@ from gencomp.predictors.mix.contexts import (
     ByteArray,
 )
 from gencomp.predictors.mix.expert import check_expert, load_expert, run_with, show
-from gencomp.predictors.mix.levels import LEVELS, MIN_SIZE, aligned, bits_of, new_model
+from gencomp.predictors.mix.levels import LEVELS, MIN_SIZE, bits_of, new_model
 from gencomp.predictors.mix.model import DECODE, ENCODE, LEARN, SLOT, Model, fill_weights, skip
 from gencomp.predictors.mix.saved import SCRATCH, SETTINGS, digest_of, read_state, write_state
 from gencomp.protocols import Environment, FloatArray, IntArray, Portable, PredictorState
 from gencomp.registry import load, parse_spec, spec_of
+from gencomp.vectors import aligned
 
 ALPHABET_SIZE = 256
 MAX_MEMORY = 1024

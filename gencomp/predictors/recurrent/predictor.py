@@ -1,0 +1,203 @@
+"""The predictor ``Recurrent``: a network's file, and the state that other code holds."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
+from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
+from gencomp.inference.recurrent import Memory, new_memory, step
+from gencomp.inference.weights import Weights, WeightsError, load_weights
+from gencomp.predictors.recurrent.coding import (
+    DECODE,
+    ENCODE,
+    LOW,
+    NUM_REGISTERS,
+    OFFSET,
+    POSITION,
+    READ,
+    WIDTH,
+    fill_probabilities,
+    fill_weights,
+    run,
+)
+from gencomp.predictors.recurrent.saved import digest_of, read_state, write_state
+from gencomp.progress import advance
+from gencomp.protocols import FloatArray, IntArray
+
+ALPHABET_SIZE = 256
+PIECE = 1 << 13  # bytes between two signs of progress
+_SHIPPED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """A recurrent network over bytes in integers alone: what it codes decodes on any machine, with the same weights.
+
+    ``weights`` is a .safetensors file that ``gencomp train --kind rnn`` wrote; the one of the package if None.
+    ``state`` is a file that :meth:`RecurrentState.save` or ``gencomp sample --save-state`` wrote with these weights, to
+    start from. Raises :class:`~gencomp.inference.weights.WeightsError` where the weights are missing or are none.
+    """
+
+    weights: str | None = None
+    state: str | None = None
+
+    REVISION: ClassVar[int] = 1
+    spec_argument: ClassVar[str] = "weights"
+
+    def __post_init__(self) -> None:
+        _ = self.loaded  # checks the file
+
+    @cached_property
+    def loaded(self) -> Weights:
+        """The weights."""
+        return find_weights(self.weights)
+
+    @property
+    def alphabet_size(self) -> int:
+        return ALPHABET_SIZE
+
+    @property
+    def revision(self) -> int:
+        """The revision of the kernels: the same weights give other bytes in another one."""
+        return self.REVISION
+
+    @property
+    def parameter_count(self) -> int:
+        return self.loaded.parameter_count
+
+    def environment(self) -> Mapping[str, Any]:
+        """Return the digests of what the bytes depend on beside the revision."""
+        digests = {"weights": self.loaded.digest}
+        return digests if self.state is None else digests | {"state": digest_of(self.state)}
+
+    def begin(self, context: Sequence[int] = b"") -> "RecurrentState":
+        """Return the state after ``context``, from the saved state where there is one."""
+        if self.state is not None:
+            state = self.load_state(self.state)
+        else:
+            state = RecurrentState(self, new_memory(self.loaded.network))
+            step(self.loaded.network, state._memory, 0)
+        state._read(bytes(context))
+        return state
+
+    def encode_block(self, data: bytes) -> bytes:
+        code = np.empty(len(data) // 2 + 1024, dtype=np.uint8)
+        registers = _new_registers()
+        memory, content = self.begin()._memory, np.frombuffer(bytearray(data), dtype=np.uint8)
+        reached = 0
+        while reached < len(data):
+            stop = min(len(data), reached + PIECE)
+            before, reached = reached, run(self.loaded.network, memory, content, reached, stop, ENCODE, code, registers)
+            if reached < stop:
+                code = np.concatenate([code, np.empty_like(code)])
+            advance((reached - before) / len(data))
+        low, width, position = (int(registers[name]) for name in (LOW, WIDTH, POSITION))
+        if position + WINDOW_BYTES > len(code):
+            code = np.concatenate([code, np.empty(WINDOW_BYTES, dtype=np.uint8)])
+        return code[: encode_end(low, width, code, position)[0]].tobytes()
+
+    def decode_block(self, payload: bytes, size: int) -> bytes:
+        code = np.frombuffer(bytearray(payload), dtype=np.uint8)
+        registers = _new_registers()
+        registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = decode_begin(code)
+        memory, content = self.begin()._memory, np.zeros(size, dtype=np.uint8)
+        for start in range(0, size, PIECE):
+            stop = min(size, start + PIECE)
+            if run(self.loaded.network, memory, content, start, stop, DECODE, code, registers) < stop:
+                raise corrupt_stream()
+            advance((stop - start) / size)
+        low, width, offset, position = (int(registers[name]) for name in (LOW, WIDTH, OFFSET, POSITION))
+        if not decode_end(low, width, offset, position, len(code)):
+            raise corrupt_stream()
+        return content.tobytes()
+
+    def sequence_code_lengths(self, texts: Sequence[bytes]) -> list[FloatArray]:
+        """Return -log2 p of each byte of each text, (n,) bits each, from an empty context, as blocks are coded."""
+        lengths = []
+        for text in texts:
+            found = np.empty((len(text), 8), dtype=np.uint16)
+            fill_probabilities(self.loaded.network, self.begin()._memory, np.frombuffer(text, np.uint8), found)
+            lengths.append(8 * 16.0 - np.log2(found).sum(axis=1))
+        return lengths
+
+    def load_state(self, path: str | PathLike[str]) -> "RecurrentState":
+        """Return the state that :meth:`RecurrentState.save` wrote with these weights.
+
+        Raises :class:`CorruptDataError` on damage, :class:`ModelMismatchError` on a state of other weights or of
+        another revision.
+        """
+        memory = new_memory(self.loaded.network)
+        read_state(path, self.REVISION, self.loaded.digest, memory)
+        return RecurrentState(self, memory)
+
+
+class RecurrentState:
+    """A network after a context."""
+
+    def __init__(self, recurrent: Recurrent, memory: Memory) -> None:
+        self._recurrent = recurrent
+        self._memory = memory
+
+    def cdf(self) -> IntArray:
+        weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
+        fill_weights(self._recurrent.loaded.network, self._memory, np.empty(ALPHABET_SIZE, dtype=np.int64), weights)
+        return cdf_from_weights(weights)
+
+    def code_lengths(self) -> FloatArray:
+        return code_lengths_of_cdf(self.cdf())
+
+    def update(self, symbol: int) -> None:
+        if not 0 <= symbol < ALPHABET_SIZE:
+            raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
+        step(self._recurrent.loaded.network, self._memory, symbol)
+
+    def _read(self, data: bytes) -> None:
+        content = np.frombuffer(bytearray(data), dtype=np.uint8)
+        empty = np.empty(0, dtype=np.uint8)
+        run(self._recurrent.loaded.network, self._memory, content, 0, len(data), READ, empty, _new_registers())
+
+    def copy(self) -> Self:
+        """Return a state that goes on independently; a few kilobytes are copied, the weights are shared."""
+        parts = {name: part.copy() for name, part in self._memory._asdict().items()}
+        return type(self)(self._recurrent, self._memory._replace(**parts))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the state for :meth:`Recurrent.load_state` and ``rnn?state=``."""
+        write_state(path, self._recurrent.REVISION, self._recurrent.loaded.digest, self._memory)
+
+
+def find_weights(path: str | None) -> Weights:
+    """Return the weights of a file, or of the package; each file is read once, until it changes."""
+    if path is not None:
+        file = Path(path).expanduser()
+    else:
+        shipped = sorted(_SHIPPED.glob("*.safetensors"))
+        if len(shipped) != 1:
+            raise WeightsError(
+                f"this install has {len(shipped)} files of weights of rnn in {_SHIPPED}, expected one: "
+                "install gencomp anew, or name a file: rnn:FILE.safetensors"
+            )
+        file = shipped[0]
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise WeightsError(f"the weights {file} cannot be read: {error.strerror}") from None
+    return _load_once(file, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _load_once(path: Path, inode: int, size: int, changed: int) -> Weights:
+    return load_weights(path)
+
+
+def _new_registers() -> IntArray:
+    registers = np.zeros(NUM_REGISTERS, dtype=np.int64)
+    registers[WIDTH] = TOP
+    return registers

@@ -1,0 +1,91 @@
+"""Saved states: safetensors again, small, checked before compiled code works on them."""
+
+import hashlib
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from gencomp.errors import CorruptDataError, ModelMismatchError
+from gencomp.files import new_file
+from gencomp.inference.arithmetic import INT16_LIMIT, STATE_LIMIT
+from gencomp.inference.recurrent import Memory
+from gencomp.inference.weights import read_tensors
+
+FORMAT = 1
+KEPT = ("context", "hidden", "before", "normed")  # of a memory; the rest is scratch
+_MAX_BYTES = 1 << 20
+
+
+def write_state(path: str | PathLike[str], revision: int, weights: str, memory: Memory) -> None:
+    """Write what ``memory`` has read, with the digest of the weights that read it."""
+    from safetensors.numpy import save
+
+    about = json.dumps({"format": FORMAT, "revision": revision, "weights": weights}, sort_keys=True)
+    body: bytes = save({name: getattr(memory, name) for name in KEPT}, {"gencomp state": about})
+    with new_file(Path(path), overwrite=True) as file:
+        file.write(hashlib.sha256(body).digest() + body)
+
+
+def digest_of(path: str | PathLike[str]) -> str:
+    """Return the first 16 hexadecimal digits of a saved state's checksum; raise CorruptDataError without one."""
+    return _read(path)[0].hex()[:16]
+
+
+def read_state(path: str | PathLike[str], revision: int, weights: str, memory: Memory) -> None:
+    """Put a saved state into ``memory``, a new one of the network of digest ``weights``.
+
+    Raises :class:`CorruptDataError` on damage, and on numbers that no state has; :class:`ModelMismatchError` on the
+    state of another network or revision.
+    """
+    digest, body = _read(path)
+    if hashlib.sha256(body).digest() != digest:
+        raise CorruptDataError(f"{path} is no saved rnn state, or it is damaged: its checksum does not match")
+    try:
+        tensors, metadata = read_tensors(body)
+        about = json.loads(metadata.get("gencomp state", "null"))
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            raise ValueError(f"it is not of format {FORMAT}")
+        if (about.get("revision"), about.get("weights")) != (revision, weights):
+            raise ModelMismatchError(
+                f"{path} is an rnn state of revision {about.get('revision')} with the weights {about.get('weights')}; "
+                f"here are {revision} and {weights}: prime the model again"
+            )
+        _check(tensors, memory)
+    except (ValueError, RecursionError) as error:
+        raise CorruptDataError(f"{path} is no saved rnn state: {error}") from None
+    for name in KEPT:
+        getattr(memory, name)[...] = tensors[name]
+
+
+def _check(tensors: dict[str, npt.NDArray[Any]], memory: Memory) -> None:
+    if tensors.keys() != set(KEPT):
+        raise ValueError(f"it has the tensors {', '.join(sorted(tensors))}, expected {', '.join(sorted(KEPT))}")
+    for name, array in tensors.items():
+        own = getattr(memory, name)
+        if array.dtype != own.dtype or array.shape != own.shape:
+            found, wanted = (f"{one.dtype}{list(one.shape)}" for one in (array, own))
+            raise ValueError(f"{name} is {found}, expected {wanted}")
+    limits = {"hidden": STATE_LIMIT, "before": INT16_LIMIT, "normed": INT16_LIMIT}
+    for name, limit in limits.items():
+        if not -limit <= int(tensors[name].min()) <= int(tensors[name].max()) <= limit:
+            raise ValueError(f"{name} has numbers beyond {limit}")
+    _, word, previous, inside = (int(number) for number in tensors["context"])
+    if max(word, previous) >> 32 or inside > 1:
+        raise ValueError("its context is none")
+
+
+def _read(path: str | PathLike[str]) -> tuple[bytes, bytes]:
+    """Return a file's checksum, and what follows it."""
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise CorruptDataError(f"{path} is no saved rnn state: it is no regular file")
+    with path.open("rb") as file:
+        blob = file.read(_MAX_BYTES + 1)
+    if not 32 < len(blob) <= _MAX_BYTES:
+        raise CorruptDataError(
+            f"{path} is no saved rnn state: it has {'more than ' * (len(blob) > 32)}{min(len(blob), _MAX_BYTES)} bytes"
+        )
+    return blob[:32], blob[32:]

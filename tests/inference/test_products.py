@@ -1,0 +1,105 @@
+"""Products against numpy's int64, at the extremes too, compiled and plain."""
+
+import numpy as np
+import pytest
+
+from gencomp.inference import products
+from gencomp.inference.products import (
+    LIST_AHEAD,
+    MAX_INPUTS,
+    dot,
+    list_pairs,
+    multiply,
+    multiply_lanes,
+    multiply_listed,
+    pack,
+)
+
+SHAPES = [(32, 2), (32, 32), (64, 64), (96, 34), (192, 336), (224, 512)]
+
+
+def random_case(outputs: int, inputs: int, lanes: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(outputs * inputs)
+    matrix = rng.integers(-128, 128, (outputs, inputs)).astype(np.int8)
+    return matrix, rng.integers(-32767, 32768, (lanes, inputs)).astype(np.int16)
+
+
+def exact(matrix: np.ndarray, vectors: np.ndarray) -> list[list[int]]:
+    return (vectors.astype(np.int64) @ matrix.T.astype(np.int64)).tolist()
+
+
+def product(matrix: np.ndarray, vector: np.ndarray) -> list[int]:
+    sums = np.zeros(len(matrix), np.int32)
+    before = np.arange(7, dtype=np.int8)
+    multiply(np.concatenate([before, pack(matrix)]), 7, vector, sums)
+    return sums.tolist()
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
+def test_products_are_exact(outputs: int, inputs: int) -> None:
+    matrix, vectors = random_case(outputs, inputs)
+    assert product(matrix, vectors[0]) == exact(matrix, vectors)[0]
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_largest_sum_fits(sign: int) -> None:
+    matrix = np.full((64, MAX_INPUTS), -128, np.int8)
+    vectors = np.full((1, MAX_INPUTS), sign * 32767, np.int16)
+    assert product(matrix, vectors[0]) == exact(matrix, vectors)[0]
+    assert abs(exact(matrix, vectors)[0][0]) == MAX_INPUTS * 128 * 32767 < 2**31
+    assert dot(matrix.reshape(-1), MAX_INPUTS, vectors[0]) == exact(matrix, vectors)[0][1]
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
+@pytest.mark.parametrize("density", [0.0, 0.1, 0.6, 1.0])
+def test_zeros_are_left_out(outputs: int, inputs: int, density: float) -> None:
+    matrix, vectors = random_case(outputs, inputs)
+    vectors[np.random.default_rng(1).random(vectors.shape) >= density] = 0
+    sums = np.full(outputs, 7, np.int32)
+    pairs = np.zeros(inputs // 2 + LIST_AHEAD, np.int32)
+    count = list_pairs(vectors[0], pairs)
+    assert pairs[:count].tolist() == np.flatnonzero(vectors[0].reshape(-1, 2).any(1)).tolist()
+    multiply_listed(pack(matrix), 0, vectors[0], pairs, count, sums)
+    assert sums.tolist() == exact(matrix, vectors)[0]
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
+@pytest.mark.parametrize("lanes", [1, 4, 6, 8])
+def test_lanes_are_so_many_products(outputs: int, inputs: int, lanes: int) -> None:
+    matrix, vectors = random_case(outputs, inputs, lanes)
+    sums = np.zeros((lanes, outputs), np.int32)
+    multiply_lanes(pack(matrix), 0, vectors, sums)
+    assert sums.tolist() == exact(matrix, vectors)
+
+
+def test_dot_products_are_exact() -> None:
+    matrix, vectors = random_case(32, 192)
+    rows = [int(dot(matrix.reshape(-1), 192 * row, vectors[0])) for row in range(32)]
+    assert rows == exact(matrix, vectors)[0]
+
+
+@pytest.mark.parametrize("shape", [(33, 32), (32, 31), (32, 514)])
+def test_shapes_that_do_not_fit_are_refused(shape: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=f"has {shape[0]} x {shape[1]} weights; expected"):
+        pack(np.zeros(shape, np.int8))
+
+
+def test_plain_python_does_the_same() -> None:
+    matrix, vectors = random_case(96, 64, 4)
+    weights, sums = pack(matrix), np.zeros((4, 96), np.int32)
+    for first, (outputs, block, listed) in {
+        0: (64, products._plain_block(64), products._plain_list(64)),
+        64: (32, products._plain_block(32), products._plain_list(32)),
+    }.items():
+        for lane in range(4):
+            block(weights, first * 64, vectors[lane], sums[lane], first)
+            again = np.zeros(outputs, np.int32)
+            listed(weights, first * 64, vectors[lane], np.arange(36, dtype=np.int32), 32, again, 0)
+            assert again.tolist() == sums[lane, first : first + outputs].tolist()
+    assert sums.tolist() == exact(matrix, vectors)
+    for first in range(0, 96, 16):
+        products._plain_lanes(64 if first < 64 else 32)(
+            weights, first // 64 * 64 * 64 + first % 64 * 2, vectors, sums, 0, first
+        )
+    assert sums.tolist() == exact(matrix, vectors)
+    assert products._plain_dot(matrix.reshape(-1), 64, vectors[0]) == exact(matrix, vectors)[0][1]

@@ -41,6 +41,22 @@ def read_corpus(paths: Sequence[Path], held_out: int, limit: int | None = None) 
     return data[:-held_out], data[-held_out:]
 
 
+def read_sources(
+    paths: Sequence[Path], held_out: int, limit: int | None = None
+) -> tuple[list[bytes], dict[str, bytes]]:
+    """Return the bytes to learn from of each path, and by its name the end of each, held out.
+
+    Each path is read as by :func:`read_corpus`. Raises ``ValueError`` where two have one name.
+    """
+    training, holding_out = [], {}
+    for path in paths:
+        if path.name in holding_out:
+            raise ValueError(f"two sources are named {path.name}; give them names of their own")
+        learnt, holding_out[path.name] = read_corpus([path], held_out, limit)
+        training.append(learnt)
+    return training, holding_out
+
+
 def sequences(
     symbols: npt.NDArray[np.integer], count: int, length: int, *, seed: int, step: int
 ) -> npt.NDArray[np.int64]:

@@ -205,22 +205,24 @@ def _optimizer(model: "PreTrainedModel", plan: Plan) -> "torch.optim.AdamW":
     return torch.optim.AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
-def begin_from(model: "PreTrainedModel", folder: Path) -> None:
+def begin_from(model: "torch.nn.Module", folder: Path, *, finished: str | None = "model.safetensors") -> None:
     """Give ``model`` the weights of a trained model's folder, or of the checkpoint of a run that was stopped.
 
-    Raises :class:`TrainingError` where there are none, or they are of another architecture.
+    ``finished`` is the file of the former; None where only a checkpoint has the weights as they are learnt. Raises
+    :class:`TrainingError` where there are none, or they are of another architecture.
     """
     import torch
     from safetensors.torch import load_file
 
     recover(folder / CHECKPOINT)
-    finished, stopped = folder / "model.safetensors", folder / CHECKPOINT / STATE
-    if finished.is_file():
-        tensors, prefix = load_file(finished), ""
+    stopped = folder / CHECKPOINT / STATE
+    if finished is not None and (folder / finished).is_file():
+        tensors, prefix = load_file(folder / finished), ""
     elif stopped.is_file():
         tensors, prefix = load_file(stopped), "model."
     else:
-        raise TrainingError(f"there is neither {finished} nor {stopped} to begin from")
+        either = "" if finished is None else f"neither {folder / finished} nor "
+        raise TrainingError(f"there is {either or 'no '}{stopped} to begin from")
     with torch.no_grad():
         for name, weight in model.named_parameters():
             found = tensors.get(prefix + name)

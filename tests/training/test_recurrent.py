@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from gencomp.cli.main import run
 from gencomp.inference.contexts import context_rows, make_plan, new_context
+from gencomp.inference.recurrent import NODES, Shape
+from gencomp.inference.weights import load_weights
+from gencomp.predictors.recurrent.predictor import Recurrent
 from gencomp.training.checkpoint import TrainingError
-from gencomp.training.recurrent.network import NODES, Network, Shape, quantised, tree_loss
+from gencomp.training.recurrent.finish import WEIGHTS, cost_of_rounding, save_recurrent
+from gencomp.training.recurrent.network import Network, quantised, tree_loss
 from gencomp.training.recurrent.scan import gated_scan
 from gencomp.training.recurrent.streams import Sources, Streams, advance
 from gencomp.training.recurrent.trainer import RecurrentPlan, measure, train_recurrent
@@ -192,3 +197,45 @@ def test_measuring_is_of_fresh_chunks(wiki: bytes) -> None:
         alone = [measure(network, data, [start], plan) for start in (0, 2500)]
         together = measure(network, data, [0, 2500], plan)
     assert together == pytest.approx(sum(alone) / 2, abs=1e-4)
+
+
+def test_integers_cost_what_floats_do(wiki: bytes, tmp_path: Path) -> None:
+    network = Network(TINY, seed=5)
+    held_out = np.frombuffer(wiki[-4096:], np.uint8)
+    plan = dataclasses.replace(PLAN, steps=30, batch=8, learning_rate=5e-3, table_learning_rate=1e-2)
+    history = train_recurrent(network, Sources.of([wiki]), {"wiki": held_out}, plan, tmp_path)
+    digest = save_recurrent(network, tmp_path, plan, history, {})
+    assert load_weights(tmp_path / WEIGHTS).digest == digest
+    exact, rounded = cost_of_rounding(network, tmp_path / WEIGHTS, held_out)
+    assert exact < 6.0
+    assert abs(rounded - exact) < 0.01
+
+
+def test_the_command(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text").write_bytes(wiki)
+    (tmp_path / "code").write_bytes(wiki[::-1])
+    command = ["train", "--kind", "rnn", str(tmp_path / "text"), str(tmp_path / "code"), "--held-out", "2048"]
+    command += ["--width", "32", "--layers", "1", "--feed-forward", "32", "--context", "32", "--step-symbols", "64"]
+    command += ["--evaluate-every", "2", "--shares", "3,1", "-T", "1", "--steps"]
+    assert run([*command, "2", "-o", str(tmp_path / "model")]) == 0
+    assert "bits/byte in integers on text" in capsys.readouterr().err
+    data = b"some bytes, \x00 and \xff"
+    spec = f"rnn:{tmp_path / 'model' / WEIGHTS}"
+    recurrent = Recurrent(str(tmp_path / "model" / WEIGHTS))
+    assert recurrent.decode_block(recurrent.encode_block(data), len(data)) == data
+    assert run(["score", "-m", spec, str(tmp_path / "text")]) == 0
+    assert run([*command, "2", "-o", str(tmp_path / "model")]) == 2
+    assert "holds a trained model" in capsys.readouterr().err
+    assert run([*command, "3", "-o", str(tmp_path / "next"), "--from", str(tmp_path / "model")]) == 0
+    for options, complaint in (
+        (["--heads", "2"], "--heads is not for --kind rnn"),
+        (["--shares", "1"], "shares must be 2 positive numbers"),
+        (["--shares", "a,b"], "--shares must be NUMBER,..."),
+        (["--step-symbols", "65"], "--step-symbols must be a multiple of the context's 32 bytes, got 65"),
+        (["--width", "33"], "width must be a multiple of"),
+        (["--from", str(tmp_path)], "there is no "),
+    ):
+        assert run([*command, "2", "-o", str(tmp_path / "other"), *options]) in (1, 2), options
+        assert complaint in capsys.readouterr().err
+    assert run(["train", str(tmp_path / "text"), "-o", str(tmp_path / "other"), "--shares", "1"]) == 2
+    assert "--shares is not for --kind transformer" in capsys.readouterr().err

@@ -7,16 +7,16 @@ stream; and 255 binary decisions, the nodes of the tree over a byte's bits, most
 """
 
 import math
-from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
 
-from gencomp.inference.contexts import make_plan
+from gencomp.inference.recurrent import NODES, Shape
 from gencomp.training.recurrent.scan import gated_scan
 
-NODES = 256  # node 0 is unused, node 1 the first bit
 SHIFTED_LIMIT = 16.0 - 2.0**-11  # what the integer kernel's int16 holds
 UP_LIMIT = 128.0**0.5  # of a feed-forward unit before it is squared
 TABLE_LIMIT = 7.5
@@ -29,46 +29,20 @@ State = list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
 """For each layer: h (B, H), and the normed inputs (B, D) of its two parts at the byte before."""
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The size of a network. ``tables`` are pairs of a kind of context and a number of rows."""
-
-    width: int = 192
-    hidden: int = 192
-    feed_forward: int = 512
-    layers: int = 2
-    embedding: int = 48
-    tables: tuple[tuple[str, int], ...] = (
-        ("order1", 256),
-        ("order2", 8192),
-        ("order3", 16384),
-        ("order4", 32768),
-        ("order6", 16384),
-        ("word", 32768),
-        ("words", 16384),
-    )
-
-    @property
-    def rows(self) -> int:
-        return sum(rows for _, rows in self.tables)
-
-
 class Network(nn.Module):
     """The network. Weights are drawn from ``seed``."""
 
     def __init__(self, shape: Shape, *, seed: int = 0) -> None:
         super().__init__()
-        make_plan(shape.tables)  # checks them
         self.shape = shape
         width, hidden, inner = shape.width, shape.hidden, shape.feed_forward
-        inputs = shape.embedding * len(shape.tables)
         generator = torch.Generator().manual_seed(seed)
 
         def drawn(rows: int, columns: int, deviation: float) -> nn.Parameter:
             return nn.Parameter(torch.empty(rows, columns).normal_(0.0, deviation, generator=generator))
 
         self.tables = drawn(shape.rows, shape.embedding, 0.05)
-        self.input = drawn(width, inputs, 1 / math.sqrt(shape.embedding))
+        self.input = drawn(width, shape.inputs, 1 / math.sqrt(shape.embedding))
         self.gates = nn.ParameterList(drawn(3 * hidden, width, 1 / math.sqrt(width)) for _ in range(shape.layers))
         self.gates_bias = nn.ParameterList(nn.Parameter(torch.zeros(3 * hidden)) for _ in range(shape.layers))
         self.gates_shift = nn.ParameterList(nn.Parameter(torch.linspace(0, 0.5, width)) for _ in range(shape.layers))
@@ -88,6 +62,19 @@ class Network(nn.Module):
     def dense(self) -> list[nn.Parameter]:
         """Return all parameters but the tables."""
         return [weight for name, weight in self.named_parameters() if name != "tables"]
+
+    def parameters_by_name(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the parameters under the names that :func:`gencomp.inference.weights.quantise` takes."""
+        found = {}
+        for name, weight in self.named_parameters():
+            part, _, layer = name.partition(".")
+            whole = f"layers.{layer}.{part}" if layer else part
+            if whole.endswith("_bias"):
+                whole = whole.removesuffix("_bias") + ".bias"
+            elif whole != "tables" and not whole.endswith("_shift"):
+                whole += ".weight"
+            found[whole] = weight.detach().float().cpu().numpy()
+        return found
 
     def begin(self, rows: int) -> State:
         """Return the state of ``rows`` empty texts."""

@@ -238,7 +238,7 @@ class Run:
 
 def train_network(
     run: Run,
-    sizes: dict[str, int | None],
+    sizes: dict[str, Any],
     *,
     length: int,
     shares: str | None,

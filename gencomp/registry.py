@@ -87,6 +87,12 @@ _BUILTIN = (
         "a recurrent network in integers: the one in the package, or rnn:FILE.safetensors",
     ),
     Entry(
+        "best",
+        "predictor",
+        "gencomp.predictors.mix.best:Best",
+        "mix with the recurrent network inside: the smallest archives",
+    ),
+    Entry(
         "transformer",
         "predictor",
         "gencomp.predictors.language.transformer:Transformer",

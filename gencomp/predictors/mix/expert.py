@@ -9,12 +9,13 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.coding.logistic import STRETCH
+from gencomp.coding.logistic import SQUASH, SQUASH_LIMIT, STRETCH
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.compiled import lean_kernel
 from gencomp.errors import SpecError
+from gencomp.inference.recurrent import Network, new_memory, step
 from gencomp.predictors.mix.contexts import LENGTH, ByteArray
-from gencomp.predictors.mix.model import Model, run
+from gencomp.predictors.mix.model import GUIDE_CELLS, Guide, Model, run
 from gencomp.protocols import IntArray, IntegerState, Predictor, PredictorState
 from gencomp.registry import find_entry, load, parse_spec
 
@@ -50,22 +51,41 @@ def fill_external(cdf: IntArray, external: npt.NDArray[np.int32]) -> None:
         external[node] = STRETCH[min(4095, ((all_of_it - zeros) << 12) // all_of_it)]
 
 
-def run_with(
-    model: Model, history: ByteArray, stop: int, task: int, code: ByteArray, expert: PredictorState | None
-) -> int:
-    """Do as :func:`run`; ``expert`` predicts each byte first and reads it afterwards."""
-    if expert is None:
-        return int(run(model, history, stop, task, code))
+Companion = PredictorState | Guide | None
+"""What predicts beside the contexts: another predictor, a network in the same compiled loop, or nothing."""
+
+
+def run_with(model: Model, history: ByteArray, stop: int, task: int, code: ByteArray, companion: Companion) -> int:
+    """Do as :func:`run`; a companion predicts each byte first and reads it afterwards."""
+    if companion is None or isinstance(companion, Guide):
+        return int(run(model, companion, history, stop, task, code))
     for end in range(int(model.registers[LENGTH]), stop):
-        show(model, expert)
-        if run(model, history, end + 1, task, code) <= end:
+        show(model, companion)
+        if run(model, None, history, end + 1, task, code) <= end:
             return end
-        expert.update(int(history[end]))
+        companion.update(int(history[end]))
     return stop
 
 
-def show(model: Model, expert: PredictorState | None) -> None:
-    """Let the model see what ``expert`` predicts next."""
-    if expert is not None:
-        cdf = expert.cdf() if isinstance(expert, IntegerState) else cdf_from_code_lengths(expert.code_lengths())
-        fill_external(cdf, model.external)
+def show(model: Model, companion: Companion) -> None:
+    """Let the model see what another predictor expects next; a network is asked by the kernels themselves."""
+    if companion is None or isinstance(companion, Guide):
+        return
+    cdf = companion.cdf() if isinstance(companion, IntegerState) else cdf_from_code_lengths(companion.code_lengths())
+    fill_external(cdf, model.external)
+
+
+def copied(companion: Companion) -> Companion:
+    """Return a companion that goes on independently; a network's weights are shared."""
+    if not isinstance(companion, Guide):
+        return None if companion is None else companion.copy()
+    memory = companion.memory._replace(**{name: part.copy() for name, part in companion.memory._asdict().items()})
+    return companion._replace(memory=memory, trusts=companion.trusts.copy(), place=companion.place.copy())
+
+
+def new_guide(network: Network) -> Guide:
+    """Return a network that has read nothing."""
+    memory = new_memory(network)
+    step(network, memory, 0)
+    curve = SQUASH[SQUASH_LIMIT - 2048 + 128 * np.arange(GUIDE_CELLS)]
+    return Guide(network, memory, np.tile(curve, 256), np.zeros(1, dtype=np.int64))

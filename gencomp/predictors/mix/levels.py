@@ -48,6 +48,8 @@ from gencomp.predictors.mix.tables import FIRST_COUNTERS
 from gencomp.vectors import LANES, aligned, aligned_zeros
 
 MIN_SIZE = 1 << 12
+GUIDED_SHARE = 4  # of the first weights of contexts and matches where a network is trusted first
+GUIDE_WEIGHT = WEIGHT_ONE * 9 // 10
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,15 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
         bits=np.zeros(MATCHES, dtype=np.int64),
         trusts=np.zeros(2 * MATCHES, dtype=np.int64),
     )
+
+
+def with_guide(model: Model) -> Model:
+    """Let a new model begin with trust in the network that guides it, and less in its contexts; measured."""
+    weights = model.weights
+    weights[:, COUNTER_INPUTS:-1] //= GUIDED_SHARE
+    weights[:, MATCH_INPUT] //= GUIDED_SHARE
+    weights[:, EXTERNAL_INPUT] = GUIDE_WEIGHT
+    return model
 
 
 def _counts(level: Level) -> npt.NDArray[np.int64]:

@@ -30,6 +30,8 @@ import numpy.typing as npt
 from gencomp.coding.logistic import PROBABILITY_BITS, SQUASH, SQUASH_LIMIT, STRETCH, STRETCH_LIMIT
 from gencomp.coding.range_coder import decode_step, encode_step
 from gencomp.compiled import Integer, fragment, lean_kernel, prefetch
+from gencomp.inference.recurrent import Memory, Network, logit
+from gencomp.inference.recurrent import step as read_byte
 from gencomp.predictors.mix.contexts import (
     CLASSES,
     LENGTH,
@@ -69,6 +71,7 @@ SELECTOR_ROWS = MODES * 256
 WEIGHT_ONE = 1 << 16
 REFINE_CELLS = 16  # of an adaptive map's row, half a cache line: the logistic domain in steps of 256, and one to spare
 REFINE_RATE = 6
+GUIDE_CELLS = 33  # of a partial byte's row of trusts: the logistic domain in steps of 128
 MIX_RATE, MIX_SHIFT, FINAL_SHIFT = 2, 18, 17
 NO_CHANGE = 64  # errors below it move no weight: |input| * error < 2^(MIX_SHIFT - 1)
 EAGER = 16384  # bytes until the mixers' rate has come down to about MIX_RATE
@@ -129,6 +132,15 @@ class Model(NamedTuple):
     ends: IntArray  # (2 * f,) each final mixer's probability, its row of weights
     bits: IntArray  # (MATCHES,) the bit that each match expects, or -1
     trusts: IntArray  # (2 * MATCHES,) each match's byte with a 1 before it, or 0, and its class of length
+
+
+class Guide(NamedTuple):
+    """A recurrent network that predicts beside the contexts, and what is learnt about its predictions."""
+
+    network: Network
+    memory: Memory
+    trusts: npt.NDArray[np.uint16]  # (256 * GUIDE_CELLS,) what its predictions have come to, by the partial byte
+    place: IntArray  # (1,) scratch: which of them is in use
 
 
 @fragment
@@ -270,7 +282,9 @@ def dot(weights: Int32Array, inputs: Int32Array, count: Integer) -> Integer:
 
 
 @fragment
-def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tuple[Integer, Integer]:
+def predict(
+    model: Model, guide: Guide | None, partial: Integer, node: Integer, step: Integer
+) -> tuple[Integer, Integer]:
     """Return (p, place in the adaptive maps) of a 1 after a byte's first ``step`` bits.
 
     ``partial`` is these bits with a 1 before them, ``node`` the same of the nibble; ``bases`` and ``trusts`` must be
@@ -294,7 +308,15 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
             inputs[first + n + i] = ((np.int64(counters[places[i] & 0xFFFF]) >> 20) - 2048) >> 1
     for i in range(n, maps):
         inputs[COUNTER_INPUTS + i - n] = STRETCH[np.int64(model.direct[np.int64(bases[i]) + node]) >> 20]
-    inputs[EXTERNAL_INPUT] = model.external[partial]
+    guided = np.int64(model.external[partial])
+    inputs[EXTERNAL_INPUT] = guided
+    if guide is not None:
+        cell = (guided + 2048) << 1
+        at = partial * GUIDE_CELLS + (cell >> 8)
+        guide.place[0] = at + ((cell & 255) >> 7)
+        here, above = np.int64(guide.trusts[at]), np.int64(guide.trusts[at + 1])
+        trusted = (here * (256 - (cell & 255)) + above * (cell & 255)) >> 12
+        inputs[inputs_of(model) - 1] = STRETCH[trusted]
     match_select: Integer = 0
     for k in range(matches_of(model)):
         expected, trust = np.int64(model.trusts[2 * k]), np.int64(model.trusts[2 * k + 1])
@@ -315,7 +337,9 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
     m, finals = mixers_of(model)
     row: Integer = 0
     for k in range(m):
-        if k == 0:
+        if guide is not None and k == m - 1:
+            row = (guided + 2048) >> 7 << 3 | step
+        elif k == 0:
             row = partial
         elif k == 1:
             row = known_select
@@ -368,12 +392,23 @@ def predict(model: Model, partial: Integer, node: Integer, step: Integer) -> tup
 
 
 @fragment
-def learn(model: Model, partial: Integer, node: Integer, place: Integer, bit: Integer, rate: Integer) -> None:
+def learn(
+    model: Model,
+    guide: Guide | None,
+    partial: Integer,
+    node: Integer,
+    place: Integer,
+    bit: Integer,
+    rate: Integer,
+) -> None:
     """Teach ``bit`` to all that :func:`predict` used; ``place`` is its result."""
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
     mixed = model.mixed
     goal = bit << PROBABILITY_BITS
     certain = bit * CERTAIN
+    if guide is not None:
+        trusted = np.int64(guide.trusts[guide.place[0]])
+        guide.trusts[guide.place[0]] = trusted + ((goal - bit - trusted) >> REFINE_RATE)
     if abs(goal - mixed[1]) < model.counts[EASY]:
         return
     n, maps, end = places_of(model)
@@ -464,18 +499,22 @@ def seek(
 
 
 @lean_kernel
-def skip(model: Model, history: ByteArray) -> None:
+def skip(model: Model, guide: Guide | None, history: ByteArray) -> None:
     """Append the next byte of ``history`` without learning."""
     end = np.int64(model.registers[LENGTH])
     byte = np.int64(history[end])
     advance(model.registers, model.followers, history, end + 1, byte, False)
     follow(model.registers, model.positions, model.counts, history, end + 1)
     seek(model.registers, model.positions, model.counts, history, end + 1, False)
+    if guide is not None:
+        read_byte(guide.network, guide.memory, byte)
     model.registers[LENGTH] = end + 1
 
 
 @lean_kernel
-def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: ByteArray) -> Integer:
+def run(
+    model: Model, guide: Guide | None, history: ByteArray, stop: Integer, task: Integer, code: ByteArray
+) -> Integer:
     """Take the bytes of ``history`` up to ``stop`` through the model and learn them; return where it stopped.
 
     ``task``: LEARN reads them; ENCODE writes their code too, and stops early where ``code`` has too little room; DECODE
@@ -504,7 +543,9 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
         for step in range(8):
             partial &= 255
             node &= 15
-            p, place = predict(model, partial, node, step)
+            if guide is not None:
+                model.external[partial] = clamp(logit(guide.network, guide.memory, partial))
+            p, place = predict(model, guide, partial, node, step)
             # a 1 takes the interval [0, p)
             bit: Integer = (byte >> (7 - step)) & 1
             if task == DECODE:
@@ -522,7 +563,7 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
                 for i in range(places_of(model)[2]):
                     hashes[i] = hash_step(hashes[i], partial << 1 | bit)
                 reach(model)
-            learn(model, partial, node, place, bit, rate)
+            learn(model, guide, partial, node, place, bit, rate)
             partial, node = partial << 1 | bit, node << 1 | bit
             if step == 3:
                 find_places(model, True)
@@ -534,6 +575,8 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
         end += 1
         registers[LENGTH] = end
         advance(registers, model.followers, history, end, byte, True)
+        if guide is not None:
+            read_byte(guide.network, guide.memory, byte)
     if end > start:
         follow(registers, model.positions, model.counts, history, end)
         seek(registers, model.positions, model.counts, history, end, True)
@@ -542,7 +585,7 @@ def run(model: Model, history: ByteArray, stop: Integer, task: Integer, code: By
 
 
 @lean_kernel
-def fill_weights(model: Model, history: ByteArray, nodes: IntArray, weights: IntArray) -> None:
+def fill_weights(model: Model, guide: Guide | None, history: ByteArray, nodes: IntArray, weights: IntArray) -> None:
     """Write the next byte's probabilities in units of about 2^-30 into ``weights`` (256,) int64; nothing is learnt.
 
     ``nodes`` (256,) int64 is scratch: the weight of every node of the tree of bits.
@@ -564,7 +607,9 @@ def fill_weights(model: Model, history: ByteArray, nodes: IntArray, weights: Int
         for node in range(1, 16):
             depth = (node > 1) + (node > 3) + (node > 7)
             partial = (first << depth) | (node & ((1 << depth) - 1))
-            p = predict(model, partial, node, depth + (0 if high == 0 else 4))[0]
+            if guide is not None:
+                model.external[partial] = clamp(logit(guide.network, guide.memory, partial))
+            p = predict(model, guide, partial, node, depth + (0 if high == 0 else 4))[0]
             one = (nodes[partial] * p) >> PROBABILITY_BITS
             if partial < 128:
                 nodes[2 * partial] = nodes[partial] - one

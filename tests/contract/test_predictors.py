@@ -14,15 +14,18 @@ from gencomp.equivalence.adapt import as_predictor, predictor_spec
 from gencomp.equivalence.capabilities import decode_block, encode_block, revision_of, state_cdf
 from gencomp.errors import CorruptDataError
 from gencomp.registry import entries, load
+from tests.networks import small_network
 from tests.strategies import data, fewer
 
 SLOW = {"lookahead"}  # thousands of code lengths a byte: tests of their own
 # language models compute in floating point: tests/predictors/language has their contract
 INTEGER = [entry.name for entry in entries() if entry.kind == "predictor" and entry.extra != "lm"]
-NAMES = [name for name in INTEGER if name not in SLOW] + ["counts:0", "counts:2", "counts:16"]
-BITWISE = ["mix"]
-ALL = pytest.mark.parametrize("name", NAMES)
-WITH_CODECS = pytest.mark.parametrize("name", [*NAMES, "gzip"])
+RNN = f"rnn:{small_network()}"
+# the network in the package has its tests where it lies
+NAMES = [name for name in INTEGER if name not in SLOW | {"rnn"}] + ["counts:0", "counts:2", "counts:16", RNN]
+BITWISE = ["mix", RNN]
+ALL = pytest.mark.parametrize("name", NAMES, ids=lambda name: name.partition("/")[0])
+WITH_CODECS = pytest.mark.parametrize("name", [*NAMES, "gzip"], ids=lambda name: name.partition("/")[0])
 
 
 @ALL

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gencomp import registry
-from gencomp.equivalence.adapt import as_predictor, predictor_spec
+from gencomp.equivalence.adapt import as_predictor, native, predictor_spec
 from gencomp.equivalence.capabilities import environment_of, fingerprint_of, revision_of
 from gencomp.equivalence.nested import entries_of
 from gencomp.errors import CorruptDataError, GencompError, ModelMismatchError
@@ -18,13 +18,18 @@ def canary(model: Predictor) -> str:
 
 
 def describe(model: Predictor) -> dict[str, Any]:
-    """Return the header's entry for ``model``: its full spec, and its revision or its environment and canary."""
+    """Return the header's entry for ``model``: its full spec, and its revision or its environment and canary.
+
+    Beside a revision stands an environment where the bytes depend on more than integers that gencomp has: on weights.
+    """
     if model.alphabet_size != 256:
         raise ValueError(f"a model of bytes needs 256 symbols, this one has {model.alphabet_size}")
     description: dict[str, Any] = {"spec": predictor_spec(model, full=True)}
     revision = revision_of(model)
     if revision is not None:
-        return description | {"numeric": "integer", "revision": revision}
+        digests = _digests(environment_of(model))
+        beside = {"environment": digests} if digests else {}
+        return description | {"numeric": "integer", "revision": revision} | beside
     return description | {
         "numeric": "environment",
         "environment": dict(environment_of(model)),
@@ -53,15 +58,32 @@ def load_described(description: Mapping[str, Any], chosen: str | None = None) ->
 
 def _is_moved(description: Mapping[str, Any], model: Predictor) -> bool:
     """Whether ``model`` is the archive's from another place: the same weights or state, and every option alike."""
+    spec = predictor_spec(model, full=True)
+    if revision_of(model) is not None:  # its digests are compared with the revision
+        factory = type(native(model))
+        return _without_files(description["spec"], factory) == _without_files(spec, factory)
     there, here = description.get("environment"), environment_of(model)
     digests = here.keys() & {"weights", "state"}
     if not isinstance(there, dict) or not digests or any(there.get(name) != here[name] for name in digests):
         return False
-    specs = (registry.parse_spec(text) for text in (description["spec"], predictor_spec(model, full=True)))
+    specs = (registry.parse_spec(text) for text in (description["spec"], spec))
     (name, options), (other_name, other_options) = ((spec.name, dict(spec.options)) for spec in specs)
     for places in (options, other_options):
         places.pop("state", None)
     return name == other_name and options == other_options
+
+
+def _without_files(spec: str, factory: type) -> registry.Spec:
+    """Return ``spec`` less the options that name files: its class, ``factory``, says in ``names_files`` which do."""
+    parsed = registry.parse_spec(spec)
+    files = getattr(factory, "names_files", ())
+    argument = None if getattr(factory, "spec_argument", None) in files else parsed.argument
+    return registry.Spec(parsed.name, argument, {k: v for k, v in parsed.options.items() if k not in files})
+
+
+def _digests(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``environment`` without the parts that are empty."""
+    return {name: value for name, value in environment.items() if value != {}}
 
 
 def _load_own(spec: str) -> Predictor:
@@ -71,6 +93,12 @@ def _load_own(spec: str) -> Predictor:
                 raise ModelMismatchError(
                     f"the archive needs '{spec}' of the package {entry.distribution}; if you trust it, add -m '{spec}'"
                 )
+        parsed = registry.parse_spec(spec)
+        if _without_files(spec, registry.resolve(registry.find_entry(parsed.name))) != parsed:
+            raise ModelMismatchError(
+                f"the archive was made with a file of the model '{spec}', and does not open it by itself: "
+                "if it is yours, name it by -m, wherever it lies now"
+            )
         return as_predictor(spec)
     except ModelMismatchError:
         raise
@@ -95,6 +123,13 @@ def _check_same(description: Mapping[str, Any], model: Predictor, spec: str) -> 
             f"the archive was made with revision {description.get('revision')} of '{spec}'; this gencomp has "
             f"revision {revision}: install the version of gencomp that made it"
         )
+    if revision is not None:
+        there, here = description.get("environment", {}), _digests(environment_of(model))
+        if there != here:
+            raise ModelMismatchError(
+                f"the archive was made with other weights of '{spec}': with {_words(there)}, found {_words(here)}; "
+                "name the file that it was made with by -m"
+            )
 
 
 def check_canary(description: Mapping[str, Any], model: Predictor) -> None:

@@ -74,15 +74,16 @@ def normalise(stream: Int32Array, normed: Int16Array) -> None:
     for j in range(stream.shape[0]):
         total += np.int64(stream[j]) * np.int64(stream[j])
     root = square_root((total // stream.shape[0] << 8) + _EPSILON)  # in Q16: 207 at least, below 2^31
-    # the reciprocal has 30 bits, fewer for a root beyond 2^18, whose reciprocal is as exact as a shift of 32 allows
+    # the reciprocal has 30 bits, fewer for a root of more than 18 bits; for one of fewer the product is small, and is
+    # shifted left instead
     length = 8
     while root >> length > 0:
         length += 1
-    shift = min(32, 14 + length)
-    reciprocal = np.int32((np.int64(1) << (shift + 15)) // root)
-    half = np.int64(1) << (shift - 1)
+    left = np.int64(max(0, 18 - length))
+    reciprocal = np.int32((np.int64(1) << (47 - left)) // root)
     for j in range(stream.shape[0]):
-        normed[j] = np.int16(np.int32((np.int64(stream[j]) * np.int64(reciprocal) + half) >> shift))
+        product = (np.int64(stream[j]) * np.int64(reciprocal)) << left
+        normed[j] = np.int16(np.int32((product + _HALF) >> MULTIPLIER_SHIFT))
 
 
 @fragment
@@ -125,19 +126,17 @@ def scan(
     z and h stay within STATE_LIMIT < 2^30, so their difference fits int32.
     """
     size = state.shape[0]
-    shift = np.int64(STATE_BITS + GATE_BITS - output_bits)
-    half = np.int64(1) << (shift - 1)
+    unit = np.int32(1 << (output_bits + MULTIPLIER_SHIFT - STATE_BITS - GATE_BITS))
     for j in range(size):
         candidate = np.int32(rescaled(sums[j], multipliers[j]) + biases[j])
         forget = np.int32(rescaled(sums[size + j], multipliers[size + j]) + biases[size + j])
         show = np.int32(rescaled(sums[2 * size + j], multipliers[2 * size + j]) + biases[2 * size + j])
         z = np.int32(clamp(candidate, CANDIDATE_LIMIT) << np.int32(STATE_BITS - STREAM_BITS))
         difference = np.int32(state[j] - z)
-        kept = np.int32((np.int64(difference) * np.int64(gate(forget)) + (1 << 14)) >> GATE_BITS)
+        kept = np.int32((np.int64(difference) * np.int64(gate(forget)) + (1 << (GATE_BITS - 1))) >> GATE_BITS)
         h = np.int32(z + kept)
         state[j] = h
-        shown = np.int32((np.int64(h) * np.int64(gate(show)) + half) >> shift)
-        outputs[j] = np.int16(clamp(shown, INT16_LIMIT))
+        outputs[j] = np.int16(clamp(rescaled(h, np.int32(gate(show) * unit)), INT16_LIMIT))
 
 
 @fragment
@@ -161,12 +160,11 @@ def square_positive(
     ReLU^2 (So et al. 2021). A number is brought within ``limit`` first, :func:`square_limit` of the bits, so that its
     square fits int32 in Q24 and int16 as it comes out.
     """
-    shift = np.int32(2 * STREAM_BITS - square_bits)
-    half = np.int32(np.int32(1) << np.int32(shift - 1))
+    unit = np.int32(1 << (square_bits + MULTIPLIER_SHIFT - 2 * STREAM_BITS))
     for j in range(outputs.shape[0]):
         total = np.int32(rescaled(sums[j], multipliers[j]) + biases[j])
         positive = np.int32(min(np.int32(limit), max(np.int32(0), total)))
-        outputs[j] = np.int16(np.int32(np.int32(positive * positive) + half) >> shift)
+        outputs[j] = np.int16(rescaled(np.int32(positive * positive), unit))
 
 
 def square_limit(square_bits: int) -> int:

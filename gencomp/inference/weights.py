@@ -157,7 +157,7 @@ def check(shape: Shape, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         if name not in arrays:
             raise ValueError(f"the tensor {name!r} is missing")
         if name not in tensors:
-            raise ValueError(f"there is a tensor {name!r}, which a network of {shape} does not have")
+            raise ValueError(f"there is a tensor {name[:80]!r}, which a network of {shape} does not have")
         kind, size, low, high = tensors[name]
         array = arrays[name]
         if array.dtype != kind or array.shape != size:
@@ -217,11 +217,11 @@ def read_tensors(blob: bytes) -> tuple[Arrays, dict[str, str]]:
         # checks the header: names, sizes and places agree with each other and with the file
         tensors = deserialize(blob)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(" ".join(str(error).split())[:200]) from None
     arrays: Arrays = {}
     for name, tensor in tensors:
         if tensor["dtype"] not in _TYPES:
-            raise ValueError(f"{name} is of type {tensor['dtype']}, expected one of {', '.join(_TYPES)}")
+            raise ValueError(f"{name[:80]!r} is of type {tensor['dtype']}, expected one of {', '.join(_TYPES)}")
         kind = np.dtype(_TYPES[tensor["dtype"]]).newbyteorder("<")
         arrays[name] = np.frombuffer(tensor["data"], dtype=kind).reshape(tensor["shape"]).astype(kind.newbyteorder("="))
     header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])

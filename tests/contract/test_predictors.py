@@ -14,15 +14,18 @@ from gencomp.equivalence.adapt import as_predictor, predictor_spec
 from gencomp.equivalence.capabilities import decode_block, encode_block, revision_of, state_cdf
 from gencomp.errors import CorruptDataError
 from gencomp.registry import entries, load
+from tests.networks import small_network
 from tests.strategies import data, fewer
 
 SLOW = {"lookahead"}  # thousands of code lengths a byte: tests of their own
 # language models compute in floating point: tests/predictors/language has their contract
 INTEGER = [entry.name for entry in entries() if entry.kind == "predictor" and entry.extra != "lm"]
-NAMES = [name for name in INTEGER if name not in SLOW] + ["counts:0", "counts:2", "counts:16"]
-BITWISE = ["mix"]
-ALL = pytest.mark.parametrize("name", NAMES)
-WITH_CODECS = pytest.mark.parametrize("name", [*NAMES, "gzip"])
+RNN = f"rnn:{small_network()}"
+# the network in the package has its tests where it lies
+NAMES = [name for name in INTEGER if name not in SLOW | {"rnn"}] + ["counts:0", "counts:2", "counts:16", RNN]
+BITWISE = ["mix", RNN]
+ALL = pytest.mark.parametrize("name", NAMES, ids=lambda name: name.partition("/")[0])
+WITH_CODECS = pytest.mark.parametrize("name", [*NAMES, "gzip"], ids=lambda name: name.partition("/")[0])
 
 
 @ALL
@@ -111,7 +114,8 @@ def test_integer_models_say_their_revision(name: str) -> None:
 @ALL
 def test_plain_python_gives_the_same_code(name: str, wiki: bytes) -> None:
     """Archives decode without a compiler: NUMBA_DISABLE_JIT=1 runs every kernel as plain Python."""
-    payload = encode_block(load(name), wiki[:300])
+    content = wiki[: 80 if name == RNN else 300]  # a network takes 10 ms a byte then
+    payload = encode_block(load(name), content)
     script = (
         "import sys; from gencomp.registry import load; from gencomp.equivalence.capabilities import *;"
         f"model, data = load({name!r}), sys.stdin.buffer.read();"
@@ -120,7 +124,7 @@ def test_plain_python_gives_the_same_code(name: str, wiki: bytes) -> None:
     )
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
-        input=wiki[:300],
+        input=content,
         capture_output=True,
         env={"NUMBA_DISABLE_JIT": "1", "PATH": ""},
         check=False,

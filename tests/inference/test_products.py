@@ -1,8 +1,13 @@
 """Products against numpy's int64, at the extremes too, compiled and plain."""
 
+from typing import Any
+
+import numba
 import numpy as np
 import pytest
+from llvmlite import ir
 
+from gencomp.compiled import data_of
 from gencomp.inference import products
 from gencomp.inference.products import (
     LIST_AHEAD,
@@ -103,3 +108,25 @@ def test_plain_python_does_the_same() -> None:
         )
     assert sums.tolist() == exact(matrix, vectors)
     assert products._plain_dot(matrix.reshape(-1), 64, vectors[0]) == exact(matrix, vectors)[0][1]
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_pointers_need_not_say_what_they_point_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLVM's pointers are opaque, and llvmlite's will be one day: instructions are made for either kind."""
+
+    def opaque_data(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
+        return builder.bitcast(data_of(context, builder, signature, arguments, k), ir.PointerType())
+
+    monkeypatch.setattr(products, "data_of", opaque_data)
+    block = products.compiled(products._block_product(64), products._plain_block(64))
+    listed = products.compiled(products._list_product(64), products._plain_list(64))
+    matrix, vectors = random_case(64, 32)
+    weights, pairs, sums = pack(matrix), np.arange(20, dtype=np.int32), np.zeros((2, 64), np.int32)
+
+    @numba.njit(_nrt=False)
+    def both(weights: Any, inputs: Any, pairs: Any, sums: Any) -> None:
+        block(weights, 0, inputs, sums[0], 0)
+        listed(weights, 0, inputs, pairs, 16, sums[1], 0)
+
+    both(weights, vectors[0], pairs, sums)
+    assert sums.tolist() == 2 * exact(matrix, vectors)

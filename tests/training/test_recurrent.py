@@ -13,7 +13,7 @@ from gencomp.inference.contexts import context_rows, make_plan, new_context
 from gencomp.inference.recurrent import NODES, Shape
 from gencomp.inference.weights import load_weights
 from gencomp.predictors.recurrent.predictor import Recurrent
-from gencomp.training.checkpoint import TrainingError
+from gencomp.training.checkpoint import History, TrainingError
 from gencomp.training.recurrent.finish import WEIGHTS, cost_of_rounding, save_recurrent
 from gencomp.training.recurrent.network import Network, quantised, tree_loss
 from gencomp.training.recurrent.scan import gated_scan
@@ -208,6 +208,19 @@ def test_integers_cost_what_floats_do(wiki: bytes, tmp_path: Path) -> None:
     assert load_weights(tmp_path / WEIGHTS).digest == digest
     exact, rounded = cost_of_rounding(network, tmp_path / WEIGHTS, held_out)
     assert exact < 6.0
+    assert abs(rounded - exact) < 0.01
+
+
+def test_a_network_whose_weights_grew_still_fits_the_kernel(wiki: bytes, tmp_path: Path) -> None:
+    network = Network(TINY, seed=5)
+    held_out = np.frombuffer(wiki[-4096:], np.uint8)
+    train_recurrent(network, Sources.of([wiki]), {"wiki": held_out}, PLAN, tmp_path)
+    with torch.no_grad():  # the stream's scale is free
+        for weight in (network.input, *network.out, *network.down):
+            weight *= 60.0 / network.down[0].abs().max()
+        network.tables[5] = 9.0  # beyond what training lets tables say
+    save_recurrent(network, tmp_path, PLAN, History(), {})
+    exact, rounded = cost_of_rounding(network, tmp_path / WEIGHTS, held_out)
     assert abs(rounded - exact) < 0.01
 
 

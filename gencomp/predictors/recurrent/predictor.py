@@ -50,6 +50,7 @@ class Recurrent:
 
     REVISION: ClassVar[int] = 1
     spec_argument: ClassVar[str] = "weights"
+    names_files: ClassVar[tuple[str, ...]] = ("weights", "state")
 
     def __post_init__(self) -> None:
         _ = self.loaded  # checks the file

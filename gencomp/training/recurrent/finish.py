@@ -1,12 +1,14 @@
 """From a trained network to a file of integer weights, and what rounding them cost."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from gencomp.inference.contexts import ByteArray, make_plan
@@ -17,7 +19,11 @@ from gencomp.training.recurrent.network import Network
 from gencomp.training.recurrent.trainer import EVALUATION_CHUNK, RecurrentPlan, measure
 from gencomp.training.trainer import RECORD
 
+Floats = npt.NDArray[np.float32]
+
 WEIGHTS = "model.safetensors"
+LARGEST_WRITER = 3.9  # a weight of a feed-forward part's end, the least of the kernel's limits (inference.weights)
+_WRITERS = ("input.weight", ".out.weight", ".down.weight")
 _CHUNKS = 32  # that the two are compared on
 
 
@@ -25,12 +31,23 @@ def save_recurrent(
     network: Network, folder: Path, plan: RecurrentPlan, history: History, identity: Mapping[str, Any]
 ) -> str:
     """Write the integer weights, and ``training.json`` beside; return the digest of the weights."""
-    digest = save_weights(
-        folder / WEIGHTS, network.shape, quantise(network.parameters_by_name(), network.shape), overwrite=True
-    )
+    parameters = with_small_stream(network.parameters_by_name())
+    digest = save_weights(folder / WEIGHTS, network.shape, quantise(parameters, network.shape), overwrite=True)
     record = {"plan": asdict(plan), "identity": dict(identity), "weights": digest, "history": asdict(history)}
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     return digest
+
+
+def with_small_stream(parameters: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return the parameters of a network that computes the same with a residual stream of small numbers.
+
+    All that reads the stream norms it first, so what writes to it may be divided by one power of two: the least that
+    brings its weights within the integer kernel's range.
+    """
+    written = {name: weight for name, weight in parameters.items() if name.endswith(_WRITERS)}
+    largest = max(float(np.abs(weight).max()) for weight in written.values())
+    power = max(0, math.ceil(math.log2(max(largest, LARGEST_WRITER) / LARGEST_WRITER)))
+    return {**parameters, **{name: np.ldexp(weight, -power) for name, weight in written.items()}}
 
 
 def cost_of_rounding(network: Network, path: Path, held_out: ByteArray) -> tuple[float, float]:

@@ -73,7 +73,8 @@ class Network(nn.Module):
                 whole = whole.removesuffix("_bias") + ".bias"
             elif whole != "tables" and not whole.endswith("_shift"):
                 whole += ".weight"
-            found[whole] = weight.detach().float().cpu().numpy()
+            value = weight.detach().float().cpu()
+            found[whole] = (value.clamp(-TABLE_LIMIT, TABLE_LIMIT) if part == "tables" else value).numpy()
         return found
 
     def begin(self, rows: int) -> State:

@@ -1,0 +1,217 @@
+"""The range coder's interval and its probabilities, as symbols are coded (lzma_encoder.c, range_encoder.h)."""
+
+import numpy as np
+
+from gencomp.bitstreams.lzma.prices import change, distance_slot, literal_coder, match_bit, renew_length_prices
+from gencomp.bitstreams.lzma.state import (
+    ALIGN,
+    ALIGNED_CODED,
+    CHANGES,
+    COUNTERS,
+    FAST,
+    IS_REP,
+    IS_REP0_LONG,
+    IS_REP_G0,
+    IS_REP_G1,
+    IS_REP_G2,
+    LITERAL,
+    LITERAL_STATES,
+    MATCH_LENGTH,
+    MATCHES_CODED,
+    PB_MASK,
+    POSITION,
+    RANGE,
+    REP,
+    REP_LENGTH,
+    REPS,
+    SHIFTS,
+    SHORTEST,
+    SLOT,
+    SPECIAL,
+    STATE,
+    Parse,
+    after_literal,
+    after_match,
+    after_rep,
+    after_short_rep,
+)
+from gencomp.bitstreams.lzma_walk import (
+    END_DISTANCE,
+    FLUSH_BITS,
+    FRACTION_BITS,
+    LENGTH_HIGH,
+    LENGTH_LOW,
+    LENGTH_MID,
+    TOP,
+    minus_log2,
+)
+from gencomp.compiled import Integer, fragment, lean_kernel
+
+
+@fragment
+def _narrow(parse: Parse, place: Integer, bit: Integer) -> None:
+    """Code a bit by the probability at ``place``, in 1/2048 that it is 0, which learns from it."""
+    registers = parse.registers
+    width = registers[RANGE]
+    if width < TOP:
+        width <<= 8
+        registers[SHIFTS] += 1
+    probability = np.int64(parse.live[place])
+    bound = (width >> 11) * probability
+    if bit:
+        registers[RANGE] = width - bound
+        change(parse, place, probability - (probability >> 5))
+    else:
+        registers[RANGE] = bound
+        change(parse, place, probability + ((2048 - probability) >> 5))
+
+
+@lean_kernel
+def _code(parse: Parse, place: Integer, bit: Integer) -> None:
+    _narrow(parse, place, bit)
+
+
+@lean_kernel
+def _code_tree(parse: Parse, base: Integer, bits: Integer, symbol: Integer) -> None:
+    node = np.int64(1)
+    for i in range(bits - 1, -1, -1):
+        bit = symbol >> i & 1
+        _narrow(parse, base + node, bit)
+        node = node << 1 | bit
+
+
+@lean_kernel
+def _code_reverse_tree(parse: Parse, base: Integer, bits: Integer, symbol: Integer) -> None:
+    node = np.int64(1)
+    for i in range(bits):
+        bit = symbol >> i & 1
+        _narrow(parse, base + node, bit)
+        node = node << 1 | bit
+
+
+@lean_kernel
+def _code_length(parse: Parse, repeated: Integer, phase: Integer, length: Integer) -> None:
+    if not parse.registers[FAST]:  # liblzma's probabilities learn from a symbol only after all of it is taken
+        counter = COUNTERS + 16 * repeated + phase
+        change(parse, counter, parse.live[counter] - 1)
+        if parse.live[counter] == 0:
+            renew_length_prices(parse, repeated, phase)
+    base, symbol = REP_LENGTH if repeated else MATCH_LENGTH, length - SHORTEST
+    _code(parse, base, symbol >= 8)
+    if symbol < 8:
+        _code_tree(parse, base + LENGTH_LOW + 8 * phase, 3, symbol)
+    else:
+        _code(parse, base + 1, symbol >= 16)
+        if symbol < 16:
+            _code_tree(parse, base + LENGTH_MID + 8 * phase, 3, symbol - 8)
+        else:
+            _code_tree(parse, base + LENGTH_HIGH, 8, symbol - 16)
+
+
+@lean_kernel
+def _code_match(parse: Parse, phase: Integer, distance: Integer, length: Integer) -> None:
+    """Code a length and a distance less one, which becomes the first of the four."""
+    registers = parse.registers
+    registers[STATE] = after_match(registers[STATE])
+    _code_length(parse, 0, phase, length)
+    slot = distance_slot(distance)
+    _code_tree(parse, SLOT + 64 * min(length - SHORTEST, 3), 6, slot)
+    if slot >= 4:
+        bits = (slot >> 1) - 1
+        base = (2 | slot & 1) << bits
+        if slot < 14:
+            _code_reverse_tree(parse, SPECIAL + base - slot - 1, bits, distance - base)
+        else:
+            for _ in range(bits - 4):
+                if registers[RANGE] < TOP:
+                    registers[RANGE] <<= 8
+                    registers[SHIFTS] += 1
+                registers[RANGE] >>= 1
+            _code_reverse_tree(parse, ALIGN, 4, distance - base & 15)
+            change(parse, ALIGNED_CODED, parse.live[ALIGNED_CODED] + 1)
+    change(parse, MATCHES_CODED, parse.live[MATCHES_CODED] + 1)
+    for i in range(REPS - 1, 0, -1):
+        registers[REP + i] = registers[REP + i - 1]
+    registers[REP] = distance
+
+
+@lean_kernel
+def _code_rep(parse: Parse, phase: Integer, which: Integer, length: Integer) -> None:
+    """Code a match at one of the four last distances, which becomes the first of them."""
+    registers = parse.registers
+    state = registers[STATE]
+    _code(parse, IS_REP_G0 + state, which > 0)
+    if which == 0:
+        _code(parse, IS_REP0_LONG + 16 * state + phase, length > 1)
+    else:
+        _code(parse, IS_REP_G1 + state, which > 1)
+        if which > 1:
+            _code(parse, IS_REP_G2 + state, which > 2)
+        distance = registers[REP + which]
+        for i in range(which, 0, -1):
+            registers[REP + i] = registers[REP + i - 1]
+        registers[REP] = distance
+    if length == 1:
+        registers[STATE] = after_short_rep(state)
+    else:
+        _code_length(parse, 1, phase, length)
+        registers[STATE] = after_rep(state)
+
+
+@lean_kernel
+def _code_literal(parse: Parse) -> None:
+    """Code the byte at the position."""
+    registers, data = parse.registers, parse.data
+    position, state = registers[POSITION], registers[STATE]
+    literal = np.int64(data[position])
+    coder = literal_coder(registers, position, data[position - 1] if position > 0 else 0)
+    if state < LITERAL_STATES:
+        _code_tree(parse, coder, 8, literal)
+    else:  # while the bits are those of the byte that the last match would have gone on with, by those
+        node, offset, expected = literal | 256, np.int64(256), np.int64(data[position - registers[REP] - 1])
+        while node < 1 << 16:
+            expected <<= 1
+            _narrow(parse, coder + offset + (expected & offset) + (node >> 8), node >> 7 & 1)
+            node <<= 1
+            offset &= ~(expected ^ node)
+    registers[STATE] = after_literal(state)
+
+
+@lean_kernel
+def code_symbol(parse: Parse, back: Integer, length: Integer) -> None:
+    """Code the next ``length`` bytes: ``back`` is LITERAL, one of the four last distances, or a distance + REPS."""
+    registers = parse.registers
+    phase = registers[POSITION] & registers[PB_MASK]
+    _code(parse, match_bit(registers[STATE], phase), back != LITERAL)
+    if back == LITERAL:
+        _code_literal(parse)
+    else:
+        _code(parse, IS_REP + registers[STATE], back < REPS)
+        if back < REPS:
+            _code_rep(parse, phase, back, length)
+        else:
+            _code_match(parse, phase, back - REPS, length)
+    registers[POSITION] += length
+
+
+@lean_kernel
+def code_end(parse: Parse) -> Integer:
+    """Code the end marker and return the length of the whole code in 1/65536 bit (lzma_walk says what that is)."""
+    registers = parse.registers
+    phase = registers[POSITION] & registers[PB_MASK]
+    _code(parse, match_bit(registers[STATE], phase), 1)
+    _code(parse, IS_REP + registers[STATE], 0)
+    _code_match(parse, phase, np.int64(END_DISTANCE), SHORTEST)
+    if registers[RANGE] < TOP:
+        registers[RANGE] <<= 8
+        registers[SHIFTS] += 1
+    return ((8 * registers[SHIFTS] + FLUSH_BITS) << FRACTION_BITS) + minus_log2(registers[RANGE])
+
+
+@lean_kernel
+def undo_changes(parse: Parse) -> None:
+    """Take back what a parse that is FINAL has changed in the model."""
+    changes = parse.changes
+    for at in range(parse.registers[CHANGES] - 1, -1, -1):
+        parse.live[changes[at, 0]] = changes[at, 1]
+    parse.registers[CHANGES] = 0

@@ -1,11 +1,16 @@
 """LZMA1 as a raw stream, by the standard library's liblzma."""
 
+import functools
 import lzma
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
+from gencomp.bitstreams.lzma.sizer import FRACTION_BITS, LzmaSizer
+from gencomp.bitstreams.lzma.state import effort_of
 from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available
 from gencomp.bitstreams.lzma_walk import LzmaWalker
 from gencomp.compressors.checks import check_end, check_range, corrupt
@@ -78,6 +83,10 @@ class Lzma:
         """Return log2 of the dictionary's size for ``size`` bytes of data."""
         return min(max(MIN_DICTIONARY_BITS, (size - 1).bit_length()), self.window.bit_length() - 1)
 
+    def sizer_bits(self, size: int) -> int:
+        """Return the dictionary's bits for a sizer: below 2^17 bytes, it makes no difference beyond the data's size."""
+        return max(self.bits_for(size), min(17, self.window.bit_length() - 1))
+
     def stream(self, data: bytes) -> bytes:
         """Return the raw LZMA1 stream of ``data``."""
         return lzma.compress(data, lzma.FORMAT_RAW, filters=self._filters(self.bits_for(len(data))))
@@ -108,9 +117,14 @@ class Lzma:
         preset = self.preset | (lzma.PRESET_EXTREME if self.extreme else 0)
         return LzmaEncoder(preset, dictionary_bits, self.lc, self.lp, self.pb)
 
-    def begin_scoring(self, prefix: bytes = b"") -> "LzmaScorer":
+    def sizer(self, dictionary_bits: int, prefix: bytes = b"") -> LzmaSizer:
+        """Return what prices suffixes after ``prefix``, all of which fit a dictionary of that size."""
+        effort = effort_of(self.preset, self.extreme)
+        return LzmaSizer(effort, 1 << dictionary_bits, self.lc, self.lp, self.pb, prefix)
+
+    def begin_scoring(self, prefix: bytes = b"") -> "LzmaScorer | ExactLzmaScorer":
         """Return the state after ``prefix``; code lengths are exact to 1/65536 bit."""
-        return LzmaScorer(self, prefix)
+        return LzmaScorer(self, prefix) if is_reproduced(self) else ExactLzmaScorer(self, prefix)
 
 
 class _Lane:
@@ -169,8 +183,59 @@ class _Lanes:
         return type(self)(self._lanes, self._snapshots)
 
 
+@functools.cache
+def is_reproduced(compressor: Lzma) -> bool:
+    """Return whether the sizer gives the lengths of the liblzma at hand: another version may decide otherwise."""
+    words = b"the cat sat on the mat, the dog sat on the log; "
+    probe = words * 3 + bytes(number * number % 251 for number in range(700)) + words * 2 + bytes(300)
+    suffixes = [b"", b"t", b"z", words]
+    for size in (0, 1, 150, len(probe)):
+        prefix = probe[:size]
+        streams = [compressor.stream(prefix + suffix) for suffix in suffixes]
+        expected = compressor.walker().bits(streams, [size + len(suffix) for suffix in suffixes])
+        sizer = compressor.sizer(compressor.sizer_bits(size + len(words)), prefix)
+        if (sizer.bits(suffixes) != expected * (1 << FRACTION_BITS)).any():
+            return False
+    return True
+
+
 class LzmaScorer:
-    """LZMA after a prefix: a short one is compressed anew with each suffix, of a long one the state is kept."""
+    """LZMA after a prefix, which is parsed once for all its suffixes."""
+
+    def __init__(self, compressor: Lzma, prefix: bytes) -> None:
+        self._compressor = compressor
+        self._prefix = prefix
+        self._sizers: dict[int, LzmaSizer] = {}  # by the bits of their dictionary, made where they are asked for
+
+    def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        size = len(self._prefix)
+        bits = np.array([self._compressor.sizer_bits(size + len(suffix)) for suffix in suffixes])
+        found = np.empty(len(suffixes), np.int64)
+        for one in set(bits.tolist()):
+            if one not in self._sizers:
+                self._sizers[one] = self._compressor.sizer(one, self._prefix)
+            places = np.flatnonzero(bits == one)
+            found[places] = self._sizers[one].bits([suffixes[place] for place in places])
+        return np.asarray(HEADER_BITS + found / (1 << FRACTION_BITS))
+
+    def feed(self, data: bytes) -> None:
+        self._prefix += data
+        needed = self._compressor.sizer_bits(len(self._prefix))
+        self._sizers = {bits: sizer for bits, sizer in self._sizers.items() if bits >= needed}
+        for sizer in self._sizers.values():
+            sizer.feed(data)
+
+    def copy(self) -> Self:
+        twin = type(self)(self._compressor, self._prefix)
+        twin._sizers = {bits: sizer.copy() for bits, sizer in self._sizers.items()}
+        return twin
+
+
+class ExactLzmaScorer:
+    """LZMA after a prefix, by liblzma itself: for a liblzma that the sizer does not reproduce.
+
+    A short prefix is compressed anew with each suffix, of a long one the state is kept.
+    """
 
     def __init__(self, compressor: Lzma, prefix: bytes) -> None:
         self._compressor = compressor

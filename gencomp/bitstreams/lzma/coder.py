@@ -18,6 +18,7 @@ from gencomp.bitstreams.lzma.state import (
     LITERAL_STATES,
     MATCH_LENGTH,
     MATCHES_CODED,
+    ONE,
     PB_MASK,
     POSITION,
     RANGE,
@@ -29,6 +30,7 @@ from gencomp.bitstreams.lzma.state import (
     SLOT,
     SPECIAL,
     STATE,
+    ZERO,
     Parse,
     after_literal,
     after_match,
@@ -97,15 +99,15 @@ def _code_length(parse: Parse, repeated: Integer, phase: Integer, length: Intege
         if parse.live[counter] == 0:
             renew_length_prices(parse, repeated, phase)
     base, symbol = REP_LENGTH if repeated else MATCH_LENGTH, length - SHORTEST
-    _code(parse, base, symbol >= 8)
+    _code(parse, base, np.int64(symbol >= 8))
     if symbol < 8:
-        _code_tree(parse, base + LENGTH_LOW + 8 * phase, 3, symbol)
+        _code_tree(parse, base + LENGTH_LOW + 8 * phase, np.int64(3), symbol)
     else:
-        _code(parse, base + 1, symbol >= 16)
+        _code(parse, base + 1, np.int64(symbol >= 16))
         if symbol < 16:
-            _code_tree(parse, base + LENGTH_MID + 8 * phase, 3, symbol - 8)
+            _code_tree(parse, base + LENGTH_MID + 8 * phase, np.int64(3), symbol - 8)
         else:
-            _code_tree(parse, base + LENGTH_HIGH, 8, symbol - 16)
+            _code_tree(parse, base + LENGTH_HIGH, np.int64(8), symbol - 16)
 
 
 @lean_kernel
@@ -113,9 +115,9 @@ def _code_match(parse: Parse, phase: Integer, distance: Integer, length: Integer
     """Code a length and a distance less one, which becomes the first of the four."""
     registers = parse.registers
     registers[STATE] = after_match(registers[STATE])
-    _code_length(parse, 0, phase, length)
+    _code_length(parse, ZERO, phase, length)
     slot = distance_slot(distance)
-    _code_tree(parse, SLOT + 64 * min(length - SHORTEST, 3), 6, slot)
+    _code_tree(parse, SLOT + 64 * min(length - SHORTEST, 3), np.int64(6), slot)
     if slot >= 4:
         bits = (slot >> 1) - 1
         base = (2 | slot & 1) << bits
@@ -127,9 +129,9 @@ def _code_match(parse: Parse, phase: Integer, distance: Integer, length: Integer
                     registers[RANGE] <<= 8
                     registers[SHIFTS] += 1
                 registers[RANGE] >>= 1
-            _code_reverse_tree(parse, ALIGN, 4, distance - base & 15)
-            change(parse, ALIGNED_CODED, parse.live[ALIGNED_CODED] + 1)
-    change(parse, MATCHES_CODED, parse.live[MATCHES_CODED] + 1)
+            _code_reverse_tree(parse, np.int64(ALIGN), np.int64(4), distance - base & 15)
+            change(parse, np.int64(ALIGNED_CODED), parse.live[ALIGNED_CODED] + 1)
+    change(parse, np.int64(MATCHES_CODED), parse.live[MATCHES_CODED] + 1)
     for i in range(REPS - 1, 0, -1):
         registers[REP + i] = registers[REP + i - 1]
     registers[REP] = distance
@@ -140,13 +142,13 @@ def _code_rep(parse: Parse, phase: Integer, which: Integer, length: Integer) -> 
     """Code a match at one of the four last distances, which becomes the first of them."""
     registers = parse.registers
     state = registers[STATE]
-    _code(parse, IS_REP_G0 + state, which > 0)
+    _code(parse, IS_REP_G0 + state, np.int64(which > 0))
     if which == 0:
-        _code(parse, IS_REP0_LONG + 16 * state + phase, length > 1)
+        _code(parse, IS_REP0_LONG + 16 * state + phase, np.int64(length > 1))
     else:
-        _code(parse, IS_REP_G1 + state, which > 1)
+        _code(parse, IS_REP_G1 + state, np.int64(which > 1))
         if which > 1:
-            _code(parse, IS_REP_G2 + state, which > 2)
+            _code(parse, IS_REP_G2 + state, np.int64(which > 2))
         distance = registers[REP + which]
         for i in range(which, 0, -1):
             registers[REP + i] = registers[REP + i - 1]
@@ -154,7 +156,7 @@ def _code_rep(parse: Parse, phase: Integer, which: Integer, length: Integer) -> 
     if length == 1:
         registers[STATE] = after_short_rep(state)
     else:
-        _code_length(parse, 1, phase, length)
+        _code_length(parse, ONE, phase, length)
         registers[STATE] = after_rep(state)
 
 
@@ -164,9 +166,9 @@ def _code_literal(parse: Parse) -> None:
     registers, data = parse.registers, parse.data
     position, state = registers[POSITION], registers[STATE]
     literal = np.int64(data[position])
-    coder = literal_coder(registers, position, data[position - 1] if position > 0 else 0)
+    coder = literal_coder(registers, position, np.int64(data[position - 1]) if position > 0 else ZERO)
     if state < LITERAL_STATES:
-        _code_tree(parse, coder, 8, literal)
+        _code_tree(parse, coder, np.int64(8), literal)
     else:  # while the bits are those of the byte that the last match would have gone on with, by those
         node, offset, expected = literal | 256, np.int64(256), np.int64(data[position - registers[REP] - 1])
         while node < 1 << 16:
@@ -182,11 +184,11 @@ def code_symbol(parse: Parse, back: Integer, length: Integer) -> None:
     """Code the next ``length`` bytes: ``back`` is LITERAL, one of the four last distances, or a distance + REPS."""
     registers = parse.registers
     phase = registers[POSITION] & registers[PB_MASK]
-    _code(parse, match_bit(registers[STATE], phase), back != LITERAL)
+    _code(parse, match_bit(registers[STATE], phase), np.int64(back != LITERAL))
     if back == LITERAL:
         _code_literal(parse)
     else:
-        _code(parse, IS_REP + registers[STATE], back < REPS)
+        _code(parse, IS_REP + registers[STATE], np.int64(back < REPS))
         if back < REPS:
             _code_rep(parse, phase, back, length)
         else:
@@ -199,9 +201,9 @@ def code_end(parse: Parse) -> Integer:
     """Code the end marker and return the length of the whole code in 1/65536 bit (lzma_walk says what that is)."""
     registers = parse.registers
     phase = registers[POSITION] & registers[PB_MASK]
-    _code(parse, match_bit(registers[STATE], phase), 1)
-    _code(parse, IS_REP + registers[STATE], 0)
-    _code_match(parse, phase, np.int64(END_DISTANCE), SHORTEST)
+    _code(parse, match_bit(registers[STATE], phase), ONE)
+    _code(parse, IS_REP + registers[STATE], ZERO)
+    _code_match(parse, phase, np.int64(END_DISTANCE), np.int64(SHORTEST))
     if registers[RANGE] < TOP:
         registers[RANGE] <<= 8
         registers[SHIFTS] += 1

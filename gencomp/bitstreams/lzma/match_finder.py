@@ -23,10 +23,13 @@ from gencomp.bitstreams.lzma.state import (
     MASK,
     MATCH_ROWS,
     NICE,
+    ONE,
     READ,
+    SHARED,
     SIZE,
     SONS,
     TREE,
+    ZERO,
     Parse,
     common_length,
 )
@@ -79,7 +82,7 @@ def _follow_chain(
     cycle, sons = registers[CYCLE], registers[SONS]
     slot = position % cycle
     _put(parse, sons + slot, first)
-    candidate = np.int64(first)
+    candidate = first
     for _ in range(registers[DEPTH]):
         distance = position + cycle - candidate
         if distance >= cycle:
@@ -87,7 +90,7 @@ def _follow_chain(
         there = position - distance
         candidate = np.int64(table[sons + slot - distance + (cycle if distance > slot else 0)])
         if data[there + best] == data[position + best] and data[there] == data[position]:
-            length = common_length(data, position, there, 1, limit)
+            length = common_length(data, position, there, ONE, limit)
             if length > best:
                 best = length
                 count = _keep(parse, count, length, distance)
@@ -111,7 +114,7 @@ def _split_tree(
     smaller = sons + 2 * slot  # where the next smaller one goes (ptr1),
     larger = smaller + 1  # and the next larger one (ptr0)
     as_smaller, as_larger = np.int64(0), np.int64(0)  # bytes that the last of them agrees with
-    candidate = np.int64(first)
+    candidate = first
     for _ in range(registers[DEPTH]):
         distance = position + cycle - candidate
         if distance >= cycle:
@@ -125,8 +128,8 @@ def _split_tree(
                 best = length
                 count = _keep(parse, count, length, distance)
             if length == limit:
-                _put(parse, smaller, table[pair])
-                _put(parse, larger, table[pair + 1])
+                _put(parse, smaller, np.int64(table[pair]))
+                _put(parse, larger, np.int64(table[pair + 1]))
                 return -1 - count
         if data[there + length] < data[position + length]:
             _put(parse, smaller, candidate)
@@ -136,8 +139,8 @@ def _split_tree(
             _put(parse, larger, candidate)
             larger, as_larger = pair, length
             candidate = np.int64(table[larger])
-    _put(parse, larger, 0)
-    _put(parse, smaller, 0)
+    _put(parse, larger, ZERO)
+    _put(parse, smaller, ZERO)
     return count
 
 
@@ -156,6 +159,8 @@ def find(parse: Parse, seek: Integer) -> Integer:
         registers[COUNT] = registers[LONGEST] = 0
         registers[READ] = position + 1
         return True
+    if not registers[FINAL] and not registers[SHARED]:
+        registers[ENTRIES] = 0
     limit, stored, entries = min(nice, ahead), position + cycle, registers[ENTRIES]
     mixed = _CRC[data[position]] ^ np.int64(data[position + 1])
     second = mixed & HASH_3_AT - 1
@@ -164,15 +169,15 @@ def find(parse: Parse, seek: Integer) -> Integer:
     if finder != HC3:
         third += mixed & HASH_4_AT - HASH_3_AT - 1
         whole = HASH_4_AT + ((mixed ^ _CRC[data[position + 3]] << 5) & registers[MASK])
-    distance, first = stored - table[second], table[whole]
+    distance, first = stored - np.int64(table[second]), np.int64(table[whole])
     count, best = np.int64(0), np.int64(0)
     if seek and distance < cycle and data[position - distance] == data[position]:
-        best = common_length(data, position, position - distance, 2, limit) if finder == HC3 else 2
+        best = common_length(data, position, position - distance, np.int64(2), limit) if finder == HC3 else np.int64(2)
         count = _keep(parse, count, best, distance)
     if finder != HC3:
-        farther = stored - table[third]
+        farther = stored - np.int64(table[third])
         if seek and farther != distance and farther < cycle and data[position - farther] == data[position]:
-            count = _keep(parse, count, 3, farther)
+            count = _keep(parse, count, np.int64(3), farther)
             best, distance = 3, farther
         if count > 0:
             best = common_length(data, position, position - distance, best, limit)
@@ -209,6 +214,6 @@ def find(parse: Parse, seek: Integer) -> Integer:
 def skip_to(parse: Parse, position: Integer) -> Integer:
     """Enter positions up to this one; return False where bytes to come matter."""
     while parse.registers[READ] < position:
-        if not find(parse, False):
+        if not find(parse, ZERO):
             return False
     return True

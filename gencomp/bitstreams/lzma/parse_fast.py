@@ -13,18 +13,20 @@ from gencomp.bitstreams.lzma.state import (
     LONGEST_MATCH,
     MATCH_ROWS,
     NICE,
+    ONE,
     POSITION,
     READ,
     REP,
     REPS,
     SHORTEST,
     SIZE,
+    ZERO,
     Parse,
     common_length,
 )
 from gencomp.compiled import Integer, fragment, lean_kernel
 
-OPEN_END = -2  # in place of a length: bytes to come matter
+OPEN_END = np.int64(-2)  # in place of a length: bytes to come matter
 
 
 @fragment
@@ -38,7 +40,7 @@ def _repeats(parse: Parse, position: Integer, limit: Integer) -> Integer:
     """Tell whether ``limit`` bytes are repeated at one of the four last distances."""
     for which in range(REPS):
         there = position - parse.registers[REP + which] - 1
-        if common_length(parse.data, position, there, 0, limit) == limit:
+        if common_length(parse.data, position, there, ZERO, limit) == limit:
             return True
     return False
 
@@ -52,9 +54,9 @@ def longest_rep(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
     registers = parse.registers
     ahead = registers[SIZE] - position
     limit = min(ahead, LONGEST_MATCH)
-    best, longest = np.int64(0), np.int64(0)
+    best, longest = ZERO, ZERO
     for which in range(REPS):
-        length = common_length(parse.data, position, position - registers[REP + which] - 1, 0, limit)
+        length = common_length(parse.data, position, position - registers[REP + which] - 1, ZERO, limit)
         if length == ahead and ahead < LONGEST_MATCH and not registers[FINAL]:
             return which, OPEN_END
         if length >= SHORTEST and length > longest:
@@ -70,9 +72,9 @@ def parse_fast(parse: Parse) -> None:
     registers = parse.registers
     while registers[POSITION] < registers[SIZE]:
         position = registers[POSITION]
-        if not skip_to(parse, position) or (registers[READ] == position and not find(parse, position > 0)):
+        if not skip_to(parse, position) or (registers[READ] == position and not find(parse, np.int64(position > 0))):
             return
-        back, length = np.int64(LITERAL), np.int64(1)
+        back, length = LITERAL, np.int64(1)
         if position > 0:
             back, length = _choose(parse, position)
             if length == OPEN_END:
@@ -85,7 +87,7 @@ def _choose(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
     """Return the next symbol (lzma_lzma_optimum_fast), or OPEN_END in place of its length."""
     registers = parse.registers
     ahead, nice = min(registers[SIZE] - position, LONGEST_MATCH), registers[NICE]
-    literal = np.int64(LITERAL), np.int64(1)
+    literal = LITERAL, np.int64(1)
     if ahead < SHORTEST:
         return literal
     which, repeated = longest_rep(parse, position)
@@ -113,8 +115,8 @@ def _choose(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
         return which, repeated
     if length < SHORTEST or ahead <= SHORTEST:
         return literal
-    if not find(parse, True):
-        return literal[0], np.int64(OPEN_END)
+    if not find(parse, ONE):
+        return literal[0], OPEN_END
     longer = registers[LONGEST]
     if longer >= SHORTEST:
         other = np.int64(parse.matches[registers[BANK] * MATCH_ROWS + registers[COUNT] - 1, 1])

@@ -45,6 +45,7 @@ from gencomp.bitstreams.lzma.state import (
     NODE_REP,
     NODE_STATE,
     NODES,
+    ONE,
     OPEN,
     PB_MASK,
     POSITION,
@@ -56,6 +57,7 @@ from gencomp.bitstreams.lzma.state import (
     SIZE,
     SPLIT,
     STATE,
+    ZERO,
     Parse,
     Words,
     after_literal,
@@ -95,14 +97,14 @@ def _begin_segment(parse: Parse, model: Words, position: Integer) -> tuple[Integ
     registers, data, nodes, matches = parse.registers, parse.data, parse.nodes, parse.matches
     ahead, nice, state = registers[SIZE] - position, registers[NICE], registers[STATE]
     limit = min(ahead, LONGEST_MATCH)
-    literal = np.int64(LITERAL), np.int64(1)
+    literal = LITERAL, np.int64(1)
     if ahead < SHORTEST:
-        return (literal[0], np.int64(OPEN_END)) if not registers[FINAL] else literal
+        return (literal[0], OPEN_END) if not registers[FINAL] else literal
     which, repeated = np.int64(0), np.int64(0)
     for rep in range(REPS):
-        length = common_length(data, position, position - registers[REP + rep] - 1, 0, limit)
+        length = common_length(data, position, position - registers[REP + rep] - 1, ZERO, limit)
         if length == ahead and ahead < LONGEST_MATCH and not registers[FINAL]:
-            return literal[0], np.int64(OPEN_END)
+            return literal[0], OPEN_END
         nodes[0, NODE_REP + rep] = registers[REP + rep]
         nodes[1, NODE_REP + rep] = length  # for a moment
         if length >= SHORTEST and length > repeated:
@@ -112,14 +114,14 @@ def _begin_segment(parse: Parse, model: Words, position: Integer) -> tuple[Integ
     longest, first = registers[LONGEST], registers[BANK] * MATCH_ROWS
     if longest >= nice:
         return np.int64(matches[first + registers[COUNT] - 1, 1]) + REPS, longest
-    current, matched = data[position], data[position - registers[REP] - 1]
+    current, matched = np.int64(data[position]), np.int64(data[position - registers[REP] - 1])
     if longest < SHORTEST and repeated < SHORTEST and current != matched:
         return literal
     phase = position & registers[PB_MASK]
-    coder = literal_coder(registers, position, data[position - 1])
+    coder = literal_coder(registers, position, np.int64(data[position - 1]))
     decision = match_bit(state, phase)
     price = price_0(model, decision) + literal_price(model, coder, state, matched, current)
-    back = np.int64(LITERAL)
+    back = LITERAL
     match_price = price_1(model, decision)
     rep_match_price = match_price + price_1(model, IS_REP + state)
     if current == matched:
@@ -136,17 +138,17 @@ def _begin_segment(parse: Parse, model: Words, position: Integer) -> tuple[Integ
     for rep in range(REPS):
         price = rep_match_price + rep_price(model, np.int64(rep), state, phase)
         for length in range(np.int64(nodes[1, NODE_REP + rep]), 1, -1):
-            _offer(nodes, length, price + length_price(model, registers, 1, phase, length), 0, rep)
+            _offer(nodes, length, price + length_price(model, registers, ONE, phase, length), ZERO, rep)
     price = match_price + price_0(model, IS_REP + state)
     row = first
     for length in range(max(2, np.int64(nodes[1, NODE_REP]) + 1), longest + 1):
         while matches[row, 0] < length:
             row += 1
         distance = np.int64(matches[row, 1])
-        _offer(nodes, length, price + distance_price(model, registers, distance, length, phase), 0, distance + REPS)
+        _offer(nodes, length, price + distance_price(model, registers, distance, length, phase), ZERO, distance + REPS)
     registers[OPEN], registers[SPLIT] = 1, 0
     registers[BASE], registers[NODE], registers[LAST] = position, 1, last
-    return literal[0], np.int64(0)
+    return literal[0], ZERO
 
 
 @lean_kernel
@@ -193,7 +195,7 @@ def _is_open(parse: Parse, node: Integer, position: Integer) -> Integer:
         return True
     for rep in range(REPS):
         there = position - np.int64(parse.nodes[node, NODE_REP + rep]) - 1
-        length = common_length(data, position, there, 0, ahead)
+        length = common_length(data, position, there, ZERO, ahead)
         if length == ahead:
             return True
         if (length >= SHORTEST or (rep == 0 and length == 0)) and (
@@ -234,9 +236,9 @@ def _try_rep_after(
     if again < SHORTEST:
         return
     after, phase_mask = position + length, registers[PB_MASK]
-    coder = literal_coder(registers, after, data[after - 1])
+    coder = literal_coder(registers, after, np.int64(data[after - 1]))
     price += price_0(model, match_bit(state, after & phase_mask))
-    price += literal_price(model, coder, state, data[there + length], data[after])
+    price += literal_price(model, coder, state, np.int64(data[there + length]), np.int64(data[after]))
     _offer_rep(parse, model, node + length + 1, again, price, after_literal(state), node, back)
 
 
@@ -255,7 +257,7 @@ def _offer_rep(
     registers, nodes = parse.registers, parse.nodes
     phase = registers[BASE] + node & registers[PB_MASK]
     price += price_1(model, match_bit(state, phase)) + price_1(model, IS_REP + state)
-    price += rep_price(model, np.int64(0), state, phase) + length_price(model, registers, 1, phase, length)
+    price += rep_price(model, ZERO, state, phase) + length_price(model, registers, ONE, phase, length)
     end = node + length
     _reach(parse, end)
     if price < nodes[end, PRICE]:
@@ -275,9 +277,9 @@ def _leave(parse: Parse, model: Words, node: Integer) -> Integer:
     nice, phase = registers[NICE], position & registers[PB_MASK]
     room = min(registers[SIZE] - position, NODES - 1 - node)
     rep0 = np.int64(nodes[node, NODE_REP])
-    current, matched = data[position], data[position - rep0 - 1]
+    current, matched = np.int64(data[position]), np.int64(data[position - rep0 - 1])
     so_far, decision = np.int64(nodes[node, PRICE]), match_bit(state, phase)
-    coder = literal_coder(registers, position, data[position - 1])
+    coder = literal_coder(registers, position, np.int64(data[position - 1]))
     with_literal = so_far + price_0(model, decision) + literal_price(model, coder, state, matched, current)
     following = node + 1
     by_one = False
@@ -297,22 +299,22 @@ def _leave(parse: Parse, model: Words, node: Integer) -> Integer:
     reach = min(room, nice)
     if not by_one and current != matched:
         there = position - rep0 - 1
-        length = common_length(data, position, there, 1, min(room, nice + 1)) - 1
+        length = common_length(data, position, there, ONE, min(room, nice + 1)) - 1
         if length >= SHORTEST:
             _offer_rep(parse, model, following, length, with_literal, after_literal(state), node, LITERAL)
     shortest = np.int64(SHORTEST)  # matches no longer than a repetition at the last distance are not tried
     for rep in range(REPS):
         distance = np.int64(nodes[node, NODE_REP + rep])
-        longest = common_length(data, position, position - distance - 1, 0, reach)
+        longest = common_length(data, position, position - distance - 1, ZERO, reach)
         if longest < SHORTEST:
             continue
         _reach(parse, node + longest)
         price = rep_match_price + rep_price(model, np.int64(rep), state, phase)
         for length in range(longest, 1, -1):
-            _offer(nodes, node + length, price + length_price(model, registers, 1, phase, length), node, rep)
+            _offer(nodes, node + length, price + length_price(model, registers, ONE, phase, length), node, rep)
         if rep == 0:
             shortest = longest + 1
-        price += length_price(model, registers, 1, phase, longest)
+        price += length_price(model, registers, ONE, phase, longest)
         _try_rep_after(parse, model, node, distance, longest, room, price, after_rep(state), np.int64(rep))
     longest = min(registers[LONGEST], reach)
     if longest < shortest:
@@ -367,7 +369,7 @@ def _end_segment(parse: Parse) -> Integer:
     model = parse.frozen if registers[SPLIT] else parse.live
     while registers[NODE] < registers[LAST]:
         node = registers[NODE]
-        if registers[READ] == registers[BASE] + node and not find(parse, True):
+        if registers[READ] == registers[BASE] + node and not find(parse, ONE):
             return False
         if registers[LONGEST] >= registers[NICE]:
             break
@@ -424,13 +426,13 @@ def parse_optimal(parse: Parse) -> None:
         if position == registers[SIZE] or not skip_to(parse, position):
             return
         if position == 0:
-            if not find(parse, False):
+            if not find(parse, ZERO):
                 return
-            code_symbol(parse, np.int64(LITERAL), np.int64(1))
+            code_symbol(parse, LITERAL, ONE)
             continue
         if registers[READ] == position:
             renew_distance_prices(parse)
-            if not find(parse, True):
+            if not find(parse, ONE):
                 return
         back, length = _begin_segment(parse, parse.live, position)
         if length == OPEN_END:

@@ -34,6 +34,7 @@ from gencomp.bitstreams.lzma.state import (
     SLOT,
     SLOT_PRICES,
     SPECIAL,
+    ZERO,
     Parse,
     Words,
 )
@@ -98,7 +99,7 @@ def _reverse_tree_price(model: Words, base: Integer, bits: Integer, symbol: Inte
 def literal_coder(registers: IntArray, position: Integer, before: Integer) -> Integer:
     """Return where the probabilities of a literal begin, by its position and the byte before it."""
     lc = registers[LC]
-    return LITERALS + 768 * (((position & registers[LP_MASK]) << lc) + (np.int64(before) >> (8 - lc)))
+    return LITERALS + 768 * (((position & registers[LP_MASK]) << lc) + (before >> (8 - lc)))
 
 
 @lean_kernel
@@ -106,13 +107,13 @@ def literal_price(
     model: Words, coder: Integer, state: Integer, matched: Integer, literal: Integer
 ) -> Integer:
     """Return the price of ``literal`` where the last match would have gone on with ``matched``."""
-    price, node = np.int64(0), np.int64(literal) | 256
+    price, node = np.int64(0), literal | 256
     if state < LITERAL_STATES:
         while node > 1:
             price += _PRICES[(model[coder + (node >> 1)] ^ (-(node & 1) & 2047)) >> 4]
             node >>= 1
         return price
-    expected, offset = np.int64(matched), np.int64(256)
+    expected, offset = matched, np.int64(256)
     while node < 1 << 16:
         expected <<= 1
         place = coder + offset + (expected & offset) + (node >> 8)
@@ -148,7 +149,7 @@ def distance_price(
 ) -> Integer:
     """Return the price of a match's distance, less one, and length (get_dist_len_price)."""
     kind = min(length - SHORTEST, 3)
-    price = length_price(model, registers, 0, phase, length)
+    price = length_price(model, registers, ZERO, phase, length)
     if distance < FULL_DISTANCES:
         return price + model[DISTANCE_PRICES + 128 * kind + distance]
     slot = SLOT_PRICES + 64 * kind + distance_slot(distance)
@@ -202,11 +203,11 @@ def renew_length_prices(parse: Parse, repeated: Integer, phase: Integer) -> None
     longer = price_1(model, base)
     for i in range(lengths):
         if i < 8:
-            price = price_0(model, base) + _tree_price(model, base + LENGTH_LOW + 8 * phase, 3, i)
+            price = price_0(model, base) + _tree_price(model, base + LENGTH_LOW + 8 * phase, np.int64(3), i)
         elif i < 16:
-            price = longer + price_0(model, base + 1) + _tree_price(model, base + LENGTH_MID + 8 * phase, 3, i - 8)
+            price = longer + price_0(model, base + 1) + _tree_price(model, base + LENGTH_MID + 8 * phase, np.int64(3), i - 8)
         else:
-            price = longer + price_1(model, base + 1) + _tree_price(model, base + LENGTH_HIGH, 8, i - 16)
+            price = longer + price_1(model, base + 1) + _tree_price(model, base + LENGTH_HIGH, np.int64(8), i - 16)
         change(parse, table + i, price)
 
 
@@ -216,14 +217,14 @@ def renew_distance_prices(parse: Parse) -> None:
     model = parse.live
     if model[ALIGNED_CODED] >= ALIGNED_BEFORE_PRICES:
         for i in range(16):
-            change(parse, ALIGN_PRICES + i, _reverse_tree_price(model, ALIGN, 4, i))
-        change(parse, ALIGNED_CODED, 0)
+            change(parse, ALIGN_PRICES + i, _reverse_tree_price(model, np.int64(ALIGN), np.int64(4), np.int64(i)))
+        change(parse, np.int64(ALIGNED_CODED), ZERO)
     if model[MATCHES_CODED] < MATCHES_BEFORE_PRICES:
         return
     for kind in range(4):
         for slot in range(64):
             direct = 16 * ((slot >> 1) - 5) if slot >= 14 else 0  # bits of probability 1/2
-            change(parse, SLOT_PRICES + 64 * kind + slot, _tree_price(model, SLOT + 64 * kind, 6, slot) + direct)
+            change(parse, SLOT_PRICES + 64 * kind + slot, _tree_price(model, SLOT + 64 * kind, np.int64(6), slot) + direct)
     for distance in range(FULL_DISTANCES):
         slot, below = distance_slot(np.int64(distance)), np.int64(0)
         if slot >= 4:
@@ -233,7 +234,7 @@ def renew_distance_prices(parse: Parse) -> None:
         for kind in range(4):
             price = below + model[SLOT_PRICES + 64 * kind + slot]
             change(parse, DISTANCE_PRICES + 128 * kind + distance, price)
-    change(parse, MATCHES_CODED, 0)
+    change(parse, np.int64(MATCHES_CODED), ZERO)
 
 
 @lean_kernel

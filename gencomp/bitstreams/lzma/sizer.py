@@ -1,28 +1,321 @@
+"""The code length of an LZMA1 stream after a prefix, for many suffixes: the prefix is parsed and coded once.
+
+The prefix is parsed as far as no byte after it can matter, and coded as far as all ways through the rest of it begin
+alike. A suffix is parsed and coded from there, and taken back.
+"""
+
+import threading
+import weakref
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple, Self
+
 import numpy as np
+import numpy.typing as npt
+
 from gencomp.bitstreams.lzma.coder import code_end, undo_changes
 from gencomp.bitstreams.lzma.match_finder import undo_entries
 from gencomp.bitstreams.lzma.parse_fast import parse_fast
-from gencomp.bitstreams.lzma.parse_optimal import parse_optimal, code_common
+from gencomp.bitstreams.lzma.parse_optimal import code_common, parse_optimal
 from gencomp.bitstreams.lzma.prices import begin_prices
-from gencomp.bitstreams.lzma.state import *
-from gencomp.bitstreams.lzma.state import FAST, FINAL, SIZE, Parse
+from gencomp.bitstreams.lzma.state import (
+    BANK,
+    BASE,
+    CHANGES,
+    COUNT,
+    DEPTH,
+    ENTRIES,
+    FAST,
+    FIELDS,
+    FINAL,
+    LAST,
+    MATCH_ROWS,
+    NODES,
+    OPEN,
+    POSITION,
+    READ,
+    REGISTERS,
+    SHARED,
+    SIZE,
+    SPLIT,
+    Effort,
+    Parse,
+    State,
+    Words,
+    begin_state,
+    table_shape,
+)
+from gencomp.bitstreams.lzma_walk import FRACTION_BITS as FRACTION_BITS
+from gencomp.bitstreams.similar_blocks import copy_to
 from gencomp.compiled import lean_kernel
+from gencomp.protocols import IntArray
+
+LONGEST_SUFFIX = 4096  # bytes; what is longer is read by a copy
+LOG = 1 << 18  # entries in the table that copies may have made apart before they part for good
+_CAPACITY = 1 << 16
+_CHANGES = 40  # of the model for each byte, at most, beside a few tables of prices
+_PRICES = 12_000
+
+
+class Scratch(NamedTuple):
+    """Room for the parse of a suffix; nothing in it lasts."""
+
+    nodes: Words
+    matches: Words
+    registers: IntArray
+    log: Words
+    changes: Words
+    path: Words
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.scratch = Scratch(
+            np.zeros((NODES, FIELDS), np.int32),
+            np.zeros((2 * MATCH_ROWS, 2), np.int32),
+            np.zeros(REGISTERS, np.int64),
+            np.zeros((1 << 16, 3), np.int32),
+            np.zeros((_PRICES + (1 << 15), 2), np.int32),
+            np.zeros((NODES, 2), np.int32),
+        )
+
+    def with_room(self, entries: int, changes: int) -> Scratch:
+        """Return the scratch with that much room at least."""
+        scratch = self.scratch
+        if len(scratch.log) < entries or len(scratch.changes) < changes:
+            more = max(entries, len(scratch.log)), max(changes, len(scratch.changes))
+            log, undo = (np.zeros((rows, columns), np.int32) for rows, columns in zip(more, (3, 2), strict=True))
+            self.scratch = scratch = scratch._replace(log=log, changes=undo)
+        return scratch
+
+
+_local = _Local()
+
+
+class _Ground:
+    """The data and the match finder's table, which a sizer shares with its copies.
+
+    They hold what one of them has read. Since the moment when the first copy was made, each has a log of its own:
+    those entries that two have alike stay when another takes its turn, the others are undone and done.
+    """
+
+    def __init__(self, data: npt.NDArray[np.uint8], table: Words) -> None:
+        self.data = data
+        self.table = table
+        self.root = 0  # bytes of data that all have alike
+        self.log: Words = np.zeros((0, 3), np.int32)  # what is entered since,
+        self.entries = 0  # and how many
+        self.owner: weakref.ref[LzmaSizer] | None = None
+        self.users: weakref.WeakSet[LzmaSizer] = weakref.WeakSet()
+        self.lock = threading.RLock()
+
 
 @lean_kernel
-def oneshot(parse: Parse) -> int:
+def _exchange(table: Words, done: Words, entries: int, wanted: Words, others: int) -> None:
+    """Make the table that has the entries ``done`` one that has those ``wanted``."""
+    same = 0
+    while same < min(entries, others) and done[same, 0] == wanted[same, 0] and done[same, 2] == wanted[same, 2]:
+        same += 1
+    for entry in range(entries - 1, same - 1, -1):
+        table[done[entry, 0]] = done[entry, 1]
+    for entry in range(same, others):
+        table[wanted[entry, 0]] = wanted[entry, 2]
+
+
+@lean_kernel
+def _parse_on(parse: Parse) -> None:
     if parse.registers[FAST]:
         parse_fast(parse)
     else:
-        begin_prices(parse)
         parse_optimal(parse)
-    return code_end(parse)
 
-def bits_of(data, preset, extreme, bits, lc, lp, pb):
-    effort = effort_of(preset, extreme)
-    st = begin_state(effort, 1 << bits, lc, lp, pb)
-    table = np.zeros(sum(table_shape(effort.finder, 1 << bits)), np.int32)
-    st.registers[SIZE] = len(data)
-    st.registers[FINAL] = 1
-    n = len(data) + 100
-    parse = Parse(np.frombuffer(data + bytes(300), np.uint8).copy(), table, *st, np.zeros((n * 80 + 5000, 3), np.int32), np.zeros((n * 60 + 100000, 2), np.int32), np.zeros((4096+300, 2), np.int32))
-    return oneshot(parse) / 65536
+
+@lean_kernel
+def _feed(
+    data: npt.NDArray[np.uint8],
+    table: Words,
+    state: State,
+    log: Words,
+    scratch: Scratch,
+    fed: npt.NDArray[np.uint8],
+) -> None:
+    """Append ``fed`` to the data, and go on as far as no byte to come can matter."""
+    live, frozen, nodes, matches, registers = state
+    size = registers[SIZE]
+    for i in range(len(fed)):
+        data[size + i] = fed[i]
+    parse = Parse(data, table, live, frozen, nodes, matches, registers, log, scratch.changes, scratch.path)
+    if size == 0 and not registers[FAST]:
+        begin_prices(parse)
+    registers[SIZE] = size + len(fed)
+    _parse_on(parse)
+    if registers[OPEN]:
+        code_common(parse)
+
+
+@lean_kernel
+def _fill_bits(
+    bits: IntArray,
+    data: npt.NDArray[np.uint8],
+    table: Words,
+    state: State,
+    scratch: Scratch,
+    suffixes: npt.NDArray[np.uint8],
+    ends: IntArray,
+) -> None:
+    """Set ``bits`` (n,) to the code length after each suffix in 1/65536 bit; suffix i ends at ``ends[i]``."""
+    live, frozen, nodes_before, matches_before, registers_before = state
+    nodes, matches, registers, log, changes, path = scratch
+    parse = Parse(data, table, live, frozen, nodes, matches, registers, log, changes, path)
+    size = registers_before[SIZE]
+    bank = registers_before[BANK] * MATCH_ROWS
+    begin = 0
+    for i in range(len(ends)):
+        copy_to(registers, registers_before)
+        for row in range(bank, bank + registers[COUNT]):
+            matches[row, 0], matches[row, 1] = matches_before[row, 0], matches_before[row, 1]
+        if registers[OPEN]:
+            for node in range(registers[POSITION] - registers[BASE], registers[LAST] + 1):
+                for field in range(FIELDS):
+                    nodes[node, field] = nodes_before[node, field]
+        registers[FINAL], registers[ENTRIES], registers[CHANGES] = 1, 0, 0
+        for at in range(begin, ends[i]):
+            data[size + at - begin] = suffixes[at]
+        registers[SIZE] = size + ends[i] - begin
+        _parse_on(parse)
+        bits[i] = code_end(parse)
+        undo_entries(parse, np.int64(0))
+        undo_changes(parse)
+        begin = ends[i]
+
+
+@lru_cache(maxsize=1)  # predictors ask for the same 256 bytes each time
+def _joined(suffixes: tuple[bytes, ...]) -> tuple[npt.NDArray[np.uint8], IntArray, int]:
+    """Return the suffixes in one array, uint8, where each ends in it, int64, and the length of the longest."""
+    sizes = [len(suffix) for suffix in suffixes]
+    return np.frombuffer(b"".join(suffixes), np.uint8), np.cumsum(sizes, dtype=np.int64), max(sizes, default=0)
+
+
+class LzmaSizer:
+    """A raw LZMA1 stream with an end marker after a prefix, as liblzma writes it with a dictionary of ``size`` bytes."""
+
+    def __init__(self, effort: Effort, size: int, lc: int, lp: int, pb: int, prefix: bytes = b"") -> None:
+        self._state = begin_state(effort, size, lc, lp, pb)
+        table = np.zeros(sum(table_shape(effort.finder, size)), np.int32)
+        self._log: Words = np.zeros((effort.depth + 5, 3), np.int32)
+        self._fed = b""  # since the root of what is shared
+        self._join(_Ground(np.zeros(max(_CAPACITY, len(prefix) + (1 << 12)), np.uint8), table))
+        self.feed(prefix)
+
+    def _join(self, ground: _Ground) -> None:
+        self._ground = ground
+        ground.users.add(self)
+        if ground.owner is None:
+            ground.owner = weakref.ref(self)
+
+    def copy(self) -> Self:
+        """Return a sizer that goes on independently of this one; the data and the table are shared."""
+        with self._ground.lock:
+            self._take_turn()
+            if not self._state.registers[SHARED]:
+                self._ground.root = int(self._state.registers[SIZE])
+                self._state.registers[SHARED], self._state.registers[ENTRIES], self._fed = 1, 0, b""
+                self._ground.log, self._ground.entries = self._log, 0
+            twin = type(self).__new__(type(self))
+            twin._state, twin._fed, twin._log = _copied(self._state), self._fed, self._log.copy()
+            twin._join(self._ground)
+        return twin
+
+    def feed(self, data: bytes) -> None:
+        with self._ground.lock:
+            self._take_turn()
+            self._reserve(len(data))
+            ground, registers = self._ground, self._state.registers
+            if registers[SHARED]:
+                self._fed += data
+            fed = np.frombuffer(data, np.uint8)
+            _feed(ground.data, ground.table, self._state, self._log, _local.scratch, fed)
+            if registers[SHARED]:
+                ground.log, ground.entries = self._log, int(registers[ENTRIES])
+
+    def bits(self, suffixes: Sequence[bytes]) -> IntArray:
+        """Return the code length of what ends after each suffix, int64 (n,), in 1/65536 bit."""
+        if any(len(suffix) > LONGEST_SUFFIX for suffix in suffixes):
+            return np.array([self._bits_after(suffix) for suffix in suffixes], np.int64)
+        joined, ends, longest = _joined(tuple(suffixes))
+        bits = np.empty(len(ends), np.int64)
+        with self._ground.lock:
+            self._take_turn()
+            self._make_room(longest)
+            registers, ground = self._state.registers, self._ground
+            size = int(registers[SIZE]) + longest
+            entries = (size - int(registers[READ]) + 1) * (int(registers[DEPTH]) + 5)
+            scratch = _local.with_room(entries, (size - int(registers[POSITION]) + 1) * _CHANGES + _PRICES)
+            _fill_bits(bits, ground.data, ground.table, self._state, scratch, joined, ends)
+        return bits
+
+    def _bits_after(self, suffix: bytes) -> int:
+        twin = self._apart()
+        twin.feed(suffix)
+        return int(twin.bits([b""])[0])
+
+    def _apart(self) -> Self:
+        """Return a copy that shares nothing."""
+        with self._ground.lock:
+            self._take_turn()
+            twin = type(self).__new__(type(self))
+            twin._state, twin._fed, twin._log = _copied(self._state), b"", self._log.copy()
+            twin._state.registers[SHARED] = 0
+            twin._join(_Ground(self._ground.data.copy(), self._ground.table.copy()))
+        return twin
+
+    def _take_turn(self) -> None:
+        """Make the shared data and table this sizer's."""
+        ground, registers = self._ground, self._state.registers
+        if ground.owner is None or ground.owner() is not self:
+            _exchange(ground.table, ground.log, ground.entries, self._log, int(registers[ENTRIES]))
+            ground.data[ground.root : ground.root + len(self._fed)] = np.frombuffer(self._fed, np.uint8)
+            ground.owner = weakref.ref(self)
+            ground.log, ground.entries = self._log, int(registers[ENTRIES])
+        if registers[SHARED] and len(ground.users) == 1:
+            registers[SHARED] = registers[ENTRIES] = ground.entries = 0
+
+    def _reserve(self, room: int) -> None:
+        """Make room for bytes to come; part from the copies where the log would be too long."""
+        registers = self._state.registers
+        entries = int(registers[DEPTH]) + 5
+        if registers[SHARED]:
+            entries = int(registers[ENTRIES]) + (int(registers[SIZE] - registers[READ]) + room) * entries
+            if entries > LOG:
+                twin = self._apart()
+                self._ground.users.discard(self)
+                self._state, self._fed = twin._state, b""
+                self._ground = twin._ground
+                self._ground.users.discard(twin)
+                self._ground.owner = None
+                self._join(self._ground)
+                entries = int(registers[DEPTH]) + 5
+        if len(self._log) < entries:
+            log = np.zeros((entries * 2, 3), np.int32)
+            log[: len(self._log)] = self._log
+            self._log = log
+        self._make_room(room)
+
+    def _make_room(self, room: int) -> None:
+        ground, size = self._ground, int(self._state.registers[SIZE])
+        if size + room > len(ground.data):
+            data = np.zeros(2 * (size + room), np.uint8)
+            data[:size] = ground.data[:size]
+            ground.data = data
+
+
+def _copied(state: State) -> State:
+    """Return a state that goes on independently."""
+    live, frozen, nodes, matches, registers = state
+    twin = State(live.copy(), np.empty_like(frozen), np.empty_like(nodes), matches.copy(), registers.copy())
+    if registers[OPEN]:
+        ways = slice(int(registers[POSITION] - registers[BASE]), int(registers[LAST]) + 1)
+        twin.nodes[ways] = nodes[ways]
+        if registers[SPLIT]:
+            twin.frozen[:] = frozen
+    return twin

@@ -47,7 +47,8 @@ BASE = 28  # here;
 NODE = 29  # the node that is next (cur),
 LAST = 30  # and the last that is reached (len_end)
 SPLIT = 31  # 1 if some of the open segment is coded: its prices are those of the model before that
-REGISTERS = 32
+SHARED = 32  # 1 if the log has to hold all entries since the first copy
+REGISTERS = 33
 
 HC3, HC4, BT4 = 0x03, 0x04, 0x14
 TREE = 0x10  # in FINDER: trees, not chains
@@ -58,7 +59,9 @@ LONGEST_MATCH = 273
 REPS = 4
 LITERAL_STATES = 7
 NODES = 4096  # of a segment (OPTS)
-LITERAL = -1  # in place of a distance: a byte alone
+LITERAL = np.int64(-1)  # in place of a distance: a byte alone
+# of one type: numba compiles a function anew for each Python number that it is called with
+ZERO, ONE = np.int64(0), np.int64(1)
 
 # the model: price tables of distances, probabilities (as lzma_walk has them), price tables of lengths
 MATCHES_CODED = 0  # since the prices of distances are from (match_price_count)

@@ -208,15 +208,22 @@ class LzmaScorer:
         self._sizers: dict[int, LzmaSizer] = {}  # by the bits of their dictionary, made where they are asked for
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
-        size = len(self._prefix)
-        bits = np.array([self._compressor.sizer_bits(size + len(suffix)) for suffix in suffixes])
-        found = np.empty(len(suffixes), np.int64)
-        for one in set(bits.tolist()):
-            if one not in self._sizers:
-                self._sizers[one] = self._compressor.sizer(one, self._prefix)
-            places = np.flatnonzero(bits == one)
-            found[places] = self._sizers[one].bits([suffixes[place] for place in places])
+        size, sizes = len(self._prefix), [len(suffix) for suffix in suffixes]
+        least, most = (self._compressor.sizer_bits(size + bound(sizes, default=0)) for bound in (min, max))
+        if least == most:
+            found = self._sizer(most).bits(suffixes)
+        else:
+            found = np.empty(len(suffixes), np.int64)
+            bits = np.array([self._compressor.sizer_bits(size + more) for more in sizes])
+            for one in range(least, most + 1):
+                places = np.flatnonzero(bits == one)
+                found[places] = self._sizer(one).bits([suffixes[place] for place in places])
         return np.asarray(HEADER_BITS + found / (1 << FRACTION_BITS))
+
+    def _sizer(self, bits: int) -> LzmaSizer:
+        if bits not in self._sizers:
+            self._sizers[bits] = self._compressor.sizer(bits, self._prefix)
+        return self._sizers[bits]
 
     def feed(self, data: bytes) -> None:
         self._prefix += data

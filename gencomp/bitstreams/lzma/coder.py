@@ -27,18 +27,20 @@ from gencomp.bitstreams.lzma.state import (
     REPS,
     SHIFTS,
     SHORTEST,
+    SIZE,
     SLOT,
     SPECIAL,
     STATE,
+    STOP,
     ZERO,
     Parse,
+    Words,
     after_literal,
     after_match,
     after_rep,
     after_short_rep,
 )
 from gencomp.bitstreams.lzma_walk import (
-    END_DISTANCE,
     FLUSH_BITS,
     FRACTION_BITS,
     LENGTH_HIGH,
@@ -48,6 +50,8 @@ from gencomp.bitstreams.lzma_walk import (
     minus_log2,
 )
 from gencomp.compiled import Integer, fragment, lean_kernel
+
+_END_DIRECT_BITS = 26  # of the end marker's distance, 2^32 - 1
 
 
 @fragment
@@ -181,8 +185,10 @@ def _code_literal(parse: Parse) -> None:
 
 @lean_kernel
 def code_symbol(parse: Parse, back: Integer, length: Integer) -> None:
-    """Code the next ``length`` bytes: ``back`` is LITERAL, one of the four last distances, or a distance + REPS."""
+    """Code the next ``length`` bytes, unless the parse stops here: ``back`` is LITERAL, one of the four last distances, or a distance + REPS."""
     registers = parse.registers
+    if registers[POSITION] == registers[STOP]:
+        return
     phase = registers[POSITION] & registers[PB_MASK]
     _code(parse, match_bit(registers[STATE], phase), np.int64(back != LITERAL))
     if back == LITERAL:
@@ -196,18 +202,61 @@ def code_symbol(parse: Parse, back: Integer, length: Integer) -> None:
     registers[POSITION] += length
 
 
+@fragment
+def _narrowed(model: Words, place: Integer, bit: Integer, width: Integer, shifts: Integer) -> tuple[Integer, Integer]:
+    """Return what a bit makes of the interval, where nothing is to be learnt."""
+    if width < TOP:
+        width <<= 8
+        shifts += 1
+    bound = (width >> 11) * np.int64(model[place])
+    return width - bound if bit else bound, shifts
+
+
 @lean_kernel
-def code_end(parse: Parse) -> Integer:
-    """Code the end marker and return the length of the whole code in 1/65536 bit (lzma_walk says what that is)."""
-    registers = parse.registers
-    phase = registers[POSITION] & registers[PB_MASK]
-    _code(parse, match_bit(registers[STATE], phase), ONE)
-    _code(parse, IS_REP + registers[STATE], ZERO)
-    _code_match(parse, phase, np.int64(END_DISTANCE), np.int64(SHORTEST))
-    if registers[RANGE] < TOP:
-        registers[RANGE] <<= 8
-        registers[SHIFTS] += 1
-    return ((8 * registers[SHIFTS] + FLUSH_BITS) << FRACTION_BITS) + minus_log2(registers[RANGE])
+def end_length(parse: Parse, state: Integer, width: Integer, shifts: Integer) -> Integer:
+    """Return the length of the whole code in 1/65536 bit, with the end marker after all the data.
+
+    ``state`` and the interval are those before it. No probability of the marker occurs in it twice.
+    """
+    model, phase = parse.live, parse.registers[SIZE] & parse.registers[PB_MASK]
+    width, shifts = _narrowed(model, match_bit(state, phase), ONE, width, shifts)
+    width, shifts = _narrowed(model, IS_REP + state, ZERO, width, shifts)
+    width, shifts = _narrowed(model, MATCH_LENGTH, ZERO, width, shifts)
+    for i in range(3):
+        width, shifts = _narrowed(model, MATCH_LENGTH + LENGTH_LOW + 8 * phase + (1 << i), ZERO, width, shifts)
+    for i in range(1, 7):
+        width, shifts = _narrowed(model, SLOT + (1 << i) - 1, ONE, width, shifts)
+    for _ in range(_END_DIRECT_BITS):
+        if width < TOP:
+            width <<= 8
+            shifts += 1
+        width >>= 1
+    for i in range(1, 5):
+        width, shifts = _narrowed(model, ALIGN + (1 << i) - 1, ONE, width, shifts)
+    if width < TOP:
+        width <<= 8
+        shifts += 1
+    return ((8 * shifts + FLUSH_BITS) << FRACTION_BITS) + minus_log2(width)
+
+
+@lean_kernel
+def literal_end_length(parse: Parse, literal: Integer) -> Integer:
+    """Return the length of the whole code in 1/65536 bit, if ``literal`` is coded and then the end marker."""
+    registers, data, model = parse.registers, parse.data, parse.live
+    position, state = registers[POSITION], registers[STATE]
+    phase = position & registers[PB_MASK]
+    width, shifts = _narrowed(model, match_bit(state, phase), ZERO, registers[RANGE], registers[SHIFTS])
+    coder = literal_coder(registers, position, np.int64(data[position - 1]))
+    node, offset, expected = literal | 256, np.int64(256), np.int64(data[position - registers[REP] - 1])
+    if state < LITERAL_STATES:
+        offset = expected = ZERO
+    while node < 1 << 16:
+        expected <<= 1
+        place = coder + offset + (expected & offset) + (node >> 8)
+        width, shifts = _narrowed(model, place, node >> 7 & 1, width, shifts)
+        node <<= 1
+        offset &= ~(expected ^ node)
+    return end_length(parse, after_literal(state), width, shifts)
 
 
 @lean_kernel

@@ -6,6 +6,7 @@ the root: who looks up a position makes it the root, and splits what was there i
 
 import numpy as np
 
+from gencomp.bitstreams.lzma.alike import mark_hashed, mark_matches, mark_search
 from gencomp.bitstreams.lzma.state import (
     BANK,
     COUNT,
@@ -29,6 +30,7 @@ from gencomp.bitstreams.lzma.state import (
     SIZE,
     SONS,
     TREE,
+    WATCHED,
     ZERO,
     Parse,
     common_length,
@@ -169,6 +171,15 @@ def find(parse: Parse, seek: Integer) -> Integer:
     if finder != HC3:
         third += mixed & HASH_4_AT - HASH_3_AT - 1
         whole = HASH_4_AT + ((mixed ^ _CRC[data[position + 3]] << 5) & registers[MASK])
+    if seek and registers[WATCHED]:
+        if ahead > hashed:
+            mark_search(parse, position, np.int64(table[whole]))
+        else:
+            for byte in range(256):
+                last = np.int64(byte) << 8 if finder == HC3 else _CRC[byte] << 5
+                known = mixed ^ np.int64(data[position + 2]) << 8 if finder == HC3 else mixed
+                bucket = (HASH_3_AT if finder == HC3 else HASH_4_AT) + ((known ^ last) & registers[MASK])
+                mark_hashed(parse, position, np.int64(byte), np.int64(table[bucket]))
     distance, first = stored - np.int64(table[second]), np.int64(table[whole])
     count, best = np.int64(0), np.int64(0)
     if seek and distance < cycle and data[position - distance] == data[position]:
@@ -207,6 +218,8 @@ def find(parse: Parse, seek: Integer) -> Integer:
         undo_entries(parse, entries)
         return False
     registers[BANK], registers[COUNT], registers[LONGEST], registers[READ] = bank, count, longest, position + 1
+    if seek and registers[WATCHED]:
+        mark_matches(parse)
     return True
 
 

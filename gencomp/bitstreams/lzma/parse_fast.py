@@ -20,6 +20,7 @@ from gencomp.bitstreams.lzma.state import (
     REPS,
     SHORTEST,
     SIZE,
+    STOP,
     ZERO,
     Parse,
     common_length,
@@ -70,7 +71,7 @@ def longest_rep(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
 def parse_fast(parse: Parse) -> None:
     """Go on through the data: to its end if the parse is FINAL, else as far as no byte to come can matter."""
     registers = parse.registers
-    while registers[POSITION] < registers[SIZE]:
+    while registers[POSITION] < registers[STOP]:
         position = registers[POSITION]
         if not skip_to(parse, position) or (registers[READ] == position and not find(parse, np.int64(position > 0))):
             return

@@ -57,6 +57,7 @@ from gencomp.bitstreams.lzma.state import (
     SIZE,
     SPLIT,
     STATE,
+    STOP,
     ZERO,
     Parse,
     Words,
@@ -423,7 +424,7 @@ def parse_optimal(parse: Parse) -> None:
                 return
             continue
         position = registers[POSITION]
-        if position == registers[SIZE] or not skip_to(parse, position):
+        if position >= registers[STOP] or not skip_to(parse, position):
             return
         if position == 0:
             if not find(parse, ZERO):

@@ -13,7 +13,8 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.bitstreams.lzma.coder import code_end, undo_changes
+from gencomp.bitstreams.lzma.alike import NONE_ALIKE, mark_known
+from gencomp.bitstreams.lzma.coder import end_length, literal_end_length, undo_changes
 from gencomp.bitstreams.lzma.match_finder import undo_entries
 from gencomp.bitstreams.lzma.parse_fast import parse_fast
 from gencomp.bitstreams.lzma.parse_optimal import code_common, parse_optimal
@@ -33,11 +34,18 @@ from gencomp.bitstreams.lzma.state import (
     NODES,
     OPEN,
     POSITION,
+    RANGE,
     READ,
     REGISTERS,
     SHARED,
+    SHIFTS,
     SIZE,
     SPLIT,
+    STATE,
+    STOP,
+    TAIL,
+    WATCHED,
+    ZERO,
     Effort,
     Parse,
     State,
@@ -52,6 +60,7 @@ from gencomp.protocols import IntArray
 
 LONGEST_SUFFIX = 4096  # bytes; what is longer is read by a copy
 LOG = 1 << 18  # entries in the table that copies may have made apart before they part for good
+FEWEST_KNOWN, FEWEST_ALIKE = 16, 8  # bytes before suffixes, and suffixes, that are looked at for what is alike
 _CAPACITY = 1 << 16
 _CHANGES = 40  # of the model for each byte, at most, beside a few tables of prices
 _PRICES = 12_000
@@ -66,6 +75,7 @@ class Scratch(NamedTuple):
     log: Words
     changes: Words
     path: Words
+    unlike: Words
 
 
 class _Local(threading.local):
@@ -77,6 +87,7 @@ class _Local(threading.local):
             np.zeros((1 << 16, 3), np.int32),
             np.zeros((_PRICES + (1 << 15), 2), np.int32),
             np.zeros((NODES, 2), np.int32),
+            np.zeros(257, np.int32),
         )
 
     def with_room(self, entries: int, changes: int) -> Scratch:
@@ -144,13 +155,60 @@ def _feed(
     size = registers[SIZE]
     for i in range(len(fed)):
         data[size + i] = fed[i]
-    parse = Parse(data, table, live, frozen, nodes, matches, registers, log, scratch.changes, scratch.path)
+    parse = Parse(data, table, live, frozen, nodes, matches, registers, log, scratch.changes, scratch.path, scratch.unlike)
     if size == 0 and not registers[FAST]:
         begin_prices(parse)
-    registers[SIZE] = size + len(fed)
+    registers[SIZE] = registers[STOP] = size + len(fed)
     _parse_on(parse)
     if registers[OPEN]:
         code_common(parse)
+
+
+@lean_kernel
+def _begin_trial(parse: Parse, state: State, end: int) -> None:
+    """Make the parse that of all the data, which ends at ``end``, from where ``state`` is."""
+    _, _, nodes, matches, registers = state
+    copy_to(parse.registers, registers)
+    registers = parse.registers
+    bank = registers[BANK] * MATCH_ROWS
+    for row in range(bank, bank + registers[COUNT]):
+        parse.matches[row, 0], parse.matches[row, 1] = matches[row, 0], matches[row, 1]
+    if registers[OPEN]:
+        for node in range(registers[POSITION] - registers[BASE], registers[LAST] + 1):
+            for field in range(FIELDS):
+                parse.nodes[node, field] = nodes[node, field]
+    registers[FINAL], registers[ENTRIES], registers[CHANGES] = 1, 0, 0
+    registers[SIZE] = registers[STOP] = end
+
+
+@lean_kernel
+def _end_trial(parse: Parse) -> None:
+    undo_entries(parse, ZERO)
+    undo_changes(parse)
+
+
+@lean_kernel
+def _parse_alike(parse: Parse, state: State) -> int:
+    """Parse up to a last byte that stands for most; return False, and take it back, where there is none."""
+    byte = np.int64(255)
+    for _ in range(4):
+        size = state.registers[SIZE]
+        parse.data[size] = byte
+        _begin_trial(parse, state, size + 1)
+        registers = parse.registers
+        registers[STOP], registers[TAIL], registers[WATCHED] = size, registers[READ], 1
+        mark_known(parse)
+        _parse_on(parse)
+        if not parse.unlike[byte] and not parse.unlike[NONE_ALIKE]:
+            registers[STOP] = size + 1
+            return True
+        _end_trial(parse)
+        byte = np.int64(0)
+        while byte < 256 and parse.unlike[byte]:
+            byte += 1
+        if byte == 256 or parse.unlike[NONE_ALIKE]:
+            break
+    return False
 
 
 @lean_kernel
@@ -164,28 +222,32 @@ def _fill_bits(
     ends: IntArray,
 ) -> None:
     """Set ``bits`` (n,) to the code length after each suffix in 1/65536 bit; suffix i ends at ``ends[i]``."""
-    live, frozen, nodes_before, matches_before, registers_before = state
-    nodes, matches, registers, log, changes, path = scratch
-    parse = Parse(data, table, live, frozen, nodes, matches, registers, log, changes, path)
-    size = registers_before[SIZE]
-    bank = registers_before[BANK] * MATCH_ROWS
-    begin = 0
-    for i in range(len(ends)):
-        copy_to(registers, registers_before)
-        for row in range(bank, bank + registers[COUNT]):
-            matches[row, 0], matches[row, 1] = matches_before[row, 0], matches_before[row, 1]
-        if registers[OPEN]:
-            for node in range(registers[POSITION] - registers[BASE], registers[LAST] + 1):
-                for field in range(FIELDS):
-                    nodes[node, field] = nodes_before[node, field]
-        registers[FINAL], registers[ENTRIES], registers[CHANGES] = 1, 0, 0
-        for at in range(begin, ends[i]):
-            data[size + at - begin] = suffixes[at]
-        registers[SIZE] = size + ends[i] - begin
-        _parse_on(parse)
-        bits[i] = code_end(parse)
-        undo_entries(parse, np.int64(0))
-        undo_changes(parse)
+    live, frozen = state.live, state.frozen
+    nodes, matches, registers, log, changes, path, unlike = scratch
+    parse = Parse(data, table, live, frozen, nodes, matches, registers, log, changes, path, unlike)
+    size, number = state.registers[SIZE], len(ends)
+    singles = np.int64(0)
+    for i in range(number):
+        singles += ends[i] - (ends[i - 1] if i > 0 else 0) == 1
+    if size >= FEWEST_KNOWN and singles >= FEWEST_ALIKE and _parse_alike(parse, state):
+        begin = np.int64(0)
+        for i in range(number):
+            if ends[i] - begin == 1 and not unlike[suffixes[begin]]:
+                bits[i] = literal_end_length(parse, np.int64(suffixes[begin]))
+            begin = ends[i]
+        _end_trial(parse)
+    else:
+        for byte in range(len(unlike)):
+            unlike[byte] = 1
+    begin = np.int64(0)
+    for i in range(number):
+        if ends[i] - begin != 1 or unlike[suffixes[begin]]:
+            for at in range(begin, ends[i]):
+                data[size + at - begin] = suffixes[at]
+            _begin_trial(parse, state, size + ends[i] - begin)
+            _parse_on(parse)
+            bits[i] = end_length(parse, registers[STATE], registers[RANGE], registers[SHIFTS])
+            _end_trial(parse)
         begin = ends[i]
 
 
@@ -240,9 +302,9 @@ class LzmaSizer:
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
         """Return the code length of what ends after each suffix, int64 (n,), in 1/65536 bit."""
-        if any(len(suffix) > LONGEST_SUFFIX for suffix in suffixes):
-            return np.array([self._bits_after(suffix) for suffix in suffixes], np.int64)
         joined, ends, longest = _joined(tuple(suffixes))
+        if longest > LONGEST_SUFFIX:
+            return np.array([self._bits_after(suffix) for suffix in suffixes], np.int64)
         bits = np.empty(len(ends), np.int64)
         with self._ground.lock:
             self._take_turn()

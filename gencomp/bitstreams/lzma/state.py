@@ -48,7 +48,10 @@ NODE = 29  # the node that is next (cur),
 LAST = 30  # and the last that is reached (len_end)
 SPLIT = 31  # 1 if some of the open segment is coded: its prices are those of the model before that
 SHARED = 32  # 1 if the log has to hold all entries since the first copy
-REGISTERS = 33
+STOP = 33  # the parse goes no further: the data's size, or one byte less where any last byte may follow
+TAIL = 34  # READ when it began
+WATCHED = 35  # 1 if bytes are to be marked as unlike (alike.py)
+REGISTERS = 36
 
 HC3, HC4, BT4 = 0x03, 0x04, 0x14
 TREE = 0x10  # in FINDER: trees, not chains
@@ -127,6 +130,7 @@ class Parse(NamedTuple):
     log: Words  # (n, 3), entries in the table: place, what it held, what it holds
     changes: Words  # (n, 2), of the model if the parse is FINAL: place, what it held
     path: Words  # (NODES, 2), symbols to code, the last first: distance as in BACK, length
+    unlike: Words  # (257,), for each last byte, and for all together, 1 if it is parsed unlike others
 
 
 class Effort(NamedTuple):

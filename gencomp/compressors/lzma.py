@@ -188,8 +188,8 @@ def is_reproduced(compressor: Lzma) -> bool:
     """Return whether the sizer gives the lengths of the liblzma at hand: another version may decide otherwise."""
     words = b"the cat sat on the mat, the dog sat on the log; "
     probe = words * 3 + bytes(number * number % 251 for number in range(700)) + words * 2 + bytes(300)
-    suffixes = [b"", b"t", b"z", words]
-    for size in (0, 1, 150, len(probe)):
+    suffixes = [b"", words, *(bytes([byte]) for byte in range(0, 256, 20)), b" ", b"t"]
+    for size in (0, 1, 150, len(probe) - 310, len(probe)):
         prefix = probe[:size]
         streams = [compressor.stream(prefix + suffix) for suffix in suffixes]
         expected = compressor.walker().bits(streams, [size + len(suffix) for suffix in suffixes])
@@ -216,7 +216,7 @@ class LzmaScorer:
             found = np.empty(len(suffixes), np.int64)
             bits = np.array([self._compressor.sizer_bits(size + more) for more in sizes])
             for one in range(least, most + 1):
-                places = np.flatnonzero(bits == one)
+                places = np.flatnonzero(bits == one).tolist()
                 found[places] = self._sizer(one).bits([suffixes[place] for place in places])
         return np.asarray(HEADER_BITS + found / (1 << FRACTION_BITS))
 

@@ -185,7 +185,10 @@ def _code_literal(parse: Parse) -> None:
 
 @lean_kernel
 def code_symbol(parse: Parse, back: Integer, length: Integer) -> None:
-    """Code the next ``length`` bytes, unless the parse stops here: ``back`` is LITERAL, one of the four last distances, or a distance + REPS."""
+    """Code the next ``length`` bytes, unless the parse stops here.
+
+    ``back`` is LITERAL, which of the four last distances is repeated, or a distance less one + REPS.
+    """
     registers = parse.registers
     if registers[POSITION] == registers[STOP]:
         return
@@ -213,13 +216,17 @@ def _narrowed(model: Words, place: Integer, bit: Integer, width: Integer, shifts
 
 
 @lean_kernel
-def end_length(parse: Parse, state: Integer, width: Integer, shifts: Integer) -> Integer:
+def end_length(parse: Parse, state: Integer, width: Integer, shifts: Integer, literal: Integer) -> Integer:
     """Return the length of the whole code in 1/65536 bit, with the end marker after all the data.
 
-    ``state`` and the interval are those before it. No probability of the marker occurs in it twice.
+    ``state``, the interval's width and the bytes it has moved on are those before it, ``literal`` is the probability
+    that a literal follows. None of the marker's occurs in it twice.
     """
     model, phase = parse.live, parse.registers[SIZE] & parse.registers[PB_MASK]
-    width, shifts = _narrowed(model, match_bit(state, phase), ONE, width, shifts)
+    if width < TOP:
+        width <<= 8
+        shifts += 1
+    width -= (width >> 11) * literal
     width, shifts = _narrowed(model, IS_REP + state, ZERO, width, shifts)
     width, shifts = _narrowed(model, MATCH_LENGTH, ZERO, width, shifts)
     for i in range(3):
@@ -240,12 +247,21 @@ def end_length(parse: Parse, state: Integer, width: Integer, shifts: Integer) ->
 
 
 @lean_kernel
-def literal_end_length(parse: Parse, literal: Integer) -> Integer:
-    """Return the length of the whole code in 1/65536 bit, if ``literal`` is coded and then the end marker."""
+def code_length(parse: Parse) -> Integer:
+    """Return the length of the whole code in 1/65536 bit, where all the data is coded."""
+    registers = parse.registers
+    decision = match_bit(registers[STATE], registers[SIZE] & registers[PB_MASK])
+    literal = np.int64(parse.live[decision])
+    return end_length(parse, registers[STATE], registers[RANGE], registers[SHIFTS], literal)
+
+
+@lean_kernel
+def code_length_with(parse: Parse, literal: Integer) -> Integer:
+    """Return the length of the whole code in 1/65536 bit, where ``literal`` alone is not coded yet."""
     registers, data, model = parse.registers, parse.data, parse.live
     position, state = registers[POSITION], registers[STATE]
-    phase = position & registers[PB_MASK]
-    width, shifts = _narrowed(model, match_bit(state, phase), ZERO, registers[RANGE], registers[SHIFTS])
+    decision = match_bit(state, position & registers[PB_MASK])
+    width, shifts = _narrowed(model, decision, ZERO, registers[RANGE], registers[SHIFTS])
     coder = literal_coder(registers, position, np.int64(data[position - 1]))
     node, offset, expected = literal | 256, np.int64(256), np.int64(data[position - registers[REP] - 1])
     if state < LITERAL_STATES:
@@ -256,7 +272,12 @@ def literal_end_length(parse: Parse, literal: Integer) -> Integer:
         width, shifts = _narrowed(model, place, node >> 7 & 1, width, shifts)
         node <<= 1
         offset &= ~(expected ^ node)
-    return end_length(parse, after_literal(state), width, shifts)
+    after = after_literal(state)
+    following = match_bit(after, registers[SIZE] & registers[PB_MASK])
+    probability = np.int64(model[following])
+    if following == decision:  # then it has learnt from the literal
+        probability += (2048 - probability) >> 5
+    return end_length(parse, after, width, shifts, probability)
 
 
 @lean_kernel

@@ -148,7 +148,8 @@ def _split_tree(
 
 @lean_kernel
 def find(parse: Parse, seek: Integer) -> Integer:
-    """Enter the position READ, and keep its matches if ``seek``; return False, and do nothing, where bytes to come matter.
+    """Enter the position READ, and keep its matches if ``seek``; return False, and do nothing, where bytes to come
+    matter.
 
     Matches grow in length and distance. liblzma's lzma_mf_find with ``seek``, else mf_skip.
     """
@@ -205,16 +206,14 @@ def find(parse: Parse, seek: Integer) -> Integer:
         count = _follow_chain(parse, position, first, count, max(best, hashed - 1), limit)
     else:
         _put(parse, registers[SONS] + position % cycle, first)
-    longest, bank = np.int64(0), 1 - registers[BANK]
+    longest, bank = ZERO, 1 - registers[BANK]
     if count > 0:
         longest = np.int64(parse.matches[bank * MATCH_ROWS + count - 1, 0])
-        reached |= longest == limit
+        reached = reached or longest == limit
         if longest == nice:
             back = np.int64(parse.matches[bank * MATCH_ROWS + count - 1, 1]) + 1
             longest = common_length(data, position, position - back, nice, min(ahead, LONGEST_MATCH))
-    if not registers[FINAL] and (
-        (reached and limit < nice) or (longest == ahead and ahead < LONGEST_MATCH)
-    ):
+    if not registers[FINAL] and ((reached and limit < nice) or (longest == ahead and ahead < LONGEST_MATCH)):
         undo_entries(parse, entries)
         return False
     registers[BANK], registers[COUNT], registers[LONGEST], registers[READ] = bank, count, longest, position + 1

@@ -1,9 +1,8 @@
-"""liblzma's fast mode, presets 0 to 3: take the longest match, unless a repeated distance or the next byte has better."""
+"""liblzma's fast mode, presets 0 to 3: the longest match, unless a repeated distance or the next byte has better."""
 
 import numpy as np
 
-from gencomp.bitstreams.lzma.coder import code_symbol
-from gencomp.bitstreams.lzma.match_finder import find, skip_to
+from gencomp.bitstreams.lzma.match_finder import find
 from gencomp.bitstreams.lzma.state import (
     BANK,
     COUNT,
@@ -14,13 +13,10 @@ from gencomp.bitstreams.lzma.state import (
     MATCH_ROWS,
     NICE,
     ONE,
-    POSITION,
-    READ,
     REP,
     REPS,
     SHORTEST,
     SIZE,
-    STOP,
     ZERO,
     Parse,
     common_length,
@@ -68,23 +64,7 @@ def longest_rep(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
 
 
 @lean_kernel
-def parse_fast(parse: Parse) -> None:
-    """Go on through the data: to its end if the parse is FINAL, else as far as no byte to come can matter."""
-    registers = parse.registers
-    while registers[POSITION] < registers[STOP]:
-        position = registers[POSITION]
-        if not skip_to(parse, position) or (registers[READ] == position and not find(parse, np.int64(position > 0))):
-            return
-        back, length = LITERAL, np.int64(1)
-        if position > 0:
-            back, length = _choose(parse, position)
-            if length == OPEN_END:
-                return
-        code_symbol(parse, back, length)
-
-
-@lean_kernel
-def _choose(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
+def choose(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
     """Return the next symbol (lzma_lzma_optimum_fast), or OPEN_END in place of its length."""
     registers = parse.registers
     ahead, nice = min(registers[SIZE] - position, LONGEST_MATCH), registers[NICE]

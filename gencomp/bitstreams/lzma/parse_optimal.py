@@ -8,7 +8,6 @@ when the segment began. A segment ends where no edge goes beyond, or before a ma
 import numpy as np
 
 from gencomp.bitstreams.lzma.coder import code_symbol
-from gencomp.bitstreams.lzma.match_finder import find, skip_to
 from gencomp.bitstreams.lzma.parse_fast import OPEN_END
 from gencomp.bitstreams.lzma.prices import (
     distance_price,
@@ -18,7 +17,6 @@ from gencomp.bitstreams.lzma.prices import (
     match_bit,
     price_0,
     price_1,
-    renew_distance_prices,
     rep_price,
     short_rep_price,
 )
@@ -50,14 +48,12 @@ from gencomp.bitstreams.lzma.state import (
     PB_MASK,
     POSITION,
     PRICE,
-    READ,
     REP,
     REPS,
     SHORTEST,
     SIZE,
     SPLIT,
     STATE,
-    STOP,
     ZERO,
     Parse,
     Words,
@@ -90,12 +86,12 @@ def _reach(parse: Parse, node: Integer) -> None:
 
 
 @lean_kernel
-def _begin_segment(parse: Parse, model: Words, position: Integer) -> tuple[Integer, Integer]:
+def begin_segment(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
     """Price the edges from a segment's beginning; return a symbol to be coded at once, if its length is not 0.
 
     OPEN_END in place of its length means that bytes to come matter.
     """
-    registers, data, nodes, matches = parse.registers, parse.data, parse.nodes, parse.matches
+    registers, data, nodes, matches, model = parse.registers, parse.data, parse.nodes, parse.matches, parse.live
     ahead, nice, state = registers[SIZE] - position, registers[NICE], registers[STATE]
     limit = min(ahead, LONGEST_MATCH)
     literal = LITERAL, np.int64(1)
@@ -142,7 +138,7 @@ def _begin_segment(parse: Parse, model: Words, position: Integer) -> tuple[Integ
             _offer(nodes, length, price + length_price(model, registers, ONE, phase, length), ZERO, rep)
     price = match_price + price_0(model, IS_REP + state)
     row = first
-    for length in range(max(2, np.int64(nodes[1, NODE_REP]) + 1), longest + 1):
+    for length in range(max(np.int64(2), np.int64(nodes[1, NODE_REP]) + 1), longest + 1):
         while matches[row, 0] < length:
             row += 1
         distance = np.int64(matches[row, 1])
@@ -268,7 +264,7 @@ def _offer_rep(
 
 
 @lean_kernel
-def _leave(parse: Parse, model: Words, node: Integer) -> Integer:
+def leave(parse: Parse, model: Words, node: Integer) -> Integer:
     """Price the edges from ``node`` (helper2); return False, and price none, where bytes to come matter."""
     registers, data, nodes, matches = parse.registers, parse.data, parse.nodes, parse.matches
     state = _arrive(nodes, node)
@@ -343,7 +339,7 @@ def _origin(nodes: Words, node: Integer) -> Integer:
 
 
 @lean_kernel
-def _code_way(parse: Parse, end: Integer) -> None:
+def code_way(parse: Parse, end: Integer) -> None:
     """Code the symbols from the coder's position to node ``end`` (backward, and the calls that follow it)."""
     registers, nodes, path = parse.registers, parse.nodes, parse.path
     node, begin, symbols = np.int64(end), registers[POSITION] - registers[BASE], 0
@@ -361,25 +357,6 @@ def _code_way(parse: Parse, end: Integer) -> None:
         node = origin
     for i in range(symbols - 1, -1, -1):
         code_symbol(parse, np.int64(path[i, 0]), np.int64(path[i, 1]))
-
-
-@lean_kernel
-def _end_segment(parse: Parse) -> Integer:
-    """Go on through the open segment and code it; return False where bytes to come matter."""
-    registers = parse.registers
-    model = parse.frozen if registers[SPLIT] else parse.live
-    while registers[NODE] < registers[LAST]:
-        node = registers[NODE]
-        if registers[READ] == registers[BASE] + node and not find(parse, ONE):
-            return False
-        if registers[LONGEST] >= registers[NICE]:
-            break
-        if not _leave(parse, model, node):
-            return False
-        registers[NODE] = node + 1
-    _code_way(parse, registers[NODE])
-    registers[OPEN] = 0
-    return True
 
 
 @lean_kernel
@@ -411,32 +388,4 @@ def code_common(parse: Parse) -> None:
         if not registers[SPLIT]:
             copy_to(parse.frozen, parse.live)
             registers[SPLIT] = 1
-        _code_way(parse, node)
-
-
-@lean_kernel
-def parse_optimal(parse: Parse) -> None:
-    """Go on through the data: to its end if the parse is FINAL, else as far as no byte to come can matter."""
-    registers = parse.registers
-    while True:
-        if registers[OPEN]:
-            if not _end_segment(parse):
-                return
-            continue
-        position = registers[POSITION]
-        if position >= registers[STOP] or not skip_to(parse, position):
-            return
-        if position == 0:
-            if not find(parse, ZERO):
-                return
-            code_symbol(parse, LITERAL, ONE)
-            continue
-        if registers[READ] == position:
-            renew_distance_prices(parse)
-            if not find(parse, ONE):
-                return
-        back, length = _begin_segment(parse, parse.live, position)
-        if length == OPEN_END:
-            return
-        if length > 0:
-            code_symbol(parse, back, length)
+        code_way(parse, node)

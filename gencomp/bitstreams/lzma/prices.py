@@ -68,11 +68,13 @@ _PRICES = _price_table()
 
 @fragment
 def price_0(model: Words, index: Integer) -> Integer:
+    """Return the price of a 0 by the probability at ``index``."""
     return _PRICES[model[index] >> 4]
 
 
 @fragment
 def price_1(model: Words, index: Integer) -> Integer:
+    """Return the price of a 1 by the probability at ``index``."""
     return _PRICES[(model[index] ^ 2047) >> 4]
 
 
@@ -103,9 +105,7 @@ def literal_coder(registers: IntArray, position: Integer, before: Integer) -> In
 
 
 @lean_kernel
-def literal_price(
-    model: Words, coder: Integer, state: Integer, matched: Integer, literal: Integer
-) -> Integer:
+def literal_price(model: Words, coder: Integer, state: Integer, matched: Integer, literal: Integer) -> Integer:
     """Return the price of ``literal`` where the last match would have gone on with ``matched``."""
     price, node = np.int64(0), literal | 256
     if state < LITERAL_STATES:
@@ -144,9 +144,7 @@ def distance_slot(distance: Integer) -> Integer:
 
 
 @fragment
-def distance_price(
-    model: Words, registers: IntArray, distance: Integer, length: Integer, phase: Integer
-) -> Integer:
+def distance_price(model: Words, registers: IntArray, distance: Integer, length: Integer, phase: Integer) -> Integer:
     """Return the price of a match's distance, less one, and length (get_dist_len_price)."""
     kind = min(length - SHORTEST, 3)
     price = length_price(model, registers, ZERO, phase, length)
@@ -205,7 +203,11 @@ def renew_length_prices(parse: Parse, repeated: Integer, phase: Integer) -> None
         if i < 8:
             price = price_0(model, base) + _tree_price(model, base + LENGTH_LOW + 8 * phase, np.int64(3), i)
         elif i < 16:
-            price = longer + price_0(model, base + 1) + _tree_price(model, base + LENGTH_MID + 8 * phase, np.int64(3), i - 8)
+            price = (
+                longer
+                + price_0(model, base + 1)
+                + _tree_price(model, base + LENGTH_MID + 8 * phase, np.int64(3), i - 8)
+            )
         else:
             price = longer + price_1(model, base + 1) + _tree_price(model, base + LENGTH_HIGH, np.int64(8), i - 16)
         change(parse, table + i, price)
@@ -224,7 +226,9 @@ def renew_distance_prices(parse: Parse) -> None:
     for kind in range(4):
         for slot in range(64):
             direct = 16 * ((slot >> 1) - 5) if slot >= 14 else 0  # bits of probability 1/2
-            change(parse, SLOT_PRICES + 64 * kind + slot, _tree_price(model, SLOT + 64 * kind, np.int64(6), slot) + direct)
+            change(
+                parse, SLOT_PRICES + 64 * kind + slot, _tree_price(model, SLOT + 64 * kind, np.int64(6), slot) + direct
+            )
     for distance in range(FULL_DISTANCES):
         slot, below = distance_slot(np.int64(distance)), np.int64(0)
         if slot >= 4:

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.bitstreams.lzma.alike import NONE_ALIKE, mark_known
-from gencomp.bitstreams.lzma.coder import end_length, literal_end_length, undo_changes
+from gencomp.bitstreams.lzma.coder import code_length, code_length_with, undo_changes
 from gencomp.bitstreams.lzma.match_finder import undo_entries
-from gencomp.bitstreams.lzma.parse_fast import parse_fast
-from gencomp.bitstreams.lzma.parse_optimal import code_common, parse_optimal
+from gencomp.bitstreams.lzma.parse import parse_on
+from gencomp.bitstreams.lzma.parse_optimal import code_common
 from gencomp.bitstreams.lzma.prices import begin_prices
 from gencomp.bitstreams.lzma.state import (
     BANK,
@@ -34,14 +34,11 @@ from gencomp.bitstreams.lzma.state import (
     NODES,
     OPEN,
     POSITION,
-    RANGE,
     READ,
     REGISTERS,
     SHARED,
-    SHIFTS,
     SIZE,
     SPLIT,
-    STATE,
     STOP,
     TAIL,
     WATCHED,
@@ -64,6 +61,8 @@ FEWEST_KNOWN, FEWEST_ALIKE = 16, 8  # bytes before suffixes, and suffixes, that 
 _CAPACITY = 1 << 16
 _CHANGES = 40  # of the model for each byte, at most, beside a few tables of prices
 _PRICES = 12_000
+_NOTHING = np.frombuffer(b"", np.uint8)
+_NO_SUFFIXES = _NOTHING, np.empty(0, np.int64), np.empty(0, np.int64)
 
 
 class Scratch(NamedTuple):
@@ -134,37 +133,6 @@ def _exchange(table: Words, done: Words, entries: int, wanted: Words, others: in
 
 
 @lean_kernel
-def _parse_on(parse: Parse) -> None:
-    if parse.registers[FAST]:
-        parse_fast(parse)
-    else:
-        parse_optimal(parse)
-
-
-@lean_kernel
-def _feed(
-    data: npt.NDArray[np.uint8],
-    table: Words,
-    state: State,
-    log: Words,
-    scratch: Scratch,
-    fed: npt.NDArray[np.uint8],
-) -> None:
-    """Append ``fed`` to the data, and go on as far as no byte to come can matter."""
-    live, frozen, nodes, matches, registers = state
-    size = registers[SIZE]
-    for i in range(len(fed)):
-        data[size + i] = fed[i]
-    parse = Parse(data, table, live, frozen, nodes, matches, registers, log, scratch.changes, scratch.path, scratch.unlike)
-    if size == 0 and not registers[FAST]:
-        begin_prices(parse)
-    registers[SIZE] = registers[STOP] = size + len(fed)
-    _parse_on(parse)
-    if registers[OPEN]:
-        code_common(parse)
-
-
-@lean_kernel
 def _begin_trial(parse: Parse, state: State, end: int) -> None:
     """Make the parse that of all the data, which ends at ``end``, from where ``state`` is."""
     _, _, nodes, matches, registers = state
@@ -188,66 +156,77 @@ def _end_trial(parse: Parse) -> None:
 
 
 @lean_kernel
-def _parse_alike(parse: Parse, state: State) -> int:
-    """Parse up to a last byte that stands for most; return False, and take it back, where there is none."""
-    byte = np.int64(255)
-    for _ in range(4):
-        size = state.registers[SIZE]
-        parse.data[size] = byte
-        _begin_trial(parse, state, size + 1)
-        registers = parse.registers
-        registers[STOP], registers[TAIL], registers[WATCHED] = size, registers[READ], 1
-        mark_known(parse)
-        _parse_on(parse)
-        if not parse.unlike[byte] and not parse.unlike[NONE_ALIKE]:
-            registers[STOP] = size + 1
-            return True
-        _end_trial(parse)
-        byte = np.int64(0)
-        while byte < 256 and parse.unlike[byte]:
-            byte += 1
-        if byte == 256 or parse.unlike[NONE_ALIKE]:
-            break
-    return False
+def _price_alike(trial: Parse, suffixes: npt.NDArray[np.uint8], ends: IntArray, bits: IntArray) -> None:
+    """Price the suffixes of one byte that are not marked, after a parse up to it."""
+    begin = np.int64(0)
+    for i in range(len(ends)):
+        if ends[i] - begin == 1 and not trial.unlike[suffixes[begin]]:
+            bits[i] = code_length_with(trial, np.int64(suffixes[begin]))
+        begin = ends[i]
 
 
 @lean_kernel
-def _fill_bits(
-    bits: IntArray,
+def _go_on(
     data: npt.NDArray[np.uint8],
     table: Words,
     state: State,
+    log: Words,
     scratch: Scratch,
+    fed: npt.NDArray[np.uint8],
     suffixes: npt.NDArray[np.uint8],
     ends: IntArray,
+    bits: IntArray,
 ) -> None:
-    """Set ``bits`` (n,) to the code length after each suffix in 1/65536 bit; suffix i ends at ``ends[i]``."""
-    live, frozen = state.live, state.frozen
-    nodes, matches, registers, log, changes, path, unlike = scratch
-    parse = Parse(data, table, live, frozen, nodes, matches, registers, log, changes, path, unlike)
-    size, number = state.registers[SIZE], len(ends)
+    """Append ``fed`` to the data, and go on as far as no byte to come can matter; then price suffixes.
+
+    Sets ``bits`` (n,) to the code length after each suffix in 1/65536 bit; suffix i ends at ``ends[i]``. All this is
+    one function since numba takes seconds for each that has the parse in it.
+    """
+    live, frozen, nodes, matches, registers = state
+    trial_nodes, trial_matches, trial_registers, trial_log, changes, path, unlike = scratch
+    size, number = registers[SIZE] + len(fed), len(ends)
+    if len(fed) > 0:
+        trunk = Parse(data, table, live, frozen, nodes, matches, registers, log, changes, path, unlike)
+        if registers[SIZE] == 0 and not registers[FAST]:
+            begin_prices(trunk)
+        for i in range(len(fed)):
+            data[size - len(fed) + i] = fed[i]
+        registers[SIZE] = registers[STOP] = size
+        parse_on(trunk)
+        if registers[OPEN]:
+            code_common(trunk)
+    trial = Parse(
+        data, table, live, frozen, trial_nodes, trial_matches, trial_registers, trial_log, changes, path, unlike
+    )
     singles = np.int64(0)
     for i in range(number):
         singles += ends[i] - (ends[i - 1] if i > 0 else 0) == 1
-    if size >= FEWEST_KNOWN and singles >= FEWEST_ALIKE and _parse_alike(parse, state):
-        begin = np.int64(0)
-        for i in range(number):
-            if ends[i] - begin == 1 and not unlike[suffixes[begin]]:
-                bits[i] = literal_end_length(parse, np.int64(suffixes[begin]))
-            begin = ends[i]
-        _end_trial(parse)
-    else:
-        for byte in range(len(unlike)):
-            unlike[byte] = 1
+    attempts = 4 if size >= FEWEST_KNOWN and singles >= FEWEST_ALIKE else 0
+    is_alike, byte = False, np.int64(255)
+    for _ in range(attempts):
+        data[size] = byte
+        _begin_trial(trial, state, size + 1)
+        trial_registers[STOP], trial_registers[TAIL], trial_registers[WATCHED] = size, registers[READ], 1
+        mark_known(trial)
+        parse_on(trial)
+        is_alike = not unlike[byte] and not unlike[NONE_ALIKE]
+        if is_alike:
+            _price_alike(trial, suffixes, ends, bits)
+        _end_trial(trial)
+        byte = np.int64(0)
+        while byte < 256 and unlike[byte]:
+            byte += 1
+        if is_alike or byte == 256 or unlike[NONE_ALIKE]:
+            break
     begin = np.int64(0)
     for i in range(number):
-        if ends[i] - begin != 1 or unlike[suffixes[begin]]:
+        if not is_alike or ends[i] - begin != 1 or unlike[suffixes[begin]]:
             for at in range(begin, ends[i]):
                 data[size + at - begin] = suffixes[at]
-            _begin_trial(parse, state, size + ends[i] - begin)
-            _parse_on(parse)
-            bits[i] = end_length(parse, registers[STATE], registers[RANGE], registers[SHIFTS])
-            _end_trial(parse)
+            _begin_trial(trial, state, size + ends[i] - begin)
+            parse_on(trial)
+            bits[i] = code_length(trial)
+            _end_trial(trial)
         begin = ends[i]
 
 
@@ -259,7 +238,7 @@ def _joined(suffixes: tuple[bytes, ...]) -> tuple[npt.NDArray[np.uint8], IntArra
 
 
 class LzmaSizer:
-    """A raw LZMA1 stream with an end marker after a prefix, as liblzma writes it with a dictionary of ``size`` bytes."""
+    """A raw LZMA1 stream with an end marker after a prefix, as liblzma writes it, its dictionary of ``size`` bytes."""
 
     def __init__(self, effort: Effort, size: int, lc: int, lp: int, pb: int, prefix: bytes = b"") -> None:
         self._state = begin_state(effort, size, lc, lp, pb)
@@ -295,8 +274,7 @@ class LzmaSizer:
             ground, registers = self._ground, self._state.registers
             if registers[SHARED]:
                 self._fed += data
-            fed = np.frombuffer(data, np.uint8)
-            _feed(ground.data, ground.table, self._state, self._log, _local.scratch, fed)
+            self._go_on(np.frombuffer(data, np.uint8), _local.scratch, *_NO_SUFFIXES)
             if registers[SHARED]:
                 ground.log, ground.entries = self._log, int(registers[ENTRIES])
 
@@ -309,12 +287,23 @@ class LzmaSizer:
         with self._ground.lock:
             self._take_turn()
             self._make_room(longest)
-            registers, ground = self._state.registers, self._ground
+            registers = self._state.registers
             size = int(registers[SIZE]) + longest
             entries = (size - int(registers[READ]) + 1) * (int(registers[DEPTH]) + 5)
             scratch = _local.with_room(entries, (size - int(registers[POSITION]) + 1) * _CHANGES + _PRICES)
-            _fill_bits(bits, ground.data, ground.table, self._state, scratch, joined, ends)
+            self._go_on(_NOTHING, scratch, joined, ends, bits)
         return bits
+
+    def _go_on(
+        self,
+        fed: npt.NDArray[np.uint8],
+        scratch: Scratch,
+        suffixes: npt.NDArray[np.uint8],
+        ends: IntArray,
+        bits: IntArray,
+    ) -> None:
+        ground = self._ground
+        _go_on(ground.data, ground.table, self._state, self._log, scratch, fed, suffixes, ends, bits)
 
     def _bits_after(self, suffix: bytes) -> int:
         twin = self._apart()

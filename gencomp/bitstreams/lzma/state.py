@@ -1,4 +1,4 @@
-"""What an LZMA encoder keeps, and where: registers, probabilities and price tables, positions found, nodes of the parse.
+"""What an LZMA encoder keeps, and where: registers, probabilities and prices, positions found, nodes of the parse.
 
 liblzma's names for what is kept stand behind ours.
 """
@@ -189,16 +189,19 @@ def after_literal(state: Integer) -> Integer:
 
 @fragment
 def after_match(state: Integer) -> Integer:
+    """Return the state after a match."""
     return 7 if state < LITERAL_STATES else 10
 
 
 @fragment
 def after_rep(state: Integer) -> Integer:
+    """Return the state after a match at one of the last distances."""
     return 8 if state < LITERAL_STATES else 11
 
 
 @fragment
 def after_short_rep(state: Integer) -> Integer:
+    """Return the state after one byte at the last distance."""
     return 9 if state < LITERAL_STATES else 11
 
 

@@ -1,6 +1,5 @@
 """LZMA1 as a raw stream, by the standard library's liblzma."""
 
-import functools
 import lzma
 import threading
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import numpy as np
 
 from gencomp.bitstreams.lzma.sizer import FRACTION_BITS, LzmaSizer
 from gencomp.bitstreams.lzma.state import effort_of
-from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available
+from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available, version
 from gencomp.bitstreams.lzma_walk import LzmaWalker
 from gencomp.compressors.checks import check_end, check_range, corrupt
 from gencomp.compressors.threads import thread_count, threads
@@ -20,6 +19,7 @@ from gencomp.protocols import FloatArray
 MIN_DICTIONARY_BITS = 12
 MAX_DICTIONARY_BITS = 30
 HEADER_BITS = 8  # the dictionary's size
+CHECKED_VERSION = "5.4.1"  # of liblzma, which benchmarks/fuzz_lzma.py compares the sizer with
 
 # liblzma holds back the last 4,369 bytes, so that keeping its state gains nothing for short prefixes; for dictionaries
 # of more than 2^22 bytes, the state is as slow to copy as the prefix to compress
@@ -126,6 +126,13 @@ class Lzma:
         """Return the state after ``prefix``; code lengths are exact to 1/65536 bit."""
         return LzmaScorer(self, prefix) if is_reproduced(self) else ExactLzmaScorer(self, prefix)
 
+    def shares_work(self) -> bool:
+        """Return whether suffixes are priced from the prefix's parse, which another liblzma may decide otherwise.
+
+        The version that all is checked with is taken at its word until the first use makes sure.
+        """
+        return _reproduced.get(self, version() == CHECKED_VERSION) or is_reproduced(self)
+
 
 class _Lane:
     """One thread's encoder, which several states may share: each begins it anew or puts its snapshot back."""
@@ -183,9 +190,20 @@ class _Lanes:
         return type(self)(self._lanes, self._snapshots)
 
 
-@functools.cache
+_reproduced: dict[Lzma, bool] = {}
+
+
 def is_reproduced(compressor: Lzma) -> bool:
-    """Return whether the sizer gives the lengths of the liblzma at hand: another version may decide otherwise."""
+    """Return whether the sizer gives the lengths of the liblzma at hand, by a few cases at the first call.
+
+    Another version may decide otherwise.
+    """
+    if compressor not in _reproduced:
+        _reproduced[compressor] = _agrees(compressor)
+    return _reproduced[compressor]
+
+
+def _agrees(compressor: Lzma) -> bool:
     words = b"the cat sat on the mat, the dog sat on the log; "
     probe = words * 3 + bytes(number * number % 251 for number in range(700)) + words * 2 + bytes(300)
     suffixes = [b"", words, *(bytes([byte]) for byte in range(0, 256, 20)), b" ", b"t"]

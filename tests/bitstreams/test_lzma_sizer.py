@@ -119,6 +119,12 @@ def test_the_hash_grows_with_the_dictionary(book: bytes) -> None:
     assert scorer.code_lengths([b"", b"x"]).tolist() == of_liblzma(compressor, text + book[5000:5060], [b"", b"x"])
 
 
+@pytest.mark.parametrize("compressor", PRESETS, ids=str)
+def test_suffixes_of_no_data_are_streams_of_their_own(compressor: Lzma) -> None:
+    suffixes = [b"", b"a", b"d" * 19, b"d" * 300, b"abcabcabcabd" * 5]
+    assert LzmaScorer(compressor, b"").code_lengths(suffixes).tolist() == of_liblzma(compressor, b"", suffixes)
+
+
 def test_suffixes_may_be_long(book: bytes) -> None:
     suffixes = [book[9000 : 9000 + size] for size in (4096, 4097, 9000)] + [b"x"]
     scorer = LzmaScorer(Lzma(), book[:9000])

@@ -185,10 +185,10 @@ def _go_on(
     live, frozen, nodes, matches, registers = state
     trial_nodes, trial_matches, trial_registers, trial_log, changes, path, unlike = scratch
     size, number = registers[SIZE] + len(fed), len(ends)
+    trunk = Parse(data, table, live, frozen, nodes, matches, registers, log, changes, path, unlike)
+    if registers[SIZE] == 0 and not registers[FAST]:
+        begin_prices(trunk)
     if len(fed) > 0:
-        trunk = Parse(data, table, live, frozen, nodes, matches, registers, log, changes, path, unlike)
-        if registers[SIZE] == 0 and not registers[FAST]:
-            begin_prices(trunk)
         for i in range(len(fed)):
             data[size - len(fed) + i] = fed[i]
         registers[SIZE] = registers[STOP] = size

@@ -4,6 +4,7 @@ import lzma
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -217,6 +218,13 @@ def _agrees(compressor: Lzma) -> bool:
     return True
 
 
+@lru_cache(maxsize=1)  # predictors ask for the same 256 bytes each time
+def _extremes(suffixes: tuple[bytes, ...]) -> tuple[int, int]:
+    """Return the lengths of the shortest and the longest suffix."""
+    sizes = [len(suffix) for suffix in suffixes]
+    return min(sizes, default=0), max(sizes, default=0)
+
+
 class LzmaScorer:
     """LZMA after a prefix, which is parsed once for all its suffixes."""
 
@@ -226,13 +234,13 @@ class LzmaScorer:
         self._sizers: dict[int, LzmaSizer] = {}  # by the bits of their dictionary, made where they are asked for
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
-        size, sizes = len(self._prefix), [len(suffix) for suffix in suffixes]
-        least, most = (self._compressor.sizer_bits(size + bound(sizes, default=0)) for bound in (min, max))
+        size = len(self._prefix)
+        least, most = (self._compressor.sizer_bits(size + length) for length in _extremes(tuple(suffixes)))
         if least == most:
             found = self._sizer(most).bits(suffixes)
         else:
             found = np.empty(len(suffixes), np.int64)
-            bits = np.array([self._compressor.sizer_bits(size + more) for more in sizes])
+            bits = np.array([self._compressor.sizer_bits(size + len(suffix)) for suffix in suffixes])
             for one in range(least, most + 1):
                 places = np.flatnonzero(bits == one).tolist()
                 found[places] = self._sizer(one).bits([suffixes[place] for place in places])

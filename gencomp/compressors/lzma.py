@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gencomp.bitstreams.lzma.sizer import FRACTION_BITS, LzmaSizer
+from gencomp.bitstreams.lzma.sizer import LzmaSizer
 from gencomp.bitstreams.lzma.state import effort_of
 from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available, version
-from gencomp.bitstreams.lzma_walk import LzmaWalker
+from gencomp.bitstreams.lzma_walk import FRACTION_BITS, LzmaWalker
 from gencomp.compressors.checks import check_end, check_range, corrupt
 from gencomp.compressors.threads import thread_count, threads
 from gencomp.protocols import FloatArray
@@ -21,6 +21,8 @@ MIN_DICTIONARY_BITS = 12
 MAX_DICTIONARY_BITS = 30
 HEADER_BITS = 8  # the dictionary's size
 CHECKED_VERSION = "5.4.1"  # of liblzma, which benchmarks/fuzz_lzma.py compares the sizer with
+
+LONGEST_PREFIX = 1 << 29  # that the sizer takes, whose positions are 32 bits
 
 # liblzma holds back the last 4,369 bytes, so that keeping its state gains nothing for short prefixes; for dictionaries
 # of more than 2^22 bytes, the state is as slow to copy as the prefix to compress
@@ -125,7 +127,8 @@ class Lzma:
 
     def begin_scoring(self, prefix: bytes = b"") -> "LzmaScorer | ExactLzmaScorer":
         """Return the state after ``prefix``; code lengths are exact to 1/65536 bit."""
-        return LzmaScorer(self, prefix) if is_reproduced(self) else ExactLzmaScorer(self, prefix)
+        fits = len(prefix) <= LONGEST_PREFIX
+        return LzmaScorer(self, prefix) if fits and is_reproduced(self) else ExactLzmaScorer(self, prefix)
 
     def shares_work(self) -> bool:
         """Return whether suffixes are priced from the prefix's parse, which another liblzma may decide otherwise.

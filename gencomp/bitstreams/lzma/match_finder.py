@@ -147,6 +147,17 @@ def _split_tree(
 
 
 @lean_kernel
+def _mark_hashed(parse: Parse, position: Integer, mixed: Integer) -> None:
+    """Mark the bytes that a search finds which has them in its hash, ``mixed`` from three bytes."""
+    short = parse.registers[FINDER] == HC3  # so that the third is the one
+    known = mixed ^ (np.int64(parse.data[position + 2]) << 8 if short else 0)
+    for byte in range(256):
+        mixed = known ^ (byte << 8 if short else _CRC[byte] << 5)
+        bucket = (HASH_3_AT if short else HASH_4_AT) + (mixed & parse.registers[MASK])
+        mark_hashed(parse, position, np.int64(byte), np.int64(parse.table[bucket]))
+
+
+@lean_kernel
 def find(parse: Parse, seek: Integer) -> Integer:
     """Enter the position READ, and keep its matches if ``seek``; return False, and do nothing, where bytes to come
     matter.
@@ -176,11 +187,7 @@ def find(parse: Parse, seek: Integer) -> Integer:
         if ahead > hashed:
             mark_search(parse, position, np.int64(table[whole]))
         else:
-            for byte in range(256):
-                last = np.int64(byte) << 8 if finder == HC3 else _CRC[byte] << 5
-                known = mixed ^ np.int64(data[position + 2]) << 8 if finder == HC3 else mixed
-                bucket = (HASH_3_AT if finder == HC3 else HASH_4_AT) + ((known ^ last) & registers[MASK])
-                mark_hashed(parse, position, np.int64(byte), np.int64(table[bucket]))
+            _mark_hashed(parse, position, mixed)
     distance, first = stored - np.int64(table[second]), np.int64(table[whole])
     count, best = np.int64(0), np.int64(0)
     if seek and distance < cycle and data[position - distance] == data[position]:
@@ -190,7 +197,7 @@ def find(parse: Parse, seek: Integer) -> Integer:
         farther = stored - np.int64(table[third])
         if seek and farther != distance and farther < cycle and data[position - farther] == data[position]:
             count = _keep(parse, count, np.int64(3), farther)
-            best, distance = 3, farther
+            best, distance = np.int64(3), farther
         if count > 0:
             best = common_length(data, position, position - distance, best, limit)
             parse.matches[(1 - registers[BANK]) * MATCH_ROWS + count - 1, 0] = best

@@ -57,7 +57,7 @@ def longest_rep(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
         if length == ahead and ahead < LONGEST_MATCH and not registers[FINAL]:
             return which, OPEN_END
         if length >= SHORTEST and length > longest:
-            best, longest = which, length
+            best, longest = np.int64(which), length
             if length >= registers[NICE]:
                 break
     return best, longest

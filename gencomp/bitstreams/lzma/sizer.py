@@ -50,7 +50,6 @@ from gencomp.bitstreams.lzma.state import (
     begin_state,
     table_shape,
 )
-from gencomp.bitstreams.lzma_walk import FRACTION_BITS as FRACTION_BITS
 from gencomp.bitstreams.similar_blocks import copy_to
 from gencomp.compiled import lean_kernel
 from gencomp.protocols import IntArray
@@ -238,7 +237,10 @@ def _joined(suffixes: tuple[bytes, ...]) -> tuple[npt.NDArray[np.uint8], IntArra
 
 
 class LzmaSizer:
-    """A raw LZMA1 stream with an end marker after a prefix, as liblzma writes it, its dictionary of ``size`` bytes."""
+    """A raw LZMA1 stream with an end marker after a prefix, as liblzma writes it, its dictionary of ``size`` bytes.
+
+    Copies may be used by several threads: they take turns.
+    """
 
     def __init__(self, effort: Effort, size: int, lc: int, lp: int, pb: int, prefix: bytes = b"") -> None:
         self._state = begin_state(effort, size, lc, lp, pb)
@@ -263,7 +265,8 @@ class LzmaSizer:
                 self._state.registers[SHARED], self._state.registers[ENTRIES], self._fed = 1, 0, b""
                 self._ground.log, self._ground.entries = self._log, 0
             twin = type(self).__new__(type(self))
-            twin._state, twin._fed, twin._log = _copied(self._state), self._fed, self._log.copy()
+            twin._state, twin._fed = _copied(self._state), self._fed
+            twin._log = self._log[: int(self._state.registers[ENTRIES])].copy()
             twin._join(self._ground)
         return twin
 
@@ -315,7 +318,7 @@ class LzmaSizer:
         with self._ground.lock:
             self._take_turn()
             twin = type(self).__new__(type(self))
-            twin._state, twin._fed, twin._log = _copied(self._state), b"", self._log.copy()
+            twin._state, twin._fed, twin._log = _copied(self._state), b"", np.zeros((0, 3), np.int32)
             twin._state.registers[SHARED] = 0
             twin._join(_Ground(self._ground.data.copy(), self._ground.table.copy()))
         return twin
@@ -345,7 +348,7 @@ class LzmaSizer:
                 self._ground.users.discard(twin)
                 self._ground.owner = None
                 self._join(self._ground)
-                entries = int(registers[DEPTH]) + 5
+                entries = int(registers[DEPTH]) + 5  # as many as a position can have
         if len(self._log) < entries:
             log = np.zeros((entries * 2, 3), np.int32)
             log[: len(self._log)] = self._log

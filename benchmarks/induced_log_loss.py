@@ -31,7 +31,8 @@ from gencomp.protocols import Compressor
 from gencomp.registry import parse_spec
 
 AHEAD = 64
-QUICK = {"gzip", "zlib"}  # codecs that price 256 candidates in a millisecond, and so get the long rows
+QUICK = {"gzip", "zlib", "lzma"}  # codecs that price 256 candidates in a millisecond, and so get the long rows
+LEVELS = {"lzma": [f"preset={preset}" for preset in (0, 3, 6, 9)]}
 
 
 def rounded(compressor: Compressor, context: bytes) -> np.ndarray:
@@ -46,7 +47,8 @@ def variants(spec: str, context: int) -> list[str]:
     windows = ",".join(map(str, sizes))
     if parse_spec(spec).name not in QUICK:
         return [f"lookahead:{member}?horizon=4&width=8&spans=2", f"ensemble:{member}?windows={windows}"]
-    levels = [f"{spec}?level={level}" for level in (1, 3, 6, 9)] if spec in QUICK else [spec]
+    usual = [f"level={level}" for level in (1, 3, 6, 9)]
+    levels = [f"{spec}?{level}" for level in LEVELS.get(spec, usual)] if spec in QUICK else [spec]
     looking = [f"lookahead:{joined([level])}?width=16" for level in levels]
     return [
         f"lookahead:{member}?horizon=2&spans=0",

@@ -9,7 +9,7 @@ import _lzma
 import ctypes
 import functools
 import lzma
-from ctypes import POINTER, Structure, addressof, byref, c_int, c_size_t, c_uint32, c_uint64, c_void_p, sizeof
+from ctypes import POINTER, Structure, addressof, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p, sizeof
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,9 +72,16 @@ def _library() -> Any:
         library.lzma_code.argtypes = [POINTER(_Stream), c_int]
         library.lzma_raw_encoder.argtypes = [POINTER(_Stream), POINTER(_Filter)]
         library.lzma_lzma_preset.argtypes = [c_void_p, c_uint32]
+        library.lzma_version_string.restype = c_char_p
     except (AttributeError, OSError, TypeError):  # TypeError: a module built into the interpreter has no file
         return None
     return library
+
+
+def version() -> str | None:
+    """Return liblzma's version, None where it cannot be reached."""
+    library = _library()
+    return None if library is None else library.lzma_version_string().decode()
 
 
 @functools.cache

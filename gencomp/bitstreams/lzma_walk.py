@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.bitstreams.similar_blocks import copy_to
-from gencomp.compiled import Integer, fragment, kernel
+from gencomp.compiled import Integer, fragment, kernel, lean_kernel
 from gencomp.protocols import IntArray
 
 Bytes = npt.NDArray[np.uint8]
@@ -229,8 +229,8 @@ def _symbol(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer) ->
     return True
 
 
-@kernel
-def _minus_log2(width: Integer) -> Integer:
+@lean_kernel
+def minus_log2(width: Integer) -> Integer:
     """Return 32 - log2(width) in 1/65536 bit, rounded up, for 2^24 <= width < 2^32."""
     whole = 31
     while width >> whole == 0:
@@ -310,7 +310,7 @@ def _charges(
             and registers[AT] == ends[i] - begin
             and registers[CODE] == 0
         ):
-            found[i, 0] = ((8 * registers[SHIFTS] + FLUSH_BITS) << FRACTION_BITS) + _minus_log2(registers[RANGE])
+            found[i, 0] = ((8 * registers[SHIFTS] + FLUSH_BITS) << FRACTION_BITS) + minus_log2(registers[RANGE])
             found[i, 1] = registers[SIZE]
         begin = ends[i] + LONGEST_SYMBOL
 

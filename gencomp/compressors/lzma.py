@@ -4,10 +4,15 @@ import lzma
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
-from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available
-from gencomp.bitstreams.lzma_walk import LzmaWalker
+import numpy as np
+
+from gencomp.bitstreams.lzma.sizer import LzmaSizer
+from gencomp.bitstreams.lzma.state import effort_of
+from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available, version
+from gencomp.bitstreams.lzma_walk import FRACTION_BITS, LzmaWalker
 from gencomp.compressors.checks import check_end, check_range, corrupt
 from gencomp.compressors.threads import thread_count, threads
 from gencomp.protocols import FloatArray
@@ -15,6 +20,9 @@ from gencomp.protocols import FloatArray
 MIN_DICTIONARY_BITS = 12
 MAX_DICTIONARY_BITS = 30
 HEADER_BITS = 8  # the dictionary's size
+CHECKED_VERSION = "5.4.1"  # of liblzma, which benchmarks/fuzz_lzma.py compares the sizer with
+
+LONGEST_PREFIX = 1 << 29  # that the sizer takes, whose positions are 32 bits
 
 # liblzma holds back the last 4,369 bytes, so that keeping its state gains nothing for short prefixes; for dictionaries
 # of more than 2^22 bytes, the state is as slow to copy as the prefix to compress
@@ -78,6 +86,10 @@ class Lzma:
         """Return log2 of the dictionary's size for ``size`` bytes of data."""
         return min(max(MIN_DICTIONARY_BITS, (size - 1).bit_length()), self.window.bit_length() - 1)
 
+    def sizer_bits(self, size: int) -> int:
+        """Return the dictionary's bits for a sizer: below 2^17 bytes, it makes no difference beyond the data's size."""
+        return max(self.bits_for(size), min(17, self.window.bit_length() - 1))
+
     def stream(self, data: bytes) -> bytes:
         """Return the raw LZMA1 stream of ``data``."""
         return lzma.compress(data, lzma.FORMAT_RAW, filters=self._filters(self.bits_for(len(data))))
@@ -108,9 +120,22 @@ class Lzma:
         preset = self.preset | (lzma.PRESET_EXTREME if self.extreme else 0)
         return LzmaEncoder(preset, dictionary_bits, self.lc, self.lp, self.pb)
 
-    def begin_scoring(self, prefix: bytes = b"") -> "LzmaScorer":
+    def sizer(self, dictionary_bits: int, prefix: bytes = b"") -> LzmaSizer:
+        """Return what prices suffixes after ``prefix``, all of which fit a dictionary of that size."""
+        effort = effort_of(self.preset, self.extreme)
+        return LzmaSizer(effort, 1 << dictionary_bits, self.lc, self.lp, self.pb, prefix)
+
+    def begin_scoring(self, prefix: bytes = b"") -> "LzmaScorer | ExactLzmaScorer":
         """Return the state after ``prefix``; code lengths are exact to 1/65536 bit."""
-        return LzmaScorer(self, prefix)
+        fits = len(prefix) <= LONGEST_PREFIX
+        return LzmaScorer(self, prefix) if fits and is_reproduced(self) else ExactLzmaScorer(self, prefix)
+
+    def shares_work(self) -> bool:
+        """Return whether suffixes are priced from the prefix's parse, which another liblzma may decide otherwise.
+
+        The version that all is checked with is taken at its word until the first use makes sure.
+        """
+        return _reproduced.get(self, version() == CHECKED_VERSION) or is_reproduced(self)
 
 
 class _Lane:
@@ -169,8 +194,84 @@ class _Lanes:
         return type(self)(self._lanes, self._snapshots)
 
 
+_reproduced: dict[Lzma, bool] = {}
+
+
+def is_reproduced(compressor: Lzma) -> bool:
+    """Return whether the sizer gives the lengths of the liblzma at hand, by a few cases at the first call.
+
+    Another version may decide otherwise.
+    """
+    if compressor not in _reproduced:
+        _reproduced[compressor] = _agrees(compressor)
+    return _reproduced[compressor]
+
+
+def _agrees(compressor: Lzma) -> bool:
+    words = b"the cat sat on the mat, the dog sat on the log; "
+    probe = words * 3 + bytes(number * number % 251 for number in range(700)) + words * 2 + bytes(300)
+    suffixes = [b"", words, b"d" * 19, *(bytes([byte]) for byte in range(0, 256, 20)), b" ", b"t"]
+    for size in (0, 1, 150, len(probe) - 310, len(probe)):
+        prefix = probe[:size]
+        streams = [compressor.stream(prefix + suffix) for suffix in suffixes]
+        expected = compressor.walker().bits(streams, [size + len(suffix) for suffix in suffixes])
+        sizer = compressor.sizer(compressor.sizer_bits(size + len(words)), prefix)
+        if (sizer.bits(suffixes) != expected * (1 << FRACTION_BITS)).any():
+            return False
+    return True
+
+
+@lru_cache(maxsize=1)  # predictors ask for the same 256 bytes each time
+def _extremes(suffixes: tuple[bytes, ...]) -> tuple[int, int]:
+    """Return the lengths of the shortest and the longest suffix."""
+    sizes = [len(suffix) for suffix in suffixes]
+    return min(sizes, default=0), max(sizes, default=0)
+
+
 class LzmaScorer:
-    """LZMA after a prefix: a short one is compressed anew with each suffix, of a long one the state is kept."""
+    """LZMA after a prefix, which is parsed once for all its suffixes."""
+
+    def __init__(self, compressor: Lzma, prefix: bytes) -> None:
+        self._compressor = compressor
+        self._prefix = prefix
+        self._sizers: dict[int, LzmaSizer] = {}  # by the bits of their dictionary, made where they are asked for
+
+    def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        size = len(self._prefix)
+        least, most = (self._compressor.sizer_bits(size + length) for length in _extremes(tuple(suffixes)))
+        if least == most:
+            found = self._sizer(most).bits(suffixes)
+        else:
+            found = np.empty(len(suffixes), np.int64)
+            bits = np.array([self._compressor.sizer_bits(size + len(suffix)) for suffix in suffixes])
+            for one in range(least, most + 1):
+                places = np.flatnonzero(bits == one).tolist()
+                found[places] = self._sizer(one).bits([suffixes[place] for place in places])
+        return np.asarray(HEADER_BITS + found / (1 << FRACTION_BITS))
+
+    def _sizer(self, bits: int) -> LzmaSizer:
+        if bits not in self._sizers:
+            self._sizers[bits] = self._compressor.sizer(bits, self._prefix)
+        return self._sizers[bits]
+
+    def feed(self, data: bytes) -> None:
+        self._prefix += data
+        needed = self._compressor.sizer_bits(len(self._prefix))
+        self._sizers = {bits: sizer for bits, sizer in self._sizers.items() if bits >= needed}
+        for sizer in self._sizers.values():
+            sizer.feed(data)
+
+    def copy(self) -> Self:
+        twin = type(self)(self._compressor, self._prefix)
+        twin._sizers = {bits: sizer.copy() for bits, sizer in self._sizers.items()}
+        return twin
+
+
+class ExactLzmaScorer:
+    """LZMA after a prefix, by liblzma itself: for a liblzma that the sizer does not reproduce.
+
+    A short prefix is compressed anew with each suffix, of a long one the state is kept.
+    """
 
     def __init__(self, compressor: Lzma, prefix: bytes) -> None:
         self._compressor = compressor

@@ -21,7 +21,7 @@ from gencomp.bitstreams.lzma_walk import LzmaWalker
 from gencomp.compressors import lzma as lzma_compressor
 from gencomp.compressors.brotli import Brotli
 from gencomp.compressors.bz2 import Bz2
-from gencomp.compressors.lzma import Lzma
+from gencomp.compressors.lzma import ExactLzmaScorer, Lzma, LzmaScorer
 from gencomp.compressors.zstd import Zstd
 from tests.strategies import data, fewer
 
@@ -146,7 +146,7 @@ def test_lzma_goes_on_from_a_kept_state(preset: int, book: bytes) -> None:
 def test_lzma_scores_from_the_empty_prefix_on(kept: bool, book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     compressor = Lzma()
     monkeypatch.setattr(lzma_compressor, "is_available", lambda: kept and lzma_state.is_available())
-    state, prefix = compressor.begin_scoring(), b""
+    state, prefix = ExactLzmaScorer(compressor, b""), b""
     for more in (b"", b"a", book[:4094], b"b", b"c", book[:4000], book[500:700], b"d"):  # past 2^12 and 2^13 bytes
         state.feed(more)
         prefix += more
@@ -161,7 +161,7 @@ def test_lzma_scores_after_long_prefixes(kept: bool, book: bytes, monkeypatch: p
     compressor = Lzma(6)
     monkeypatch.setattr(lzma_compressor, "is_available", lambda: kept and lzma_state.is_available())
     sample = mixed(3, book, 16_500)
-    state = compressor.begin_scoring(sample[:9000])
+    state = ExactLzmaScorer(compressor, sample[:9000])
     assert state.code_lengths(BYTES[:2]).tolist() == [compressor.code_length(sample[:9000] + b) for b in BYTES[:2]]
     state.feed(sample[9000:16_382])  # the dictionary doubles within the suffixes
     twin = state.copy()
@@ -175,9 +175,12 @@ def test_lzma_scores_after_long_prefixes(kept: bool, book: bytes, monkeypatch: p
     assert state.code_lengths(suffixes[:1]).tolist() == expected[2:3]
 
 
-def test_states_of_one_lzma_prefix_may_be_used_by_several_threads(book: bytes) -> None:
+@pytest.mark.parametrize("scorer", [LzmaScorer, ExactLzmaScorer])
+def test_states_of_one_lzma_prefix_may_be_used_by_several_threads(
+    scorer: type[LzmaScorer | ExactLzmaScorer], book: bytes
+) -> None:
     compressor = Lzma(1)
-    states = [compressor.begin_scoring(book[:9000])]
+    states = [scorer(compressor, book[:9000])]
     states[0].code_lengths(BYTES[:2])
     states += [states[0].copy() for _ in range(3)]
     for state, byte in zip(states, BYTES, strict=False):
@@ -305,7 +308,7 @@ def test_one_more_byte_is_told_apart(compressor: Bz2 | Lzma | Zstd | Brotli, boo
 def test_compiled_and_plain_python_agree() -> None:
     script = """
 from gencomp.compressors.brotli import Brotli
-from gencomp.compressors.lzma import Lzma
+from gencomp.compressors.lzma import ExactLzmaScorer, Lzma, LzmaScorer
 from gencomp.compressors.zstd import Zstd
 from gencomp.data import alice
 for compressor in (Lzma(), Zstd(), Brotli()):

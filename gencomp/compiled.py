@@ -38,6 +38,11 @@ def fragment(function: F) -> F:
     return cast(F, numba.njit(**_LEAN, forceinline=True)(function))
 
 
+def part(function: F) -> F:
+    """Make ``function`` a part of each kernel that calls it: for steps with one caller, compiled there and not alone."""
+    return cast(F, numba.njit(**_LEAN, inline="always")(function))
+
+
 def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -54,6 +59,22 @@ def _ignore(array: Any, index: Any) -> None:
     """Do nothing: what a hint means to plain Python."""
 
 
+def _load_word(typing_context: Any, array: Any, index: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.PointerType(ir.IntType(64)))
+        return builder.load(address, align=1)
+
+    return types.int64(array, types.intp), codegen
+
+
+def _word(array: Any, index: Any) -> int:
+    return int.from_bytes(bytes(array[index : index + 8]), "little", signed=True)
+
+
 # where compilation is off, njit returns the function itself
 # prefetch(array, index): bring the cache line of ``array[index]``, which a later step needs; no effect on any result
 prefetch = cast(Callable[[Any, Integer], None], _ignore if numba.njit(_ignore) is _ignore else intrinsic(_prefetch))
+
+# word(array, index): the eight bytes from ``index`` on, which must be there, as an integer, the lowest first
+word = cast(Callable[[Any, Integer], Integer], _word if numba.njit(_word) is _word else intrinsic(_load_word))

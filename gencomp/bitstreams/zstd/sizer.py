@@ -15,7 +15,6 @@ from gencomp.bitstreams.zstd.blocks import (
     HEADER_BYTES,
     SMALLEST_PARSED,
     Work,
-    begin_block,
     begin_work,
     block_cost,
     close_block,
@@ -23,25 +22,19 @@ from gencomp.bitstreams.zstd.blocks import (
 from gencomp.bitstreams.zstd.double_fast import parse_double_fast
 from gencomp.bitstreams.zstd.fast import parse_fast
 from gencomp.bitstreams.zstd.frame import header_bytes, parameters_of
-from gencomp.bitstreams.zstd.fse import TABLE_ROW
-from gencomp.bitstreams.zstd.huffman import HUFFMAN_ROW
 from gencomp.bitstreams.zstd.layout import (
     BITS,
     BLOCK,
-    CHAIN_LOG,
-    CODES,
     DOUBLE_FAST,
     FAST,
     FIRST,
-    HASH_LOG,
     LARGEST_BLOCK,
+    LARGEST_FRAME,
     LOGGED,
     LOW,
+    OPTIMAL,
     OVERFULL,
     REGISTERS,
-    REP1,
-    REP2,
-    REP3,
     SAVINGS,
     SEQUENCES,
     SIZE,
@@ -52,7 +45,9 @@ from gencomp.bitstreams.zstd.layout import (
 )
 from gencomp.bitstreams.zstd.lazy import parse_lazy
 from gencomp.bitstreams.zstd.memory import Bytes, copy_to, undo, unstore
+from gencomp.bitstreams.zstd.optimal_sizer import LARGEST, OptimalSizer
 from gencomp.bitstreams.zstd.split import EVENTS_SHAPE, block_size
+from gencomp.bitstreams.zstd.state import begin_state, copied
 from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
@@ -132,31 +127,6 @@ def _run(state: State, room: Room, bits: IntArray, suffixes: Bytes, ends: IntArr
         copy_to(registers, before)
 
 
-def _begin_state(parameters: tuple[int, ...], capacity: int) -> State:
-    """Return the state before any data."""
-    rows = np.array(parameters, np.int64)
-    largest = min(LARGEST_BLOCK, 1 << parameters[WINDOW_LOG])
-    strategy = parameters[STRATEGY]
-    entries = 1 << parameters[HASH_LOG]
-    if strategy != FAST:
-        entries += 1 << parameters[CHAIN_LOG]
-    registers = np.zeros(REGISTERS, np.int64)
-    registers[REP1], registers[REP2], registers[REP3] = 1, 4, 8
-    registers[LOW] = FIRST
-    begin_block(registers, rows)
-    return State(
-        np.zeros(capacity + SPARE, np.uint8),
-        np.zeros(entries, np.int32),
-        np.zeros((largest // 3 + 1, 6), np.int32),
-        np.zeros(256, np.int64),
-        np.zeros((3, CODES), np.int64),
-        registers,
-        rows,
-        np.zeros(HUFFMAN_ROW, np.int64),
-        np.zeros((3, TABLE_ROW), np.int64),
-    )
-
-
 class ZstdSizer:
     """A zstd frame after a prefix, as the library writes it in one piece at ``level`` 1 to 22."""
 
@@ -165,21 +135,29 @@ class ZstdSizer:
         self._checksum = checksum
         self._data = prefix
         self._state: State | None = None
+        self._optimal: OptimalSizer | None = None
+        self._fed = 0  # bytes that it has been given
         self._whole: State | None = None  # the state where the open block begins, if it may be cut
 
     def copy(self) -> Self:
         """Return a sizer that goes on independently of this one."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
+        if self._optimal is not None:
+            twin._optimal = self._optimal.copy()
         if self._state is not None:
-            twin._state = _copied(self._state)
+            twin._state = copied(self._state)
         return twin
 
     def feed(self, data: bytes) -> None:
         self._data += data
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
-        """Return the bits of the frame that ends after each suffix, int64 (n,), without its bitstreams' fillings."""
+        """Return the bits of the frame that ends after each suffix, int64 (n,), without its bitstreams' fillings.
+
+        -1 stands for a frame that only the library can price: one of more than LARGEST_FRAME bytes or, for the
+        strategies "btopt" to "btultra2", of more than a block that is never cut; and seldom another.
+        """
         bits = np.empty(len(suffixes), np.int64)
         sizes: dict[int, list[int]] = {}
         for index, suffix in enumerate(suffixes):
@@ -193,8 +171,13 @@ class ZstdSizer:
         level, window_log = self._options
         parameters = parameters_of(level, size, window_log)
         frame = 8 * header_bytes(size, parameters[WINDOW_LOG]) + 32 * self._checksum
+        if size > LARGEST_FRAME:
+            return np.full(len(suffixes), -1, np.int64)
         if size == 0:
             return np.full(len(suffixes), frame + 8 * HEADER_BYTES, np.int64)
+        if parameters[STRATEGY] >= OPTIMAL:
+            found = self._optimal_bits(suffixes, parameters, size)
+            return np.where(found < 0, -1, found + frame)
         state = self._state_for(parameters, size)
         left, largest = size - int(state.registers[BLOCK]), min(LARGEST_BLOCK, 1 << parameters[WINDOW_LOG])
         split = left == LARGEST_BLOCK and state.registers[SAVINGS] >= _SPLIT_SAVINGS and size > len(self._data)
@@ -209,6 +192,18 @@ class ZstdSizer:
             self._grow_log()
             return self._bits_of_size(suffixes, size)
         return bits + frame
+
+    def _optimal_bits(self, suffixes: list[bytes], parameters: tuple[int, ...], size: int) -> IntArray:
+        if size > min(LARGEST, 1 << parameters[WINDOW_LOG]):
+            return np.full(len(suffixes), -1, np.int64)
+        optimal = self._optimal
+        if optimal is None or optimal.parameters != parameters:
+            self._optimal = optimal = OptimalSizer(parameters)
+            optimal.begin(self._data, size - len(self._data))
+        else:
+            optimal.feed(self._data[self._fed :], size - len(self._data))
+        self._fed = len(self._data)
+        return optimal.bits(suffixes)
 
     def _grow_log(self) -> None:
         _local.room = _begin_room(4 * len(_local.room.log))
@@ -225,7 +220,7 @@ class ZstdSizer:
         state = self._state
         if state is None or tuple(state.parameters.tolist()) != parameters:
             self._whole = None
-            state = _begin_state(parameters, max(2 * size, 4096))
+            state = begin_state(parameters, max(2 * size, 4096))
         if len(state.buffer) < size + SPARE:
             buffer = np.zeros(2 * size + SPARE, np.uint8)
             buffer[: len(state.buffer)] = state.buffer
@@ -252,32 +247,12 @@ class ZstdSizer:
             if whole < largest and self._whole is not None:  # the parse may have gone beyond
                 state = _with_data(self._whole, state)
             _run(state, room, _NOTHING, _NO_BYTES, _NOTHING, begin + whole)
-            self._whole = _copied(state) if largest == LARGEST_BLOCK else None
+            self._whole = copied(state) if largest == LARGEST_BLOCK else None
         return state
 
 
 def _with_data(state: State, other: State) -> State:
     """Return a copy of the state with the data of a later one."""
-    state = _copied(state)._replace(buffer=other.buffer)
+    state = copied(state)._replace(buffer=other.buffer)
     state.registers[SIZE] = other.registers[SIZE]
     return state
-
-
-def _copied(state: State) -> State:
-    used = int(state.registers[SEQUENCES])
-    sequences = np.empty_like(state.sequences)
-    sequences[:used] = state.sequences[:used]
-    size = int(state.registers[SIZE])
-    buffer = np.zeros_like(state.buffer)
-    buffer[:size] = state.buffer[:size]
-    return State(
-        buffer,
-        state.tables.copy(),
-        sequences,
-        state.literals.copy(),
-        state.codes.copy(),
-        state.registers.copy(),
-        state.parameters,
-        state.huffman.copy(),
-        state.tables_before.copy(),
-    )

@@ -39,7 +39,7 @@ def fragment(function: F) -> F:
 
 
 def part(function: F) -> F:
-    """Make ``function`` a part of each kernel that calls it: for steps with one caller, compiled there and not alone."""
+    """Make ``function`` a part of each kernel that calls it, compiled there alone: for steps with one caller."""
     return cast(F, numba.njit(**_LEAN, inline="always")(function))
 
 

@@ -78,6 +78,14 @@ class PrefixScoring(Protocol):
 
 
 @runtime_checkable
+class ConditionalSharing(Protocol):
+    """Capability of a compressor whose prefix scoring is faster with some versions of its library alone."""
+
+    def shares_work(self) -> bool:
+        """Return whether it is with the one at hand."""
+
+
+@runtime_checkable
 class IntegerState(Protocol):
     """Capability of a predictor's state: the model's own integer cdf, no floating point before the coder."""
 

@@ -17,6 +17,7 @@ from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.protocols import (
     ChunkScoring,
     Compressor,
+    ConditionalSharing,
     Environment,
     Fingerprinted,
     FloatArray,
@@ -193,4 +194,6 @@ def is_causal(model: object) -> bool:
 
 def copies_state(model: object) -> bool:
     """Return whether ``model`` after a prefix can be copied; otherwise the prefix is taken anew with each suffix."""
+    if isinstance(model, ConditionalSharing) and not model.shares_work():
+        return False
     return isinstance(model, Predictor | PrefixScoring)

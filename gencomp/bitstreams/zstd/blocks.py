@@ -60,6 +60,7 @@ class Work(NamedTuple):
 
 
 def begin_work() -> Work:
+    """Return the room, with nothing remembered."""
     shapes = [(3, *CODER_SHAPE), 4, COSTS, HUFFMAN_ROW, (3, TABLE_ROW), (_MEMORY, 1 + COSTS + 3 * _TAIL), 1]
     coders, literals, sequences, huffman, tables, memory, remembered = (np.zeros(shape, np.int64) for shape in shapes)
     return Work(begin_scratch(), coders, literals, sequences, huffman, tables, memory, remembered)
@@ -123,10 +124,10 @@ def _remember(state: State, work: Work, first: Integer) -> None:
 
 @part
 def _one_byte(buffer: Bytes, begin: Integer, end: Integer) -> Integer:
-    for at in range(begin + 1, end):
-        if buffer[at] != buffer[begin]:
-            return False
-    return True
+    at = begin + 1
+    while at < end and buffer[at] == buffer[begin]:
+        at += 1
+    return at == end
 
 
 @part
@@ -188,9 +189,9 @@ def block_cost(
         if total < limit and not 0 < costs[2] < 4:
             kind, bits = COMPRESSED, 8 * HEADER_BYTES + work.literal_costs[LITERAL_BITS] + costs[0]
             total += HEADER_BYTES
-        if registers[BLOCKS] > 0 and (kind == RAW or total < _LONGEST_REPEATED + HEADER_BYTES):
-            if _one_byte(buffer, begin, end):
-                kind = REPEATED
+        short_enough = registers[BLOCKS] > 0 and (kind == RAW or total < _LONGEST_REPEATED + HEADER_BYTES)
+        if short_enough and _one_byte(buffer, begin, end):
+            kind = REPEATED
     if kind == RAW:
         total = HEADER_BYTES + size
         bits = 8 * total

@@ -8,7 +8,7 @@ Kept is what no byte to come can change: a comparison that reaches the end of wh
 follows is undone.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +83,31 @@ def begin_finder(parameters: tuple[int, ...], capacity: int, entries: int, kept:
         np.zeros((kept * capacity, 2), np.int32),
         np.zeros(((1 << parameters[SEARCH_LOG]) + SPARE_MATCHES, 2), np.int64),
     )
+
+
+def copied_finder(finder: Finder) -> Finder:
+    """Return a finder that goes on independently."""
+    seen, used = max(finder.registers[KEPT], finder.registers[KEPT3]), finder.registers[USED]
+    arrays = (finder.done, finder.jumps, finder.begins, finder.three)
+    done, jumps, begins, three = (_beginning(array, seen) for array in arrays)
+    return finder._replace(
+        tables=finder.tables.copy(),
+        log=np.empty_like(finder.log),
+        registers=finder.registers.copy(),
+        done=done,
+        jumps=jumps,
+        begins=begins,
+        three=three,
+        kept=_beginning(finder.kept, used),
+        found=np.zeros_like(finder.found),
+    )
+
+
+def _beginning(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """Return an array as large, whose first ``size`` rows are the same; the others do not matter."""
+    copy = np.empty_like(array)
+    copy[:size] = array[:size]
+    return copy
 
 
 @lean_kernel

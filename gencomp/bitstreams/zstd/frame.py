@@ -56,3 +56,8 @@ def header_bytes(size: int, window_log: int) -> int:
     if size >= 256:
         size_bytes = 2 if size < 65536 + 256 else 4
     return 4 + 1 + (not one_segment) + size_bytes
+
+
+def size_class(size: int) -> int:
+    """Return which of the library's four tables of levels is for data of ``size`` bytes, the smallest first."""
+    return sum(size > limit for limit in (16 << 10, 128 << 10, 256 << 10))

@@ -208,11 +208,13 @@ def first_state(coder: IntArray, symbol: Integer) -> Integer:
 
 @fragment
 def bits_of(coder: IntArray, state: Integer, symbol: Integer) -> Integer:
+    """Return the bits that a symbol costs before a state."""
     return state + coder[BITS_OF, symbol] >> 16
 
 
 @fragment
 def next_state(coder: IntArray, state: Integer, symbol: Integer, width: Integer) -> Integer:
+    """Return the state that a symbol leads to, which costs ``width`` bits."""
     return coder[STATES, (state >> width) + coder[SHARES_OF, symbol]]
 
 

@@ -16,7 +16,7 @@ from gencomp.bitstreams.zstd.fse import (
     normalize,
     table_bits,
 )
-from gencomp.bitstreams.zstd.memory import highest_bit
+from gencomp.bitstreams.zstd.memory import copy_to, highest_bit
 from gencomp.compiled import Integer, lean_kernel, part
 from gencomp.protocols import IntArray
 
@@ -28,9 +28,9 @@ _WEIGHTS_LOG = 6  # accuracy of the weights' table [MAX_FSE_TABLELOG_FOR_HUFF_HE
 CODE_MODE, CODE_HIGHEST, WORDS = range(3)
 HUFFMAN_ROW = WORDS + 256
 
-# rows of the scratch that all functions here take
-ORDER, WEIGHT, PARENT, DEPTH, LIMITED, PLACES, LAST_OF, _WEIGHTS, _WEIGHT_COUNTS, _TABLE = range(10)
-_CODER = 10
+# rows of the scratch that all functions here take; the last tree's stay until the next is built, with its counts
+ORDER, WEIGHT, PARENT, DEPTH, LIMITED, PLACES, LAST_OF, _WEIGHTS, _WEIGHT_COUNTS, _TABLE, _COUNTS = range(11)
+_CODER = 11
 SCRATCH_SHAPE = (_CODER + CODER_SHAPE[0], CODER_SHAPE[1])
 _DISTINCT = 158 + 7  # counts below have a place each [RANK_POSITION_DISTINCT_COUNT_CUTOFF]
 _PLACES = 192
@@ -38,6 +38,7 @@ _NONE = 1 << 30
 
 
 def begin_scratch() -> IntArray:
+    """Return the scratch."""
     return np.zeros(SCRATCH_SHAPE, np.int64)
 
 
@@ -288,6 +289,37 @@ def weighed(present: Integer, scratch: IntArray) -> Integer:
 
 
 @part
+def _is_alike(counts: IntArray, present: Integer, scratch: IntArray) -> Integer:
+    """Tell whether the last tree serves for counts that have one other new literal, and put that into its place.
+
+    It does if both occur once, and none that occurs stands between them: then the order is the same.
+    """
+    last = scratch[_COUNTS]
+    differences = places = moved = np.int64(0)
+    for symbol in range(256):
+        differs = counts[symbol] != last[symbol]
+        differences += differs
+        places += differs * symbol
+        moved += (counts[symbol] - last[symbol]) * symbol
+    if differences == 0:
+        return True
+    new, old = places + moved >> 1, places - moved >> 1
+    if differences != 2 or places + moved & 1 or not (0 <= new < 256 and 0 <= old < 256):
+        return False
+    if counts[new] != 1 or counts[old] != 0 or last[new] != 0 or last[old] != 1:
+        return False
+    for symbol in range(min(new, old) + 1, max(new, old)):
+        if counts[symbol] != 0:
+            return False
+    rank = present - 1
+    while scratch[ORDER, rank] != old:
+        rank -= 1
+    scratch[ORDER, rank] = new
+    last[new], last[old] = 1, 0
+    return True
+
+
+@part
 def build_code(
     counts: IntArray, highest: Integer, total: Integer, search: Integer, scratch: IntArray
 ) -> tuple[Integer, Integer, Integer, Integer]:
@@ -295,8 +327,12 @@ def build_code(
 
     ``search`` tries limits for the shortest sum [HUF_flags_optimalDepth].
     """
-    present = sort_symbols(counts, highest, scratch)
-    build_tree(present, scratch)
+    present = scratch[_COUNTS, 256]
+    if present == 0 or not _is_alike(counts, present, scratch):
+        present = sort_symbols(counts, highest, scratch)
+        build_tree(present, scratch)
+        copy_to(scratch[_COUNTS, :256], counts)
+        scratch[_COUNTS, 256] = present
     limit = LONGEST_WORD
     if search:
         best, least = 1 << 62, highest_bit(present) + 1

@@ -53,8 +53,10 @@ def stream_bytes(
 ) -> Integer:
     """Return the bytes of four streams of the literals from ``begin`` on, before and after the sequences' matches."""
     quarter = (total + 3) // 4
-    size, bits, taken = 0, 1, 0
-    at, row = begin, first
+    size, taken = 0, 0
+    bits: Integer = 1
+    at: Integer = begin
+    row = first
     run = np.int64(sequences[row, LITERAL_LENGTH]) if row < last else total
     while taken < total:
         if run == 0:
@@ -129,10 +131,10 @@ def literals_cost(
         return
     rows = last - first
     suspect = rows == 0 or total // rows >= _MANY_LITERALS
-    if suspect and total >= _SAMPLE * _SAMPLES:
-        if _looks_like_noise(buffer, begin, sequences, first, last, total, scratch[0]):
-            _uncompressed(total, RAW, costs)
-            return
+    suspect &= total >= _SAMPLE * _SAMPLES
+    if suspect and _looks_like_noise(buffer, begin, sequences, first, last, total, scratch[PARENT]):
+        _uncompressed(total, RAW, costs)
+        return
     highest, most = 0, 0
     for symbol in range(256):
         if counts[symbol] > 0:

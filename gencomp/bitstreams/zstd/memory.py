@@ -53,6 +53,7 @@ def hash_at(buffer: Bytes, at: Integer, width: Integer, bits: Integer) -> Intege
 
 @fragment
 def four_equal(buffer: Bytes, left: Integer, right: Integer) -> Integer:
+    """Tell whether four bytes agree."""
     return (word(buffer, left) ^ word(buffer, right)) & 0xFFFFFFFF == 0
 
 

@@ -214,7 +214,8 @@ def parse_series(
     opt[0, REP1_OF], opt[0, REP1_OF + 1], opt[0, REP1_OF + 2] = now[REP1], now[REP2], now[REP3]
     last = WAYS - 1  # the last stretch stands there
     decided = False
-    here, reach = 0, 0
+    here: Integer = 0
+    reach: Integer = 0
     no_literals = length_price(row, weight, 0)
     if matches[number - 1, 0] > enough:
         opt[last, LITERALS_OF] = 0
@@ -324,23 +325,23 @@ def parse_series(
     top = here + 2
     bottom = top
     _copy_way(opt, top, last)
-    at = here
+    stretch: Integer = here
     while True:
-        opt[bottom, LITERALS_OF] = opt[at, LITERALS_OF]
-        if opt[at, LENGTH_OF] == 0:
+        opt[bottom, LITERALS_OF] = opt[stretch, LITERALS_OF]
+        if opt[stretch, LENGTH_OF] == 0:
             break
-        length, run = np.int64(opt[at, LENGTH_OF]), np.int64(opt[at, LITERALS_OF])
+        size = np.int64(opt[stretch, LENGTH_OF]) + opt[stretch, LITERALS_OF]
         bottom -= 1
-        _copy_way(opt, bottom, at)
-        at -= length + run
+        _copy_way(opt, bottom, stretch)
+        stretch -= size
     for way in range(bottom, top + 1):
-        run, length = np.int64(opt[way, LITERALS_OF]), np.int64(opt[way, LENGTH_OF])
-        offset, anchor = np.int64(opt[way, OFFSET_OF]), now[ANCHOR]
-        count_sequence(row, buffer, anchor, run, offset, length)
+        after, size = np.int64(opt[way, LITERALS_OF]), np.int64(opt[way, LENGTH_OF])
+        far, anchor = np.int64(opt[way, OFFSET_OF]), now[ANCHOR]
+        count_sequence(row, buffer, anchor, after, far, size)
         if keep:
-            store(buffer, state.sequences, state.literals, state.codes, now, anchor + run, offset, length)
+            store(buffer, state.sequences, state.literals, state.codes, now, anchor + after, far, size)
         else:
-            now[ANCHOR] = anchor + run + length
+            now[ANCHOR] = anchor + after + size
     now[POSITION] = now[ANCHOR]  # literals after the last match are looked at again
     set_bases(row, weight)
 

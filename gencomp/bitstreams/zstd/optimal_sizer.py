@@ -1,5 +1,6 @@
 """The bits of a block by the optimal parser, for many suffixes after one prefix."""
 
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple, Self
@@ -16,6 +17,7 @@ from gencomp.bitstreams.zstd.finder import (
     SPARE_MATCHES,
     Finder,
     begin_finder,
+    copied_finder,
 )
 from gencomp.bitstreams.zstd.layout import (
     ANCHOR,
@@ -87,6 +89,7 @@ def _run(
 ) -> None:
     """Set ``bits`` (n,) to the bits of the block after each suffix, -1 where they are to be found otherwise."""
     work, opt, matches, row, weight, counts, firsts, known = room
+    work.remembered[0] = known[COSTS_OF] = 0
     now, strategy = state.registers, state.parameters[STRATEGY]
     size, begin = now[SIZE], 0
     for i in range(len(ends)):
@@ -161,6 +164,25 @@ def _run(
         now[SIZE] = size
 
 
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.rooms: dict[tuple[bool, int], Room] = {}
+
+
+_local = _Local()
+
+
+def _room(parameters: tuple[int, ...]) -> Room:
+    """Return this thread's room, for a state's own arrays to be added."""
+    key = parameters[STRATEGY] >= ULTRA, (1 << parameters[SEARCH_LOG]) + SPARE_MATCHES
+    if key not in _local.rooms:
+        none = np.empty(0, np.int64)
+        matches, row = np.zeros((key[1], 2), np.int64), np.zeros(STATISTICS, np.int64)
+        ways = np.zeros((WAYS, WAY), np.int32)
+        _local.rooms[key] = Room(begin_work(), ways, matches, row, _weights(key[0]), none, none, none)
+    return _local.rooms[key]
+
+
 class OptimalSizer:
     """A block after a prefix, the first and last of its frame, as the library parses it best."""
 
@@ -174,18 +196,9 @@ class OptimalSizer:
         size = len(data)
         capacity = max(2 * (size + room), 4096)
         self._state = begin_state(self.parameters, capacity)
-        accurate = self.parameters[STRATEGY] >= ULTRA
-        matches = (1 << self.parameters[SEARCH_LOG]) + SPARE_MATCHES
-        self._room = Room(
-            begin_work(),
-            np.zeros((WAYS, WAY), np.int32),
-            np.zeros((matches, 2), np.int64),
-            np.zeros(STATISTICS, np.int64),
-            _weights(accurate),
-            np.zeros(256, np.int64),
-            np.full(256, _FAR_AWAY, np.int64),
-            np.zeros(4, np.int64),
-        )
+        self._counts = np.zeros(256, np.int64)
+        self._firsts = np.full(256, _FAR_AWAY, np.int64)
+        self._known = np.zeros(4, np.int64)
         self._begin_finders(capacity)
         self._feed(data)
 
@@ -196,18 +209,18 @@ class OptimalSizer:
         self._finders = (begin_finder(self.parameters, capacity, self._log, self._kept) if two else finder), finder
         parses = begin_parses(rows)
         self._parses = (begin_parses(rows) if two else parses), parses
-        self._room.known[:] = 0
+        self._known[:] = 0
 
     def _feed(self, data: bytes) -> None:
         registers = self._state.registers
         size = int(registers[SIZE])
         piece = np.frombuffer(data, np.uint8)
         self._state.buffer[size : size + len(data)] = piece
-        self._room.counts[:] += np.bincount(piece, minlength=256)
+        self._counts += np.bincount(piece, minlength=256)
         places = np.full(256, _FAR_AWAY, np.int64)
         symbols, where = np.unique(piece, return_index=True)
         places[symbols] = size + where
-        np.minimum(self._room.firsts, places, out=self._room.firsts)
+        np.minimum(self._firsts, places, out=self._firsts)
         registers[SIZE] = size + len(data)
 
     def feed(self, data: bytes, room: int) -> None:
@@ -223,10 +236,10 @@ class OptimalSizer:
         twin = type(self)(self.parameters)
         twin.__dict__.update(self.__dict__)
         twin._state = copied(self._state)
-        room = self._room
-        twin._room = room._replace(counts=room.counts.copy(), firsts=room.firsts.copy(), known=np.zeros(4, np.int64))
-        one, two = (Finder(*(array.copy() for array in finder)) for finder in self._finders)
-        twin._finders = (one if self._finders[0] is not self._finders[1] else two), two
+        twin._counts, twin._firsts = self._counts.copy(), self._firsts.copy()
+        twin._known = np.zeros(4, np.int64)
+        two = copied_finder(self._finders[1])
+        twin._finders = (copied_finder(self._finders[0]) if self._finders[0] is not self._finders[1] else two), two
         rows = self._parses[1].sequences.shape[1]
         parses = begin_parses(rows)
         twin._parses = (begin_parses(rows) if self._parses[0] is not self._parses[1] else parses), parses
@@ -234,13 +247,14 @@ class OptimalSizer:
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
         """Return the bits of the block after each suffix, int64 (n,); -1 where the library has to be asked."""
-        firsts = self._room.firsts
+        firsts = self._firsts
         order = sorted(range(len(suffixes)), key=lambda index: -firsts[suffixes[index][-1]] if suffixes[index] else 0)
         ordered = [suffixes[index] for index in order]
         ends = np.cumsum([len(suffix) for suffix in ordered], dtype=np.int64)
         joined = np.frombuffer(b"".join(ordered), np.uint8)
         found = np.empty(len(ends), np.int64)
-        _run(found, self._state, self._finders, self._parses, self._room, joined, ends)
+        room = _room(self.parameters)._replace(counts=self._counts, firsts=firsts, known=self._known)
+        _run(found, self._state, self._finders, self._parses, room, joined, ends)
         if any(finder.registers[OVERFULL] for finder in self._finders):
             self._log *= 4
             self._kept *= 4

@@ -247,7 +247,9 @@ def _search_tree(
     low = max(here - mask, 0)
     unsorted_low = max(low, lowest)
     compares = 1 << parameters[SEARCH_LOG]
-    candidates, previous, found = compares, 0, tables[where]
+    found: Integer = tables[where]
+    previous: Integer = 0
+    candidates = compares
     node = trees + 2 * (found & mask)
     while found > unsorted_low and tables[node + 1] == _UNSORTED and candidates > 1:
         put(tables, log, registers, node + 1, previous)

@@ -1,4 +1,4 @@
-"""What the sequences of a block cost (RFC 8878, section 3.1.1.3.2): the choice of three tables, and the bits by them."""
+"""What the sequences of a block cost (RFC 8878, section 3.1.1.3.2): three tables, and the bits by them."""
 
 import numpy as np
 

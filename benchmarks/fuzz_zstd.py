@@ -1,6 +1,6 @@
 """Compare the zstd sizer with the library on random data; exits with 1 on any difference.
 
-    python benchmarks/fuzz_zstd.py --cases 100000 --seed 1 [--levels 1 3 19] [--longest 300000]
+    python benchmarks/fuzz_zstd.py --cases 100000 --seed 1 [--levels 1 3 19] [--longest 300000] [--seconds 600]
 
 A case is one prefix, level and suffix, whose bits are those that the library's frame of both uses. Prefixes grow by
 suffixes, in sizers and in copies of them. GENCOMP_DATA names a folder of real files.
@@ -95,11 +95,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--levels", type=int, nargs="+", default=list(range(1, 23)))
     parser.add_argument("--longest", type=int, default=300_000)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="end then, with fewer cases")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     files = real_files()
     cases, left_out, prefixes, different, started = Counter[int](), 0, 0, 0, time.perf_counter()
-    while cases.total() < options.cases:
+    while cases.total() < options.cases and time.perf_counter() - started < options.seconds:
         for codec, prefix, sizer, batch in rounds(rng, files, options.levels, options.longest):
             found, left = differences(codec, prefix, sizer, batch)
             cases[codec.level] += len(batch) - left
@@ -110,7 +111,7 @@ def main() -> int:
     seconds = time.perf_counter() - started
     print(f"{cases.total()} cases {dict(sorted(cases.items()))}, {prefixes} prefixes", end=", ")
     print(f"{left_out} more left to the library", end=", ")
-    print(f"{different} differences, {seconds:.0f} s")
+    print(f"{different} differences, {seconds:.0f} s", flush=True)
     return int(different > 0)
 
 

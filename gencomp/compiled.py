@@ -38,6 +38,11 @@ def fragment(function: F) -> F:
     return cast(F, numba.njit(**_LEAN, forceinline=True)(function))
 
 
+def step(function: F) -> F:
+    """Compile ``function``, as a lean kernel, for other kernels alone: without what Python would call it by."""
+    return cast(F, numba.njit(**_LEAN, no_cpython_wrapper=True)(function))
+
+
 def part(function: F) -> F:
     """Make ``function`` a part of each kernel that calls it, compiled there alone: for steps with one caller."""
     return cast(F, numba.njit(**_LEAN, inline="always")(function))

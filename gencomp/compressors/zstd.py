@@ -64,6 +64,7 @@ class Zstd:
 
     resolution: ClassVar[str] = "bit"
     causal: ClassVar[bool] = True
+    sharing: ClassVar[str] = "levels 1 to 12 up to 4 MiB, 13 to 22 up to 64 KiB"
 
     def __post_init__(self) -> None:
         check_range("level", self.level, 1, zstandard.MAX_COMPRESSION_LEVEL)

@@ -35,7 +35,7 @@ from gencomp.bitstreams.zstd.layout import (
 from gencomp.bitstreams.zstd.literals import LEAST_BYTES, LITERAL_BITS, MOST_BYTES, least_gain, literals_cost
 from gencomp.bitstreams.zstd.memory import Bytes, copy_to
 from gencomp.bitstreams.zstd.sequences import COSTS, sequences_cost
-from gencomp.compiled import Integer, lean_kernel, part
+from gencomp.compiled import Integer, lean_kernel, part, step
 from gencomp.protocols import IntArray
 
 RAW, REPEATED, COMPRESSED = range(3)
@@ -201,7 +201,7 @@ def block_cost(
     return kind, bits, total
 
 
-@lean_kernel
+@step
 def close_block(state: State, work: Work, end: Integer, kind: Integer, bits: Integer, size: Integer) -> None:
     """End the open block, whose exact cost is known, and begin the next one at ``end``."""
     registers = state.registers

@@ -30,13 +30,13 @@ from gencomp.bitstreams.zstd.layout import (
     State,
 )
 from gencomp.bitstreams.zstd.memory import common, four_equal, hash_at, put, store, undo
-from gencomp.compiled import Integer, lean_kernel, part
+from gencomp.compiled import Integer, part, step
 from gencomp.protocols import IntArray
 
 _WALK = 1 << 7  # positions without a match after which the parse walks faster [kStepIncr]
 
 
-@lean_kernel
+@step
 def lowest_start(parameters: IntArray, registers: IntArray, end: Integer) -> Integer:
     """Return the table entry of the first position that a match may begin at [ZSTD_getLowestPrefixIndex]."""
     window = 1 << parameters[WINDOW_LOG]

@@ -27,7 +27,7 @@ from gencomp.bitstreams.zstd.layout import (
     WINDOW_LOG,
 )
 from gencomp.bitstreams.zstd.memory import Bytes, Tables, common, hash_at, put
-from gencomp.compiled import Integer, lean_kernel, part, word
+from gencomp.compiled import Integer, part, step, word
 from gencomp.protocols import IntArray
 
 LONGEST_SERIES = 1 << 12  # [ZSTD_OPT_NUM]
@@ -110,7 +110,7 @@ def _beginning(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     return copy
 
 
-@lean_kernel
+@step
 def _enter(
     buffer: Bytes,
     finder: Finder,
@@ -196,7 +196,7 @@ def _enter(
     return number, forward
 
 
-@lean_kernel
+@step
 def _jump(finder: Finder, begin: Integer, end: Integer) -> None:
     """Note that positions are not entered."""
     for position in range(begin, end):
@@ -208,7 +208,7 @@ def _jump(finder: Finder, begin: Integer, end: Integer) -> None:
             finder.registers[KEPT] = position + 1
 
 
-@lean_kernel
+@step
 def _three(
     buffer: Bytes, finder: Finder, parameters: IntArray, position: Integer, end: Integer, known: Integer
 ) -> tuple[Integer, Integer]:
@@ -260,7 +260,7 @@ def catch_up(
     registers[NEXT] = position
 
 
-@lean_kernel
+@step
 def all_matches(
     buffer: Bytes,
     finder: Finder,

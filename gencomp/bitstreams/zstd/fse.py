@@ -8,7 +8,7 @@ import numpy as np
 
 from gencomp.bitstreams.zstd.layout import CODES
 from gencomp.bitstreams.zstd.memory import highest_bit
-from gencomp.compiled import Integer, fragment, lean_kernel, part
+from gencomp.compiled import Integer, fragment, lean_kernel, part, step
 from gencomp.protocols import IntArray
 
 SMALLEST_LOG, LARGEST_LOG = 5, 12
@@ -132,7 +132,7 @@ def _normalize_again(
     return True
 
 
-@lean_kernel
+@step
 def table_bits(table: IntArray) -> Integer:
     """Return the bits that a table is told in (section 4.1.1) [FSE_writeNCount]."""
     log, highest = table[LOG], table[HIGHEST]
@@ -218,7 +218,7 @@ def next_state(coder: IntArray, state: Integer, symbol: Integer, width: Integer)
     return coder[STATES, (state >> width) + coder[SHARES_OF, symbol]]
 
 
-@lean_kernel
+@step
 def table_cost(table: IntArray, counts: IntArray, highest: Integer) -> Integer:
     """Return what symbols cost by a table, in bits rounded down, -1 where it lacks one [ZSTD_fseBitCost]."""
     log = table[LOG]

@@ -17,7 +17,7 @@ from gencomp.bitstreams.zstd.fse import (
     table_bits,
 )
 from gencomp.bitstreams.zstd.memory import copy_to, highest_bit
-from gencomp.compiled import Integer, lean_kernel, part
+from gencomp.compiled import Integer, part, step
 from gencomp.protocols import IntArray
 
 LONGEST_WORD = 11  # [LitHufLog]
@@ -42,12 +42,12 @@ def begin_scratch() -> IntArray:
     return np.zeros(SCRATCH_SHAPE, np.int64)
 
 
-@lean_kernel
+@step
 def _place(count: Integer) -> Integer:
     return count if count < _DISTINCT else highest_bit(count) + 158
 
 
-@lean_kernel
+@step
 def _insertion_sort(order: IntArray, weight: IntArray, low: Integer, high: Integer) -> None:
     for i in range(low + 1, high + 1):
         symbol, count = order[i], weight[i]
@@ -58,13 +58,13 @@ def _insertion_sort(order: IntArray, weight: IntArray, low: Integer, high: Integ
         order[j + 1], weight[j + 1] = symbol, count
 
 
-@lean_kernel
+@step
 def _swap(order: IntArray, weight: IntArray, i: Integer, j: Integer) -> None:
     order[i], order[j] = order[j], order[i]
     weight[i], weight[j] = weight[j], weight[i]
 
 
-@lean_kernel
+@step
 def _quicksort(order: IntArray, weight: IntArray, low: Integer, high: Integer, stack: IntArray) -> None:
     """Sort by falling weight as HUF_simpleQuickSort does; only its first call may sort by insertion."""
     if high - low < 8:
@@ -150,7 +150,7 @@ def build_tree(present: Integer, scratch: IntArray) -> None:
         depth[i] = depth[parent[i]] + 1
 
 
-@lean_kernel
+@step
 def limit_depth(present: Integer, limit: Integer, scratch: IntArray) -> Integer:
     """Set LIMITED to depths of at most ``limit``; return the largest [HUF_setMaxHeight]."""
     weight, depth, limited, last_of = scratch[WEIGHT], scratch[DEPTH], scratch[LIMITED], scratch[LAST_OF]
@@ -206,7 +206,7 @@ def limit_depth(present: Integer, limit: Integer, scratch: IntArray) -> Integer:
     return limit
 
 
-@lean_kernel
+@step
 def description_bits(
     present: Integer, highest: Integer, longest: Integer, scratch: IntArray
 ) -> tuple[Integer, Integer]:
@@ -355,7 +355,7 @@ def build_code(
     return present, weighed(present, scratch), bits, size
 
 
-@lean_kernel
+@step
 def keep_code(present: Integer, highest: Integer, scratch: IntArray, code: IntArray) -> None:
     """Set ``code`` (HUFFMAN_ROW,) to the one in ORDER and LIMITED."""
     order, limited = scratch[ORDER], scratch[LIMITED]

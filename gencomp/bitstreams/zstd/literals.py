@@ -13,7 +13,7 @@ from gencomp.bitstreams.zstd.huffman import (
 )
 from gencomp.bitstreams.zstd.layout import LAZY, LITERAL_LENGTH, MATCH_LENGTH, ULTRA
 from gencomp.bitstreams.zstd.memory import Bytes, Tables, copy_to
-from gencomp.compiled import Integer, lean_kernel, part
+from gencomp.compiled import Integer, lean_kernel, part, step
 from gencomp.protocols import IntArray
 
 RAW, REPEATED, COMPRESSED, TREELESS = range(4)
@@ -27,13 +27,13 @@ _MANY_LITERALS = 20  # a sequence: then it may well be noise [SUSPECT_UNCOMPRESS
 KIND, LITERAL_BITS, LEAST_BYTES, MOST_BYTES = range(4)
 
 
-@lean_kernel
+@step
 def least_gain(size: Integer, strategy: Integer) -> Integer:
     """Return how many bytes have to be saved for anything to be compressed [ZSTD_minGain]."""
     return (size >> (strategy - 1 if strategy >= ULTRA else 6)) + 2
 
 
-@lean_kernel
+@step
 def _uncompressed(size: Integer, kind: Integer, costs: IntArray) -> None:
     header = 1 + (size > 31) + (size > 4095)
     costs[KIND] = kind
@@ -41,7 +41,7 @@ def _uncompressed(size: Integer, kind: Integer, costs: IntArray) -> None:
     costs[LITERAL_BITS] = 8 * costs[LEAST_BYTES]
 
 
-@lean_kernel
+@step
 def stream_bytes(
     buffer: Bytes,
     begin: Integer,

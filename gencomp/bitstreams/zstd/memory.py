@@ -24,7 +24,7 @@ from gencomp.bitstreams.zstd.layout import (
     SEQUENCES,
     SHORTEST,
 )
-from gencomp.compiled import Integer, fragment, lean_kernel, word
+from gencomp.compiled import Integer, fragment, step, word
 from gencomp.protocols import IntArray
 
 Bytes = npt.NDArray[np.uint8]
@@ -57,7 +57,7 @@ def four_equal(buffer: Bytes, left: Integer, right: Integer) -> Integer:
     return (word(buffer, left) ^ word(buffer, right)) & 0xFFFFFFFF == 0
 
 
-@lean_kernel
+@step
 def common(buffer: Bytes, later: Integer, earlier: Integer, end: Integer) -> Integer:
     """Return how many bytes agree from two positions on, the later before ``end`` [ZSTD_count]."""
     at, back = later, later - earlier
@@ -80,7 +80,7 @@ def put(tables: Tables, log: IntArray, registers: IntArray, where: Integer, entr
     tables[where] = entry
 
 
-@lean_kernel
+@step
 def undo(tables: Tables, log: IntArray, registers: IntArray) -> None:
     """Take back what has been put since the log was empty."""
     for entry in range(registers[LOGGED] - 1, -1, -1):
@@ -126,7 +126,7 @@ def match_code(length: Integer) -> Integer:
     return MATCH_CODES[length] if length < 128 else highest_bit(length) + 36
 
 
-@lean_kernel
+@step
 def store(
     buffer: Bytes,
     sequences: Tables,
@@ -156,7 +156,7 @@ def store(
     registers[ANCHOR] = start + length
 
 
-@lean_kernel
+@step
 def unstore(
     buffer: Bytes, sequences: Tables, literals: IntArray, codes: IntArray, before: IntArray, after: IntArray
 ) -> None:

@@ -39,7 +39,7 @@ from gencomp.bitstreams.zstd.prices import (
     match_price,
     set_bases,
 )
-from gencomp.compiled import Integer, fragment, lean_kernel, part
+from gencomp.compiled import Integer, fragment, part, step
 from gencomp.protocols import IntArray
 
 _HIGHEST_PRICE = 1 << 30
@@ -165,7 +165,7 @@ def _copy_way(opt: Tables, target: Integer, source: Integer) -> None:
         opt[target, i] = opt[source, i]
 
 
-@lean_kernel
+@step
 def _new_offsets(opt: Tables, target: Integer, before: Integer, offset: Integer) -> None:
     """Set the latest offsets of a way to those after a match that follows another way [ZSTD_newRep]."""
     one, two, three = opt[before, REP1_OF], opt[before, REP1_OF + 1], opt[before, REP1_OF + 2]
@@ -180,7 +180,7 @@ def _new_offsets(opt: Tables, target: Integer, before: Integer, offset: Integer)
     opt[target, REP1_OF], opt[target, REP1_OF + 1], opt[target, REP1_OF + 2] = one, two, three
 
 
-@lean_kernel
+@step
 def parse_series(
     state: State,
     finder: Finder,

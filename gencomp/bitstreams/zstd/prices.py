@@ -9,7 +9,7 @@ from gencomp.bitstreams.zstd.layout import (
     SHORTEST,
 )
 from gencomp.bitstreams.zstd.memory import Bytes, highest_bit, literal_code, match_code
-from gencomp.compiled import Integer, fragment, lean_kernel, part
+from gencomp.compiled import Integer, fragment, part, step
 from gencomp.protocols import IntArray
 
 BIT = 256
@@ -47,7 +47,7 @@ def weights(accurate: bool, limit: int = 1 << 18) -> Weights:
     return np.asarray(bits * BIT + ((stat << 8) >> bits if accurate else 0), dtype=np.int32)
 
 
-@lean_kernel
+@step
 def set_bases(row: IntArray, weight: Weights) -> None:
     """Take the logarithms of the sums [ZSTD_setBasePrices]."""
     for i in range(4):
@@ -67,7 +67,7 @@ def begin_statistics(row: IntArray, counts: IntArray, size: Integer) -> None:
     row[FIXED] = size <= _FEW_BYTES
 
 
-@lean_kernel
+@step
 def _scale(row: IntArray, begin: Integer, end: Integer, log: Integer, which: Integer) -> None:
     total = 0
     for i in range(begin, end):

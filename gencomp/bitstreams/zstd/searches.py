@@ -21,7 +21,7 @@ from gencomp.bitstreams.zstd.layout import (
     WINDOW_LOG,
 )
 from gencomp.bitstreams.zstd.memory import Bytes, Tables, common, four_equal, hash_at, highest_bit, put
-from gencomp.compiled import Integer, fragment, lean_kernel, part
+from gencomp.compiled import Integer, fragment, part, step
 from gencomp.protocols import IntArray
 
 NO_OFFSET = 999999999
@@ -37,7 +37,7 @@ def lowest_match(parameters: IntArray, registers: IntArray, position: Integer) -
     return position + FIRST - window if position + FIRST - low > window else low
 
 
-@lean_kernel
+@step
 def search(
     buffer: Bytes,
     tables: Tables,
@@ -98,7 +98,7 @@ def _search_chain(
     return best, offset
 
 
-@lean_kernel
+@step
 def _enter_row(
     buffer: Bytes,
     tables: Tables,
@@ -172,7 +172,7 @@ def _search_row(
     return best, offset
 
 
-@lean_kernel
+@step
 def _sort_into_tree(
     buffer: Bytes,
     tables: Tables,

@@ -22,7 +22,7 @@ from gencomp.bitstreams.zstd.fse import (
 )
 from gencomp.bitstreams.zstd.layout import LAZY, LITERAL_CODE, MATCH_CODE, OFFSET_CODE
 from gencomp.bitstreams.zstd.memory import Tables, copy_to
-from gencomp.compiled import Integer, lean_kernel, part
+from gencomp.compiled import Integer, part, step
 from gencomp.protocols import IntArray
 
 PREDEFINED, ONE_SYMBOL, OWN_TABLE, SAME_TABLE = range(4)  # section 3.1.1.3.2.1
@@ -144,7 +144,7 @@ def _coder_of(mode: Integer, table: IntArray, coder: IntArray) -> None:
         build_coder(table, coder)
 
 
-@lean_kernel
+@step
 def sequences_cost(
     sequences: Tables,
     begin: Integer,

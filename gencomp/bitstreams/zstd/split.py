@@ -4,7 +4,7 @@ import numpy as np
 
 from gencomp.bitstreams.zstd.layout import LARGEST_BLOCK
 from gencomp.bitstreams.zstd.memory import Bytes
-from gencomp.compiled import Integer, lean_kernel, word
+from gencomp.compiled import Integer, lean_kernel, step, word
 from gencomp.protocols import IntArray
 
 # per strategy: 0 looks at a block's ends alone, others at each chunk, sampled more and more closely [splitLevels]
@@ -16,7 +16,7 @@ _RATE, _BASE, _PENALTY = 16, 14, 3  # [THRESHOLD_PENALTY_RATE, THRESHOLD_BASE, T
 EVENTS_SHAPE = (3, _TABLE)
 
 
-@lean_kernel
+@step
 def _record(buffer: Bytes, begin: Integer, level: Integer, events: IntArray) -> Integer:
     """Count hashes of a chunk's bytes; return how many."""
     rate, bits = _RATES[level], _HASH_BITS[level]
@@ -30,7 +30,7 @@ def _record(buffer: Bytes, begin: Integer, level: Integer, events: IntArray) -> 
     return (_CHUNK - 1) // rate
 
 
-@lean_kernel
+@step
 def _distance(left: IntArray, lefts: Integer, right: IntArray, rights: Integer) -> Integer:
     total = 0
     for i in range(_TABLE):
@@ -38,12 +38,12 @@ def _distance(left: IntArray, lefts: Integer, right: IntArray, rights: Integer) 
     return total
 
 
-@lean_kernel
+@step
 def _differ(left: IntArray, lefts: Integer, right: IntArray, rights: Integer, penalty: Integer) -> Integer:
     return _distance(left, lefts, right, rights) >= lefts * rights * (_BASE + penalty) // _RATE
 
 
-@lean_kernel
+@step
 def _count(buffer: Bytes, begin: Integer, events: IntArray) -> None:
     events[:] = 0
     for at in range(begin, begin + _SEGMENT):

@@ -42,6 +42,10 @@ PLAIN: dict[str, Callable[[bytes], bytes]] = {
     "bz2": bz2.compress,
     "lzma": lzma.compress,
     "zstd": lambda data: zstandard.ZstdCompressor(level=19).compress(data),
+    "zstd?level=1": lambda data: zstandard.ZstdCompressor(level=1).compress(data),
+    "zstd?level=3": lambda data: zstandard.ZstdCompressor(level=3).compress(data),
+    "zstd?level=9": lambda data: zstandard.ZstdCompressor(level=9).compress(data),
+    "zstd?level=15": lambda data: zstandard.ZstdCompressor(level=15).compress(data),
     "brotli": brotli.compress,
 }
 SAMPLE = 16
@@ -140,14 +144,14 @@ def main() -> None:
         beam_race(text)
         return
     print(f"{len(text):,} bytes of {options.file or 'the book in the package'}; predicted bytes per second, one core")
-    print(f"{'codec':<7} {'context':>8} {'plain':>9} {'copies':>9} {'gencomp':>9} {'to plain':>9} {'to copies':>9}")
+    print(f"{'codec':<13} {'context':>8} {'plain':>9} {'copies':>9} {'gencomp':>9} {'to plain':>9} {'to copies':>9}")
     for name in options.codecs:
         for context in options.contexts:
             with multiprocessing.get_context("spawn").Pool(1) as fresh:
                 plain, copies, own = fresh.apply(measure, (name, text, context, options.steps))
             rates = f"{1 / plain:9.3g} {1 / copies:9.3g}" if copies else f"{1 / plain:9.3g} {'':>9}"
             ratio = f"{copies / own:8.1f}x" if copies else ""
-            print(f"{name:<7} {context:8,} {rates} {1 / own:9.3g} {plain / own:8.1f}x {ratio}", flush=True)
+            print(f"{name:<13} {context:8,} {rates} {1 / own:9.3g} {plain / own:8.1f}x {ratio}", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,16 @@ def fragment(function: F) -> F:
     return cast(F, numba.njit(**_LEAN, forceinline=True)(function))
 
 
+def step(function: F) -> F:
+    """Compile ``function``, as a lean kernel, for other kernels alone: without what Python would call it by."""
+    return cast(F, numba.njit(**_LEAN, no_cpython_wrapper=True)(function))
+
+
+def part(function: F) -> F:
+    """Make ``function`` a part of each kernel that calls it, compiled there alone: for steps with one caller."""
+    return cast(F, numba.njit(**_LEAN, inline="always")(function))
+
+
 def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = data_of(context, builder, signature, arguments, 0)
@@ -49,6 +59,19 @@ def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
 
 def _ignore(array: Any, index: Any) -> None:
     """Do nothing: what a hint means to plain Python."""
+
+
+def _load_word(typing_context: Any, array: Any, index: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.PointerType(ir.IntType(64)))
+        return builder.load(address, align=1)
+
+    return types.int64(array, types.intp), codegen
+
+
+def _word(array: Any, index: Any) -> int:
+    return int.from_bytes(bytes(array[index : index + 8]), "little", signed=True)
 
 
 # where compilation is off, njit returns the function itself
@@ -97,3 +120,7 @@ def emit_prefetch(builder: Any, address: Any) -> None:
 def data_of(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
     """Emit the address where the array that is argument ``k`` begins."""
     return context.make_array(signature.args[k])(context, builder, arguments[k]).data
+
+
+# word(array, index): the eight bytes from ``index`` on, which must be there, as an integer, the lowest first
+word = cast(Callable[[Any, Integer], Integer], _word if numba.njit(_word) is _word else intrinsic(_load_word))

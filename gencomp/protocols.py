@@ -10,7 +10,7 @@ function in :mod:`gencomp.equivalence.capabilities` that uses it where it is the
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,12 @@ class PrefixScoring(Protocol):
 
 @runtime_checkable
 class ConditionalSharing(Protocol):
-    """Capability of a compressor whose prefix scoring is faster with some versions of its library alone."""
+    """Capability of a compressor whose prefix scoring is faster with some versions of its library alone.
+
+    ``sharing`` says, where it is, for which of its settings and for how many bytes.
+    """
+
+    sharing: ClassVar[str]
 
     def shares_work(self) -> bool:
         """Return whether it is with the one at hand."""

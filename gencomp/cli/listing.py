@@ -27,7 +27,7 @@ def list_models(json_output: JsonOption = False) -> None:
 
 
 def _describe(entry: Entry) -> dict[str, object]:
-    from gencomp.equivalence.capabilities import copies_state, is_causal, resolution_of, window_of
+    from gencomp.equivalence.capabilities import copies_state, is_causal, resolution_of, sharing_of, window_of
     from gencomp.errors import GencompError
 
     row: dict[str, object] = {"name": entry.name, "kind": entry.kind, "summary": entry.summary}
@@ -44,7 +44,7 @@ def _describe(entry: Entry) -> dict[str, object]:
         return row | {"missing": str(error)}
     row["options"] = {field.name: getattr(model, field.name) for field in fields}
     row |= {"code_lengths": resolution_of(model), "window": window_of(model)}
-    return row | {"causal": is_causal(model), "copies_state": copies_state(model)}
+    return row | {"causal": is_causal(model), "copies_state": copies_state(model), "sharing": sharing_of(model)}
 
 
 def _print_row(row: dict[str, object]) -> None:
@@ -69,6 +69,8 @@ def _print_row(row: dict[str, object]) -> None:
     if row["kind"] == "compressor":
         facts.append(f"code lengths to {_RESOLUTIONS[str(row['code_lengths'])]}")
         facts.append("state can be copied" if row["copies_state"] else "compresses each candidate anew")
+        if row["sharing"]:
+            facts.append(f"keeps a prefix's work for {row['sharing']}")
         if not row["causal"]:
             facts.append("not causal: sorts whole blocks")
     print(f"            {'; '.join(facts)}")

@@ -1,16 +1,53 @@
 """Zstandard, by the package zstandard."""
 
+import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
+import numpy as np
 import zstandard
 
+from gencomp.bitstreams.zstd.frame import size_class
+from gencomp.bitstreams.zstd.sizer import ZstdSizer
 from gencomp.bitstreams.zstd_frame import used_bits
 from gencomp.compressors.checks import check_end, check_range, corrupt
+from gencomp.compressors.threads import threads
+from gencomp.protocols import FloatArray, IntArray
+
+CHECKED_VERSION = (1, 5, 7)  # of the library, whose decisions the sizer makes
+_PROBE_SIZES = ((0, 1, 150, 1100, 4000), (17_000, 40_000), (140_000,), (270_000,))  # of each class of sizes
 
 _contexts = threading.local()
+
+
+@functools.cache
+def _probe_text(size: int) -> bytes:
+    """Return bytes with words, which repeat, and with noise."""
+    generator = np.random.default_rng(8878)
+    letters = generator.integers(97, 123, 3000, dtype=np.uint8).tobytes()
+    starts, ends = generator.integers(0, 2900, size // 6 + 1), generator.integers(2, 9, size // 6 + 1)
+    words = [letters[start : start + length] for start, length in zip(starts.tolist(), ends.tolist(), strict=True)]
+    noise = generator.bytes(size // 20)
+    return (b" ".join(words[: len(words) // 2]) + noise + b" ".join(words[len(words) // 3 :]))[:size]
+
+
+@functools.cache
+def is_reproduced(level: int, sizes: int) -> bool:
+    """Return whether the sizer gives the lengths of the library at hand, for sizes of a class.
+
+    Another version may take other parameters, or decide otherwise.
+    """
+    codec = Zstd(level)
+    for size in _PROBE_SIZES[sizes]:
+        prefix = _probe_text(size)
+        suffixes = [b"", b"e", b"\xff", prefix[size // 3 : size // 3 + 50]][: 4 if sizes < 2 else 2]
+        found = codec.sizer(prefix).bits(suffixes)
+        for suffix, bits in zip(suffixes, found.tolist(), strict=True):
+            if bits >= 0 and bits != used_bits(codec.compress(prefix + suffix))[0]:
+                return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -27,6 +64,7 @@ class Zstd:
 
     resolution: ClassVar[str] = "bit"
     causal: ClassVar[bool] = True
+    sharing: ClassVar[str] = "levels 1 to 12 up to 4 MiB, 13 to 22 up to 64 KiB"
 
     def __post_init__(self) -> None:
         check_range("level", self.level, 1, zstandard.MAX_COMPRESSION_LEVEL)
@@ -67,5 +105,49 @@ class Zstd:
     def code_length(self, data: bytes) -> float:
         return float(used_bits(self.compress(data))[0])
 
+    def sizer(self, prefix: bytes = b"") -> ZstdSizer:
+        """Return what prices suffixes after ``prefix``, as the library that it was made after would."""
+        return ZstdSizer(self.level, self.window_log, self.checksum, prefix)
+
+    def begin_scoring(self, prefix: bytes = b"") -> "ZstdScorer":
+        """Return the state after ``prefix``; code lengths are those of :meth:`code_length`."""
+        return ZstdScorer(self, prefix, self.sizer(prefix))
+
+    def shares_work(self) -> bool:
+        """Return whether suffixes are priced from the prefix's parse, which they are not for another library."""
+        return zstandard.ZSTD_VERSION == CHECKED_VERSION or is_reproduced(self.level, 0)
+
     def environment(self) -> Mapping[str, str]:
         return {"zstd": ".".join(map(str, zstandard.ZSTD_VERSION))}
+
+
+class ZstdScorer:
+    """zstd after a prefix, which is parsed once; what the sizer does not price as the library does is compressed."""
+
+    def __init__(self, codec: Zstd, prefix: bytes, sizer: ZstdSizer) -> None:
+        self._codec = codec
+        self._prefix = prefix
+        self._sizer = sizer
+
+    def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        bits = np.full(len(suffixes), -1, np.int64)
+        sizes = np.array([size_class(len(self._prefix) + len(suffix)) for suffix in suffixes])
+        for one in set(sizes.tolist()):
+            if is_reproduced(self._codec.level, one):
+                places = np.flatnonzero(sizes == one).tolist()
+                bits[places] = self._sizer.bits([suffixes[place] for place in places])
+        self._compress_rest(bits, suffixes)
+        return bits.astype(np.float64)
+
+    def _compress_rest(self, bits: IntArray, suffixes: Sequence[bytes]) -> None:
+        rest = np.flatnonzero(bits < 0).tolist()
+        if rest:
+            wholes = (self._prefix + suffixes[place] for place in rest)
+            bits[rest] = list(threads().map(self._codec.code_length, wholes))
+
+    def feed(self, data: bytes) -> None:
+        self._prefix += data
+        self._sizer.feed(data)
+
+    def copy(self) -> Self:
+        return type(self)(self._codec, self._prefix, self._sizer.copy())

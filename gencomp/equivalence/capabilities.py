@@ -197,3 +197,8 @@ def copies_state(model: object) -> bool:
     if isinstance(model, ConditionalSharing) and not model.shares_work():
         return False
     return isinstance(model, Predictor | PrefixScoring)
+
+
+def sharing_of(model: object) -> str:
+    """Return for which settings and sizes ``model`` keeps a prefix's work; empty where that depends on neither."""
+    return model.sharing if isinstance(model, ConditionalSharing) and model.shares_work() else ""

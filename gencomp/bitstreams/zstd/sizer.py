@@ -1,0 +1,258 @@
+"""The exact length in bits of zstd's frame (RFC 8878), for many suffixes after one prefix.
+
+Nothing is written. The prefix is parsed as far as nothing after it can change the parse; a suffix costs a parse from
+there, undone afterwards, and the block's entropy codes. Most suffixes of one byte add the same sequences, whose costs
+are found once.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from gencomp.bitstreams.zstd.blocks import (
+    HEADER_BYTES,
+    SMALLEST_PARSED,
+    Work,
+    begin_work,
+    block_cost,
+    close_block,
+)
+from gencomp.bitstreams.zstd.double_fast import parse_double_fast
+from gencomp.bitstreams.zstd.fast import parse_fast
+from gencomp.bitstreams.zstd.frame import header_bytes, parameters_of
+from gencomp.bitstreams.zstd.layout import (
+    BITS,
+    BLOCK,
+    DOUBLE_FAST,
+    FAST,
+    FIRST,
+    LARGEST_BLOCK,
+    LARGEST_FRAME,
+    LOGGED,
+    LOW,
+    OPTIMAL,
+    OVERFULL,
+    REGISTERS,
+    SAVINGS,
+    SEQUENCES,
+    SIZE,
+    SPARE,
+    STRATEGY,
+    WINDOW_LOG,
+    State,
+)
+from gencomp.bitstreams.zstd.lazy import parse_lazy
+from gencomp.bitstreams.zstd.memory import Bytes, copy_to, undo, unstore
+from gencomp.bitstreams.zstd.optimal_sizer import LARGEST, OptimalSizer
+from gencomp.bitstreams.zstd.split import EVENTS_SHAPE, block_size
+from gencomp.bitstreams.zstd.state import begin_state, copied
+from gencomp.compiled import Integer, lean_kernel
+from gencomp.protocols import IntArray
+
+_LOG = 1 << 15
+_SPLIT_SAVINGS = 3  # bytes that have to be saved before blocks are cut where bytes change
+_NOTHING, _NO_BYTES = np.empty(0, np.int64), np.empty(0, np.uint8)
+
+
+class Room(NamedTuple):
+    """Room for the parse of a suffix."""
+
+    work: Work
+    log: IntArray  # (n, 2), entries of the tables: where, and what was there
+    before: IntArray  # (REGISTERS,)
+    events: IntArray  # of split
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.room = _begin_room(_LOG)
+
+
+def _begin_room(entries: int) -> Room:
+    return Room(
+        begin_work(), np.zeros((entries, 2), np.int64), np.zeros(REGISTERS, np.int64), np.zeros(EVENTS_SHAPE, np.int64)
+    )
+
+
+_local = _Local()
+
+
+@lean_kernel
+def _run(state: State, room: Room, bits: IntArray, suffixes: Bytes, ends: IntArray, closing: Integer) -> None:
+    """Set ``bits`` (n,) to the bits of all blocks after each suffix; suffix i ends at ``ends[i]``, in the open block.
+
+    Before, the open block is parsed as far as no byte to come can matter. If ``closing`` is not 0, the open block ends
+    there, and that is all.
+    """
+    registers, before, work, parameters = state.registers, room.before, room.work, state.parameters
+    strategy, size, begin = parameters[STRATEGY], registers[SIZE], 0
+    for i in range(-1, len(ends)):
+        end, final = size, True
+        if i >= 0:
+            for at in range(begin, ends[i]):
+                state.buffer[size + at - begin] = suffixes[at]
+            end = size + ends[i] - begin
+            begin = ends[i]
+        elif closing:
+            end = closing
+        else:
+            final = False
+            low, window = registers[LOW] - FIRST, 1 << parameters[WINDOW_LOG]
+            if strategy <= DOUBLE_FAST and registers[BLOCK] + min(window, LARGEST_BLOCK) - low > window:
+                end = registers[BLOCK]  # how far matches reach back depends on the block's end
+        if end - registers[BLOCK] < SMALLEST_PARSED:
+            pass
+        elif strategy == FAST:
+            parse_fast(state, room.log, end, final)
+        elif strategy == DOUBLE_FAST:
+            parse_double_fast(state, room.log, end, final)
+        else:
+            parse_lazy(state, room.log, end, final)
+        if not final:
+            work.remembered[0] = 0
+            copy_to(before, registers)
+            continue
+        kind, cost, total = block_cost(state, work, end, -1 if closing else before[SEQUENCES], closing)
+        if closing:
+            registers[LOGGED] = 0
+            close_block(state, work, end, kind, cost, total)
+            return
+        bits[i] = registers[BITS] + cost
+        undo(state.tables, room.log, registers)
+        unstore(state.buffer, state.sequences, state.literals, state.codes, before, registers)
+        if registers[OVERFULL]:
+            before[OVERFULL] = 1
+        copy_to(registers, before)
+
+
+class ZstdSizer:
+    """A zstd frame after a prefix, as the library writes it in one piece at ``level`` 1 to 22."""
+
+    def __init__(self, level: int, window_log: int | None = None, checksum: bool = False, prefix: bytes = b"") -> None:
+        self._options = level, window_log
+        self._checksum = checksum
+        self._data = prefix
+        self._state: State | None = None
+        self._optimal: OptimalSizer | None = None
+        self._fed = 0  # bytes that it has been given
+        self._whole: State | None = None  # the state where the open block begins, if it may be cut
+
+    def copy(self) -> Self:
+        """Return a sizer that goes on independently of this one."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        if self._optimal is not None:
+            twin._optimal = self._optimal.copy()
+        if self._state is not None:
+            twin._state = copied(self._state)
+        return twin
+
+    def feed(self, data: bytes) -> None:
+        self._data += data
+
+    def bits(self, suffixes: Sequence[bytes]) -> IntArray:
+        """Return the bits of the frame that ends after each suffix, int64 (n,), without its bitstreams' fillings.
+
+        -1 stands for a frame that only the library can price: one of more than LARGEST_FRAME bytes or, for the
+        strategies "btopt" to "btultra2", of more than a block that is never cut; and seldom another.
+        """
+        bits = np.empty(len(suffixes), np.int64)
+        sizes: dict[int, list[int]] = {}
+        for index, suffix in enumerate(suffixes):
+            sizes.setdefault(len(self._data) + len(suffix), []).append(index)
+        for size in sorted(sizes):
+            some = sizes[size]
+            bits[some] = self._bits_of_size([suffixes[index] for index in some], size)
+        return bits
+
+    def _bits_of_size(self, suffixes: list[bytes], size: int) -> IntArray:
+        level, window_log = self._options
+        parameters = parameters_of(level, size, window_log)
+        frame = 8 * header_bytes(size, parameters[WINDOW_LOG]) + 32 * self._checksum
+        if size > LARGEST_FRAME:
+            return np.full(len(suffixes), -1, np.int64)
+        if size == 0:
+            return np.full(len(suffixes), frame + 8 * HEADER_BYTES, np.int64)
+        if parameters[STRATEGY] >= OPTIMAL:
+            found = self._optimal_bits(suffixes, parameters, size)
+            return np.where(found < 0, -1, found + frame)
+        state = self._state_for(parameters, size)
+        left, largest = size - int(state.registers[BLOCK]), min(LARGEST_BLOCK, 1 << parameters[WINDOW_LOG])
+        split = left == LARGEST_BLOCK and state.registers[SAVINGS] >= _SPLIT_SAVINGS and size > len(self._data)
+        if left > largest or split:
+            return np.array([self._alone(suffix) for suffix in suffixes], np.int64)
+        room = _local.room
+        joined = np.frombuffer(b"".join(suffixes), np.uint8)
+        ends = np.cumsum([len(suffix) for suffix in suffixes], dtype=np.int64)
+        bits = np.empty(len(suffixes), np.int64)
+        _run(state, room, bits, joined, ends, 0)
+        if state.registers[OVERFULL]:
+            self._grow_log()
+            return self._bits_of_size(suffixes, size)
+        return bits + frame
+
+    def _optimal_bits(self, suffixes: list[bytes], parameters: tuple[int, ...], size: int) -> IntArray:
+        if size > min(LARGEST, 1 << parameters[WINDOW_LOG]):
+            return np.full(len(suffixes), -1, np.int64)
+        optimal = self._optimal
+        if optimal is None or optimal.parameters != parameters:
+            self._optimal = optimal = OptimalSizer(parameters)
+            optimal.begin(self._data, size - len(self._data))
+        else:
+            optimal.feed(self._data[self._fed :], size - len(self._data))
+        self._fed = len(self._data)
+        return optimal.bits(suffixes)
+
+    def _grow_log(self) -> None:
+        _local.room = _begin_room(4 * len(_local.room.log))
+        self._state = None
+
+    def _alone(self, suffix: bytes) -> int:
+        """Return the bits after a suffix that ends the open block and begins another."""
+        twin = self.copy()
+        twin.feed(suffix)
+        return int(twin.bits([b""])[0])
+
+    def _state_for(self, parameters: tuple[int, ...], size: int) -> State:
+        """Return the state after the data so far, with room for ``size`` bytes."""
+        state = self._state
+        if state is None or tuple(state.parameters.tolist()) != parameters:
+            self._whole = None
+            state = begin_state(parameters, max(2 * size, 4096))
+        if len(state.buffer) < size + SPARE:
+            buffer = np.zeros(2 * size + SPARE, np.uint8)
+            buffer[: len(state.buffer)] = state.buffer
+            state = state._replace(buffer=buffer)
+        fed = int(state.registers[SIZE])
+        if fed < len(self._data):
+            state.buffer[fed : len(self._data)] = np.frombuffer(self._data[fed:], np.uint8)
+            state.registers[SIZE] = len(self._data)
+            state = self._closed(state, min(LARGEST_BLOCK, 1 << parameters[WINDOW_LOG]))
+        self._state = state
+        return state
+
+    def _closed(self, state: State, largest: int) -> State:
+        """End the blocks that are sure to be whole; the last, if it is, stays open, since its price is asked for."""
+        room = _local.room
+        size = int(state.registers[SIZE])
+        while (left := size - int(state.registers[BLOCK])) >= largest:
+            begin = int(state.registers[BLOCK])
+            whole = largest
+            if largest == LARGEST_BLOCK and state.registers[SAVINGS] >= _SPLIT_SAVINGS:
+                whole = block_size(state.buffer, begin, state.parameters[STRATEGY], room.events)
+            if left == whole:
+                break
+            if whole < largest and self._whole is not None:  # the parse may have gone beyond
+                state = _with_data(self._whole, state)
+            _run(state, room, _NOTHING, _NO_BYTES, _NOTHING, begin + whole)
+            self._whole = copied(state) if largest == LARGEST_BLOCK else None
+        return state
+
+
+def _with_data(state: State, other: State) -> State:
+    """Return a copy of the state with the data of a later one."""
+    state = copied(state)._replace(buffer=other.buffer)
+    state.registers[SIZE] = other.registers[SIZE]
+    return state

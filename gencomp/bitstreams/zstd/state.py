@@ -1,0 +1,73 @@
+"""The state of a frame before any data, and copies of states."""
+
+import numpy as np
+
+from gencomp.bitstreams.zstd.blocks import begin_block
+from gencomp.bitstreams.zstd.fse import TABLE_ROW
+from gencomp.bitstreams.zstd.huffman import HUFFMAN_ROW
+from gencomp.bitstreams.zstd.layout import (
+    CHAIN_LOG,
+    CODES,
+    FAST,
+    FIRST,
+    HASH_LOG,
+    LARGEST_BLOCK,
+    LOW,
+    OPTIMAL,
+    REGISTERS,
+    REP1,
+    REP2,
+    REP3,
+    SEQUENCES,
+    SIZE,
+    SPARE,
+    STRATEGY,
+    WINDOW_LOG,
+    State,
+)
+
+
+def begin_state(parameters: tuple[int, ...], capacity: int) -> State:
+    """Return the state before any data."""
+    rows = np.array(parameters, np.int64)
+    largest = min(LARGEST_BLOCK, 1 << parameters[WINDOW_LOG])
+    strategy = parameters[STRATEGY]
+    entries = 0
+    if strategy < OPTIMAL:  # the optimal parser has tables of its own
+        entries = (1 << parameters[HASH_LOG]) + (0 if strategy == FAST else 1 << parameters[CHAIN_LOG])
+    registers = np.zeros(REGISTERS, np.int64)
+    registers[REP1], registers[REP2], registers[REP3] = 1, 4, 8
+    registers[LOW] = FIRST
+    begin_block(registers, rows)
+    return State(
+        np.zeros(capacity + SPARE, np.uint8),
+        np.zeros(entries, np.int32),
+        np.zeros((largest // 3 + 1, 6), np.int32),
+        np.zeros(256, np.int64),
+        np.zeros((3, CODES), np.int64),
+        registers,
+        rows,
+        np.zeros(HUFFMAN_ROW, np.int64),
+        np.zeros((3, TABLE_ROW), np.int64),
+    )
+
+
+def copied(state: State) -> State:
+    """Return a state that goes on independently."""
+    used = int(state.registers[SEQUENCES])
+    sequences = np.empty_like(state.sequences)
+    sequences[:used] = state.sequences[:used]
+    size = int(state.registers[SIZE])
+    buffer = np.zeros_like(state.buffer)
+    buffer[:size] = state.buffer[:size]
+    return State(
+        buffer,
+        state.tables.copy(),
+        sequences,
+        state.literals.copy(),
+        state.codes.copy(),
+        state.registers.copy(),
+        state.parameters,
+        state.huffman.copy(),
+        state.tables_before.copy(),
+    )

@@ -86,6 +86,14 @@ class IntegerState(Protocol):
 
 
 @runtime_checkable
+class Charging(Protocol):
+    """Capability of a predictor's state: many bytes at once, in one compiled pass."""
+
+    def charge(self, data: bytes) -> FloatArray:
+        """Append ``data``; return what each of its bytes cost where it came, float64 (n,) in bits."""
+
+
+@runtime_checkable
 class FusedCoding(Protocol):
     """Capability of a predictor: a compiled loop over a whole block of bytes, model and coder in one."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.protocols import (
+    Charging,
     ChunkScoring,
     Compressor,
     Environment,
@@ -112,13 +113,15 @@ def sequence_code_lengths(predictor: Predictor, texts: Sequence[bytes]) -> list[
     """
     if isinstance(predictor, SequenceScoring):
         return list(predictor.sequence_code_lengths(texts))
-    return [_stepwise_code_lengths(predictor, text) for text in texts]
+    return [charge(predictor.begin(), text) for text in texts]
 
 
-def _stepwise_code_lengths(predictor: Predictor, text: bytes) -> FloatArray:
-    code_lengths = np.empty(len(text), dtype=np.float64)
-    state = predictor.begin()
-    for position, symbol in enumerate(text):
+def charge(state: PredictorState, data: bytes) -> FloatArray:
+    """Append ``data`` to ``state``; return -log2 p of each byte where it came, float64 (n,) in bits."""
+    if isinstance(state, Charging):
+        return state.charge(data)
+    code_lengths = np.empty(len(data), dtype=np.float64)
+    for position, symbol in enumerate(data):
         code_lengths[position] = state.code_lengths()[symbol]
         state.update(symbol)
     return code_lengths

@@ -19,14 +19,16 @@ _PRESETS = (
     "in-context",
     "model-size",
     "tokenization",
+    "known-entropy",
 )  # of gencomp.evaluation.presets, which is heavier to import
+SAMPLE_SIZE = 100_000  # bytes of a source's sample
 _FORMATS = ("markdown", "csv", "json")
 
 
 def evaluate(
     file: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="A TOML file.")] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"One of the paper's experiments: {', '.join(_PRESETS)}.")
+        str | None, typer.Option(metavar="NAME", help=f"An experiment by name: {', '.join(_PRESETS)}.")
     ] = None,
     models: Annotated[
         list[str] | None,
@@ -38,6 +40,12 @@ def evaluate(
     random: Annotated[
         int | None,
         typer.Option(metavar="CHUNKS", callback=at_least("--random", 1), help="Random bytes, so many chunks."),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE", help="A source of known entropy, such as 'markov:order=2&seed=1'; --limit samples."
+        ),
     ] = None,
     data: Annotated[
         str | None,
@@ -81,7 +89,7 @@ def evaluate(
         raise usage(f"--format must be one of {', '.join(_FORMATS)}, got {format_!r}")
     if jobs is not None and cluster is not None:
         raise usage("--jobs are processes here, and --cluster has its own workers: give one of them")
-    named = _named_datasets(text or [], image or [], audio or [], random)
+    named = _named_datasets(text or [], image or [], audio or [], random, source or [])
     experiment = _experiment(file, preset, named, data)
     experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
     folder = Path(output if output is not None else f"results-{experiment.name}")
@@ -89,7 +97,9 @@ def evaluate(
     _write(experiment, folder, rows, format_, quiet)
 
 
-def _named_datasets(text: list[str], image: list[str], audio: list[str], random: int | None) -> "tuple[Dataset, ...]":
+def _named_datasets(
+    text: list[str], image: list[str], audio: list[str], random: int | None, sources: list[str]
+) -> "tuple[Dataset, ...]":
     """Return the datasets of the options, named after their paths."""
     from gencomp.modalities.dataset import Dataset
 
@@ -98,6 +108,7 @@ def _named_datasets(text: list[str], image: list[str], audio: list[str], random:
     found += [Dataset(Path(path).name or path, "audio", path) for path in audio]
     if random is not None:
         found.append(Dataset("random", "random", limit=random))
+    found += [Dataset(name, "source", source=name, limit=1, chunk_size=SAMPLE_SIZE) for name in sources]
     return tuple(found)
 
 
@@ -114,10 +125,12 @@ def _experiment(file: str | None, preset: str | None, named: "tuple[Dataset, ...
     if preset is None:
         if not named:
             raise usage("nothing to measure: name a TOML file, a --preset, or data with --text, --image, --audio")
+        if all(dataset.modality == "source" for dataset in named):
+            return Experiment("evaluation", named, (DEFAULT_MODEL,), (SAMPLE_SIZE,))
         return Experiment("evaluation", named, (DEFAULT_MODEL,))
     if preset not in PRESETS:
         raise usage(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    if not named and data is None:
+    if not named and data is None and not PRESETS[preset].sources:
         raise usage("the preset needs data: --data FOLDER or GENCOMP_DATA, or your own with --text, --image, --audio")
     return PRESETS[preset].experiment(named or PRESETS[preset].datasets(Path(data or "")))
 

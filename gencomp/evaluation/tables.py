@@ -10,7 +10,7 @@ from typing import Any
 from gencomp.evaluation.paper import table_1_models, table_1_rate
 from gencomp.evaluation.rows import WHOLE, Row
 
-_COMPUTED = ("bits_per_byte", "raw_rate", "adjusted_rate", "bytes_per_second")
+_COMPUTED = ("excess", "bits_per_byte", "raw_rate", "adjusted_rate", "bytes_per_second")
 
 
 def record(row: Row) -> dict[str, Any]:
@@ -54,6 +54,13 @@ def to_markdown(rows: Sequence[Row], *, paper: bool = False) -> str:
     parts.append(_pivot(rows, datasets, "raw_rate", paper))
     if any(row.parameters for row in rows):
         parts += ["Adjusted rate: the same with two bytes a parameter added.", _pivot(rows, datasets, "adjusted_rate")]
+    if any(row.entropy_rate is not None for row in rows):
+        rates = {row.dataset: row.entropy_rate for row in rows if row.entropy_rate is not None}
+        known = ", ".join(f"{name} {rate:.4f}" for name, rate in rates.items())
+        parts += [
+            f"Bits per byte above the source's entropy rate, which is: {known}.",
+            _pivot(rows, datasets, "excess"),
+        ]
     parts += ["Speed on one core, in MB/s.", _pivot(rows, datasets, "bytes_per_second"), _versions(rows)]
     return "\n\n".join(parts) + "\n"
 
@@ -95,8 +102,12 @@ def _figure(row: Row | None, figure: str, paper: bool) -> str:
     if row is None:
         return "–"
     value = getattr(row, figure)
+    if value is None:
+        return "–"
     if figure == "bytes_per_second":
         return f"{value / 1e6:.3g}"
+    if figure == "excess":
+        return f"{value:.4f}"
     text = f"{100 * value:.1f}"
     if figure == "raw_rate" and row.low is not None and row.high is not None:
         text += f" ± {50 * (row.high - row.low):.1f}"

@@ -113,6 +113,22 @@ class ChunkScoring(Protocol):
 
 
 @runtime_checkable
+class Tokenized(Protocol):
+    """Capability of a predictor: it reads tokens, of which a text has a number."""
+
+    def token_counts(self, texts: Sequence[bytes]) -> Sequence[int]:
+        """Return how many tokens each text is."""
+
+
+@runtime_checkable
+class Sliding(Protocol):
+    """Capability of a predictor: it sees a window of its own symbols, which moves when it is full."""
+
+    def context_and_stride(self) -> tuple[int, int]:
+        """Return how many symbols it sees at most, and by how many the window moves."""
+
+
+@runtime_checkable
 class Parametric(Protocol):
     """Capability of a predictor: it was trained, and whoever decodes needs its parameters."""
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gencomp.cli.console import note, progress_bar
-from gencomp.cli.options import QuietOption, at_least, usage
+from gencomp.cli.documents import PRESETS as DOCUMENT_PRESETS
+from gencomp.cli.documents import DocumentOptions, evaluate_documents
+from gencomp.cli.options import DEFAULT_SPEC, QuietOption, at_least, usage
 
 if TYPE_CHECKING:
     from gencomp.evaluation.experiment import Experiment
@@ -22,13 +24,13 @@ _PRESETS = (
     "known-entropy",
 )  # of gencomp.evaluation.presets, which is heavier to import
 SAMPLE_SIZE = 100_000  # bytes of a source's sample
-_FORMATS = ("markdown", "csv", "json")
+_FORMATS = ("markdown", "csv", "json", "latex")
 
 
 def evaluate(
     file: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="A TOML file.")] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"An experiment by name: {', '.join(_PRESETS)}.")
+        str | None, typer.Option(metavar="NAME", help=f"By name: {', '.join((*_PRESETS, *DOCUMENT_PRESETS))}.")
     ] = None,
     models: Annotated[
         list[str] | None,
@@ -46,6 +48,27 @@ def evaluate(
         typer.Option(
             metavar="SOURCE", help="A source of known entropy, such as 'markov:order=2&seed=1'; --limit samples."
         ),
+    ] = None,
+    json_fields: Annotated[
+        list[str] | None,
+        typer.Option("--json", metavar="FILE:FIELD", help="Documents: a field of each object of JSON or JSONL."),
+    ] = None,
+    parquet: Annotated[
+        list[str] | None, typer.Option(metavar="FILE:COLUMN", help="Documents: a column of a Parquet file.")
+    ] = None,
+    lines: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Documents: the lines of a file.")] = None,
+    separator: Annotated[
+        str | None, typer.Option(metavar="TEXT", help=r"Documents: the --text between these bytes, such as '\n\n'.")
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            callback=at_least("--window", 2), help="Symbols of a document that are seen at a time. [default: all]"
+        ),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(callback=at_least("--stride", 1), help="Symbols that the window moves by. [default: half of it]"),
     ] = None,
     data: Annotated[
         str | None,
@@ -79,16 +102,28 @@ def evaluate(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure how models compress data: an experiment in, rows out.
+    """Measure how models compress data: an experiment or documents in, rows out.
 
     EXPERIMENT is a TOML file, or --preset names one of the paper's, or options name data and models. The folder gets
     rows.csv, rows.json, table.md, curves, and a journal: a run that was stopped goes on where it was, and what was
-    measured before is not measured again.
+    measured before is not measured again. Documents (--json, --parquet, --lines, --separator) are scored each from an
+    empty context: bits per byte, character, word and token, and the models' differences with their significance.
     """
     if format_ not in _FORMATS:
         raise usage(f"--format must be one of {', '.join(_FORMATS)}, got {format_!r}")
     if jobs is not None and cluster is not None:
         raise usage("--jobs are processes here, and --cluster has its own workers: give one of them")
+    options = DocumentOptions(json_fields or [], parquet or [], lines or [], separator, text or [], window, stride)
+    if options.named or preset in DOCUMENT_PRESETS:
+        if file is not None or image or audio or random or source or chunk_sizes or cluster:
+            raise usage("documents are measured by themselves: name them, models with -m, --window and --stride")
+        wanted = preset if preset in DOCUMENT_PRESETS else None
+        if preset is not None and wanted is None:
+            raise usage(f"--preset {preset} is of chunks; for documents there are {', '.join(DOCUMENT_PRESETS)}")
+        evaluate_documents(options, wanted, models or [DEFAULT_SPEC], limit, output, format_, quiet=quiet)
+        return
+    if window is not None or stride is not None:
+        raise usage("--window and --stride are of documents: name some with --json, --parquet, --lines or --separator")
     named = _named_datasets(text or [], image or [], audio or [], random, source or [])
     experiment = _experiment(file, preset, named, data)
     experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
@@ -192,11 +227,16 @@ def _run(experiment: "Experiment", folder: Path, jobs: int, cluster: str | None,
 def _write(experiment: "Experiment", folder: Path, rows: "list[Row]", format_: str, quiet: bool) -> None:
     """Write the rows and the curves into the folder, and print them."""
     from gencomp.errors import MissingExtraError
-    from gencomp.evaluation.tables import to_csv, to_json, to_markdown
+    from gencomp.evaluation.tables import to_csv, to_json, to_latex, to_markdown
     from gencomp.files import new_file
     from gencomp.report.curves import draw
 
-    writers = {"markdown": ("table.md", to_markdown), "csv": ("rows.csv", to_csv), "json": ("rows.json", to_json)}
+    writers = {
+        "markdown": ("table.md", to_markdown),
+        "latex": ("table.tex", to_latex),
+        "csv": ("rows.csv", to_csv),
+        "json": ("rows.json", to_json),
+    }
     for name, (file, writer) in writers.items():
         text = writer(rows, paper=experiment.paper_figures)
         with new_file(folder / file, overwrite=True) as sink:

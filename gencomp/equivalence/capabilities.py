@@ -34,6 +34,8 @@ from gencomp.protocols import (
     ScorerState,
     SequenceScoring,
     SizeChecking,
+    Sliding,
+    Tokenized,
     Windowed,
 )
 
@@ -140,6 +142,16 @@ def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatAr
     else:
         lengths = [8.0 * len(encode_block(predictor, chunk)) for chunk in chunks]
     return np.array(lengths, dtype=np.float64)
+
+
+def token_counts(model: object, texts: Sequence[bytes]) -> Sequence[int] | None:
+    """Return how many tokens each text is to ``model``; None where it reads bytes."""
+    return model.token_counts(texts) if isinstance(model, Tokenized) else None
+
+
+def context_and_stride_of(model: object) -> tuple[int, int] | None:
+    """Return the window of ``model`` in its own symbols, and by how many it moves; None where it has none."""
+    return model.context_and_stride() if isinstance(model, Sliding) else None
 
 
 def parameter_count_of(model: object) -> int:

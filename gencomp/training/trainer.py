@@ -169,8 +169,10 @@ def mean_loss(model: "PreTrainedModel", symbols: "torch.Tensor") -> "torch.Tenso
     """
     import torch
 
+    from gencomp.predictors.language.forward import whole_logits
+
     start = torch.full_like(symbols[:, :1], START_OF_TEXT)
-    logits = model(input_ids=torch.cat([start, symbols[:, :-1]], 1), use_cache=False).logits
+    logits = whole_logits(model, torch.cat([start, symbols[:, :-1]], 1))
     return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), symbols.flatten())
 
 

@@ -18,6 +18,7 @@ from gencomp.protocols import FloatArray
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from gencomp.predictors.language.forward import Forward
     from gencomp.predictors.language.lockstep import Lockstep
 
 # what a fingerprint runs: short enough to take a moment, long enough to fill a context and read it anew
@@ -53,9 +54,14 @@ class CausalModel:
             raise ValueError(f"stride must be from 1 to context - 1, which is {self.context - 1}, got {self.stride}")
 
     @cached_property
-    def model(self) -> "PreTrainedModel":
+    def forward(self) -> "Forward":
+        """The model with the way that its forward is called."""
         self.settings.check()
         return load_model(self.folder, self.settings.device, self.settings.resolved_dtype())
+
+    @property
+    def model(self) -> "PreTrainedModel":
+        return self.forward.model
 
     @property
     def start(self) -> int:
@@ -69,7 +75,7 @@ class CausalModel:
     @property
     def vocabulary_size(self) -> int:
         """The number of the model's logits."""
-        return int(self.model.get_output_embeddings().weight.shape[0])
+        return self.forward.vocabulary_size
 
     @property
     def parameter_count(self) -> int:
@@ -80,7 +86,7 @@ class CausalModel:
         from gencomp.predictors.language.lockstep import Lockstep
 
         return Lockstep(
-            self.model, lanes, start=self.start, context=context or self.context, stride=stride or self.stride
+            self.forward, lanes, start=self.start, context=context or self.context, stride=stride or self.stride
         )
 
     def sequence_code_lengths(self, texts: Sequence[npt.NDArray[np.int64]]) -> list[FloatArray]:

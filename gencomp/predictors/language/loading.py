@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import inspect
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gencomp.errors import GencompError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from gencomp.predictors.language.forward import Forward
 
 _PIECE = 1 << 20
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt")
@@ -86,7 +85,7 @@ def digest(folder: Path) -> str:
 
 
 @functools.lru_cache(maxsize=2)
-def load_model(folder: Path, device: str, dtype: str) -> "PreTrainedModel":
+def load_model(folder: Path, device: str, dtype: str) -> "Forward":
     """Return the folder's causal language model, in evaluation mode, on ``device``; the last two are kept.
 
     Raises :class:`ModelFolderError` where transformers cannot make one of it.
@@ -94,6 +93,8 @@ def load_model(folder: Path, device: str, dtype: str) -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
+
+    from gencomp.predictors.language.forward import Forward
 
     check_folder(folder)
     logging.disable_progress_bar()
@@ -109,8 +110,7 @@ def load_model(folder: Path, device: str, dtype: str) -> "PreTrainedModel":
         missing = sorted(found["missing_keys"])
         if missing:  # transformers would draw them at random
             raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} among them")
-        if "past_key_values" not in inspect.signature(model.forward).parameters:  # it would forget between steps
-            raise ValueError(f"{type(model).__name__} keeps no key-value cache; gencomp needs an attention model")
-        return model.to(device).eval()
+        model.config.return_dict = True  # what a folder says otherwise is for its own callers
+        return Forward(model.to(device).eval())
     except Exception as error:  # what a damaged folder raises is the libraries' own, and of many kinds
         raise ModelFolderError(f"{folder} cannot be loaded as a causal language model: {error}") from error

@@ -4,54 +4,15 @@ Encoder and decoder make exactly these calls, with the same shapes in the same o
 floating-point numbers (the twin rule). A call's shape depends on the number of lanes and on the position alone.
 """
 
-from typing import TYPE_CHECKING, Any
+import copy
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from gencomp.predictors.language.forward import Forward
 
 FloatRows = npt.NDArray[np.float32]
-
-
-class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
-    """One layer's keys and values in buffers of a fixed capacity; growing by concatenation would copy all of them."""
-
-    def __init__(self, capacity: int) -> None:
-        super().__init__()
-        self._capacity = capacity
-        self._length = 0
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        super().lazy_initialization(key_states, value_states)
-        self._key_buffer = self._buffer(key_states)
-        self._value_buffer = self._buffer(value_states)
-
-    def _buffer(self, states: torch.Tensor) -> torch.Tensor:
-        lanes, heads, _, size = states.shape
-        return torch.empty((lanes, heads, self._capacity, size), dtype=states.dtype, device=states.device)
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        end = self._length + key_states.shape[-2]
-        self._key_buffer[:, :, self._length : end] = key_states
-        self._value_buffer[:, :, self._length : end] = value_states
-        self._length = end
-        self.keys, self.values = self._key_buffer[:, :, :end], self._value_buffer[:, :, :end]
-        return self.keys, self.values
-
-
-def new_cache(model: "PreTrainedModel", capacity: int) -> Cache:
-    """Return an empty cache for ``capacity`` positions; layers with a window or a state of their own keep theirs."""
-    cache = DynamicCache(config=model.config)
-    cache.layers = [PreallocatedLayer(capacity) if type(layer) is DynamicLayer else layer for layer in cache.layers]
-    return cache
 
 
 class Lockstep:
@@ -62,8 +23,8 @@ class Lockstep:
     at least context - stride of them. The caller holds :meth:`~gencomp.predictors.language.settings.Settings.applied`.
     """
 
-    def __init__(self, model: "PreTrainedModel", lanes: int, *, start: int, context: int, stride: int) -> None:
-        self._model = model
+    def __init__(self, forward: Forward, lanes: int, *, start: int, context: int, stride: int) -> None:
+        self._forward = forward
         self._start = start
         self._context = context
         self._stride = stride
@@ -73,19 +34,14 @@ class Lockstep:
 
     def _read(self, symbols: npt.NDArray[np.int64]) -> None:
         """Begin anew with ``symbols`` (lanes, n), in one call."""
-        self._cache = new_cache(self._model, self._context)
+        self._memory = self._forward.begin(self._context)
         self._history[:, : symbols.shape[1]] = symbols
         self._length = symbols.shape[1]
         self._call(symbols)
 
     def _call(self, symbols: npt.NDArray[np.int64]) -> None:
-        output = self._model(
-            input_ids=torch.from_numpy(np.ascontiguousarray(symbols)).to(self._model.device),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        self._probabilities: FloatRows = torch.softmax(output.logits[:, -1].float(), -1).cpu().numpy()
+        logits = self._memory.read(torch.from_numpy(np.ascontiguousarray(symbols)))
+        self._probabilities: FloatRows = torch.softmax(logits.float(), -1).cpu().numpy()
 
     def probabilities(self) -> FloatRows:
         """Return p(symbol | lane so far), float32 (lanes, vocabulary_size)."""
@@ -114,9 +70,7 @@ class Lockstep:
 
     def copy(self) -> "Lockstep":
         """Return lanes that go on independently of these."""
-        import copy
-
         twin = copy.copy(self)
         twin._history = self._history.copy()
-        twin._cache = copy.deepcopy(self._cache)
+        twin._memory = self._memory.copy()
         return twin

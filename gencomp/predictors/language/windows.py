@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gencomp.predictors.language.forward import whole_logits
 from gencomp.protocols import FloatArray
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _measure(
     """Write the code lengths of windows with equally many positions into ``out``."""
     symbols = np.stack([texts[window.text][window.begin : window.last] for window in windows])
     inputs = np.hstack([np.full((len(symbols), 1), start, dtype=np.int64), symbols[:, :-1]])
-    logits = model(input_ids=torch.from_numpy(inputs).to(model.device), use_cache=False).logits
+    logits = whole_logits(model, torch.from_numpy(inputs).to(model.device))
     targets = torch.from_numpy(symbols).to(model.device)
     nats = torch.nn.functional.cross_entropy(logits.float().transpose(1, 2), targets, reduction="none")
     bits = nats.double().cpu().numpy() / np.log(2)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BloomConfig, BloomForCausalLM, MambaConfig, MambaForCausalLM
+from transformers import BloomConfig, BloomForCausalLM, OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gencomp.coding.quantize import MAX_ALPHABET_SIZE
 from gencomp.errors import SpecError
@@ -80,11 +80,20 @@ def test_a_damaged_configuration(folder: Path) -> None:
         Transformer(str(folder)).begin()
 
 
-def test_a_model_without_a_key_value_cache_is_refused(tmp_path: Path) -> None:
-    config = MambaConfig(vocab_size=256, hidden_size=16, num_hidden_layers=1, state_size=4)
-    MambaForCausalLM(config).save_pretrained(tmp_path)
-    with pytest.raises(ModelFolderError, match="MambaForCausalLM keeps no key-value cache"):
+def test_a_model_that_does_not_remember_is_refused(tmp_path: Path) -> None:
+    config = OpenAIGPTConfig(vocab_size=256, n_embd=16, n_layer=1, n_head=2, n_positions=64)
+    OpenAIGPTLMHeadModel(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelFolderError, match="OpenAIGPTLMHeadModel does not remember what it has read"):
         load_model(tmp_path, "cpu", "float32")
+
+
+def test_a_folder_that_asks_for_tuples(folder: Path) -> None:
+    data = b"the cat sat"
+    payload = Transformer(str(folder)).encode_block(data)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"return_dict": False, "use_cache": False}))
+    load_model.cache_clear()
+    assert Transformer(str(folder)).encode_block(data) == payload
 
 
 def test_a_model_that_sets_no_limit_takes_a_context(token_model: Path, tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ class _CompressionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             labels = labels.astype(str)
         if labels.ndim != 1 or len(labels) != len(texts):
             raise ValueError(f"y must be one class for each of the {len(texts)} texts, got the shape {labels.shape}")
+        if len(np.unique(labels)) < 2:
+            raise ValueError(f"all {len(texts)} texts are of one class; a classifier needs at least two")
         return texts, labels
 
     def _keep(self, classifier: Classifier) -> Self:

@@ -22,7 +22,7 @@ import numpy as np
 
 from gencomp.equivalence.adapt import Model, as_predictor, native
 from gencomp.equivalence.capabilities import charge, window_of
-from gencomp.protocols import ChunkScoring, Compressor, FloatArray, Predictor, SequenceScoring
+from gencomp.protocols import ChunkScoring, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
 
 Pair = tuple[bytes, bytes]  # (given, data)
 _PART = 64  # pairs of one task at most, so that progress shows
@@ -94,6 +94,9 @@ def _after(model: Predictor | Compressor, given: bytes, suffixes: Sequence[bytes
         lengths = [float(charge(state.copy(), data).sum()) for data in suffixes[:-1]]
         lengths += [float(charge(state, data).sum()) for data in suffixes[-1:]]
         return np.array(lengths, dtype=np.float64)
+    if isinstance(model, PrefixScoring) and len(suffixes) > 1:  # the state after ``given`` is kept
+        found = model.begin_scoring(given).code_lengths([b"", *suffixes])
+        return np.asarray(found[1:] - found[0])
     before = model.code_length(given)
     lengths = [model.code_length(given + data) - before for data in suffixes]
     return np.array(lengths, dtype=np.float64)

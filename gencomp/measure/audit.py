@@ -262,8 +262,10 @@ def _ways(predictor: Predictor) -> dict[str, Scoring]:
     ways: dict[str, Scoring] = {}
     if isinstance(predictor, SequenceScoring):
         ways[_AT_ONCE] = lambda text: np.asarray(predictor.sequence_code_lengths([text])[0])
-    if not isinstance(predictor, SequenceScoring | ChunkScoring) and isinstance(predictor.begin(), Charging):
-        ways["charged at once"] = lambda text: charge(predictor.begin(), text)
+    if not isinstance(predictor, SequenceScoring | ChunkScoring):
+        with _opened(predictor.begin()) as state:
+            if isinstance(state, Charging):
+                ways["charged at once"] = lambda text: charge(predictor.begin(), text)
     return ways
 
 

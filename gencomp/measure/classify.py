@@ -74,7 +74,7 @@ def check_training(texts: Sequence[bytes], labels: Sequence[Any]) -> tuple[Label
         raise DatasetError("there are no training texts; expected some of each class")
     classes, places = np.unique(np.asarray(labels), return_inverse=True)
     if len(classes) < 2:
-        raise DatasetError(f"all {len(texts)} training texts are of the class {classes[0]!r}; expected at least two")
+        raise DatasetError(f"all {len(texts)} training texts are of one class, {classes[0]!s}; expected at least two")
     return classes, np.asarray(places, dtype=np.int64).reshape(-1)
 
 
@@ -245,7 +245,7 @@ Method = Literal["neighbours", "primed"]
 def load_classifier(path: str | PathLike[str]) -> Classifier:
     """Return what ``save`` wrote. Raises :class:`CorruptDataError` on another file, ``OSError``."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             parts = {name: archive[name] for name in archive.files}
         header = json.loads(parts["header"].tobytes())
         if header["format"] != FORMAT:

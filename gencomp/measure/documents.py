@@ -34,7 +34,8 @@ class Setting:
     def __post_init__(self) -> None:
         if self.window is None and self.stride is not None:
             raise ValueError("a stride is of a window: give both, or neither")
-        if self.window is not None and (self.window < 2 or not 1 <= (self.stride or 1) < self.window):
+        stride = 1 if self.stride is None else self.stride
+        if self.window is not None and (self.window < 2 or not 1 <= stride < self.window):
             raise ValueError(
                 f"window must be at least 2 and stride from 1 to window - 1; got {self.window}, {self.stride}"
             )

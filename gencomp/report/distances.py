@@ -56,14 +56,16 @@ def draw(figure: "Figure", found: Distances) -> None:
     for side in ("top", "right", "left"):
         left.spines[side].set_visible(False)
     values = found.matrix[np.ix_(order, order)]
-    image = right.imshow(values, cmap="viridis", aspect="auto", interpolation="nearest")
+    others = values[~np.eye(len(values), dtype=bool)]  # a text's distance to itself would take up the scale
+    low, high = float(others.min()), float(others.max())
+    image = right.imshow(values, cmap="viridis", aspect="auto", interpolation="nearest", vmin=low, vmax=high)
     figure.colorbar(image, ax=right, shrink=0.8)
     right.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     right.set_yticks([])
     if found.form not in SYMMETRIC:
         right.set_ylabel("after")
     if len(names) <= 16:
-        middle = (float(values.min()) + float(values.max())) / 2
+        middle = (low + high) / 2
         for row, line in enumerate(values.tolist()):
             for column, value in enumerate(line):
                 color = "black" if value > middle else "white"

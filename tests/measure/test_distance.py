@@ -33,7 +33,7 @@ def test_texts_of_a_kind_are_near(model: str, book: bytes, wiki: bytes) -> None:
     found = distances([model], documents)
     matrix = found.matrix
     assert np.allclose(matrix, matrix.T)
-    assert matrix[0, 4] < 0.15  # the same text again
+    assert matrix[0, 4] < matrix[0, 1] / 2  # the same text again
     assert matrix[0, 1] < min(matrix[0, 2], matrix[0, 3], matrix[1, 2], matrix[1, 3])
     assert matrix[2, 3] < min(matrix[0, 2], matrix[1, 3])
     assert found.after[1, 2] == code_length(model, texts[2], texts[1])
@@ -101,7 +101,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], bo
     assert run(["distance", str(folder), "-m", "counts:2", "-o", str(out), "-q"]) == 0
     table = capsys.readouterr().out.splitlines()
     assert len(table) == 5
-    assert table[1].startswith("part <0>.txt  0.")
+    assert table[1].split()[:2] == ["part", "<0>.txt"]
     written = {path.name for path in out.iterdir()}
     assert written == {"journal.jsonl", "distances.csv", "distances.json", "distances.png", "report.html"}
     page = (out / "report.html").read_text()

@@ -68,7 +68,7 @@ def distance(
             note(f"note: {line}")
     print({"table": _table, "csv": _csv, "json": _json}[format_](found), end="")
     if folder is not None:
-        _write(found, folder, quiet=quiet)
+        write(found, folder, quiet=quiet)
 
 
 def _documents(paths: list[str], lines: str | None, json_field: str | None, limit: int | None) -> "list[Document]":
@@ -129,7 +129,8 @@ def _json(found: "Distances") -> str:
     return json.dumps(found.record(), indent=1) + "\n"
 
 
-def _write(found: "Distances", folder: Path, *, quiet: bool) -> None:
+def write(found: "Distances", folder: Path, *, quiet: bool) -> None:
+    """Write the page, the picture, CSV and JSON into a folder."""
     from gencomp.files import new_file
     from gencomp.report.distances import page, picture
 

@@ -334,13 +334,19 @@ def _batches(predictor: SequenceScoring | ChunkScoring, data: bytes) -> tuple[bo
     return True, f"a batch of {len(texts)} texts and each alone differ by at most {most:.2g} bits a byte"
 
 
-def _parallel(predictor: Predictor, ways: dict[str, Scoring], data: bytes, first: _Run) -> tuple[bool, str]:
+def _parallel(predictor: Predictor, ways: dict[str, Scoring], data: bytes, first: _Run) -> tuple[bool | None, str]:
     """Compare scoring at once, and a context read at once, with what the steps said.
 
     A compiled block code may learn within a byte, which a state cannot show: it is held to be a distribution of its own
     (see :func:`_itself`), and against its archive.
     """
     costs, most = np.array(first.costs), 0.0
+    if isinstance(predictor, ChunkScoring):
+        tokens = float(predictor.chunk_code_lengths([data])[0])
+        return None, (
+            f"tokens have no price a byte: {tokens:,.1f} bits as tokens, {costs.sum():,.1f} byte by byte over all "
+            "tokenisations; the archive is held against the tokens'"
+        )
     if isinstance(predictor, SequenceScoring):
         scored = ways[_AT_ONCE](data)
         if scored.shape != costs.shape:

@@ -21,6 +21,7 @@ from gencomp.modalities.documents import Document
 from gencomp.protocols import FloatArray, IntArray
 
 RESAMPLES = 10_000
+_RESAMPLES_AT_ONCE = 500
 CONFIDENCE = 0.95
 
 
@@ -249,9 +250,9 @@ def paired_bootstrap(
         return difference, None, None, None
     rng = np.random.default_rng(seed)
     resampled = np.empty(RESAMPLES)
-    for number in range(RESAMPLES):
-        drawn = rng.integers(0, count, count)
-        resampled[number] = differences[drawn].sum() / sizes[drawn].sum()
+    for start in range(0, RESAMPLES, _RESAMPLES_AT_ONCE):
+        drawn = rng.integers(0, count, (min(_RESAMPLES_AT_ONCE, RESAMPLES - start), count))
+        resampled[start : start + len(drawn)] = differences[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, (tail, 1 - tail))
     beyond = min(int((resampled <= 0).sum()), int((resampled >= 0).sum()))

@@ -213,7 +213,7 @@ BREAKS = [
     ("counts[7] = float('nan')", "gave byte 0 the probability nan at position 0"),
     ("counts[7] = -1", "gave byte 7 the probability -0.00"),
     ("print('hello', flush=True)", "answered 'hello' at position 0; expected 256 probabilities"),
-    ("print('1 ' * 40000, end='', flush=True)", "has no end of line"),
+    ("print('1 ' * 40000, end='', flush=True); import time; time.sleep(9)", "has no end of line"),
 ]
 
 

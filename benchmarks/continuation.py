@@ -20,6 +20,7 @@ from texts import text_of
 import gencomp
 from gencomp.cli.console import printable
 from gencomp.equivalence.capabilities import begin_scoring
+from gencomp.equivalence.conditional import code_length
 from gencomp.sampling.copies import measure_copies
 
 CONTEXT = 1948
@@ -34,12 +35,7 @@ WAYS = (
 
 def judged(context: bytes, continuation: bytes) -> float:
     """Return what ``mix`` charges for a continuation of ``context``, in bits a byte."""
-    state = gencomp.as_predictor("mix").begin(context)
-    total = 0.0
-    for symbol in continuation:
-        total += state.code_lengths()[symbol]
-        state.update(symbol)
-    return total / len(continuation)
+    return code_length("mix", continuation, given=context) / len(continuation)
 
 
 def main() -> None:

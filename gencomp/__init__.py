@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gencomp.archive.memory import compress, decompress
     from gencomp.equivalence.adapt import as_compressor, as_predictor
     from gencomp.equivalence.compressor import ArithmeticCompressor
+    from gencomp.equivalence.conditional import code_length
     from gencomp.equivalence.predictor import CodeLengthPredictor
     from gencomp.errors import GencompError
     from gencomp.evaluation.score import Score, score
@@ -29,6 +30,7 @@ __all__ = [
     "Score",
     "as_compressor",
     "as_predictor",
+    "code_length",
     "compress",
     "decompress",
     "load",
@@ -46,6 +48,7 @@ _HOMES = {
     "Score": "gencomp.evaluation.score",
     "as_compressor": "gencomp.equivalence.adapt",
     "as_predictor": "gencomp.equivalence.adapt",
+    "code_length": "gencomp.equivalence.conditional",
     "compress": "gencomp.archive.memory",
     "decompress": "gencomp.archive.memory",
     "load": "gencomp.registry",

@@ -63,9 +63,8 @@ def _ignore(array: Any, index: Any) -> None:
 
 def _load_word(typing_context: Any, array: Any, index: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.PointerType(ir.IntType(64)))
-        return builder.load(address, align=1)
+        address = element(builder, data_of(context, builder, signature, arguments, 0), arguments[1], ir.IntType(8))
+        return load(builder, address, ir.IntType(64), align=1)
 
     return types.int64(array, types.intp), codegen
 

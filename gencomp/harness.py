@@ -15,11 +15,20 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.equivalence.capabilities import sequence_code_lengths
+from gencomp.equivalence.capabilities import charge, sequence_code_lengths
 from gencomp.protocols import PredictorState
 from gencomp.sampling.strategies import Strategy
 
 _MAX_LENGTH = 256
+
+
+def _is_likeliest(state: PredictorState, text: bytes) -> bool:
+    """Return whether every byte of ``text`` is the likeliest after those before it; ``state`` is spent."""
+    for symbol in text:
+        if int(state.code_lengths().argmin()) != symbol:
+            return False
+        state.update(symbol)
+    return True
 
 
 @register_model("gencomp")
@@ -50,14 +59,9 @@ class HarnessModel(LM):  # type: ignore[misc]
         return [self._loglikelihood(*request.args) for request in requests]
 
     def _loglikelihood(self, context: str, continuation: str) -> tuple[float, bool]:
-        state = self._after(context)
-        bits, greedy = 0.0, True
-        for symbol in continuation.encode("utf-8"):
-            code_lengths = state.code_lengths()
-            bits += float(code_lengths[symbol])
-            greedy &= int(code_lengths.argmin()) == symbol
-            state.update(symbol)
-        return -bits * math.log(2.0), greedy
+        state, text = self._after(context), continuation.encode("utf-8")
+        greedy = _is_likeliest(state.copy(), text)
+        return -float(charge(state, text).sum()) * math.log(2.0), greedy
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Return ln p(text) for each request, from an empty context."""

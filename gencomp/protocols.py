@@ -99,6 +99,14 @@ class IntegerState(Protocol):
 
 
 @runtime_checkable
+class Charging(Protocol):
+    """Capability of a predictor's state: many bytes at once, in one compiled pass."""
+
+    def charge(self, data: bytes) -> FloatArray:
+        """Append ``data``; return what each of its bytes cost where it came, float64 (n,) in bits."""
+
+
+@runtime_checkable
 class FusedCoding(Protocol):
     """Capability of a predictor: a compiled loop over a whole block of bytes, model and coder in one."""
 
@@ -115,6 +123,22 @@ class ChunkScoring(Protocol):
 
     def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
         """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""
+
+
+@runtime_checkable
+class Tokenized(Protocol):
+    """Capability of a predictor: it reads tokens, of which a text has a number."""
+
+    def token_counts(self, texts: Sequence[bytes]) -> Sequence[int]:
+        """Return how many tokens each text is."""
+
+
+@runtime_checkable
+class Sliding(Protocol):
+    """Capability of a predictor: it sees a window of its own symbols, which moves when it is full."""
+
+    def context_and_stride(self) -> tuple[int, int]:
+        """Return how many symbols it sees at most, and by how many the window moves."""
 
 
 @runtime_checkable

@@ -79,6 +79,8 @@ _BUILTIN = (
     Entry(
         "counts", "predictor", "gencomp.predictors.counts:Counts", "adaptive order-k counts with absolute discounting"
     ),
+    Entry("lz78", "predictor", "gencomp.predictors.lz78:Lz78", "the counts along LZ78's parsing, byte by byte"),
+    Entry("ctw", "predictor", "gencomp.predictors.ctw:Ctw", "context tree weighting: all context trees up to a depth"),
     Entry("mix", "predictor", "gencomp.predictors.mix.predictor:Mix", "context mixing of text, records and repeats"),
     Entry(
         "rnn",

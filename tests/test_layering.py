@@ -16,7 +16,8 @@ LAYERS = [
     {"equivalence", "training"},
     {"archive", "sampling"},
     {"evaluation", "hf", "harness"},
-    {"report"},
+    {"measure"},
+    {"report", "sklearn"},
     {"cli", "__main__"},
 ]
 STRANGERS = {

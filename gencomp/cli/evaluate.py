@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gencomp.cli.console import note, progress_bar
-from gencomp.cli.options import QuietOption, at_least, usage
+from gencomp.cli.documents import PRESETS as DOCUMENT_PRESETS
+from gencomp.cli.documents import DocumentOptions, evaluate_documents
+from gencomp.cli.options import DEFAULT_SPEC, QuietOption, at_least, usage
 
 if TYPE_CHECKING:
     from gencomp.evaluation.experiment import Experiment
@@ -19,14 +21,16 @@ _PRESETS = (
     "in-context",
     "model-size",
     "tokenization",
+    "known-entropy",
 )  # of gencomp.evaluation.presets, which is heavier to import
-_FORMATS = ("markdown", "csv", "json")
+SAMPLE_SIZE = 100_000  # bytes of a source's sample
+_FORMATS = ("markdown", "csv", "json", "latex")
 
 
 def evaluate(
     file: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="A TOML file.")] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"One of the paper's experiments: {', '.join(_PRESETS)}.")
+        str | None, typer.Option(metavar="NAME", help=f"By name: {', '.join((*_PRESETS, *DOCUMENT_PRESETS))}.")
     ] = None,
     models: Annotated[
         list[str] | None,
@@ -38,6 +42,33 @@ def evaluate(
     random: Annotated[
         int | None,
         typer.Option(metavar="CHUNKS", callback=at_least("--random", 1), help="Random bytes, so many chunks."),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE", help="A source of known entropy, such as 'markov:order=2&seed=1'; --limit samples."
+        ),
+    ] = None,
+    json_fields: Annotated[
+        list[str] | None,
+        typer.Option("--json", metavar="FILE:FIELD", help="Documents: a field of each object of JSON or JSONL."),
+    ] = None,
+    parquet: Annotated[
+        list[str] | None, typer.Option(metavar="FILE:COLUMN", help="Documents: a column of a Parquet file.")
+    ] = None,
+    lines: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Documents: the lines of a file.")] = None,
+    separator: Annotated[
+        str | None, typer.Option(metavar="TEXT", help=r"Documents: the --text between these bytes, such as '\n\n'.")
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            callback=at_least("--window", 2), help="Symbols of a document that are seen at a time. [default: all]"
+        ),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(callback=at_least("--stride", 1), help="Symbols that the window moves by. [default: half of it]"),
     ] = None,
     data: Annotated[
         str | None,
@@ -71,17 +102,29 @@ def evaluate(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure how models compress data: an experiment in, rows out.
+    """Measure how models compress data: an experiment or documents in, rows out.
 
     EXPERIMENT is a TOML file, or --preset names one of the paper's, or options name data and models. The folder gets
     rows.csv, rows.json, table.md, curves, and a journal: a run that was stopped goes on where it was, and what was
-    measured before is not measured again.
+    measured before is not measured again. Documents (--json, --parquet, --lines, --separator) are scored each from an
+    empty context: bits per byte, character, word and token, and the models' differences with their significance.
     """
     if format_ not in _FORMATS:
         raise usage(f"--format must be one of {', '.join(_FORMATS)}, got {format_!r}")
     if jobs is not None and cluster is not None:
         raise usage("--jobs are processes here, and --cluster has its own workers: give one of them")
-    named = _named_datasets(text or [], image or [], audio or [], random)
+    options = DocumentOptions(json_fields or [], parquet or [], lines or [], separator, text or [], window, stride)
+    if options.named or preset in DOCUMENT_PRESETS:
+        if file is not None or image or audio or random or source or chunk_sizes or cluster:
+            raise usage("documents are measured by themselves: name them, models with -m, --window and --stride")
+        wanted = preset if preset in DOCUMENT_PRESETS else None
+        if preset is not None and wanted is None:
+            raise usage(f"--preset {preset} is of chunks; for documents there are {', '.join(DOCUMENT_PRESETS)}")
+        evaluate_documents(options, wanted, models or [DEFAULT_SPEC], limit, output, format_, quiet=quiet)
+        return
+    if window is not None or stride is not None:
+        raise usage("--window and --stride are of documents: name some with --json, --parquet, --lines or --separator")
+    named = _named_datasets(text or [], image or [], audio or [], random, source or [])
     experiment = _experiment(file, preset, named, data)
     experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
     folder = Path(output if output is not None else f"results-{experiment.name}")
@@ -89,7 +132,9 @@ def evaluate(
     _write(experiment, folder, rows, format_, quiet)
 
 
-def _named_datasets(text: list[str], image: list[str], audio: list[str], random: int | None) -> "tuple[Dataset, ...]":
+def _named_datasets(
+    text: list[str], image: list[str], audio: list[str], random: int | None, sources: list[str]
+) -> "tuple[Dataset, ...]":
     """Return the datasets of the options, named after their paths."""
     from gencomp.modalities.dataset import Dataset
 
@@ -98,6 +143,7 @@ def _named_datasets(text: list[str], image: list[str], audio: list[str], random:
     found += [Dataset(Path(path).name or path, "audio", path) for path in audio]
     if random is not None:
         found.append(Dataset("random", "random", limit=random))
+    found += [Dataset(name, "source", source=name, limit=1, chunk_size=SAMPLE_SIZE) for name in sources]
     return tuple(found)
 
 
@@ -114,10 +160,12 @@ def _experiment(file: str | None, preset: str | None, named: "tuple[Dataset, ...
     if preset is None:
         if not named:
             raise usage("nothing to measure: name a TOML file, a --preset, or data with --text, --image, --audio")
+        if all(dataset.modality == "source" for dataset in named):
+            return Experiment("evaluation", named, (DEFAULT_MODEL,), (SAMPLE_SIZE,))
         return Experiment("evaluation", named, (DEFAULT_MODEL,))
     if preset not in PRESETS:
         raise usage(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    if not named and data is None:
+    if not named and data is None and not PRESETS[preset].sources:
         raise usage("the preset needs data: --data FOLDER or GENCOMP_DATA, or your own with --text, --image, --audio")
     return PRESETS[preset].experiment(named or PRESETS[preset].datasets(Path(data or "")))
 
@@ -179,11 +227,16 @@ def _run(experiment: "Experiment", folder: Path, jobs: int, cluster: str | None,
 def _write(experiment: "Experiment", folder: Path, rows: "list[Row]", format_: str, quiet: bool) -> None:
     """Write the rows and the curves into the folder, and print them."""
     from gencomp.errors import MissingExtraError
-    from gencomp.evaluation.tables import to_csv, to_json, to_markdown
+    from gencomp.evaluation.tables import to_csv, to_json, to_latex, to_markdown
     from gencomp.files import new_file
     from gencomp.report.curves import draw
 
-    writers = {"markdown": ("table.md", to_markdown), "csv": ("rows.csv", to_csv), "json": ("rows.json", to_json)}
+    writers = {
+        "markdown": ("table.md", to_markdown),
+        "latex": ("table.tex", to_latex),
+        "csv": ("rows.csv", to_csv),
+        "json": ("rows.json", to_json),
+    }
     for name, (file, writer) in writers.items():
         text = writer(rows, paper=experiment.paper_figures)
         with new_file(folder / file, overwrite=True) as sink:

@@ -12,10 +12,13 @@ import typer
 
 from gencomp import __version__
 from gencomp.cli import (
+    audit,
+    classify,
     compare,
     compress,
     decompress,
     demo,
+    distance,
     evaluate,
     explain,
     info,
@@ -49,6 +52,9 @@ for name, function in (
     ("evaluate", evaluate.evaluate),
     ("compare", compare.compare),
     ("report", report.report),
+    ("distance", distance.distance),
+    ("classify", classify.classify),
+    ("audit", audit.audit),
     ("train", train.train),
     ("list", listing.list_models),
     ("demo", demo.demo),

@@ -15,6 +15,7 @@ import numpy as np
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.protocols import (
+    Charging,
     ChunkScoring,
     Compressor,
     ConditionalSharing,
@@ -34,6 +35,8 @@ from gencomp.protocols import (
     ScorerState,
     SequenceScoring,
     SizeChecking,
+    Sliding,
+    Tokenized,
     Windowed,
 )
 
@@ -113,13 +116,15 @@ def sequence_code_lengths(predictor: Predictor, texts: Sequence[bytes]) -> list[
     """
     if isinstance(predictor, SequenceScoring):
         return list(predictor.sequence_code_lengths(texts))
-    return [_stepwise_code_lengths(predictor, text) for text in texts]
+    return [charge(predictor.begin(), text) for text in texts]
 
 
-def _stepwise_code_lengths(predictor: Predictor, text: bytes) -> FloatArray:
-    code_lengths = np.empty(len(text), dtype=np.float64)
-    state = predictor.begin()
-    for position, symbol in enumerate(text):
+def charge(state: PredictorState, data: bytes) -> FloatArray:
+    """Append ``data`` to ``state``; return -log2 p of each byte where it came, float64 (n,) in bits."""
+    if isinstance(state, Charging):
+        return state.charge(data)
+    code_lengths = np.empty(len(data), dtype=np.float64)
+    for position, symbol in enumerate(data):
         code_lengths[position] = state.code_lengths()[symbol]
         state.update(symbol)
     return code_lengths
@@ -138,6 +143,16 @@ def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatAr
     else:
         lengths = [8.0 * len(encode_block(predictor, chunk)) for chunk in chunks]
     return np.array(lengths, dtype=np.float64)
+
+
+def token_counts(model: object, texts: Sequence[bytes]) -> Sequence[int] | None:
+    """Return how many tokens each text is to ``model``; None where it reads bytes."""
+    return model.token_counts(texts) if isinstance(model, Tokenized) else None
+
+
+def context_and_stride_of(model: object) -> tuple[int, int] | None:
+    """Return the window of ``model`` in its own symbols, and by how many it moves; None where it has none."""
+    return model.context_and_stride() if isinstance(model, Sliding) else None
 
 
 def parameter_count_of(model: object) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.equivalence.predictor import CodeLengthPredictor
+from gencomp.equivalence.conditional import code_lengths
 from gencomp.evaluation import judges, judges_media
 from gencomp.evaluation.compare_prompts import Prompt
 from gencomp.evaluation.compare_strategies import parse_strategy, search_of
@@ -151,14 +151,7 @@ class Judge(Task):
 
     def _own_code_length(self) -> float:
         """Return the bits that the parts add to the generating model's own code, over all pieces."""
-        predictor = predictor_of(self.own)
-        if isinstance(predictor, CodeLengthPredictor):
-            code_length = predictor.compressor.code_length
-            return sum(
-                code_length(context + part) - code_length(context) for context, part in self.prompt.contexts(self.parts)
-            )
-        pairs = self.prompt.contexts(self.parts)
-        return float(sum(judges.code_lengths_after(predictor, [pair]).sum() for pair in pairs))
+        return float(code_lengths(predictor_of(self.own), self.prompt.contexts(self.parts)).sum())
 
     def _against_truth(self) -> Result:
         data, truth = b"".join(self.parts), b"".join(self.prompt.truth)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gencomp.equivalence.capabilities import charge
 from gencomp.protocols import FloatArray, IntArray, Predictor
 from gencomp.sampling.copies import MIN_COPY
 
@@ -23,10 +24,8 @@ def code_lengths_after(predictor: Predictor, pieces: Sequence[tuple[bytes, bytes
     for number, (given, generated) in enumerate(pieces):
         for symbol in given if number else b"":
             state.update(symbol)
-        for symbol in generated:
-            costs.append(float(state.code_lengths()[symbol]))
-            state.update(symbol)
-    return np.array(costs, dtype=np.float64)
+        costs.append(charge(state, generated))
+    return np.concatenate(costs) if costs else np.empty(0)
 
 
 def self_compressibility(predictor: Predictor, data: bytes) -> float:

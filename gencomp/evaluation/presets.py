@@ -1,4 +1,4 @@
-"""The paper's experiments (Delétang et al. 2024), on whatever data one has."""
+"""Experiments by name: the paper's (Delétang et al. 2024), on whatever data one has, and sources of known entropy."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,15 @@ from gencomp.modalities.dataset import CHUNK_SIZE, Dataset
 TEXT, IMAGES, SOUND = "text/enwik8-first-3145728.xz", "images/imagenet", "audio/librispeech"
 OTHER_TEXT = "text/wikipedia-en-2015-100m.xz"  # none of whose articles are in TEXT
 RANDOM_CHUNKS = 2048
+SOURCE_LENGTHS = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+SOURCES = (
+    "bernoulli:p=0.1",
+    "markov:order=1&seed=1",
+    "markov:order=2&seed=1",
+    "markov:order=4&seed=1",
+    "hidden:seed=1",
+    "grammar:seed=1",
+)
 IN_CONTEXT_LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -29,6 +38,7 @@ class Preset:
     per_file: int | None = None
     vocabularies: tuple[int, ...] = ()
     paper_figures: bool = False
+    sources: tuple[str, ...] = ()
 
     def experiment(self, datasets: tuple[Dataset, ...]) -> Experiment:
         """Return the experiment on ``datasets``; each text also in tokens of each of the vocabularies."""
@@ -50,6 +60,11 @@ class Preset:
 
     def datasets(self, folder: Path) -> tuple[Dataset, ...]:
         """Return the preset's data in a folder of public data, as far as it needs them."""
+        if self.sources:
+            return tuple(
+                Dataset(source, "source", source=source, limit=self.limit, chunk_size=max(self.lengths))
+                for source in self.sources
+            )
         every = (
             Dataset("enwik8", "text", str(folder / TEXT), vocabulary_from=str(folder / OTHER_TEXT)),
             Dataset("imagenet", "image", str(folder / IMAGES)),
@@ -93,6 +108,16 @@ _ALL = (
         ("text",),
         (CHUNK_SIZE, WHOLE),
         vocabularies=(1000, 2000, 5000, 10_000, 20_000),
+    ),
+    Preset(
+        "known-entropy",
+        "sources of known entropy: how close each model gets, by the bytes that it has seen",
+        ("gzip", "lzma", "lz78", "counts", "ctw:4", "mix"),
+        ("source",),
+        (max(SOURCE_LENGTHS),),
+        lengths=SOURCE_LENGTHS,
+        limit=4,
+        sources=SOURCES,
     ),
 )
 PRESETS = {preset.name: preset for preset in _ALL}

@@ -24,6 +24,7 @@ class Row:
     for all. ``low`` and ``high`` are the 95 % interval of the raw rate, by bootstrap over the chunks; None for a
     single one. ``data_size`` is what the parameters are shared by, in bytes: the data's own size unless the
     experiment says another. ``seconds`` is the work's time on one core; all else is the same in every run.
+    ``entropy_rate`` is what the data's source needs in bits per byte, where it is known.
     """
 
     dataset: str
@@ -42,6 +43,7 @@ class Row:
     high: float | None
     seconds: float
     versions: Mapping[str, Any]
+    entropy_rate: float | None = None
 
     @property
     def bits_per_byte(self) -> float:
@@ -51,6 +53,11 @@ class Row:
     def raw_rate(self) -> float:
         """Compressed / raw bytes."""
         return self.bits_per_byte / 8
+
+    @property
+    def excess(self) -> float | None:
+        """Bits per byte above the source's entropy rate; None where that is not known."""
+        return None if self.entropy_rate is None else self.bits_per_byte - self.entropy_rate
 
     @property
     def adjusted_rate(self) -> float:

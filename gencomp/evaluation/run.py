@@ -212,4 +212,5 @@ def _rows(cell: Cell, journal: Journal, experiment: Experiment) -> Iterator[Row]
             high=high,
             seconds=journal.seconds(cell.key),
             versions=cell.facts.versions,
+            entropy_rate=cell.dataset.entropy_rate,
         )

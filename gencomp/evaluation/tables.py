@@ -1,4 +1,4 @@
-"""Rows as CSV, JSON and Markdown."""
+"""Rows as CSV, JSON, Markdown and LaTeX."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from typing import Any
 from gencomp.evaluation.paper import table_1_models, table_1_rate
 from gencomp.evaluation.rows import WHOLE, Row
 
-_COMPUTED = ("bits_per_byte", "raw_rate", "adjusted_rate", "bytes_per_second")
+_COMPUTED = ("excess", "bits_per_byte", "raw_rate", "adjusted_rate", "bytes_per_second")
 
 
 def record(row: Row) -> dict[str, Any]:
@@ -54,6 +54,13 @@ def to_markdown(rows: Sequence[Row], *, paper: bool = False) -> str:
     parts.append(_pivot(rows, datasets, "raw_rate", paper))
     if any(row.parameters for row in rows):
         parts += ["Adjusted rate: the same with two bytes a parameter added.", _pivot(rows, datasets, "adjusted_rate")]
+    if any(row.entropy_rate is not None for row in rows):
+        rates = {row.dataset: row.entropy_rate for row in rows if row.entropy_rate is not None}
+        known = ", ".join(f"{name} {rate:.4f}" for name, rate in rates.items())
+        parts += [
+            f"Bits per byte above the source's entropy rate, which is: {known}.",
+            _pivot(rows, datasets, "excess"),
+        ]
     parts += ["Speed on one core, in MB/s.", _pivot(rows, datasets, "bytes_per_second"), _versions(rows)]
     return "\n\n".join(parts) + "\n"
 
@@ -69,6 +76,13 @@ def _sizes(rows: Sequence[Row], datasets: Sequence[str]) -> str:
 
 def _pivot(rows: Sequence[Row], datasets: Sequence[str], figure: str, paper: bool = False) -> str:
     """Return one table; a cell that was not measured is a dash."""
+    return table(*_pivoted(rows, datasets, figure, paper))
+
+
+def _pivoted(
+    rows: Sequence[Row], datasets: Sequence[str], figure: str, paper: bool = False
+) -> tuple[list[str], list[list[str]]]:
+    """Return the titles and lines of one table."""
     by_line: dict[tuple[str, ...], dict[str, Row]] = {}
     several_sizes = figure == "adjusted_rate" and len({(row.dataset, row.data_size) for row in rows}) > len(datasets)
     for row in rows:
@@ -83,7 +97,7 @@ def _pivot(rows: Sequence[Row], datasets: Sequence[str], figure: str, paper: boo
         for model in next(iter(models.values())):
             rates = [models[name].get(model) for name in datasets]
             lines.append(["2048", model, *("–" if rate is None else f"({100 * rate:.1f})" for rate in rates)])
-    return _table(titles, lines)
+    return titles, lines
 
 
 def _cut(row: Row) -> str:
@@ -95,8 +109,12 @@ def _figure(row: Row | None, figure: str, paper: bool) -> str:
     if row is None:
         return "–"
     value = getattr(row, figure)
+    if value is None:
+        return "–"
     if figure == "bytes_per_second":
         return f"{value / 1e6:.3g}"
+    if figure == "excess":
+        return f"{value:.4f}"
     text = f"{100 * value:.1f}"
     if figure == "raw_rate" and row.low is not None and row.high is not None:
         text += f" ± {50 * (row.high - row.low):.1f}"
@@ -104,19 +122,45 @@ def _figure(row: Row | None, figure: str, paper: bool) -> str:
     return text if theirs is None else f"{text} ({100 * theirs:.1f})"
 
 
-def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def table(titles: Sequence[str], lines: Sequence[Sequence[str]], words: int = 2) -> str:
+    """Return a Markdown table; all columns but the first ``words`` are figures."""
     escaped = [[cell.replace("|", "\\|") for cell in line] for line in (titles, *lines)]
     widths = [max(len(line[column]) for line in escaped) for column in range(len(titles))]
-    rule = ["-" * (width - 1) + ":" if column > 1 else "-" * width for column, width in enumerate(widths)]
+    rule = ["-" * (width - 1) + ":" if column >= words else "-" * width for column, width in enumerate(widths)]
     return "\n".join(
         "| "
         + " | ".join(
-            cell.rjust(width) if column > 1 else cell.ljust(width)
+            cell.rjust(width) if column >= words else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         + " |"
         for line in (escaped[0], rule, *escaped[1:])
     )
+
+
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "±": r"$\pm$"}
+_LATEX |= {char: f"\\{char}" for char in "&%$#_{}"}
+
+
+def latex(text: str) -> str:
+    """Return ``text`` with what LaTeX would read otherwise escaped."""
+    return "".join(_LATEX.get(char, char) for char in text)
+
+
+def latex_table(titles: Sequence[str], lines: Sequence[Sequence[str]], words: int = 2) -> str:
+    """Return a ``tabular`` with the rules of the package booktabs; all columns but the first ``words`` are figures."""
+    columns = "l" * words + "r" * (len(titles) - words)
+    body = [" & ".join(map(latex, line)) + r" \\" for line in lines]
+    head = " & ".join(map(latex, titles)) + r" \\"
+    rules = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
+    return "\n".join([*rules, r"\end{tabular}"]) + "\n"
+
+
+def to_latex(rows: Sequence[Row], *, paper: bool = False) -> str:
+    """Return the raw rates in percent as a ``tabular``: one line a model and cut, one column a dataset."""
+    datasets = list(dict.fromkeys(row.dataset for row in rows))
+    titles, lines = _pivoted(rows, datasets, "raw_rate", paper)
+    return latex_table(titles, lines)
 
 
 def _versions(rows: Sequence[Row]) -> str:

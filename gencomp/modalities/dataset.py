@@ -8,11 +8,13 @@ from typing import Any, Literal, Self
 
 from gencomp.errors import DatasetError
 from gencomp.modalities import audio, image, text, tokens
+from gencomp.modalities.known import parse_source
 from gencomp.modalities.random import random_bytes
 from gencomp.modalities.source import find_files, read_each
 
-Modality = Literal["text", "image", "audio", "random"]
-MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "random")
+Modality = Literal["text", "image", "audio", "random", "source"]
+MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "random", "source")
+_GENERATED = ("random", "source")  # data that has no path
 CHUNK_SIZE = 2048  # the paper's
 
 
@@ -38,9 +40,11 @@ class Dataset:
     ``path`` is a file, a folder or a pattern (random data has none). ``limit`` bounds the chunks, and ``per_file``
     those of one image or sound, spread evenly over it. Images: ``layout``
     "patches" of ``chunk_size`` / ``columns`` rows, or "rows", whole ones; ``color`` "grey", or "planes" for red, green
-    and blue one after the other. Audio: ``rate`` and ``bits``. Random: ``seed``. ``seven_bits`` maps the bytes for
-    models that read only ASCII. Text: ``vocabulary`` cuts chunks into so many kinds of tokens, two bytes each, learnt
-    from the start of the text ``vocabulary_from``, or of ``path`` itself, which flatters them. ``strict`` raises at the
+    and blue one after the other. Audio: ``rate`` and ``bits``. Random: ``seed``. Source: ``source``, such as
+    "markov:order=2&seed=1", of which each chunk is a sample of its own (:mod:`gencomp.modalities.known`).
+    ``seven_bits`` maps the bytes for models that read only ASCII. Text: ``vocabulary`` cuts chunks into so many kinds
+    of tokens, two bytes each, learnt from the start of the text ``vocabulary_from``, or of ``path`` itself, which
+    flatters them. ``strict`` raises at the
     first file that cannot be read instead of leaving it out.
     """
 
@@ -60,14 +64,21 @@ class Dataset:
     vocabulary: int | None = None
     vocabulary_from: str | None = None
     strict: bool = False
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:
             raise ValueError(f"{self.name}: modality must be one of {', '.join(MODALITIES)}, got {self.modality!r}")
-        if (self.path is None) != (self.modality == "random"):
-            raise ValueError(f"{self.name}: " + ("random data has no path" if self.path else "path is missing"))
-        if self.limit is None and self.modality == "random":
-            raise ValueError(f"{self.name}: random data needs a limit, its number of chunks")
+        if (self.path is None) != (self.modality in _GENERATED):
+            raise ValueError(
+                f"{self.name}: " + (f"{self.modality} data has no path" if self.path else "path is missing")
+            )
+        if self.limit is None and self.modality in _GENERATED:
+            raise ValueError(f"{self.name}: {self.modality} data needs a limit, its number of chunks")
+        if (self.source is None) == (self.modality == "source"):
+            raise ValueError(f"{self.name}: the modality source, and it alone, needs a source such as markov:order=2")
+        if self.source is not None:
+            parse_source(self.source)
         for name in ("chunk_size", "columns", "rate", "limit", "per_file"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -103,6 +114,11 @@ class Dataset:
         paths = {key: options[key] for key in ("path", "vocabulary_from") if key in options}
         return cls(**options | {key: str(folder / Path(path).expanduser()) for key, path in paths.items()})
 
+    @property
+    def entropy_rate(self) -> float | None:
+        """The bits per byte that the data's source needs, where that is known."""
+        return None if self.source is None else parse_source(self.source).entropy_rate
+
     def read(self) -> Chunks:
         """Return the chunks. Raises :class:`DatasetError` where there is none, ``OSError``."""
         pieces, notes, skipped = self._pieces()
@@ -131,6 +147,10 @@ class Dataset:
             assert self.limit is not None
             data = random_bytes(self.limit * self.chunk_size, self.seed)
             return list(text.chunks(data, self.chunk_size)), (), ()
+        if self.source is not None:
+            assert self.limit is not None
+            source = parse_source(self.source)
+            return [source.sample(self.chunk_size, number) for number in range(self.limit)], (), ()
         assert self.path is not None
         if self.modality == "text":
             size = None if self.limit is None else self.limit * self.chunk_size

@@ -132,6 +132,18 @@ def _observe(data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Int
 
 
 @lean_kernel
+def _charge(
+    data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer, weights: IntArray, shares: IntArray
+) -> None:
+    """Read ``data``; write each byte's share of 2^precision into ``shares`` (n,)."""
+    for index in range(data.shape[0]):
+        _predict(nodes, cursor, weights)
+        start, stop = interval_of_weights(weights, data[index], PRECISION)
+        shares[index] = stop - start
+        _update(nodes, cursor, max_order, data[index])
+
+
+@lean_kernel
 def _encode(
     data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer, weights: IntArray, out: ByteArray
 ) -> Integer:
@@ -228,12 +240,23 @@ class CountsState:
     def update(self, symbol: int) -> None:
         if not 0 <= symbol < ALPHABET_SIZE:
             raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
-        used = int(self._cursor[USED])
-        if used + self._order + 1 > len(self._nodes):
-            self._nodes = np.concatenate(
-                [self._nodes[:used], np.empty_like(self._nodes, shape=(used + 64, NODE_FIELDS))]
-            )
+        self._reserve(1)
         _update(self._nodes, self._cursor, self._order, symbol)
+
+    def charge(self, data: bytes) -> FloatArray:
+        self._reserve(len(data))
+        weights, shares = np.empty(ALPHABET_SIZE, dtype=np.int64), np.empty(len(data), dtype=np.int64)
+        symbols = np.frombuffer(data, dtype=np.uint8)
+        _charge(symbols, self._nodes, self._cursor, self._order, weights, shares)
+        return np.asarray(PRECISION - np.log2(shares))
+
+    def _reserve(self, symbols: int) -> None:
+        """Make room for the nodes that ``symbols`` updates may add."""
+        used = int(self._cursor[USED])
+        needed = symbols * (self._order + 1)
+        if used + needed > len(self._nodes):
+            more = np.empty_like(self._nodes, shape=(used + needed + 64, NODE_FIELDS))
+            self._nodes = np.concatenate([self._nodes[:used], more])
 
     def copy(self) -> Self:
         used = int(self._cursor[USED])

@@ -8,15 +8,15 @@ from gencomp.evaluation.rows import Row
 from gencomp.extras import require
 
 
-def _figure(panels: int) -> tuple[Any, list[Any]]:
-    """Return a figure without a window, and its axes side by side."""
+def _figure(panels: int, lines: int = 1) -> tuple[Any, list[Any]]:
+    """Return a figure without a window, and its axes: ``panels`` side by side in each of ``lines``."""
     require("report", "matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * panels, 4), layout="constrained")
+    figure = Figure(figsize=(5 * panels, 4 * lines), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, [figure.add_subplot(1, panels, number + 1) for number in range(panels)]
+    return figure, [figure.add_subplot(lines, panels, number + 1) for number in range(panels * lines)]
 
 
 def rate_against_length(rows: Sequence[Row], path: Path) -> None:
@@ -31,6 +31,35 @@ def rate_against_length(rows: Sequence[Row], path: Path) -> None:
         axes.set(title=dataset, xlabel="bytes of context and data", ylabel="raw rate", xscale="log")
         axes.set_xscale("log", base=2)
         axes.axhline(1, color="0.8", linewidth=1, zorder=0)
+        axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def excess_against_length(rows: Sequence[Row], path: Path) -> None:
+    """Draw the bits per byte above the source's entropy rate against the bytes seen, both on logarithmic scales.
+
+    One panel a source, two a line; what is at or below the rate, as a short sample can be, is left out.
+    """
+    datasets = list(dict.fromkeys(row.dataset for row in rows if row.excess is not None))
+    columns = min(3, len(datasets))
+    figure, panels = _figure(columns, -(-len(datasets) // columns))
+    for axes in panels[len(datasets) :]:
+        axes.set_axis_off()
+    for axes, dataset in zip(panels, datasets, strict=False):
+        mine = [row for row in rows if row.dataset == dataset and row.length is not None]
+        for model in dict.fromkeys(row.model for row in mine):
+            line = sorted(
+                (row.length, row.excess)
+                for row in mine
+                if row.model == model and row.length is not None and row.excess is not None and row.excess > 0
+            )
+            if line:
+                axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=model)
+        title = f"{dataset} ({mine[0].entropy_rate:.4f} bits/byte)"
+        axes.set(title=title, xlabel="bytes seen", ylabel="bits/byte above the entropy rate")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.grid(visible=True, color="0.9")
         axes.legend()
     figure.savefig(path, dpi=150)
 
@@ -59,10 +88,13 @@ def rate_against_parameters(rows: Sequence[Row], path: Path) -> None:
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Draw the curves that the rows have data for; return the files."""
-    drawn = []
+    drawn: list[Path] = []
     if any(row.length is not None for row in rows):
         rate_against_length(rows, folder / "rate-against-length.png")
         drawn.append(folder / "rate-against-length.png")
+    if any(row.length is not None and row.excess is not None for row in rows):
+        excess_against_length(rows, folder / "excess-against-length.png")
+        drawn.append(folder / "excess-against-length.png")
     whole = [row for row in rows if row.length is None and row.chunk_size == rows[0].chunk_size]
     if len({row.parameters for row in whole} - {0}) > 1:
         rate_against_parameters(whole, folder / "rate-against-parameters.png")

@@ -78,6 +78,16 @@ def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
                 "caption": "The rate of the first n bytes of each chunk: what a model learns in its context.",
             }
         )
+    known = [row for row in by_length if row.get("entropy_rate") is not None]
+    if known:
+        curves = _curves(known, "length", "bits_per_byte", lambda row: str(row["model"]), 1.0)
+        curves["entropy rate"] = [(x, known[0]["entropy_rate"]) for x in sorted({row["length"] for row in known})]
+        plots.append(
+            {
+                "svg": figures.curves(f"Bits per byte against length, {dataset}", ("bytes", "bits/byte"), curves, 10),
+                "caption": "What each model has needed after n bytes; below the source's entropy rate no code stays.",
+            }
+        )
     whole = [row for row in rows if row["length"] is None and row["chunk_size"] == rows[0]["chunk_size"]]
     by_size = [row for row in whole if row["parameters"]]
     if len({row["parameters"] for row in by_size}) > 1:
@@ -92,8 +102,10 @@ def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
     return plots
 
 
-def _curves(rows: Sequence[Record], x: str, y: str, name: Any) -> dict[str, list[tuple[float, float]]]:
+def _curves(
+    rows: Sequence[Record], x: str, y: str, name: Any, factor: float = 100.0
+) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        found.setdefault(name(row), []).append((row[x], 100 * row[y]))
+        found.setdefault(name(row), []).append((row[x], factor * row[y]))
     return {key: sorted(points) for key, points in found.items()}

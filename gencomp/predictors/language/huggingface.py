@@ -146,6 +146,14 @@ class HuggingFace:
             totals.append(float(charged.sum()))
         return np.array(totals, dtype=np.float64)
 
+    def token_counts(self, texts: Sequence[bytes]) -> list[int]:
+        """Return how many tokens each text is."""
+        return [len(self.code.encode(text)) for text in texts]
+
+    def context_and_stride(self) -> tuple[int, int]:
+        """Return the positions that a prediction sees at most, and how many are given up when they are full."""
+        return self.network.context, self.network.stride
+
     def _begin(self, lanes: int) -> TokenBatch:
         return TokenBatch(self.network.begin(lanes), self.code, self.network.start)
 

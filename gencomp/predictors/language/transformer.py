@@ -91,6 +91,10 @@ class Transformer:
         with self.network.settings.applied():
             return decode_symbols(self._begin, payload, size, self.batch).astype(np.uint8).tobytes()
 
+    def context_and_stride(self) -> tuple[int, int]:
+        """Return the positions that a prediction sees at most, and how many are given up when they are full."""
+        return self.network.context, self.network.stride
+
     def _begin(self, lanes: int) -> "Lockstep":
         return self.network.begin(lanes)
 

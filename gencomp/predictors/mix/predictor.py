@@ -9,7 +9,15 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
-from gencomp.coding.range_coder import WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
+from gencomp.coding.range_coder import (
+    STATE_BITS,
+    TOP,
+    WINDOW_BYTES,
+    corrupt_stream,
+    decode_begin,
+    decode_end,
+    encode_end,
+)
 from gencomp.data import alice
 from gencomp.errors import CorruptDataError
 from gencomp.predictors.mix.contexts import (
@@ -31,7 +39,7 @@ from gencomp.predictors.mix.contexts import (
 )
 from gencomp.predictors.mix.expert import Companion, check_expert, copied, load_expert, run_with, show
 from gencomp.predictors.mix.levels import LEVELS, MIN_SIZE, Level, bits_of, new_model
-from gencomp.predictors.mix.model import DECODE, ENCODE, LEARN, SLOT, Guide, Model, fill_weights, skip
+from gencomp.predictors.mix.model import BYTES_PER_SYMBOL, DECODE, ENCODE, LEARN, SLOT, Guide, Model, fill_weights, skip
 from gencomp.predictors.mix.saved import SCRATCH, SETTINGS, digest_of, read_state, write_state
 from gencomp.protocols import Environment, FloatArray, IntArray, Portable
 from gencomp.registry import load, parse_spec, spec_of
@@ -307,6 +315,27 @@ class MixState:
         else:
             skip(self._model, None, self._history)
             companion.update(symbol)
+
+    def charge(self, data: bytes) -> FloatArray:
+        """Append ``data``; return what the coder charged for each of its bytes, float64 (n,) in bits."""
+        costs = np.empty(len(data), dtype=np.float64)
+        if self._frozen:
+            for place, symbol in enumerate(data):
+                costs[place] = self.code_lengths()[symbol]
+                self.update(symbol)
+            return costs
+        if self._shared:
+            self._model = _copied(self._model)
+            self._shared = False
+        self._append(data)
+        registers = self._model.registers
+        code = np.empty(BYTES_PER_SYMBOL + 64, dtype=np.uint8)
+        start = int(registers[LENGTH])
+        for place in range(len(data)):  # the coder begins anew with each byte: its interval's width is the cost
+            registers[LOW], registers[WIDTH], registers[POSITION] = 0, TOP, 0
+            run_with(self._model, self._history, start + place + 1, ENCODE, code, self._companion)
+            costs[place] = STATE_BITS + 8 * int(registers[POSITION]) - np.log2(float(registers[WIDTH]))
+        return costs
 
     def _append(self, data: bytes) -> None:
         """Put ``data`` into the history, unread."""

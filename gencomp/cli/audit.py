@@ -1,0 +1,134 @@
+"""gencomp audit: whether bits per byte belong to a code that can be decoded."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gencomp.cli.console import note, visible
+from gencomp.cli.options import JsonOption, QuietOption, read_input, size_parser, usage
+
+if TYPE_CHECKING:
+    from gencomp.measure.audit import Verdict
+    from gencomp.protocols import Predictor
+
+_WORDS = {True: "yes", False: "NO", None: "-"}
+
+
+def audit(
+    model: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="A model or codec, such as hf:FOLDER.")] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="A program that answers `begin` and `byte N` with 256 probabilities."),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Rows of 256 probabilities, one a byte of the data: .npy or text."),
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option("--object", metavar="MODULE:NAME", help="A Python object, or what makes one.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="What to audit on; - is stdin. [default: the package's book]")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="Only so many bytes from the start.")
+    ] = 1024,
+    claim: Annotated[
+        float | None, typer.Option(metavar="BITS", help="The bits per byte that are claimed for these bytes.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long the program may take to answer.")] = 30.0,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Test on real data whether something is a predictor, and its bits per byte count.
+
+    It must sum to 1 at every position, look at nothing that is still to come, be the same in two runs, in batches and
+    alone, at once and byte by byte, give no 0 to a byte that comes, and have an archive that decodes at the claimed
+    size. The exit code is 0 if nothing is refuted, else 1.
+    """
+    from gencomp.measure.audit import CHECKS
+    from gencomp.measure.audit import audit as audit_predictor
+
+    if sum(given is not None for given in (model, command, table, python)) != 1:
+        raise usage("name one subject: a SPEC, --command, --table or --object")
+    if timeout <= 0:
+        raise usage(f"--timeout must be above 0 seconds, got {timeout:g}")
+    if claim is not None and not 0 <= claim < float("inf"):
+        raise usage(f"--claim is in bits per byte, at least 0; got {claim:g}")
+    text = _data(data, limit)
+    predictor, subject = _subject(model, command, table, python, timeout)
+    report = (lambda name: None) if quiet or json_output else (lambda name: note(f"{CHECKS[name]} ..."))
+    verdict = audit_predictor(predictor, text, subject=subject, claim=claim, report=report)
+    if json_output:
+        print(json.dumps(verdict.record()))
+    else:
+        _print(verdict)
+    if not verdict.accepted:
+        raise typer.Exit(1)
+
+
+def _data(name: str | None, limit: int) -> bytes:
+    from gencomp.data import alice
+    from gencomp.errors import DatasetError
+
+    text = (alice() if name is None else read_input(name))[:limit]
+    if not text:
+        raise DatasetError(f"{name or 'the data'}: there is nothing to audit on; expected at least 1 byte")
+    return text
+
+
+def _subject(
+    model: str | None, command: str | None, table: str | None, python: str | None, timeout: float
+) -> "tuple[Predictor, str]":
+    """Return what is audited, and its name."""
+    from gencomp.equivalence.adapt import as_predictor
+    from gencomp.measure.subjects import CommandPredictor, read_table
+
+    if command is not None:
+        return CommandPredictor(command, timeout), f"the command {command}"
+    if table is not None:
+        return read_table(Path(table)), f"the table {table}"
+    if python is not None:
+        return as_predictor(_imported(python)), python
+    assert model is not None
+    return as_predictor(model), model
+
+
+def _imported(where: str) -> "Predictor":
+    """Return the object at MODULE:NAME, found from the working folder too; a class or function is called."""
+    import importlib
+    import sys
+
+    from gencomp.errors import SpecError
+    from gencomp.protocols import Compressor, Predictor
+
+    module, colon, name = where.partition(":")
+    if not colon or not module or not name:
+        raise usage(f"--object takes MODULE:NAME, such as mine:model; got {where!r}")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), name)
+        made = found if isinstance(found, Predictor | Compressor) and not isinstance(found, type) else found()
+    except Exception as error:  # another's code may raise anything
+        raise SpecError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    if not isinstance(made, Predictor | Compressor):
+        raise SpecError(f"{where} is no predictor: expected an alphabet_size, and begin(context) that returns a state")
+    return made  # type: ignore[return-value]
+
+
+def _print(verdict: "Verdict") -> None:
+    from gencomp.measure.audit import CHECKS
+
+    for finding in verdict.findings:
+        print(f"{_WORDS[finding.passed]:<4} {CHECKS[finding.check]:<52} {visible(finding.message)}")
+    if verdict.bits is not None and verdict.scored_bytes:
+        rate = verdict.bits / verdict.scored_bytes
+        print(f"     {verdict.bits:,.1f} bits for {verdict.scored_bytes:,} bytes, {rate:.4f} bits/byte, byte by byte")
+    if verdict.accepted:
+        print(f"accepted: {visible(verdict.subject)} is a predictor on these {verdict.data_bytes:,} bytes")
+    else:
+        print(f"refused: {visible(verdict.subject)}'s bits are no code's")

@@ -1,0 +1,176 @@
+"""gencomp classify: texts into classes, by what they cost after each class's own texts."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from gencomp.cli.console import note, progress_bar, visible
+from gencomp.cli.options import DEFAULT_SPEC, JsonOption, QuietOption, at_least, size_parser, usage
+
+if TYPE_CHECKING:
+    from gencomp.measure.classify import Answers, Classifier
+    from gencomp.modalities.documents import Document
+
+_METHODS = ("primed", "neighbours")
+
+
+def classify(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="What to classify: files, folders, or FILE.jsonl:FIELD."),
+    ] = None,
+    train: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="A folder for each class in it, or FILE.jsonl:TEXT:LABEL."),
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="The same with known classes: how many are right.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="Model or codec that compresses.")
+    ] = DEFAULT_SPEC,
+    method: Annotated[str, typer.Option(metavar="NAME", help=f"How: {', '.join(_METHODS)}.")] = "primed",
+    k: Annotated[int, typer.Option("--k", "-k", callback=at_least("-k", 1), help="Neighbours that vote.")] = 3,
+    priming: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIZE",
+            parser=size_parser("--priming"),
+            help="Bytes of each class that a model is primed with. [default: what it looks back at, at most 1 MiB]",
+        ),
+    ] = None,
+    fit_prior: Annotated[
+        bool, typer.Option("--fit-prior", help="A class is as likely as it is frequent in training.")
+    ] = False,
+    save: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Keep the classifier; a .npz without pickle.")
+    ] = None,
+    load: Annotated[str | None, typer.Option(metavar="FILE", help="Take a kept classifier instead of --train.")] = None,
+    json_output: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Classify texts by compression.
+
+    primed: the class after whose texts one costs least, with the posterior that code lengths are. neighbours: the
+    votes of the nearest training texts by compression distance; ties are split and counted.
+    """
+    if method not in _METHODS:
+        raise usage(f"--method must be one of {', '.join(_METHODS)}, got {method!r}")
+    if (train is None) == (load is None):
+        raise usage("give --train FOLDER, or --load FILE of a classifier that was kept")
+    classifier = (
+        _loaded(load) if load is not None else _trained(train or "", model, method, k, priming, fit_prior, quiet=quiet)
+    )
+    if save is not None:
+        classifier.save(save)
+        if not quiet:
+            note(f"kept in {save}")
+    documents = _documents(texts or []) + ([] if test is None else _labelled(test))
+    if not documents:
+        if save is None:
+            raise usage("nothing to classify: name TEXTs, or --test FOLDER, or keep the classifier with --save")
+        return
+    from gencomp.measure.classify import Neighbours
+
+    per_text = 1 + len(classifier.texts) if isinstance(classifier, Neighbours) else len(classifier.texts)
+    with progress_bar("pairs", per_text * len(documents), quiet=quiet) as advance:
+        answers = classifier.answer([document.data for document in documents], advance)
+    records = [_record(document, answers, place) for place, document in enumerate(documents)]
+    summary = _summary(documents, answers)
+    if json_output:
+        print(json.dumps({"model": classifier.model, "method": classifier.kind, "texts": records, **summary}))
+        return
+    _print(records, summary)
+
+
+def _loaded(path: str) -> "Classifier":
+    from gencomp.measure.classify import load_classifier
+
+    return load_classifier(path)
+
+
+def _trained(
+    train: str, model: str, method: str, k: int, priming: int | None, fit_prior: bool, *, quiet: bool
+) -> "Classifier":
+    from gencomp.measure.classify import Neighbours, Primed
+
+    documents = _labelled(train)
+    data, labels = [document.data for document in documents], [document.label for document in documents]
+    if method == "neighbours":
+        with progress_bar("training", len(data), quiet=quiet) as advance:
+            return Neighbours.fit(model, data, labels, k=k, report=advance)
+    return Primed.fit(model, data, labels, priming=priming, fit_prior=fit_prior)
+
+
+def _labelled(where: str) -> "list[Document]":
+    """Return documents with classes: of a folder of folders, or of FILE:TEXT:LABEL."""
+    from gencomp.errors import DatasetError
+    from gencomp.modalities.documents import files, json_field, split_field
+
+    if Path(where).is_dir():
+        folder = Path(where).expanduser()
+        for inside in sorted(folder.iterdir()):
+            if inside.is_dir() and not inside.name.startswith(".") and not any(inside.rglob("*")):
+                raise DatasetError(f"{inside}: the class has no examples; put files there or remove the folder")
+        return files([where], labelled=True)
+    try:
+        rest, label = split_field(where, "a folder, or FILE:TEXT:LABEL")
+        path, field = split_field(rest, "a folder, or FILE:TEXT:LABEL")
+    except ValueError as error:
+        raise DatasetError(f"{where}: {error}") from None
+    return json_field(path, field, label)
+
+
+def _documents(texts: list[str]) -> "list[Document]":
+    from gencomp.modalities.documents import files, json_field, split_field
+
+    found = []
+    for where in texts:
+        if not Path(where).exists() and ":" in where and Path(where.rpartition(":")[0]).is_file():
+            found += json_field(*split_field(where))
+        else:
+            found += files([where])
+    return found
+
+
+def _record(document: "Document", answers: "Answers", place: int) -> dict[str, Any]:
+    chances = answers.posteriors[place].tolist()
+    label = str(answers.classes[int(answers.posteriors[place].argmax())])
+    record: dict[str, Any] = {"name": document.name, "class": label, "tied": int(answers.tied[place])}
+    record["posteriors"] = {str(name): chance for name, chance in zip(answers.classes, chances, strict=True)}
+    record["costs"] = {
+        str(name): round(cost, 6) for name, cost in zip(answers.classes, answers.costs[place].tolist(), strict=True)
+    }
+    return record | ({} if document.label is None else {"true": document.label})
+
+
+def _summary(documents: "list[Document]", answers: "Answers") -> dict[str, Any]:
+    known = [place for place, document in enumerate(documents) if document.label is not None]
+    summary: dict[str, Any] = {"ties": int((answers.tied > 1).sum())}
+    if known:
+        from dataclasses import replace
+
+        part = replace(answers, posteriors=answers.posteriors[known], tied=answers.tied[known])
+        summary["accuracy"] = part.accuracy([cast(str, documents[place].label) for place in known])
+    return summary
+
+
+def _print(records: list[dict[str, Any]], summary: dict[str, Any]) -> None:
+    width = max(len(visible(record["name"])) for record in records)
+    for record in records:
+        label, chance = record["class"], record["posteriors"][record["class"]]
+        words = f"{visible(record['name']):<{width}}  {label}  {chance:.4f}"
+        if record["tied"] > 1:
+            words += f"  (a tie of {record['tied']})"
+        if record.get("true", label) != label:
+            words += f"  (it is {record['true']})"
+        print(words)
+    counted = Counter(record["class"] for record in records)
+    print(f"{len(records)} texts: " + ", ".join(f"{count} {name}" for name, count in counted.most_common()))
+    if summary["ties"]:
+        print(f"{summary['ties']} ties, of which the first class by name is shown")
+    if "accuracy" in summary:
+        print(f"accuracy {100 * summary['accuracy']:.2f} %, ties split")

@@ -1,0 +1,119 @@
+"""What `gencomp evaluate` does where documents are named: one context each, instead of chunks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gencomp.cli.console import note, progress_bar
+from gencomp.cli.options import usage
+
+if TYPE_CHECKING:
+    from gencomp.measure.documents import Setting
+    from gencomp.modalities.documents import Document
+
+PRESETS = ("block-1900", "fresh-documents")  # of gencomp.measure.documents, which is heavier to import
+FORMATS = ("markdown", "csv", "json", "latex")
+
+
+@dataclass(frozen=True)
+class DocumentOptions:
+    """The options of `gencomp evaluate` that are about documents."""
+
+    json: list[str]
+    parquet: list[str]
+    lines: list[str]
+    separator: str | None
+    text: list[str]
+    window: int | None
+    stride: int | None
+
+    @property
+    def named(self) -> bool:
+        """Whether documents are meant at all."""
+        return bool(self.json or self.parquet or self.lines or self.separator is not None)
+
+    def read(self) -> "list[tuple[str, list[Document]]]":
+        """Return each dataset's name and documents, none of them empty; what is left out is noted."""
+        from gencomp.modalities.documents import read, split_field, without_empty
+
+        found = []
+        for kind, wheres in (("json", self.json), ("parquet", self.parquet)):
+            for where in wheres:
+                try:
+                    path, field = split_field(where)
+                except ValueError as error:
+                    raise usage(f"--{kind}: {error}") from None
+                found.append((where, read("json" if kind == "json" else "parquet", path, field=field)))
+        found += [(where, read("lines", where)) for where in self.lines]
+        if self.separator is not None:
+            if not self.separator:
+                raise usage("--separator must have at least 1 byte")
+            if not self.text:
+                raise usage("--separator is of a text: name it with --text")
+            found += [(where, read("separated", where, separator=self.separator)) for where in self.text]
+        else:
+            found += [(where, read("files", where)) for where in self.text]
+        kept = []
+        for where, documents in found:
+            full, lines = without_empty(documents, where)
+            for line in lines:
+                note(f"note: {line}")
+            kept.append((Path(where).name, full))
+        return kept
+
+    def setting(self, preset: str | None) -> "Setting":
+        """Return how documents are read."""
+        from gencomp.measure.documents import PRESETS, Setting
+
+        if preset is not None:
+            if self.window is not None or self.stride is not None:
+                raise usage(f"--preset {preset} says the window and the stride; leave out --window and --stride")
+            return PRESETS[preset]
+        try:
+            return Setting(self.window, self.stride)
+        except ValueError as error:
+            raise usage(str(error)) from None
+
+
+def evaluate_documents(
+    options: DocumentOptions,
+    preset: str | None,
+    models: list[str],
+    limit: int | None,
+    output: str | None,
+    format_: str,
+    *,
+    quiet: bool,
+) -> None:
+    """Measure documents and print and write the rows; what the folder holds is not measured again."""
+    from gencomp.files import new_file
+    from gencomp.measure import document_tables as tables
+    from gencomp.measure.documents import compare, measure
+    from gencomp.measure.kept import Kept
+
+    setting = options.setting(preset)
+    datasets = [(name, documents[:limit]) for name, documents in options.read()]
+    if not datasets:
+        raise usage("no documents: name them with --json, --parquet, --lines, or --text and --separator")
+    folder = Path(output if output is not None else f"results-{preset or 'documents'}")
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = Kept(folder / "lengths.jsonl")
+    rows = []
+    total = len(models) * sum(len(documents) for _, documents in datasets)
+    with progress_bar("documents", total, quiet=quiet) as advance:
+        for name, documents in datasets:
+            rows += measure(name, models, documents, setting, kept=kept, report=advance)
+    comparisons = compare(rows)
+    writers: dict[str, tuple[str, Callable[..., str]]] = {
+        "markdown": ("table.md", tables.to_markdown),
+        "latex": ("table.tex", tables.to_latex),
+        "csv": ("documents.csv", tables.to_csv),
+        "json": ("documents.json", tables.to_json),
+    }
+    for format_name, (file_name, writer) in writers.items():
+        text = writer(rows, comparisons)
+        with new_file(folder / file_name, overwrite=True) as file:
+            file.write(text.encode())
+        if format_name == format_:
+            print(text, end="")

@@ -1,0 +1,1 @@
+"""Compression as an instrument: audits of claims, distances between texts, classification, documents."""

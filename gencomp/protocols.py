@@ -104,6 +104,29 @@ class ChunkScoring(Protocol):
         """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""
 
 
+class SymbolCosts(Protocol):
+    """A text of n symbols under a model."""
+
+    @property
+    def code_lengths(self) -> FloatArray:
+        """-log2 p of each symbol after those before it, float64 (n,) in bits."""
+
+    @property
+    def likeliest(self) -> npt.NDArray[np.bool_]:
+        """Whether each symbol is the likeliest one, (n,)."""
+
+
+@runtime_checkable
+class TokenScoring(Protocol):
+    """Capability of a predictor: texts as the tokens that its tokenizer makes of them. To measure, never to encode."""
+
+    def token_costs(self, texts: Sequence[bytes]) -> Sequence[SymbolCosts]:
+        """Return what the tokens of each text cost, each text from an empty context."""
+
+    def token_count(self, text: bytes) -> int:
+        """Return how many tokens a text has."""
+
+
 @runtime_checkable
 class Parametric(Protocol):
     """Capability of a predictor: it was trained, and whoever decodes needs its parameters."""

@@ -188,15 +188,20 @@ class Savable(Protocol):
 
 @runtime_checkable
 class Windowed(Protocol):
-    """Capability of a compressor: it says how far back it looks, and how finely its code lengths tell."""
+    """Capability of a compressor: it says how far back it looks."""
 
     @property
     def window(self) -> int | None:
         """The farthest byte that it can use, in bytes back; None where there is no such bound."""
 
+
+@runtime_checkable
+class Resolving(Protocol):
+    """Capability of a compressor: it says how finely its code lengths tell."""
+
     @property
     def resolution(self) -> str:
-        """How finely code lengths tell: a ``fraction`` of a bit (a range coder's interval), a ``bit`` or a ``byte``."""
+        """A ``fraction`` of a bit (a range coder's interval), a ``bit`` or a ``byte``."""
 
 
 @runtime_checkable

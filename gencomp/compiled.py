@@ -40,7 +40,7 @@ def fragment(function: F) -> F:
 
 def step(function: F) -> F:
     """Compile ``function``, as a lean kernel, for other kernels alone: without what Python would call it by."""
-    return cast(F, numba.njit(**_LEAN, no_cpython_wrapper=True)(function))
+    return cast(F, numba.njit(**_LEAN | {"no_cpython_wrapper": True})(function))
 
 
 def part(function: F) -> F:

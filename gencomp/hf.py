@@ -6,12 +6,17 @@
     generator = pipeline("text-generation", model=CompressorForCausalLM.from_spec("gzip"), tokenizer=byte_tokenizer())
 
 A token is a byte; id 256 is the end of text, which has probability 0 and, where it is read, begins a text anew.
+What a codec cannot do, such as give hidden states, is refused rather than ignored.
 """
 
+import copy
+import inspect
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from transformers import (
     AutoConfig,
@@ -28,18 +33,56 @@ from gencomp.equivalence.adapt import as_predictor
 from gencomp.protocols import PredictorState
 from gencomp.training.vocabulary import BYTE_VOCABULARY, byte_tokenizer_backend
 
+FloatRows = npt.NDArray[np.float32]
+
 END_OF_TEXT = BYTE_VOCABULARY
 _END_TOKEN = "<|endoftext|>"
+# ln p of what has probability 0: finite, since guidance subtracts logits, and far below what any byte gets
+NEVER = -1e30
 # states of the latest texts: generation asks for a text and then for one byte more, in every row of a batch
 _KEPT_STATES = 64
 
+# arguments of a forward or of generate that ask for what a codec has not, with what to do instead
+_NO_CACHE = "a codec keeps its states itself and has no cache to hand over; leave it out"
+_NO_LAYERS = "a codec has no layers whose values could be given; leave it out"
+_NO_CANDIDATES = "candidates are checked against a cache that is cut back, which a codec has not; leave it out"
+_REFUSED: Mapping[str, str] = {
+    "cache": _NO_CACHE,
+    "past_key_values": _NO_CACHE,
+    "cache_implementation": _NO_CACHE,
+    "inputs_embeds": "a codec reads bytes, not embeddings; pass input_ids",
+    "output_attentions": _NO_LAYERS,
+    "output_hidden_states": _NO_LAYERS,
+    "dola_layers": _NO_LAYERS,
+    "prompt_lookup_num_tokens": _NO_CANDIDATES,
+    "assistant_model": _NO_CANDIDATES,
+    "assistant_early_exit": _NO_CANDIDATES,
+}
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and value is not False
+
+
+def _refuse(options: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` where an option asks for what a codec cannot do."""
+    for name, why in _REFUSED.items():
+        if _is_given(options.get(name)):
+            raise ValueError(f"{name} does not go with a compressor: {why}")
+
 
 class CompressorConfig(PreTrainedConfig):  # type: ignore[misc]
-    """``spec`` names the codec or model, such as ``gzip`` or ``mix:9``."""
+    """``spec`` names the codec or model, such as ``gzip`` or ``mix:9``; the other options are transformers' own."""
 
     model_type = "gencomp"
 
     def __init__(self, spec: str = "gzip", **kwargs: Any) -> None:
+        """Raise ``TypeError`` on an option that transformers does not know, but for those of a saved configuration."""
+        if "transformers_version" not in kwargs:
+            known = vars(PreTrainedConfig()).keys() | inspect.signature(PreTrainedConfig).parameters.keys()
+            unknown = sorted(kwargs.keys() - known - {"vocab_size"})
+            if unknown:
+                raise TypeError(f"a compressor's configuration has no {', '.join(unknown)}; its spec names the codec")
         self.spec = spec
         self.vocab_size = BYTE_VOCABULARY + 1
         ends = {"bos_token_id": END_OF_TEXT, "eos_token_id": END_OF_TEXT, "pad_token_id": END_OF_TEXT}
@@ -57,6 +100,7 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
 
     config_class = CompressorConfig
     main_input_name = "input_ids"
+    accepts_loss_kwargs = False  # the trainer's word for arguments of the loss
 
     def __init__(self, config: CompressorConfig) -> None:
         super().__init__(config)
@@ -83,38 +127,61 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
 
     def forward(
         self,
-        input_ids: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-        logits_to_keep: int = 0,
+        logits_to_keep: int | torch.Tensor = 0,
+        return_dict: bool | None = None,
+        use_cache: bool | None = None,
+        position_ids: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
         **kwargs: Any,
-    ) -> CausalLMOutput:
-        """Return the logits, float32 (batch, length or ``logits_to_keep``, 257): ln p, and -inf for the end of text.
+    ) -> CausalLMOutput | tuple[torch.Tensor, ...]:
+        """Return the logits, float32 (batch, kept, 257): ln p, and ``NEVER`` for the end of text.
 
-        Positions that ``attention_mask`` (batch, length) hides are skipped. ``labels`` (batch, length) give the mean
-        loss in nats, -100 being ignored.
+        ``logits_to_keep`` says which positions: the last so many, all where 0, or their indices (kept,). Positions that
+        ``attention_mask`` (batch, length) hides are skipped. ``labels`` (batch, length) give the mean loss over all
+        positions in nats, -100 being ignored. With ``return_dict`` False, by default the configuration's, the result
+        is a tuple (loss, where there are labels, and logits). ``use_cache``, ``position_ids`` and ``token_type_ids``
+        change nothing, since states are kept here by their text. Raises ``ValueError`` on ids outside [0, 256] and on
+        what a codec cannot do, ``TypeError`` on an argument that it does not know.
         """
-        lengths = input_ids.shape[1]
-        kept = lengths if labels is not None or not logits_to_keep else min(logits_to_keep, lengths)
-        logits = torch.full((*input_ids.shape[:1], kept, BYTE_VOCABULARY + 1), -torch.inf)
-        masks = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        for row, (ids, mask) in enumerate(zip(input_ids.tolist(), masks.tolist(), strict=True)):
-            visible = [symbol if seen else None for symbol, seen in zip(ids, mask, strict=True)]
-            logits[row, :, :BYTE_VOCABULARY] = torch.from_numpy(self._log_probabilities(visible, kept))
+        _refuse(kwargs)
+        unknown = [name for name, value in kwargs.items() if name not in _REFUSED and _is_given(value)]
+        if unknown:
+            raise TypeError(
+                f"forward does not know {', '.join(unknown)}; a compressor takes input_ids, attention_mask and labels"
+            )
+        if input_ids is None:
+            raise ValueError("forward needs input_ids, (batch, length) ids of bytes")
+        texts = _texts(input_ids, attention_mask)
+        positions = _kept_positions(logits_to_keep, input_ids.shape[1])
+        needed = np.arange(input_ids.shape[1]) if labels is not None else positions
+        logits = torch.full((len(texts), len(needed), BYTE_VOCABULARY + 1), NEVER)
+        for row, text in enumerate(texts):
+            logits[row, :, :BYTE_VOCABULARY] = torch.from_numpy(self._log_probabilities(text, needed))
+        logits = logits.to(input_ids.device)
         loss = None
         if labels is not None:
             loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
-        return CausalLMOutput(loss=loss, logits=logits)
+            logits = logits[:, positions]
+        if self.config.return_dict if return_dict is None else return_dict:
+            return CausalLMOutput(loss=loss, logits=logits)
+        return (logits,) if loss is None else (loss, logits)
 
-    def _log_probabilities(self, symbols: list[int | None], kept: int) -> Any:
-        """Return ln p of the next byte after each of the last ``kept`` symbols, float32 (kept, 256)."""
-        rows = np.zeros((kept, BYTE_VOCABULARY), dtype=np.float32)
-        skipped = len(symbols) - kept
-        text, state = self._state_of(symbols[: skipped + 1])
-        for index in range(kept):
-            if index:
-                text, state = self._advance(text, state, symbols[skipped + index])
-            rows[index] = -state.code_lengths() * np.log(2.0)
+    def _log_probabilities(self, symbols: list[int | None], positions: npt.NDArray[np.int64]) -> FloatRows:
+        """Return ln p of the next byte after the symbol at each of ``positions``, float32 (n, 256)."""
+        rows = np.zeros((len(positions), BYTE_VOCABULARY), dtype=np.float32)
+        if not len(positions):
+            return rows
+        order = np.argsort(positions, kind="stable")
+        reached = int(positions[order[0]])
+        text, state = self._state_of(symbols[: reached + 1])
+        for index in order:
+            for symbol in symbols[reached + 1 : int(positions[index]) + 1]:
+                text, state = self._advance(text, state, symbol)
+            reached = int(positions[index])
+            rows[index] = np.maximum(-state.code_lengths() * np.log(2.0), NEVER)
         self._keep(text, state)
         return rows
 
@@ -145,6 +212,33 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
         while len(self._states) > _KEPT_STATES:
             self._states.popitem(last=False)
 
+    def generate(
+        self,
+        inputs: torch.Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Generate as any model of transformers does; an empty text is taken as a text that begins.
+
+        Raises ``ValueError`` on what a codec cannot do.
+        """
+        for options in (kwargs, vars(generation_config or self.generation_config)):
+            _refuse(options)
+        for name, ids in (("inputs", inputs), ("input_ids", kwargs.get("input_ids"))):
+            if ids is not None and not ids.shape[-1]:
+                begun = torch.full((len(ids), 1), END_OF_TEXT, dtype=torch.int64, device=ids.device)
+                inputs, kwargs = (begun, kwargs) if name == "inputs" else (inputs, kwargs | {"input_ids": begun})
+                kwargs = kwargs | {"attention_mask": torch.ones_like(begun)}
+        # the library's switch for handing states on; guidance would then show its second text only the last byte
+        if generation_config is None:
+            kwargs["use_cache"] = False
+        else:
+            generation_config = copy.deepcopy(generation_config)
+            generation_config.use_cache = False
+            kwargs.pop("use_cache", None)
+        return super().generate(inputs, generation_config, *args, **kwargs)
+
     def prepare_inputs_for_generation(self, input_ids: torch.Tensor, **kwargs: Any) -> dict[str, Any]:
         """Return what :meth:`forward` needs: the whole text, whose states are kept here."""
         return {
@@ -158,9 +252,39 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
         return False
 
 
+def _texts(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> list[list[int | None]]:
+    """Return each row's ids, None where the mask hides them. Raises ``ValueError`` on what is no text of bytes."""
+    if input_ids.ndim != 2:
+        raise ValueError(f"input_ids must be (batch, length), got {tuple(input_ids.shape)}")
+    if attention_mask is not None and attention_mask.shape != input_ids.shape:
+        raise ValueError(
+            f"attention_mask must be (batch, length) as input_ids are, {tuple(input_ids.shape)}, got "
+            f"{tuple(attention_mask.shape)}; a compressor needs the whole text each time"
+        )
+    ids = input_ids.long()
+    seen = torch.ones_like(ids) if attention_mask is None else attention_mask
+    if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) <= END_OF_TEXT:
+        raise ValueError(
+            f"ids must be bytes, or {END_OF_TEXT} for the end of text, got {int(ids.min())} to {int(ids.max())}"
+        )
+    return [
+        [symbol if visible else None for symbol, visible in zip(row, mask, strict=True)]
+        for row, mask in zip(ids.tolist(), seen.tolist(), strict=True)
+    ]
+
+
+def _kept_positions(logits_to_keep: int | torch.Tensor, length: int) -> npt.NDArray[np.int64]:
+    """Return the positions (kept,) whose logits are asked for, as transformers' own models take the argument."""
+    positions = np.arange(length, dtype=np.int64)
+    if isinstance(logits_to_keep, torch.Tensor) and logits_to_keep.ndim:
+        return np.asarray(positions[logits_to_keep.cpu().numpy()])
+    return positions[-int(logits_to_keep) :] if logits_to_keep else positions
+
+
 def byte_tokenizer() -> PreTrainedTokenizerFast:
     """Return the tokenizer of these models: UTF-8 bytes, and the end of text as id 256.
 
+    A text in which the name of the end of text stands is a text with these letters; the id itself is what ends one.
     Decoding gives U+FFFD for bytes that are no UTF-8.
     """
     backend = byte_tokenizer_backend()
@@ -171,6 +295,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
         pad_token=_END_TOKEN,
         padding_side="left",
         clean_up_tokenization_spaces=False,
+        split_special_tokens=True,
     )
 
 

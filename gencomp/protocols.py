@@ -125,6 +125,29 @@ class ChunkScoring(Protocol):
         """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""
 
 
+class SymbolCosts(Protocol):
+    """A text of n symbols under a model."""
+
+    @property
+    def code_lengths(self) -> FloatArray:
+        """-log2 p of each symbol after those before it, float64 (n,) in bits."""
+
+    @property
+    def likeliest(self) -> npt.NDArray[np.bool_]:
+        """Whether each symbol is the likeliest one, (n,)."""
+
+
+@runtime_checkable
+class TokenScoring(Protocol):
+    """Capability of a predictor: texts as the tokens that its tokenizer makes of them. To measure, never to encode."""
+
+    def token_costs(self, texts: Sequence[bytes]) -> Sequence[SymbolCosts]:
+        """Return what the tokens of each text cost, each text from an empty context."""
+
+    def token_count(self, text: bytes) -> int:
+        """Return how many tokens a text has."""
+
+
 @runtime_checkable
 class Tokenized(Protocol):
     """Capability of a predictor: it reads tokens, of which a text has a number."""
@@ -202,15 +225,20 @@ class Savable(Protocol):
 
 @runtime_checkable
 class Windowed(Protocol):
-    """Capability of a compressor: it says how far back it looks, and how finely its code lengths tell."""
+    """Capability of a compressor: it says how far back it looks."""
 
     @property
     def window(self) -> int | None:
         """The farthest byte that it can use, in bytes back; None where there is no such bound."""
 
+
+@runtime_checkable
+class Resolving(Protocol):
+    """Capability of a compressor: it says how finely its code lengths tell."""
+
     @property
     def resolution(self) -> str:
-        """How finely code lengths tell: a ``fraction`` of a bit (a range coder's interval), a ``bit`` or a ``byte``."""
+        """A ``fraction`` of a bit (a range coder's interval), a ``bit`` or a ``byte``."""
 
 
 @runtime_checkable

@@ -1,15 +1,17 @@
 """Names to models and codecs: the spec strings ``name[:argument][?key=value&key=value]``.
 
-A name stands for a ``"module:Class"`` target, imported when it is first loaded. The class is a frozen dataclass whose
-fields are the options, so that a spec, the object's repr and its configuration rebuild one another; the class attribute
-``spec_argument`` names the field that ``:argument`` sets. Other packages add names by the entry-point groups
-``gencomp.compressors`` and ``gencomp.predictors``; a name that is taken is refused, never replaced.
+A name stands for a ``"module:Class"`` target, imported when it is first loaded. The arguments that make an object of
+the class are the options: the fields of a dataclass, else the parameters of its ``__init__``, kept as attributes of the
+same names, so that a spec and the object rebuild one another. The class attribute ``spec_argument`` names the option
+that ``:argument`` sets. Other packages add names by the entry-point groups ``gencomp.compressors`` and
+``gencomp.predictors``; a name that is taken is refused, never replaced.
 """
 
 import dataclasses
 import difflib
 import functools
 import importlib
+import inspect
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -17,6 +19,7 @@ from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from gencomp.errors import GencompError, MissingExtraError, SpecError
+from gencomp.protocols import Compressor, Predictor
 
 Kind = Literal["compressor", "predictor"]
 
@@ -234,22 +237,21 @@ def load(spec: str) -> Any:
     """
     parsed = parse_spec(spec)
     factory = resolve(find_entry(parsed.name))
-    fields = {field.name: field for field in dataclasses.fields(factory) if field.init}
-    hints = typing.get_type_hints(factory)
+    options = options_of(factory)
     values: dict[str, Any] = {}
     if parsed.argument is not None:
         target = getattr(factory, "spec_argument", None)
         if target is None:
             raise SpecError(f"{parsed.name} takes no argument, got {parsed.argument!r} in {spec!r}")
-        values[target] = _converted(parsed.name, target, parsed.argument, hints[target])
+        values[target] = _converted(parsed.name, target, parsed.argument, options[target].hint)
     for key, text in parsed.options.items():
-        if key not in fields:
-            known = f"its options are {', '.join(fields)}" if fields else "it has none"
-            raise SpecError(f"{parsed.name} has no option {key!r}{_did_you_mean(key, fields)}; {known}")
+        if key not in options:
+            known = f"its options are {', '.join(options)}" if options else "it has none"
+            raise SpecError(f"{parsed.name} has no option {key!r}{_did_you_mean(key, options)}; {known}")
         if key in values:
             raise SpecError(f"the option {key!r} stands twice in {spec!r}")
-        values[key] = _converted(parsed.name, key, text, hints[key])
-    needed = [name for name, field in fields.items() if name not in values and is_required(field)]
+        values[key] = _converted(parsed.name, key, text, options[key].hint)
+    needed = [name for name, option in options.items() if name not in values and option.required]
     if needed:
         raise SpecError(f"{parsed.name} needs an argument, its {needed[0]}: expected {parsed.name}:{needed[0].upper()}")
     try:
@@ -258,14 +260,50 @@ def load(spec: str) -> Any:
         raise SpecError(f"{parsed.name}: {error}") from error
 
 
-def is_required(field: "dataclasses.Field[Any]") -> bool:
-    """Whether an option of a model has no default."""
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """An argument of a model's class: its type, and the default, :data:`NO_DEFAULT` where it must be given."""
+
+    name: str
+    hint: Any
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is NO_DEFAULT
+
+
+NO_DEFAULT: Any = object()
+
+
+def options_of(factory: Any) -> dict[str, Option]:
+    """Return the options of a class by name: the fields of a dataclass, else the parameters of its ``__init__``.
+
+    A parameter without a type is of its default's, or text.
+    """
+    if dataclasses.is_dataclass(factory):
+        hints = typing.get_type_hints(factory)
+        fields = [field for field in dataclasses.fields(factory) if field.init]
+        return {field.name: Option(field.name, hints[field.name], _default(field)) for field in fields}
+    hints = typing.get_type_hints(factory.__init__) if factory.__init__ is not object.__init__ else {}
+    options = {}
+    for name, parameter in inspect.signature(factory).parameters.items():
+        if parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+            default = NO_DEFAULT if parameter.default is inspect.Parameter.empty else parameter.default
+            untyped = str if default in (None, NO_DEFAULT) else type(default)
+            options[name] = Option(name, hints.get(name, untyped), default)
+    return options
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return NO_DEFAULT if field.default is dataclasses.MISSING else field.default
 
 
 def _converted(name: str, key: str, text: str, hint: Any) -> Any:
     """Return an option's text as the type of its field."""
-    if isinstance(hint, types.UnionType):
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         if text == "none":
             return None
         hint = next(member for member in typing.get_args(hint) if member is not types.NoneType)
@@ -282,7 +320,7 @@ def _converted(name: str, key: str, text: str, hint: Any) -> Any:
     try:
         return hint(text)
     except ValueError:
-        raise SpecError(f"{name}: {key} must be {words[hint]}, got {text!r}") from None
+        raise SpecError(f"{name}: {key} must be {words.get(hint, 'of its type')}, got {text!r}") from None
 
 
 def spec_of(model: object, *, full: bool = False) -> str:
@@ -293,17 +331,19 @@ def spec_of(model: object, *, full: bool = False) -> str:
     """
     target = f"{type(model).__module__}:{type(model).__qualname__}"
     name = next((entry.name for entry in entries() if entry.target == target), None)
-    if name is None or not dataclasses.is_dataclass(model):
+    if name is None:
         raise ValueError(f"{model!r} has no spec: its class is not in the registry")
     argument = None
     options = {}
-    for field in dataclasses.fields(model):
-        value = getattr(model, field.name)
-        if not field.init or (value == field.default and (value is None or not full)):
+    for option in options_of(type(model)).values():
+        value = getattr(model, option.name, NO_DEFAULT)
+        if value is NO_DEFAULT or isinstance(value, Predictor | Compressor):
+            raise ValueError(f"{model!r} has no spec: no text stands for its {option.name}")
+        if value == option.default and (value is None or not full):
             continue
         text = str(value).lower() if isinstance(value, bool | None) else str(value)
-        if field.name == getattr(model, "spec_argument", None):
+        if option.name == getattr(model, "spec_argument", None):
             argument = text
         else:
-            options[field.name] = text
+            options[option.name] = text
     return str(Spec(name, argument, options))

@@ -1,13 +1,17 @@
 """gencomp list: every model and codec that can be named."""
 
-import dataclasses
 import json
 
 from gencomp.cli.console import note
 from gencomp.cli.options import JsonOption
-from gencomp.registry import DEFAULT_MODEL, Entry, entries, is_required, refused_plugins, resolve
+from gencomp.registry import DEFAULT_MODEL, Entry, entries, options_of, refused_plugins, resolve
 
-_RESOLUTIONS = {"fraction": "a fraction of a bit", "bit": "the bit", "byte": "the byte", "exact": "the last digit"}
+_RESOLUTIONS = {
+    "fraction": "to a fraction of a bit",
+    "bit": "to the bit",
+    "byte": "to the byte",
+    "unknown": "as fine as it does not say",
+}
 
 
 def list_models(json_output: JsonOption = False) -> None:
@@ -34,15 +38,15 @@ def _describe(entry: Entry) -> dict[str, object]:
     row["default"] = entry.name == DEFAULT_MODEL
     try:
         factory = resolve(entry)
-        fields = [field for field in dataclasses.fields(factory) if field.init]
-        needed = [field.name for field in fields if is_required(field)]
+        options = options_of(factory)
+        needed = [option.name for option in options.values() if option.required]
         if needed:  # there is no such model before it is told which
-            known = {field.name: field.default for field in fields if field.name not in needed}
+            known = {name: option.default for name, option in options.items() if name not in needed}
             return row | {"needs": needed, "options": known}
         model = factory()
     except (GencompError, ValueError) as error:
         return row | {"missing": str(error)}
-    row["options"] = {field.name: getattr(model, field.name) for field in fields}
+    row["options"] = {name: getattr(model, name, option.default) for name, option in options.items()}
     row |= {"code_lengths": resolution_of(model), "window": window_of(model)}
     return row | {"causal": is_causal(model), "copies_state": copies_state(model), "sharing": sharing_of(model)}
 
@@ -67,7 +71,7 @@ def _print_row(row: dict[str, object]) -> None:
     if row["window"] is not None:
         facts.append(f"looks back {row['window']:,} bytes")
     if row["kind"] == "compressor":
-        facts.append(f"code lengths to {_RESOLUTIONS[str(row['code_lengths'])]}")
+        facts.append(f"code lengths {_RESOLUTIONS[str(row['code_lengths'])]}")
         facts.append("state can be copied" if row["copies_state"] else "compresses each candidate anew")
         if row["sharing"]:
             facts.append(f"keeps a prefix's work for {row['sharing']}")

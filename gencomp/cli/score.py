@@ -17,6 +17,7 @@ _RESOLUTIONS = {
     "byte": "code lengths are whole bytes: most candidates tie",
     "exact": "code lengths are -log2 of probabilities",
     "fraction": "code lengths are exact to a fraction of a bit",
+    "unknown": "the codec does not say how fine its code lengths are",
 }
 
 # bits up to which a byte has this background in the heat map, and the colour (xterm's 256)

@@ -40,3 +40,12 @@ def native(predictor: Predictor) -> Predictor | Compressor:
 def predictor_spec(predictor: Predictor, *, full: bool = False) -> str:
     """Return the spec that loads ``predictor``, through its adapter where it has one."""
     return spec_of(native(predictor), full=full)
+
+
+def label_of(model: Predictor | Compressor) -> str:
+    """Return what to call ``model``: its spec, or the name of its class where no spec names it."""
+    inner = native(model) if isinstance(model, Predictor) else model
+    try:
+        return spec_of(inner)
+    except ValueError:
+        return f"{type(inner).__module__}.{type(inner).__qualname__}"

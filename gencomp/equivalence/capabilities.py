@@ -31,6 +31,7 @@ from gencomp.protocols import (
     Predictor,
     PredictorState,
     PrefixScoring,
+    Resolving,
     Savable,
     ScorerState,
     SequenceScoring,
@@ -198,8 +199,13 @@ def window_of(model: object) -> int | None:
 
 
 def resolution_of(model: object) -> str:
-    """Return how finely code lengths tell: ``fraction``, ``bit``, ``byte``, or ``exact`` for a predictor."""
-    return model.resolution if isinstance(model, Windowed) else "exact"
+    """Return how finely code lengths tell: ``fraction``, ``bit`` or ``byte``, as a compressor says of itself.
+
+    ``exact`` for a predictor, whose code lengths are -log2 p; ``unknown`` for a compressor that does not say.
+    """
+    if isinstance(model, Resolving):
+        return model.resolution
+    return "exact" if isinstance(model, Predictor) else "unknown"
 
 
 def is_causal(model: object) -> bool:

@@ -18,6 +18,7 @@ estimated.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -62,13 +63,13 @@ def spans_after(prefix: bytes, horizon: int, limit: int) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Lookahead:
-    """The codec named in ``model`` as a predictor that sums over continuations of ``horizon`` bytes, 1 to 64.
+    """A codec as a predictor that sums over continuations of ``horizon`` bytes, 1 to 64.
 
-    ``width``, 1 to 256, is the number of single bytes that are followed, ``spans``, 0 to 256, that of earlier
-    continuations; each followed byte costs 256 code lengths.
+    ``model`` is a spec or an object. ``width``, 1 to 256, is the number of single bytes that are followed, ``spans``, 0
+    to 256, that of earlier continuations; each followed byte costs 256 code lengths.
     """
 
-    model: str = "gzip+level=9"
+    model: str | Compressor = "gzip+level=9"
     horizon: int = 8
     width: int = 32
     spans: int = 8
@@ -86,7 +87,8 @@ class Lookahead:
             raise ValueError(
                 f"{self.model} is a predictor, whose probabilities a longer sum would not change; expected a codec"
             )
-        object.__setattr__(self, "model", joined([spec_of(compressor, full=True)]))
+        with suppress(ValueError):  # an object that no spec names stays what it is
+            object.__setattr__(self, "model", joined([spec_of(compressor, full=True)]))
 
     @property
     def alphabet_size(self) -> int:
@@ -94,6 +96,8 @@ class Lookahead:
 
     @cached_property
     def compressor(self) -> Compressor:
+        if not isinstance(self.model, str):
+            return as_compressor(self.model)
         specs = separated(self.model)
         if len(specs) != 1:
             raise ValueError(f"one codec is expected, got {', '.join(specs)}; for several there is ensemble:")

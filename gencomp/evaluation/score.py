@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gencomp.equivalence.adapt import Model, as_compressor, as_predictor, native, predictor_spec
+from gencomp.equivalence.adapt import Model, as_compressor, as_predictor, label_of, native
 from gencomp.equivalence.candidates import candidates_of
 from gencomp.equivalence.capabilities import resolution_of
 from gencomp.protocols import FloatArray, IntArray
@@ -17,13 +17,15 @@ DEFAULT_CHUNK_SIZE = 2048
 class Score:
     """A model on data. All lengths are in bits.
 
+    ``spec`` names the model: its class where it is an object that no spec stands for.
     ``code_length`` is that of the whole data, ``framing_bits`` the part of it that an empty message takes too. The
     arrays, each (n,), are about the first n bytes, in chunks of ``chunk_size`` that start from an empty context:
     ``costs`` are -log2 p(byte | chunk so far), float64; ``kraft_sums`` are the sums over the 256 candidates of
     2^-(what the candidate adds to the code), 1 for a true code; ``entropies``, float64, are those of the normalised
     distributions; ``distinct_lengths``, int64, count the different code lengths among the candidates; ``cheaper`` and
     ``ties``, int64, the candidates that are charged less than the byte that came, and as much, itself among them.
-    ``resolution`` is how finely the model's code lengths tell: ``bit``, ``byte`` or ``exact``.
+    ``resolution`` is how finely the model's code lengths tell: ``fraction``, ``bit``, ``byte``, ``exact`` or
+    ``unknown``.
     """
 
     spec: str
@@ -83,7 +85,7 @@ def score(
             state.update(symbol)
     kraft_sums, entropies, distinct, cheaper, ties = np.array(asked, dtype=np.float64).reshape(-1, 5).T
     return Score(
-        predictor_spec(predictor),
+        label_of(predictor),
         len(data),
         compressor.code_length(data),
         compressor.code_length(b""),

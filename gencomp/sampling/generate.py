@@ -6,9 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from gencomp.equivalence.adapt import Model, as_predictor, predictor_spec
+from gencomp.equivalence.adapt import Model, as_predictor, label_of, native
 from gencomp.equivalence.lookahead import Lookahead
-from gencomp.equivalence.nested import joined
 from gencomp.protocols import Predictor, PredictorState
 from gencomp.sampling.copies import Limits
 from gencomp.sampling.search import Finding, SearchInterruptedError, beam_search, particles
@@ -80,7 +79,12 @@ class Search:
         if self.strategy != "lookahead":
             return predictor
         horizon, width = self.sizes()
-        return Lookahead(joined([predictor_spec(predictor, full=True)]), horizon, width)
+        inner = native(predictor)
+        if isinstance(inner, Predictor):
+            raise ValueError(
+                f"{label_of(inner)} is a predictor, whose probabilities a longer sum would not change; expected a codec"
+            )
+        return Lookahead(inner, horizon, width)
 
     def sizes(self) -> tuple[int, int]:
         """Return the horizon and the width, the strategy's own where none is set."""

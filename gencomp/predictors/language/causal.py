@@ -13,13 +13,13 @@ import numpy.typing as npt
 from gencomp.extras import require
 from gencomp.predictors.language.loading import ModelFolderError, check_folder, digest, load_model
 from gencomp.predictors.language.settings import Device, DType, Settings
-from gencomp.protocols import FloatArray
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from gencomp.predictors.language.forward import Forward
     from gencomp.predictors.language.lockstep import Lockstep
+    from gencomp.predictors.language.windows import Costs
 
 # what a fingerprint runs: short enough to take a moment, long enough to fill a context and read it anew
 _PROBE_CONTEXT = 16
@@ -89,12 +89,12 @@ class CausalModel:
             self.forward, lanes, start=self.start, context=context or self.context, stride=stride or self.stride
         )
 
-    def sequence_code_lengths(self, texts: Sequence[npt.NDArray[np.int64]]) -> list[FloatArray]:
-        """Return -log2 p of every symbol of every text, (n,) bits each, from calls over whole windows."""
-        from gencomp.predictors.language.windows import sequence_code_lengths
+    def sequence_costs(self, texts: Sequence[npt.NDArray[np.int64]]) -> "list[Costs]":
+        """Return what every symbol of every text, (n,), costs, from calls over whole windows."""
+        from gencomp.predictors.language.windows import sequence_costs
 
         with self.settings.applied():
-            return sequence_code_lengths(self.model, texts, start=self.start, context=self.context, stride=self.stride)
+            return sequence_costs(self.model, texts, start=self.start, context=self.context, stride=self.stride)
 
     def environment(self) -> Mapping[str, Any]:
         return {**self.settings.environment(), "weights": digest(self.folder)}

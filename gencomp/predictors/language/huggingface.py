@@ -21,6 +21,7 @@ from gencomp.protocols import FloatArray
 if TYPE_CHECKING:
     from gencomp.predictors.language.bridge import ByteState, TokenTable
     from gencomp.predictors.language.lockstep import Lockstep
+    from gencomp.predictors.language.windows import Costs
 
 # what escapes have of every distribution: 0.0004 bits a token; after an escape another one is as likely as not
 ESCAPE_SHARE = np.float32(2.0**-12)
@@ -136,15 +137,29 @@ class HuggingFace:
 
     def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
         """Return what each chunk's tokens cost in bits, (n,), by calls over whole windows: only to measure."""
-        symbols = [self.code.encode(chunk) for chunk in chunks]
+        return np.array([costs.code_lengths.sum() for costs in self.token_costs(chunks)], dtype=np.float64)
+
+    def token_count(self, text: bytes) -> int:
+        """Return how many symbols ``text`` is coded as."""
+        return len(self.code.encode(text))
+
+    def token_costs(self, texts: Sequence[bytes]) -> "list[Costs]":
+        """Return what each token of each text costs, by calls over whole windows: only to measure.
+
+        Unlike the sum over tokenisations this is the probability of one of them, the tokenizer's own, as the usual
+        figures for language models are.
+        """
+        from gencomp.predictors.language.windows import Costs
+
+        symbols = [self.code.encode(text) for text in texts]
         escaped = [row >= self.code.vocabulary_size for row in symbols]
         read = [np.where(mask, self.network.start, row) for row, mask in zip(symbols, escaped, strict=True)]
-        totals = []
-        for costs, mask in zip(self.network.sequence_code_lengths(read), escaped, strict=True):
+        found = []
+        for costs, mask in zip(self.network.sequence_costs(read), escaped, strict=True):
             share = np.where(np.append(False, mask[:-1]), _ESCAPE_SHARE_AFTER_ONE, ESCAPE_SHARE)[: len(mask)]
-            charged = np.where(mask, np.log2((ESCAPES + 1) / share), costs - np.log2(1.0 - share))
-            totals.append(float(charged.sum()))
-        return np.array(totals, dtype=np.float64)
+            charged = np.where(mask, np.log2((ESCAPES + 1) / share), costs.code_lengths - np.log2(1.0 - share))
+            found.append(Costs(charged, costs.likeliest & ~mask))
+        return found
 
     def token_counts(self, texts: Sequence[bytes]) -> list[int]:
         """Return how many tokens each text is."""

@@ -100,7 +100,8 @@ class Transformer:
 
     def sequence_code_lengths(self, texts: Sequence[bytes]) -> list[FloatArray]:
         """Return -log2 p of each byte of each text, (n,) bits each, by calls over whole windows: only to measure."""
-        return self.network.sequence_code_lengths([np.frombuffer(text, np.uint8).astype(np.int64) for text in texts])
+        symbols = [np.frombuffer(text, np.uint8).astype(np.int64) for text in texts]
+        return [costs.code_lengths for costs in self.network.sequence_costs(symbols)]
 
     def environment(self) -> Mapping[str, Any]:
         return self.network.environment()

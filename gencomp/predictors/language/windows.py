@@ -18,6 +18,8 @@ from gencomp.protocols import FloatArray
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+BoolArray = npt.NDArray[np.bool_]
+
 # positions of one call: enough to fill the matrix products, little enough that logits fit
 _CALL_POSITIONS = 1 << 14
 
@@ -50,11 +52,19 @@ def _windows(text: int, length: int, context: int, stride: int) -> Iterator[_Win
         yield _Window(text, first - (context - stride), first, min(length, first + stride))
 
 
-def sequence_code_lengths(
+@dataclass(frozen=True)
+class Costs:
+    """A text under a model: -log2 p of each symbol in bits, float64 (n,), and whether it is the likeliest one, (n,)."""
+
+    code_lengths: FloatArray
+    likeliest: BoolArray
+
+
+def sequence_costs(
     model: "PreTrainedModel", texts: Sequence[Symbols], *, start: int, context: int, stride: int
-) -> list[FloatArray]:
-    """Return -log2 p of every symbol of every text, float64 (n,) each, in bits. The caller holds the settings."""
-    code_lengths = [np.empty(len(text), dtype=np.float64) for text in texts]
+) -> list[Costs]:
+    """Return what every symbol of every text, (n,), costs. The caller holds the settings."""
+    costs = [Costs(np.empty(len(text), dtype=np.float64), np.empty(len(text), dtype=np.bool_)) for text in texts]
     windows = [
         window
         for index, text in enumerate(texts)
@@ -64,19 +74,22 @@ def sequence_code_lengths(
     windows.sort(key=lambda window: window.positions)
     for positions, alike in groupby(windows, key=lambda window: window.positions):
         for batch in _batched(alike, max(1, _CALL_POSITIONS // positions)):
-            _measure(model, texts, batch, start, code_lengths)
-    return code_lengths
+            _measure(model, texts, batch, start, costs)
+    return costs
 
 
 def _measure(
-    model: "PreTrainedModel", texts: Sequence[Symbols], windows: Sequence[_Window], start: int, out: list[FloatArray]
+    model: "PreTrainedModel", texts: Sequence[Symbols], windows: Sequence[_Window], start: int, out: list[Costs]
 ) -> None:
-    """Write the code lengths of windows with equally many positions into ``out``."""
+    """Write what the symbols of windows with equally many positions cost into ``out``."""
     symbols = np.stack([texts[window.text][window.begin : window.last] for window in windows])
     inputs = np.hstack([np.full((len(symbols), 1), start, dtype=np.int64), symbols[:, :-1]])
-    logits = whole_logits(model, torch.from_numpy(inputs).to(model.device))
+    logits = whole_logits(model, torch.from_numpy(inputs).to(model.device)).float()
     targets = torch.from_numpy(symbols).to(model.device)
-    nats = torch.nn.functional.cross_entropy(logits.float().transpose(1, 2), targets, reduction="none")
+    nats = torch.nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
     bits = nats.double().cpu().numpy() / np.log(2)
-    for window, row in zip(windows, bits, strict=True):
-        out[window.text][window.first : window.last] = row[window.first - window.begin :]
+    likeliest = (logits.argmax(-1) == targets).cpu().numpy()
+    for window, row, likely in zip(windows, bits, likeliest, strict=True):
+        own = slice(window.first - window.begin, None)
+        out[window.text].code_lengths[window.first : window.last] = row[own]
+        out[window.text].likeliest[window.first : window.last] = likely[own]

@@ -210,7 +210,7 @@ def is_reproduced(compressor: Lzma) -> bool:
 def _agrees(compressor: Lzma) -> bool:
     words = b"the cat sat on the mat, the dog sat on the log; "
     probe = words * 3 + bytes(number * number % 251 for number in range(700)) + words * 2 + bytes(300)
-    suffixes = [b"", words, b"d" * 19, *(bytes([byte]) for byte in range(0, 256, 20)), b" ", b"t"]
+    suffixes = [b"", words, b"d" * 19, *(bytes([byte]) for byte in range(0, 256, 32)), b" "]
     for size in (0, 1, 150, len(probe) - 310, len(probe)):
         prefix = probe[:size]
         streams = [compressor.stream(prefix + suffix) for suffix in suffixes]
@@ -262,6 +262,8 @@ class LzmaScorer:
             sizer.feed(data)
 
     def copy(self) -> Self:
+        if not self._sizers:  # else each copy would parse the prefix for itself
+            self._sizer(self._compressor.sizer_bits(len(self._prefix) + 1))
         twin = type(self)(self._compressor, self._prefix)
         twin._sizers = {bits: sizer.copy() for bits, sizer in self._sizers.items()}
         return twin

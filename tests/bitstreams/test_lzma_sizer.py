@@ -82,7 +82,7 @@ def test_every_next_byte_costs_what_liblzma_takes(compressor: Lzma, book: bytes)
     for text in texts:
         size = rng.randint(20, 1500)
         scorer = LzmaScorer(compressor, text[:size])
-        for at in (size, size + 1, size + 7):
+        for at in (size, size + 7):
             scorer.feed(text[size:at])
             size = at
             assert scorer.code_lengths(CANDIDATES).tolist() == of_liblzma(compressor, text[:at], list(CANDIDATES))
@@ -166,7 +166,7 @@ def test_compiled_and_plain_python_agree() -> None:
 from gencomp.compressors.lzma import Lzma, LzmaScorer
 from gencomp.data import alice
 for compressor in (Lzma(0), Lzma(9)):
-    scorer = LzmaScorer(compressor, alice()[:300])
+    scorer = LzmaScorer(compressor, alice()[:120])
     scorer.feed(b"aaaaaaaaaaa")
     twin = scorer.copy()
     twin.feed(b" the Rabbit")

@@ -6,7 +6,7 @@ import numpy as np
 
 from gencomp.equivalence.adapt import Model, as_compressor, as_predictor, native, predictor_spec
 from gencomp.equivalence.candidates import candidates_of
-from gencomp.equivalence.capabilities import resolution_of
+from gencomp.equivalence.capabilities import copies_state, resolution_of
 from gencomp.protocols import FloatArray, IntArray
 from gencomp.units import bits_per_byte
 
@@ -23,7 +23,8 @@ class Score:
     2^-(what the candidate adds to the code), 1 for a true code; ``entropies``, float64, are those of the normalised
     distributions; ``distinct_lengths``, int64, count the different code lengths among the candidates; ``cheaper`` and
     ``ties``, int64, the candidates that are charged less than the byte that came, and as much, itself among them.
-    ``resolution`` is how finely the model's code lengths tell: ``bit``, ``byte`` or ``exact``.
+    ``resolution`` is how finely the model's code lengths tell: ``bit``, ``byte`` or ``exact``; ``shares_work``, whether
+    candidates are priced from what comes before them, and not compressed with it each.
     """
 
     spec: str
@@ -38,6 +39,7 @@ class Score:
     cheaper: IntArray
     ties: IntArray
     resolution: str
+    shares_work: bool = True
 
     @property
     def bits_per_byte(self) -> float:
@@ -95,4 +97,5 @@ def score(
         cheaper.astype(np.int64),
         ties.astype(np.int64),
         resolution_of(native(predictor)),
+        copies_state(native(predictor)),
     )

@@ -45,20 +45,17 @@ def score(
     A codec is asked for the code lengths of all 256 next bytes at each position, so only the first --limit bytes
     are taken one by one; the code length is that of the whole file.
     """
-    from gencomp.equivalence.capabilities import copies_state
     from gencomp.evaluation.score import score as score_data
-    from gencomp.registry import load
 
     if heat_map and json_output:
         raise usage("--heat-map and --json exclude each other")
     data = read_input(file)
     result = score_data(model, data, limit=limit, chunk_size=chunk_size)
-    shares_work = copies_state(load(result.spec))
     if json_output:
-        print(json.dumps(_record(result) | {"shares_work": shares_work}))
+        print(json.dumps(_record(result)))
         return
     _print_table(result)
-    if len(result.costs) and not shares_work:
+    if len(result.costs) and not result.shares_work:
         print(f"{'candidates':<18}compressed anew each, with all before it")
     if heat_map:
         _print_heat_map(result, data)
@@ -82,6 +79,7 @@ def _record(result: "Score") -> dict[str, object]:
         "ties": result.ties.tolist(),
         "top": {str(k): round(result.top(k), 6) for k in _TOPS},
         "resolution": result.resolution,
+        "shares_work": result.shares_work,
     }
 
 

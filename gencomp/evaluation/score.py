@@ -6,7 +6,7 @@ import numpy as np
 
 from gencomp.equivalence.adapt import Model, as_compressor, as_predictor, label_of, native
 from gencomp.equivalence.candidates import candidates_of
-from gencomp.equivalence.capabilities import resolution_of
+from gencomp.equivalence.capabilities import copies_state, resolution_of
 from gencomp.protocols import FloatArray, IntArray
 from gencomp.units import bits_per_byte
 
@@ -25,7 +25,8 @@ class Score:
     distributions; ``distinct_lengths``, int64, count the different code lengths among the candidates; ``cheaper`` and
     ``ties``, int64, the candidates that are charged less than the byte that came, and as much, itself among them.
     ``resolution`` is how finely the model's code lengths tell: ``fraction``, ``bit``, ``byte``, ``exact`` or
-    ``unknown``.
+    ``unknown``; ``shares_work``, whether candidates are priced from what comes before them, and not compressed with it
+    each.
     """
 
     spec: str
@@ -40,6 +41,7 @@ class Score:
     cheaper: IntArray
     ties: IntArray
     resolution: str
+    shares_work: bool = True
 
     @property
     def bits_per_byte(self) -> float:
@@ -97,4 +99,5 @@ def score(
         cheaper.astype(np.int64),
         ties.astype(np.int64),
         resolution_of(native(predictor)),
+        copies_state(native(predictor)),
     )

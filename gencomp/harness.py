@@ -15,7 +15,7 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.equivalence.capabilities import charge, sequence_code_lengths
+from gencomp.equivalence.capabilities import sequence_code_lengths, spend
 from gencomp.protocols import PredictorState
 from gencomp.sampling.strategies import Strategy
 
@@ -61,7 +61,7 @@ class HarnessModel(LM):  # type: ignore[misc]
     def _loglikelihood(self, context: str, continuation: str) -> tuple[float, bool]:
         state, text = self._after(context), continuation.encode("utf-8")
         greedy = _is_likeliest(state.copy(), text)
-        return -float(charge(state, text).sum()) * math.log(2.0), greedy
+        return -spend(state, text) * math.log(2.0), greedy
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Return ln p(text) for each request, from an empty context."""

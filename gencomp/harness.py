@@ -21,7 +21,7 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
 from gencomp.equivalence.adapt import Model, as_predictor
-from gencomp.equivalence.capabilities import charge, sequence_code_lengths
+from gencomp.equivalence.capabilities import sequence_code_lengths, spend
 from gencomp.protocols import FloatArray, PredictorState, TokenScoring
 from gencomp.sampling.strategies import Strategy
 
@@ -119,7 +119,7 @@ class HarnessModel(LM):  # type: ignore[misc]
     def _loglikelihood(self, context: str, continuation: str) -> tuple[float, bool]:
         state, text = self._after(context), continuation.encode("utf-8")
         greedy = _is_likeliest(state.copy(), text)
-        return -float(charge(state, text).sum()) * math.log(2.0), greedy
+        return -spend(state, text) * math.log(2.0), greedy
 
     def _token_loglikelihoods(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[float, bool]]:
         """Yield the same of tokens: those of the whole text after as many as the context has, as the harness cuts."""

@@ -107,6 +107,14 @@ class Charging(Protocol):
 
 
 @runtime_checkable
+class Spending(Protocol):
+    """Capability of a predictor's state: what many bytes cost in all, faster than byte by byte."""
+
+    def spend(self, data: bytes) -> float:
+        """Append ``data``; return what it cost where it came, in bits."""
+
+
+@runtime_checkable
 class FusedCoding(Protocol):
     """Capability of a predictor: a compiled loop over a whole block of bytes, model and coder in one."""
 

@@ -37,6 +37,7 @@ from gencomp.protocols import (
     SequenceScoring,
     SizeChecking,
     Sliding,
+    Spending,
     Tokenized,
     Windowed,
 )
@@ -129,6 +130,11 @@ def charge(state: PredictorState, data: bytes) -> FloatArray:
         code_lengths[position] = state.code_lengths()[symbol]
         state.update(symbol)
     return code_lengths
+
+
+def spend(state: PredictorState, data: bytes) -> float:
+    """Append ``data`` to ``state``; return -log2 p of all of it where it came, in bits."""
+    return state.spend(data) if isinstance(state, Spending) else float(charge(state, data).sum())
 
 
 def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatArray:

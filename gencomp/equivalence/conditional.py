@@ -21,7 +21,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import numpy as np
 
 from gencomp.equivalence.adapt import Model, as_predictor, native
-from gencomp.equivalence.capabilities import charge, window_of
+from gencomp.equivalence.capabilities import spend, window_of
 from gencomp.protocols import ChunkScoring, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
 
 Pair = tuple[bytes, bytes]  # (given, data)
@@ -91,8 +91,8 @@ def _after(model: Predictor | Compressor, given: bytes, suffixes: Sequence[bytes
     """Return what each of ``suffixes`` costs after ``given``, float64 (n,)."""
     if isinstance(model, Predictor):
         state = model.begin(given)
-        lengths = [float(charge(state.copy(), data).sum()) for data in suffixes[:-1]]
-        lengths += [float(charge(state, data).sum()) for data in suffixes[-1:]]
+        lengths = [spend(state.copy(), data) for data in suffixes[:-1]]
+        lengths += [spend(state, data) for data in suffixes[-1:]]
         return np.array(lengths, dtype=np.float64)
     if isinstance(model, PrefixScoring) and len(suffixes) > 1:  # the state after ``given`` is kept
         found = model.begin_scoring(given).code_lengths([b"", *suffixes])

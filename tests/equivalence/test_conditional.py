@@ -5,7 +5,7 @@ import pytest
 
 import gencomp
 from gencomp.equivalence.adapt import as_predictor, native
-from gencomp.equivalence.capabilities import charge, encode_block
+from gencomp.equivalence.capabilities import charge, encode_block, spend
 from gencomp.equivalence.conditional import beyond_window, code_length, code_lengths, mixture
 from gencomp.registry import load
 
@@ -42,6 +42,14 @@ def test_charges_are_what_the_coder_writes(spec: str, book: bytes) -> None:
     written = 8 * len(encode_block(as_predictor(spec), data))
     tolerance = 0.02 * written if spec.startswith("mix") else 1.0  # a block's tables are of another size
     assert charged.sum() - tolerance <= written <= charged.sum() + 10 + tolerance
+
+
+@pytest.mark.parametrize("spec", ["counts", "mix", "mix:1", "mix?freeze=true", "mix:1?expert=counts"])
+def test_what_is_spent_is_what_is_charged(spec: str, book: bytes) -> None:
+    data = book[700:6000] if spec in ("counts", "mix:1") else book[700:900]
+    together, alone = as_predictor(spec).begin(book[:700]), as_predictor(spec).begin(book[:700])
+    assert spend(together, data) == pytest.approx(float(charge(alone, data).sum()), abs=0.1)
+    assert together.code_lengths().tolist() == alone.code_lengths().tolist()
 
 
 def test_a_chain_adds_up(book: bytes) -> None:

@@ -51,6 +51,7 @@ STATE_SIZE = 1 << 15  # what a state's tables are made for at least: small enoug
 SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
+SPENT_AT_ONCE = 4096  # bytes that are charged with one interval
 
 
 @dataclass(frozen=True)
@@ -318,24 +319,31 @@ class MixState:
 
     def charge(self, data: bytes) -> FloatArray:
         """Append ``data``; return what the coder charged for each of its bytes, float64 (n,) in bits."""
-        costs = np.empty(len(data), dtype=np.float64)
+        return np.array([self.spend(data[place : place + 1]) for place in range(len(data))], dtype=np.float64)
+
+    def spend(self, data: bytes) -> float:
+        """Append ``data``; return what the coder charged for all of it, in bits."""
+        bits = 0.0
         if self._frozen:
-            for place, symbol in enumerate(data):
-                costs[place] = self.code_lengths()[symbol]
+            for symbol in data:
+                bits += float(self.code_lengths()[symbol])
                 self.update(symbol)
-            return costs
+            return bits
         if self._shared:
             self._model = _copied(self._model)
             self._shared = False
-        self._append(data)
+        start = int(self._model.registers[LENGTH])
+        if start + len(data) + 64 > len(self._history):
+            self._history = np.concatenate([self._history, np.zeros(len(data) + max(1024, start), dtype=np.uint8)])
+        self._history[start : start + len(data)] = np.frombuffer(data, dtype=np.uint8)
         registers = self._model.registers
-        code = np.empty(BYTES_PER_SYMBOL + 64, dtype=np.uint8)
-        start = int(registers[LENGTH])
-        for place in range(len(data)):  # the coder begins anew with each byte: its interval's width is the cost
+        code = np.empty(BYTES_PER_SYMBOL * min(len(data), SPENT_AT_ONCE) + 64, dtype=np.uint8)
+        for first in range(0, len(data), SPENT_AT_ONCE):  # the coder begins anew: its interval's width is the cost
+            stop = start + min(first + SPENT_AT_ONCE, len(data))
             registers[LOW], registers[WIDTH], registers[POSITION] = 0, TOP, 0
-            run_with(self._model, self._history, start + place + 1, ENCODE, code, self._companion)
-            costs[place] = STATE_BITS + 8 * int(registers[POSITION]) - np.log2(float(registers[WIDTH]))
-        return costs
+            run_with(self._model, self._history, stop, ENCODE, code, self._companion)
+            bits += STATE_BITS + 8 * int(registers[POSITION]) - float(np.log2(float(registers[WIDTH])))
+        return bits
 
     def _append(self, data: bytes) -> None:
         """Put ``data`` into the history, unread."""

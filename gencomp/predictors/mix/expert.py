@@ -4,38 +4,15 @@ The distribution enters as the integer cdf that the predictor would be coded wit
 same numbers wherever that predictor's own archives decode.
 """
 
-import functools
-
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.compiled import lean_kernel
-from gencomp.errors import SpecError
+from gencomp.equivalence.capabilities import state_cdf
 from gencomp.predictors.mix.contexts import LENGTH, ByteArray
 from gencomp.predictors.mix.model import Model, run
 from gencomp.predictors.mix.tables import STRETCH
-from gencomp.protocols import IntArray, IntegerState, Predictor, PredictorState
-from gencomp.registry import find_entry, load, parse_spec
-
-
-def check_expert(spec: str) -> None:
-    """Raise :class:`SpecError` unless ``spec`` names a predictor of this package.
-
-    Archives name their experts, and an archive must not make anybody import another package.
-    """
-    entry = find_entry(parse_spec(spec).name)
-    if entry.kind != "predictor" or entry.distribution != "gencomp":
-        raise SpecError(f"an expert must be a predictor of gencomp, such as counts:3; {spec!r} is not")
-
-
-@functools.lru_cache(maxsize=4)
-def load_expert(spec: str) -> Predictor:
-    """Return the predictor of ``spec``, the same object each time: it may hold large weights."""
-    expert: Predictor = load(spec)
-    if expert.alphabet_size != 256:
-        raise SpecError(f"an expert must predict bytes; {spec!r} has {expert.alphabet_size} symbols")
-    return expert
+from gencomp.protocols import IntArray, PredictorState
 
 
 @lean_kernel
@@ -67,5 +44,4 @@ def run_with(
 def show(model: Model, expert: PredictorState | None) -> None:
     """Let the model see what ``expert`` predicts next."""
     if expert is not None:
-        cdf = expert.cdf() if isinstance(expert, IntegerState) else cdf_from_code_lengths(expert.code_lengths())
-        fill_external(cdf, model.external)
+        fill_external(state_cdf(expert), model.external)

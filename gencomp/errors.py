@@ -48,8 +48,12 @@ class VerificationError(GencompError):
     exit_code = 5
 
 
-class OutputLimitError(GencompError):
-    """An archive holds more than ``--max-output`` allows."""
+class BudgetError(GencompError):
+    """Something that would take more memory or work than is allowed; the message says how to allow it."""
+
+
+class OutputLimitError(BudgetError):
+    """An archive that holds more content than is allowed."""
 
 
 class DatasetError(GencompError):

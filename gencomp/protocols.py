@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.budget import Cost, StateCost
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -256,3 +258,34 @@ class Ordered(Protocol):
     @property
     def causal(self) -> bool:
         """False where a byte rearranges what comes before it, as when a transform sorts whole blocks."""
+
+
+@runtime_checkable
+class StateEstimating(Protocol):
+    """Capability of a predictor, or of a codec that scores after a prefix: it knows what its states take."""
+
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a state takes, at most, that has read ``size`` bytes; a codec's step is 256 suffixes."""
+
+
+@runtime_checkable
+class BlockEstimating(Protocol):
+    """Capability of a predictor with fused coding: it knows what a whole block takes."""
+
+    def block_cost(self, size: int, coded: int) -> Cost:
+        """Return what coding a block of ``size`` bytes into ``coded`` bytes, or back, takes at most."""
+
+
+@runtime_checkable
+class FingerprintEstimating(Protocol):
+    """Capability of a predictor with a fingerprint of its own: it knows what computing that takes."""
+
+    def fingerprint_cost(self) -> Cost: ...
+
+
+@runtime_checkable
+class CallEstimating(Protocol):
+    """Capability of a codec: it knows what one call takes."""
+
+    def call_cost(self, size: int) -> Cost:
+        """Return what compressing ``size`` bytes takes at most."""

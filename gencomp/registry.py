@@ -5,6 +5,9 @@ the class are the options: the fields of a dataclass, else the parameters of its
 same names, so that a spec and the object rebuild one another. The class attribute ``spec_argument`` names the option
 that ``:argument`` sets. Other packages add names by the entry-point groups ``gencomp.compressors`` and
 ``gencomp.predictors``; a name that is taken is refused, never replaced.
+
+An entry declares which options hold other specs, and which name files or folders, so that :func:`tree_of`, the one
+gate for models made of models, walks all of a spec before anything of it is imported.
 """
 
 import dataclasses
@@ -14,19 +17,45 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
-from urllib.parse import quote, unquote
 
 from gencomp.errors import GencompError, MissingExtraError, SpecError
 from gencomp.protocols import Compressor, Predictor
+from gencomp.specs import Spec, alone, brief, parse_spec, separated
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "Entry",
+    "Kind",
+    "Spec",
+    "Tree",
+    "alike",
+    "entries",
+    "find_entry",
+    "load",
+    "parse_spec",
+    "refused_plugins",
+    "register",
+    "resolve",
+    "spec_of",
+    "tree_of",
+]
 
 Kind = Literal["compressor", "predictor"]
+
+MAX_DEPTH = 8  # specs in specs that anybody means
+MAX_MODELS = 512  # in one spec: an ensemble of ensembles
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One name of the registry. ``extra`` is the pip extra that brings what the target imports."""
+    """One name of the registry. ``extra`` is the pip extra that brings what the target imports.
+
+    ``argument`` is the option that ``name:argument`` sets. ``lists`` are the options that name several models in the
+    notation of :mod:`gencomp.specs`, ``partners`` those that name one. ``files`` and ``folders`` are the options whose
+    values are places on disk, but for the ``shipped`` values, which name what is in the package.
+    """
 
     name: str
     kind: Kind
@@ -34,23 +63,17 @@ class Entry:
     summary: str
     extra: str | None = None
     distribution: str = "gencomp"
+    argument: str | None = None
+    lists: tuple[str, ...] = ()
+    partners: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    shipped: tuple[str, ...] = ()
 
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """A parsed spec string: ``lzma?preset=6`` is ``Spec("lzma", None, {"preset": "6"})``."""
-
-    name: str
-    argument: str | None
-    options: Mapping[str, str]
-
-    def __str__(self) -> str:
-        text = self.name
-        if self.argument is not None:
-            text += ":" + quote(self.argument, safe="/:._-+~,@=[] ")
-        if self.options:
-            text += "?" + "&".join(f"{key}={quote(value, safe='/:._-+~,@[] ')}" for key, value in self.options.items())
-        return text
+    @property
+    def is_own(self) -> bool:
+        """Whether this is code of gencomp: what another package adds is not, whatever it calls itself."""
+        return self.distribution == "gencomp" and self.target.startswith("gencomp.")
 
 
 _BUILTIN = (
@@ -80,22 +103,50 @@ _BUILTIN = (
     Entry("flac", "compressor", "gencomp.compressors.flac:Flac", "FLAC: sound samples, linear prediction", "media"),
     Entry("uniform", "predictor", "gencomp.predictors.uniform:Uniform", "every byte equally likely: 8 bits each"),
     Entry(
-        "counts", "predictor", "gencomp.predictors.counts:Counts", "adaptive order-k counts with absolute discounting"
+        "counts",
+        "predictor",
+        "gencomp.predictors.counts:Counts",
+        "adaptive order-k counts with absolute discounting",
+        argument="order",
     ),
-    Entry("lz78", "predictor", "gencomp.predictors.lz78:Lz78", "the counts along LZ78's parsing, byte by byte"),
-    Entry("ctw", "predictor", "gencomp.predictors.ctw:Ctw", "context tree weighting: all context trees up to a depth"),
-    Entry("mix", "predictor", "gencomp.predictors.mix.predictor:Mix", "context mixing of text, records and repeats"),
+    Entry(
+        "mix",
+        "predictor",
+        "gencomp.predictors.mix.predictor:Mix",
+        "context mixing of text, records and repeats",
+        argument="level",
+        partners=("expert",),
+        files=("state",),
+    ),
+    Entry(
+        "lz78",
+        "predictor",
+        "gencomp.predictors.lz78:Lz78",
+        "the counts along LZ78's parsing, byte by byte",
+        argument="gamma",
+    ),
+    Entry(
+        "ctw",
+        "predictor",
+        "gencomp.predictors.ctw:Ctw",
+        "context tree weighting: all context trees up to a depth",
+        argument="depth",
+    ),
     Entry(
         "rnn",
         "predictor",
         "gencomp.predictors.recurrent.predictor:Recurrent",
         "a recurrent network in integers: the one in the package, or rnn:FILE.safetensors",
+        argument="weights",
+        files=("weights", "state"),
     ),
     Entry(
         "best",
         "predictor",
         "gencomp.predictors.mix.best:Best",
         "mix with the recurrent network inside: the smallest archives",
+        argument="level",
+        files=("weights",),
     ),
     Entry(
         "transformer",
@@ -103,6 +154,9 @@ _BUILTIN = (
         "gencomp.predictors.language.transformer:Transformer",
         "a byte-level Transformer: the one in the package, or transformer:FOLDER",
         "lm",
+        argument="model",
+        folders=("model",),
+        shipped=("800k",),
     ),
     Entry(
         "hf",
@@ -110,18 +164,24 @@ _BUILTIN = (
         "gencomp.predictors.language.huggingface:HuggingFace",
         "any causal language model of transformers: hf:FOLDER, or a hub id in the local cache",
         "lm",
+        argument="model",
+        folders=("model",),
     ),
     Entry(
         "ensemble",
         "predictor",
         "gencomp.equivalence.ensemble:Ensemble",
         "several models' mean: ensemble:gzip,lzma+preset=6,mix; one in several windows",
+        argument="members",
+        lists=("members",),
     ),
     Entry(
         "lookahead",
         "predictor",
         "gencomp.equivalence.lookahead:Lookahead",
         "a codec's sum over continuations: lookahead:gzip, lookahead:zlib+level=6",
+        argument="model",
+        lists=("model",),
     ),
 )
 
@@ -173,28 +233,6 @@ def refused_plugins() -> list[str]:
     return list(_plugins()[1])
 
 
-def parse_spec(text: str) -> Spec:
-    """Parse ``name[:argument][?key=value&...]``; %-escapes stand for characters of that syntax.
-
-    Raises :class:`SpecError` on an empty name, an option without ``=``, or a repeated key.
-    """
-    head, question, query = text.partition("?")
-    name, colon, argument = head.partition(":")
-    if not name:
-        raise SpecError(
-            f"the spec {text!r} has no name; expected name[:argument][?key=value&...], such as gzip?level=6"
-        )
-    options: dict[str, str] = {}
-    for item in query.split("&") if question else ():
-        key, equals, value = item.partition("=")
-        if not key or not equals:
-            raise SpecError(f"the option {item!r} in {text!r} is not of the form key=value")
-        if key in options:
-            raise SpecError(f"the option {key!r} stands twice in {text!r}")
-        options[key] = unquote(value)
-    return Spec(name, unquote(argument) if colon else None, options)
-
-
 def find_entry(name: str) -> Entry:
     """Return the entry of ``name``; raise :class:`SpecError`, with the nearest names, where there is none."""
     if name in _ENTRIES:
@@ -206,12 +244,110 @@ def find_entry(name: str) -> Entry:
         if line.startswith(repr(name)):
             raise SpecError(f"the name is refused: {line}")
     names = [entry.name for entry in entries()]
-    raise SpecError(f"unknown model or codec {name!r}{_did_you_mean(name, names)}; `gencomp list` shows all of them")
+    raise SpecError(
+        f"unknown model or codec {brief(name)!r}{_did_you_mean(name, names)}; `gencomp list` shows all of them"
+    )
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=2)
+    close = difflib.get_close_matches(word[:80], list(known), n=2)
     return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tree:
+    """A spec and those inside it, found by what entries declare: nothing is imported for it.
+
+    ``options`` are the texts of all options that were given, the argument among them under its own name; ``members``
+    the trees of those that hold specs.
+    """
+
+    entry: Entry
+    options: Mapping[str, str]
+    members: Mapping[str, tuple["Tree", ...]]
+
+    def walk(self) -> Iterator["Tree"]:
+        """Yield this tree and all inside it."""
+        yield self
+        for trees in self.members.values():
+            for tree in trees:
+                yield from tree.walk()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What the options of this spec alone name on disk."""
+        given = (self.options.get(name, "none") for name in (*self.entry.files, *self.entry.folders))
+        return tuple(value for value in given if value not in ("none", *self.entry.shipped))
+
+    @property
+    def holds_folders(self) -> bool:
+        """Whether a model folder is named anywhere in it."""
+        return any(tree.entry.folders and tree.places for tree in self.walk())
+
+
+def tree_of(text: str) -> Tree:
+    """Return the tree of a spec: the one gate that every model made of models passes before it is loaded.
+
+    Raises :class:`SpecError` on an unknown name, on one beyond ``MAX_DEPTH`` levels, and beyond ``MAX_MODELS`` in all.
+    """
+    return _tree_of(text, 0, [MAX_MODELS])
+
+
+def _tree_of(text: str, depth: int, left: list[int]) -> Tree:
+    """Do as :func:`tree_of`; ``left`` holds how many models may still come."""
+    if depth > MAX_DEPTH:
+        raise SpecError(f"{brief(text)!r} is nested deeper than {MAX_DEPTH} levels; name its models more directly")
+    left[0] -= 1
+    if left[0] < 0:
+        raise SpecError(f"the spec names more than {MAX_MODELS} models; leave some out")
+    spec = parse_spec(text)
+    entry = find_entry(spec.name)
+    options = dict(spec.options)
+    if spec.argument is not None:
+        options.setdefault(entry.argument or "", spec.argument)
+    inside = {name: separated(options[name]) for name in entry.lists if name in options}
+    inside |= {name: (alone(options[name]),) for name in entry.partners if options.get(name, "none") != "none"}
+    members = {name: tuple(_tree_of(spec, depth + 1, left) for spec in specs) for name, specs in inside.items()}
+    return Tree(entry, options, members)
+
+
+def alike(one: Tree, other: Tree) -> bool:
+    """Return whether two trees name the same models with the same options, wherever their places on disk are.
+
+    Options that are not given have their defaults, for which the classes of ``one`` are imported.
+    """
+    if one.entry != other.entry:
+        return False
+    entry, defaults = one.entry, _defaults(one.entry)
+    apart = {*entry.files, *entry.folders, *entry.lists, *entry.partners}
+    plain, other_plain = (
+        {name: text for name, text in (defaults | dict(tree.options)).items() if name not in apart}
+        for tree in (one, other)
+    )
+    kept = [tuple(tree.options.get(name) in entry.shipped for name in entry.folders) for tree in (one, other)]
+    if plain != other_plain or kept[0] != kept[1]:
+        return False
+    for name in (*entry.lists, *entry.partners):
+        pairs = [tree.members.get(name) or _default_members(entry, name, defaults) for tree in (one, other)]
+        if len(pairs[0]) != len(pairs[1]) or not all(map(alike, *pairs)):
+            return False
+    return True
+
+
+def _default_members(entry: Entry, name: str, defaults: Mapping[str, str]) -> tuple[Tree, ...]:
+    if defaults[name] == "none":
+        return ()
+    return tree_of(str(Spec(entry.name, None, {name: defaults[name]}))).members[name]
+
+
+def _defaults(entry: Entry) -> dict[str, str]:
+    """Return the text of every option that has a default."""
+    options = options_of(resolve(entry)).values()
+    return {option.name: _text(option.default) for option in options if not option.required}
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool | None) else str(value)
 
 
 def resolve(entry: Entry) -> Any:
@@ -235,6 +371,7 @@ def load(spec: str) -> Any:
     Raises :class:`SpecError` on an unknown name, option or value, :class:`MissingExtraError` where an optional package
     is missing.
     """
+    tree_of(spec)
     parsed = parse_spec(spec)
     factory = resolve(find_entry(parsed.name))
     options = options_of(factory)
@@ -242,14 +379,14 @@ def load(spec: str) -> Any:
     if parsed.argument is not None:
         target = getattr(factory, "spec_argument", None)
         if target is None:
-            raise SpecError(f"{parsed.name} takes no argument, got {parsed.argument!r} in {spec!r}")
+            raise SpecError(f"{parsed.name} takes no argument, got {brief(parsed.argument)!r} in {brief(spec)!r}")
         values[target] = _converted(parsed.name, target, parsed.argument, options[target].hint)
     for key, text in parsed.options.items():
         if key not in options:
             known = f"its options are {', '.join(options)}" if options else "it has none"
-            raise SpecError(f"{parsed.name} has no option {key!r}{_did_you_mean(key, options)}; {known}")
+            raise SpecError(f"{parsed.name} has no option {brief(key)!r}{_did_you_mean(key, options)}; {known}")
         if key in values:
-            raise SpecError(f"the option {key!r} stands twice in {spec!r}")
+            raise SpecError(f"the option {key!r} stands twice in {brief(spec)!r}")
         values[key] = _converted(parsed.name, key, text, options[key].hint)
     needed = [name for name, option in options.items() if name not in values and option.required]
     if needed:
@@ -311,16 +448,16 @@ def _converted(name: str, key: str, text: str, hint: Any) -> Any:
         choices = typing.get_args(hint)
         if text in choices:
             return text
-        raise SpecError(f"{name}: {key} must be one of {', '.join(choices)}, got {text!r}")
+        raise SpecError(f"{name}: {key} must be one of {', '.join(choices)}, got {brief(text)!r}")
     if hint is bool:
         if text in ("true", "false"):
             return text == "true"
-        raise SpecError(f"{name}: {key} must be true or false, got {text!r}")
+        raise SpecError(f"{name}: {key} must be true or false, got {brief(text)!r}")
     words = {int: "an integer", float: "a number", str: "text"}
     try:
         return hint(text)
     except ValueError:
-        raise SpecError(f"{name}: {key} must be {words.get(hint, 'of its type')}, got {text!r}") from None
+        raise SpecError(f"{name}: {key} must be {words.get(hint, 'of its type')}, got {brief(text)!r}") from None
 
 
 def spec_of(model: object, *, full: bool = False) -> str:
@@ -341,7 +478,7 @@ def spec_of(model: object, *, full: bool = False) -> str:
             raise ValueError(f"{model!r} has no spec: no text stands for its {option.name}")
         if value == option.default and (value is None or not full):
             continue
-        text = str(value).lower() if isinstance(value, bool | None) else str(value)
+        text = _text(value)
         if option.name == getattr(model, "spec_argument", None):
             argument = text
         else:

@@ -15,20 +15,45 @@ def compress(
     block_size: int = DEFAULT_BLOCK_SIZE,
     threads: int | None = None,
     verify: bool | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
 ) -> bytes:
     """Return an archive of ``data`` made with ``model``; see :func:`gencomp.archive.writer.write_archive`.
 
     Raises ``ValueError`` for a model object that no spec names.
     """
     sink = io.BytesIO()
-    write_archive(io.BytesIO(data), sink, as_predictor(model), block_size=block_size, threads=threads, verify=verify)
+    write_archive(
+        io.BytesIO(data),
+        sink,
+        as_predictor(model),
+        block_size=block_size,
+        threads=threads,
+        verify=verify,
+        max_memory=max_memory,
+        max_work=max_work,
+    )
     return sink.getvalue()
 
 
 def decompress(
-    archive: bytes, *, model: str | None = None, threads: int | None = None, max_output: int | None = None
+    archive: bytes,
+    *,
+    model: str | None = None,
+    threads: int | None = None,
+    max_output: int | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
 ) -> bytes:
     """Return the content of an archive, all of it checked; see :func:`gencomp.archive.reader.read_archive`."""
     content = io.BytesIO()
-    read_archive(io.BytesIO(archive), content.write, model=model, threads=threads, max_output=max_output)
+    read_archive(
+        io.BytesIO(archive),
+        content.write,
+        model=model,
+        threads=threads,
+        max_output=max_output,
+        max_memory=max_memory,
+        max_work=max_work,
+    )
     return content.getvalue()

@@ -2,15 +2,17 @@
 
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from gencomp.archive.models import check_canary, load_described
+from gencomp.archive.models import canary_cost, check_canary, load_described
 from gencomp.archive.pipeline import Latest, ordered_map
 from gencomp.archive.writer import Progress, checked_threads
+from gencomp.budget import DEFAULT_MEMORY, DEFAULT_OUTPUT, OUTPUT_PER_BYTE, Budget, Cost, Meter
 from gencomp.coding.container import (
     BLOCK_BYTES,
     BLOCK_SYNC,
@@ -24,16 +26,19 @@ from gencomp.coding.container import (
     Header,
     Trailer,
     content_check,
+    member_size,
     parse_block_header,
     parse_fixed_header,
     parse_header,
     parse_trailer,
     written_check,
 )
-from gencomp.equivalence.capabilities import decode_block
+from gencomp.equivalence.capabilities import block_cost, decode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
 from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
+from gencomp.registry import tree_of
+from gencomp.specs import brief
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,17 @@ class Member:
     trailer: Trailer
 
 
+@dataclass(frozen=True)
+class Summary:
+    """A member's header, how many blocks it has of each type, how many are verified, payload bytes, its trailer."""
+
+    header: Header
+    blocks: Counter[BlockType]
+    verified: int
+    payload: int
+    trailer: Trailer
+
+
 class MemberReader:
     """Reads one member from a stream, which need not be seekable: the header at once, then blocks, then the trailer."""
 
@@ -63,9 +79,9 @@ class MemberReader:
         length, _ = parse_fixed_header(fixed)
         rest = self._read(length + CHECK_BYTES)
         self.header = parse_header(fixed, rest[:length], rest[length:])
-        self.blocks: list[BlockHeader] = []
         self.trailer: Trailer | None = None
-        self._size = self.header.size
+        self.size = self.header.size  # bytes of the member that have been read
+        self._blocks = 0
 
     def _read(self, count: int) -> bytes:
         """Return ``count`` bytes, fewer only at the end of the stream."""
@@ -85,14 +101,15 @@ class MemberReader:
         :class:`~gencomp.errors.ArchiveError`.
         """
         skip = not payloads and self._source.seekable()
+        raw_total = 0
         while True:
-            number = len(self.blocks)
+            number = self._blocks
             sync = self._read(len(BLOCK_SYNC))
             if sync == TRAILER_SYNC:
                 break
             if sync != BLOCK_SYNC:
                 state = "cut short" if len(sync) < len(BLOCK_SYNC) else "damaged"
-                raise ArchiveError(f"the archive is {state}: no block {number} and no trailer at byte {self._size}")
+                raise ArchiveError(f"the archive is {state}: no block {number} and no trailer at byte {self.size}")
             header = parse_block_header(self.header, number, sync + self._read(BLOCK_BYTES - len(sync)))
             size = header.coded_length + 2 * CHECK_BYTES
             if skip:
@@ -104,17 +121,14 @@ class MemberReader:
             content, written = body[-2 * CHECK_BYTES : -CHECK_BYTES], body[-CHECK_BYTES:]
             if not skip and written_check(self.header.key, number, payload, content) != written:
                 raise ArchiveError(f"the archive is damaged: the payload of block {number} fails its check")
-            self.blocks.append(header)
-            self._size += BLOCK_BYTES + size
+            self._blocks += 1
+            raw_total += header.raw_length
+            self.size += BLOCK_BYTES + size
             yield CodedBlock(header, payload, content)
         self.trailer = parse_trailer(self.header.key, sync + self._read(TRAILER_BYTES - len(sync)))
-        self._size += TRAILER_BYTES
-        raw_total = sum(block.raw_length for block in self.blocks)
-        if (self.trailer.raw_total, self.trailer.member_size, self.trailer.block_count) != (
-            raw_total,
-            self._size,
-            len(self.blocks),
-        ):
+        self.size += TRAILER_BYTES
+        totals = (self.trailer.raw_total, self.trailer.member_size, self.trailer.block_count)
+        if totals != (raw_total, self.size, self._blocks):
             raise ArchiveError("the archive is damaged: the trailer's totals are not those of its blocks")
 
 
@@ -141,14 +155,29 @@ def _read_start(source: BinaryIO) -> bytes:
 
 
 def list_members(source: BinaryIO) -> list[Member]:
-    """Return every member's headers and totals, without decoding and, in a seekable file, without reading payloads."""
+    """Return every member's headers and totals, without decoding and, in a seekable file, without reading payloads.
+
+    It holds the headers of all blocks at once; :func:`summarize_members` does not.
+    """
     members = []
     for reader in open_members(source):
-        for _ in reader.read_blocks(payloads=False):
-            pass
+        blocks = tuple(block.header for block in reader.read_blocks(payloads=False))
         assert reader.trailer is not None
-        members.append(Member(reader.header, tuple(reader.blocks), reader.trailer))
+        members.append(Member(reader.header, blocks, reader.trailer))
     return members
+
+
+def summarize_members(source: BinaryIO) -> Iterator[Summary]:
+    """Yield every member's header, totals and numbers of blocks, as :func:`list_members` reads them."""
+    for reader in open_members(source):
+        blocks: Counter[BlockType] = Counter()
+        verified = payload = 0
+        for block in reader.read_blocks(payloads=False):
+            blocks[block.header.type] += 1
+            verified += block.header.verified
+            payload += block.header.coded_length
+        assert reader.trailer is not None
+        yield Summary(reader.header, blocks, verified, payload, reader.trailer)
 
 
 def read_archive(
@@ -158,56 +187,172 @@ def read_archive(
     model: str | None = None,
     threads: int | None = None,
     max_output: int | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Pass the content of all members to ``write``, block by block, each after its check; return its size in bytes.
 
-    ``model`` is needed only for models of other packages, and must be the archive's own. Raises
-    :class:`~gencomp.errors.ArchiveError` on damage, :class:`~gencomp.errors.ModelMismatchError` on a missing or
-    different model, :class:`~gencomp.errors.OutputLimitError` before more than ``max_output`` bytes are decoded.
+    ``model`` is needed only for models of other packages, and for those that are in files and folders; it must be the
+    archive's own. ``max_output`` and ``max_memory`` are in bytes, ``max_work`` in seconds of one core, as
+    :mod:`gencomp.budget` estimates them before anything is done; by default an archive may hold 8 GiB or 256 bytes for
+    each of its own, take 4 GiB of memory, and 400 seconds and 5 ms for each of its bytes, unless ``model`` names a
+    folder.
+
+    Raises :class:`~gencomp.errors.ArchiveError` on damage, :class:`~gencomp.errors.ModelMismatchError` on a missing or
+    different model, :class:`~gencomp.errors.BudgetError` before more is done than is allowed, and its
+    :class:`~gencomp.errors.OutputLimitError` before more than ``max_output`` bytes are decoded.
     """
-    total = 0
+    budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
+    meter = Meter(budget, unbounded=model is not None and tree_of(model).holds_folders)
+    output = _Output(max_output)
+    output.expect(source)
+    total = before = 0
+    decoder: _BlockDecoder | None = None
     for reader in open_members(source):
-        decoder = _BlockDecoder(reader.header, model, progress)
+        decoder = _BlockDecoder(reader.header, model, progress, decoder)
         digest = hashlib.sha256()
-        limit = None if max_output is None else max_output - total
-        blocks = _within(reader.read_blocks(), limit)
-        for content in ordered_map(decoder, blocks, checked_threads(threads)):
+        blocks = _within(reader, decoder, meter, output, before)
+        side_by_side = budget.threads(decoder.block_memory(reader.header.block_size), checked_threads(threads))
+        for content in ordered_map(decoder, blocks, side_by_side):
             write(content)
             digest.update(content)
             total += len(content)
         assert reader.trailer is not None
+        before += reader.size
         if digest.digest() != reader.trailer.sha256:
             raise ArchiveError("the archive is damaged: the content's SHA-256 is not the trailer's")
     return total
 
 
-def _within(blocks: Iterator[CodedBlock], limit: int | None) -> Iterator[CodedBlock]:
-    """Pass the blocks on; raise before the first whose content would go past ``limit`` bytes."""
-    total = 0
-    for block in blocks:
-        total += block.header.raw_length
-        if limit is not None and total > limit:
-            raise OutputLimitError("the content is larger than the limit (--max-output); nothing more is decoded")
+class _Output:
+    """What an archive may hold: ``limit`` bytes, by default in proportion to what has been read of it."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._total = 0
+
+    def add(self, size: int, archive_bytes: int) -> None:
+        """Count ``size`` bytes more; raise :class:`OutputLimitError` where they are too many."""
+        self._total += size
+        self._check(self._total, archive_bytes, "the archive holds {} bytes or more")
+
+    def expect(self, source: BinaryIO) -> None:
+        """Raise at once where the trailers of a seekable file say that it holds too much."""
+        claimed = _claimed(source)
+        if claimed is not None:
+            self._check(*claimed, "the archive holds {} bytes")
+
+    def _check(self, total: int, archive_bytes: int, holds: str) -> None:
+        limit = max(DEFAULT_OUTPUT, OUTPUT_PER_BYTE * archive_bytes) if self._limit is None else self._limit
+        if total > limit:
+            raise OutputLimitError(
+                f"{holds.format(f'{total:,}')}, the limit is {limit:,}; nothing more is decoded: "
+                f"allow it with --max-output {total} (max_output=)"
+            )
+
+
+MAX_CLAIMS = 1000  # members whose trailers are looked at before the first is read
+
+
+def _claimed(source: BinaryIO) -> tuple[int, int] | None:
+    """Return (raw bytes, archive bytes) as the trailers of a seekable file say, None where they cannot be followed.
+
+    They are claims: blocks that contradict them, like damage, are found when they are read.
+    """
+    if not source.seekable():
+        return None
+    start = source.tell()
+    try:
+        end = source.seek(0, 2)
+        size, total = end - start, 0
+        for _ in range(MAX_CLAIMS):
+            if end == start:
+                return total, size
+            source.seek(end - TRAILER_BYTES)
+            data = source.read(TRAILER_BYTES)
+            if not 0 < member_size(data) <= end - start:
+                return None
+            source.seek(end - member_size(data))
+            key = MemberReader(source, b"").header.key
+            total += parse_trailer(key, data).raw_total
+            end -= member_size(data)
+    except (ArchiveError, OSError, ValueError):  # a negative offset
+        pass
+    finally:
+        source.seek(start)
+    return None
+
+
+# what a block takes beside its model, for each of its bytes: payload and content here, before and after it; checks
+_COPIES, _CHECK_SECONDS, _BLOCK_SECONDS = 4, 2e-8, 1e-3
+
+
+def _within(
+    reader: MemberReader, decoder: "_BlockDecoder", meter: Meter, output: _Output, before: int
+) -> Iterator[CodedBlock]:
+    """Pass the blocks on; raise before the first whose content, memory or work would be beyond the limits.
+
+    ``before`` is how many bytes of the archive came before this member. A block like the one before costs nothing.
+    """
+    last = None
+    for block in reader.read_blocks():
+        header, read = block.header, before + reader.size
+        output.add(header.raw_length, read)
+        item = (header.type, header.raw_length, block.payload)
+        cost = Cost(work=_BLOCK_SECONDS + _CHECK_SECONDS * header.raw_length)
+        if item != last:
+            cost += decoder.cost(header)
+        meter.add(cost, f"block {header.number} of {header.raw_length:,} bytes{decoder.by_model}", read)
+        last = item
         yield block
 
 
 class _BlockDecoder:
-    """Decodes blocks of one member; the model is looked up, and refused, when the member is opened."""
+    """Decodes blocks of one member; the model is looked up, and refused, when the member is opened.
 
-    def __init__(self, header: Header, chosen: str | None, progress: Progress | None) -> None:
+    ``before`` decodes the member before this one: where that names the same model it is taken over, with its canary.
+    """
+
+    def __init__(
+        self, header: Header, chosen: str | None, progress: Progress | None, before: "_BlockDecoder | None" = None
+    ) -> None:
         self._progress = progress
         self._key = header.key
         self._latest: Latest[tuple[BlockType, int, bytes], bytes] = Latest()
         description = header.metadata.get("model")
+        if not isinstance(description, dict | None):
+            raise ArchiveError("the archive is invalid: its metadata describes no model")
+        self._description: dict[str, Any] = description or {}
         self._model: Predictor | None = None
-        if description is not None:
-            if not isinstance(description, dict):
-                raise ArchiveError("the archive is invalid: its metadata describes no model")
+        self._agrees = Lock()
+        self._checked = self._charged = False
+        if description is None:
+            return
+        if before is not None and before._description == description:
+            self._model, self._checked, self._charged = before._model, before._checked, before._charged
+        else:
             self._model = load_described(description, chosen)
-            self._description = description
-            self._agrees = Lock()
-            self._checked = False
+
+    @property
+    def by_model(self) -> str:
+        """Words for a message about a block."""
+        return "" if self._model is None else f" by '{brief(str(self._description['spec']))}'"
+
+    def block_memory(self, size: int) -> int:
+        """Return what decoding a block of ``size`` bytes takes at most."""
+        return _COPIES * size + (0 if self._model is None else block_cost(self._model, size, size).memory)
+
+    def cost(self, header: BlockHeader) -> Cost:
+        """Return what decoding a block takes at most; the first one that needs the model pays for the canary."""
+        size = header.raw_length
+        if header.type is not BlockType.MODEL or self._model is None:
+            return Cost(_COPIES * size)
+        cost = block_cost(self._model, size, header.coded_length)
+        if not self._charged:
+            self._charged = True
+            cost = canary_cost(self._description, self._model) + cost
+        return Cost(_COPIES * size) + cost
 
     def __call__(self, block: CodedBlock) -> bytes:
         header = block.header

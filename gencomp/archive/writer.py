@@ -11,6 +11,7 @@ from typing import BinaryIO
 from gencomp.archive.models import describe
 from gencomp.archive.pipeline import Latest, ordered_map
 from gencomp.archive.randomness import looks_random
+from gencomp.budget import DEFAULT_MEMORY, Budget, Cost, Meter
 from gencomp.coding.container import (
     MAX_BLOCK_SIZE,
     BlockHeader,
@@ -20,7 +21,14 @@ from gencomp.coding.container import (
     pack_header,
     pack_trailer,
 )
-from gencomp.equivalence.capabilities import check_size, decode_block, encode_block, revision_of
+from gencomp.equivalence.capabilities import (
+    block_cost,
+    check_size,
+    decode_block,
+    encode_block,
+    fingerprint_cost,
+    revision_of,
+)
 from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
 
@@ -33,12 +41,16 @@ Progress = Callable[[int], None]
 
 @dataclass
 class WriteSummary:
-    """What became of the data: raw and archive bytes, blocks by type, one line for each block that the model failed."""
+    """What became of the data: raw and archive bytes, blocks by type, one line for each block that the model failed.
+
+    ``work`` is what decoding takes at most, in seconds of one core, as :mod:`gencomp.budget` estimates it.
+    """
 
     raw_total: int = 0
     archive_size: int = 0
     blocks: Counter[BlockType] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    work: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,22 @@ def _shortest(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
     return _CodedBlock(content, type_, best, verify and type_ is BlockType.MODEL, failure)
 
 
+_COPIES = 4  # of a block's bytes, as content and as code, before, while and after it is coded
+
+
+def _block_cost(model: Predictor, size: int) -> Cost:
+    """Return what a block of ``size`` bytes takes at most."""
+    return Cost(_COPIES * size) + block_cost(model, size, size)
+
+
+def _within(contents: Iterator[bytes], model: Predictor, meter: Meter, verify: bool) -> Iterator[bytes]:
+    """Pass the blocks on; raise before the first that would take more than is allowed."""
+    for number, content in enumerate(contents):
+        cost = _block_cost(model, len(content))
+        meter.add(cost + cost if verify else cost, f"block {number} of {len(content):,} bytes", 0)
+        yield content
+
+
 def write_archive(
     source: BinaryIO,
     sink: BinaryIO,
@@ -130,36 +158,51 @@ def write_archive(
     block_size: int = DEFAULT_BLOCK_SIZE,
     threads: int | None = None,
     verify: bool | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
     progress: Progress | None = None,
 ) -> WriteSummary:
     """Write one member with everything that ``source`` holds; memory is bounded by the blocks under way.
 
     ``block_size`` is in bytes, 2^10 to 2^24; a block starts from an empty context. ``threads`` blocks are coded at
     a time; the archive is the same whatever their number. ``verify`` decodes each block at once: by default for
-    models that depend on their environment, not for integer ones. ``progress`` is called with numbers of raw bytes as
+    models that depend on their environment, not for integer ones. ``max_memory`` in bytes, 4 GiB by default as for
+    readers, lowers the number of blocks at a time; ``max_work`` in seconds of one core, without limit by default, is
+    for the whole, by the estimates of :mod:`gencomp.budget`. ``progress`` is called with numbers of raw bytes as
     they are done, from the threads that do them. Raises ``ValueError`` where the data's size does not fit the model's
-    options: the archive is cut short then.
+    options, and :class:`~gencomp.errors.BudgetError` before a block that would take more than is allowed: the archive
+    is cut short then.
     """
     if not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE:
         raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
     if verify is None:
         verify = revision_of(model) is None
-    threads = checked_threads(threads)
+    budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
+    threads = budget.threads(_block_cost(model, block_size).memory, checked_threads(threads))
+    meter = Meter(budget, unbounded=True)
+    if revision_of(model) is None:
+        meter.add(fingerprint_cost(model), "the probe of the model", 0)
     description = describe(model)
     summary = WriteSummary()
     digest = hashlib.sha256()
     key = b""
-    contents = read_blocks(source, block_size)
+    contents = _within(read_blocks(source, block_size), model, meter, verify)
     coded = ordered_map(_BlockCoder(model, verify, progress), contents, threads)
     held: _CodedBlock | None = None
 
+    last: _CodedBlock | None = None
+
     def emit(block: _CodedBlock) -> None:
+        nonlocal last
         number = sum(summary.blocks.values())
         header = BlockHeader(number, block.type, block.verified, len(block.content), len(block.payload))
         summary.archive_size += sink.write(pack_block(key, header, block.payload, block.content))
         summary.raw_total += len(block.content)
         summary.blocks[block.type] += 1
         digest.update(block.content)
+        if block.type is BlockType.MODEL and block is not last:
+            summary.work += block_cost(model, len(block.content), len(block.payload)).work
+        last = block
         if block.failure is not None:
             summary.failures.append(f"block {number} is {block.type.name.lower()}: {block.failure}")
 

@@ -12,6 +12,8 @@ from gencomp.cli.options import (
     FilesArgument,
     ForceOption,
     KeepOption,
+    MaxMemoryOption,
+    MaxWorkOption,
     ModelOption,
     OutputOption,
     QuietOption,
@@ -45,6 +47,8 @@ def compress(
             "--verify/--no-verify", help="Decode each block at once. [default: where the model is not all-integer]"
         ),
     ] = None,
+    max_memory: MaxMemoryOption = None,
+    max_work: MaxWorkOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Compress files with a model of the next byte.
@@ -52,7 +56,10 @@ def compress(
     Each FILE becomes FILE.gcz. Without FILE, stdin is compressed to stdout. Input files are kept unless --rm says
     otherwise; mode and time of a file go over to its archive. -1 (fast) to -9 (small) stand for -m mix:1 to -m mix:9.
     """
+    from math import ceil
+
     from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
+    from gencomp.budget import in_time, is_slow
     from gencomp.equivalence.adapt import as_predictor
     from gencomp.equivalence.capabilities import check_size
     from gencomp.units import bits_per_byte
@@ -76,11 +83,18 @@ def compress(
                     block_size=DEFAULT_BLOCK_SIZE if block_size is None else block_size,
                     threads=threads,
                     verify=verify,
+                    max_memory=max_memory,
+                    max_work=max_work,
                     progress=progress,
                 )
             seconds = time.perf_counter() - start
             for failure in summary.failures:
                 note(f"gencomp: {name}: {failure}")
+            if is_slow(summary.work, summary.archive_size) and not quiet:
+                note(
+                    f"note: reading {name + SUFFIX} back may take {in_time(summary.work)} of one core; "
+                    f"it will ask for --max-work {ceil(summary.work)}"
+                )
             if not quiet:
                 raw, coded = summary.raw_total, summary.archive_size
                 rate = f" ({100 * coded / raw:.2f} %, {bits_per_byte(8 * coded, raw):.3f} bits/byte)" if raw else ""

@@ -12,6 +12,8 @@ from gencomp.cli.options import (
     FilesArgument,
     ForceOption,
     KeepOption,
+    MaxMemoryOption,
+    MaxWorkOption,
     OutputOption,
     QuietOption,
     RemoveOption,
@@ -23,7 +25,10 @@ from gencomp.cli.options import (
 MaxOutputOption = Annotated[
     int | None,
     typer.Option(
-        "--max-output", metavar="SIZE", parser=size_parser("--max-output"), help="Refuse more content than this."
+        "--max-output",
+        metavar="SIZE",
+        parser=size_parser("--max-output"),
+        help="Refuse more content than this. [default: 8GiB, or 256 bytes for each of the archive's]",
     ),
 ]
 
@@ -38,13 +43,16 @@ def decompress(
     force: ForceOption = False,
     threads: ThreadsOption = None,
     max_output: MaxOutputOption = None,
+    max_memory: MaxMemoryOption = None,
+    max_work: MaxWorkOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Decompress archives.
 
     Each FILE.gcz becomes FILE. Without FILE, stdin is decompressed to stdout. An archive says itself how it was
     made. Every block is checked before it is written; a damaged archive, or one whose model is missing or computes
-    differently, leaves no file.
+    differently, leaves no file. A model that is another package's, or a file or a folder, is used only if -m names it;
+    what would take more memory or work than is allowed is refused beforehand.
     """
     from gencomp.archive.reader import read_archive
 
@@ -57,7 +65,14 @@ def decompress(
             start = time.perf_counter()
             with progress_bar(name, None, quiet=quiet) as progress:
                 size = read_archive(
-                    source, sink.write, model=model, threads=threads, max_output=max_output, progress=progress
+                    source,
+                    sink.write,
+                    model=model,
+                    threads=threads,
+                    max_output=max_output,
+                    max_memory=max_memory,
+                    max_work=max_work,
+                    progress=progress,
                 )
             seconds = time.perf_counter() - start
             if not quiet:

@@ -1,12 +1,15 @@
 """gencomp info: what an archive says of itself."""
 
 import json
-from collections import Counter
+from itertools import islice
 from typing import Any
 
 from gencomp.cli.batch import for_each, input_names, opened
 from gencomp.cli.console import visible
 from gencomp.cli.options import FilesArgument, JsonOption
+from gencomp.errors import BudgetError
+
+MAX_MEMBERS = 1 << 15
 
 
 def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
@@ -14,31 +17,33 @@ def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
 
     Only its headers are read; no model is loaded. With --json, one object a line for each file.
     """
-    from gencomp.archive.reader import Member, list_members
+    from gencomp.archive.reader import Summary, summarize_members
     from gencomp.coding.container import BLOCK_FRAMING_BYTES, MAJOR
     from gencomp.units import bits_per_byte
 
-    def describe(member: Member) -> dict[str, Any]:
+    def describe(member: Summary) -> dict[str, Any]:
         trailer = member.trailer
-        payload = sum(block.coded_length for block in member.blocks)
-        counts = Counter(block.type.name.lower() for block in member.blocks)
         return {
             "format": f"{MAJOR}.{member.header.minor}",
             "model": member.header.metadata.get("model"),
             "raw_bytes": trailer.raw_total,
             "archive_bytes": trailer.member_size,
-            "framing_bytes": trailer.member_size - payload,
+            "framing_bytes": trailer.member_size - member.payload,
             "block_framing_bytes": BLOCK_FRAMING_BYTES,
             "bits_per_byte": round(bits_per_byte(8.0 * trailer.member_size, trailer.raw_total), 4),
             "block_size": member.header.block_size,
-            "blocks": dict(counts),
-            "verified_blocks": sum(block.verified for block in member.blocks),
+            "blocks": {kind.name.lower(): count for kind, count in member.blocks.items()},
+            "verified_blocks": member.verified,
             "sha256": trailer.sha256.hex(),
         }
 
     def info_one(name: str) -> None:
         with opened(name) as source:
-            members = [describe(member) for member in list_members(source)]
+            members = [describe(member) for member in islice(summarize_members(source), MAX_MEMBERS + 1)]
+        if len(members) > MAX_MEMBERS:
+            raise BudgetError(
+                f"it has more than {MAX_MEMBERS:,} members, which are shown together; `gencomp test` checks them all"
+            )
         if json_output:
             print(json.dumps({"file": name, "members": members}))
             return

@@ -45,7 +45,13 @@ ModelOption = Annotated[
 ]
 ArchiveModelOption = Annotated[
     str | None,
-    typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="Allow this model of another package."),
+    typer.Option(
+        "--model",
+        "--compressor",
+        "-m",
+        metavar="SPEC",
+        help="Allow the archive's model where it is another package's, a file or a folder: its spec.",
+    ),
 ]
 FilesArgument = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Files; - is stdin.")]
 OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here; - is stdout.")]
@@ -56,6 +62,37 @@ ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite file
 ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", "-T", callback=at_least("--threads", 1), help="Blocks at a time. [default: cores]"),
+]
+MaxMemoryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        parser=size_parser("--max-memory"),
+        help="Refuse what may take more memory, by an estimate from the model's options. [default: 4GiB]",
+    ),
+]
+
+
+def _seconds(text: str | float) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0.0:
+        raise usage(f"--max-work must be a number of seconds, at least 0, or inf for no limit; got {text!r}")
+    return seconds
+
+
+MaxWorkOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-work",
+        metavar="SECONDS",
+        parser=_seconds,
+        help="Refuse what may take more seconds of one core, by a cautious estimate from the model's options. "
+        "[default: 400 and 0.005 for each byte of an archive; no limit for what is not read from one]",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -15,6 +15,8 @@ from gencomp.cli.options import (
     DEFAULT_SPEC,
     ForceOption,
     JsonOption,
+    MaxMemoryOption,
+    MaxWorkOption,
     ModelOption,
     OutputOption,
     QuietOption,
@@ -73,6 +75,8 @@ def sample(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the candidates and their code lengths at each step, on stderr.")
     ] = False,
+    max_memory: MaxMemoryOption = None,
+    max_work: MaxWorkOption = None,
     output: OutputOption = None,
     force: ForceOption = False,
     json_output: JsonOption = False,
@@ -86,6 +90,7 @@ def sample(
     """
     import numpy as np
 
+    from gencomp.budget import DEFAULT_MEMORY, Budget
     from gencomp.cli.drawing import Reporter
     from gencomp.equivalence.adapt import native
     from gencomp.equivalence.capabilities import save_state, window_of
@@ -105,6 +110,8 @@ def sample(
     draw = Strategy(temperature, top_k, top_p, symbols)
     search = Search(strategy, horizon, width, draw, max_copy, own_window)
     predictor = search.predictor(model)
+    budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
+    search.check(predictor, len(context), length, budget)
     window = window_of(native(predictor))
     if window is not None and len(context) > window and not quiet:
         note(f"note: {model} looks back {window:,} bytes; the context has {len(context):,}, of which it uses the last")
@@ -120,7 +127,8 @@ def sample(
             reporter = Reporter(model, length, progress, explain=explain, records=json_output, quiet=quiet)
             try:
                 with reporter:
-                    for symbol in search.generate(predictor, context, length, np.random.default_rng(seed), reporter):
+                    rng = np.random.default_rng(seed)
+                    for symbol in search.generate(predictor, context, length, rng, reporter, budget):
                         drawn.append(symbol)
                         write(bytes([symbol]))
             except KeyboardInterrupt:

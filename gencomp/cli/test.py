@@ -3,7 +3,14 @@
 from gencomp.cli.batch import for_each, input_names, opened
 from gencomp.cli.console import progress_bar
 from gencomp.cli.decompress import MaxOutputOption
-from gencomp.cli.options import ArchiveModelOption, FilesArgument, QuietOption, ThreadsOption
+from gencomp.cli.options import (
+    ArchiveModelOption,
+    FilesArgument,
+    MaxMemoryOption,
+    MaxWorkOption,
+    QuietOption,
+    ThreadsOption,
+)
 
 
 def test(
@@ -11,6 +18,8 @@ def test(
     model: ArchiveModelOption = None,
     threads: ThreadsOption = None,
     max_output: MaxOutputOption = None,
+    max_memory: MaxMemoryOption = None,
+    max_work: MaxWorkOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Decode archives, check everything, write nothing."""
@@ -19,7 +28,14 @@ def test(
     def test_one(name: str) -> None:
         with opened(name) as source, progress_bar(name, None, quiet=quiet) as progress:
             size = read_archive(
-                source, lambda content: None, model=model, threads=threads, max_output=max_output, progress=progress
+                source,
+                lambda content: None,
+                model=model,
+                threads=threads,
+                max_output=max_output,
+                max_memory=max_memory,
+                max_work=max_work,
+                progress=progress,
             )
         if not quiet:
             print(f"{name}: ok, {size:,} bytes")

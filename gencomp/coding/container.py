@@ -188,6 +188,11 @@ def pack_trailer(key: bytes, trailer: Trailer) -> bytes:
     return body + _CRC.pack(zlib.crc32(body, zlib.crc32(key))) + END_MAGIC
 
 
+def member_size(data: bytes) -> int:
+    """Return the bytes of a member, as ``data``, its last TRAILER_BYTES, say; 0 where they are no trailer."""
+    return int(_TRAILER.unpack(data)[2]) if len(data) == TRAILER_BYTES and data.startswith(TRAILER_SYNC) else 0
+
+
 def parse_trailer(key: bytes, data: bytes) -> Trailer:
     """Return the trailer; raise :class:`ArchiveError` where it is damaged or cut short."""
     if len(data) < TRAILER_BYTES:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import brotli
 
 from gencomp.bitstreams.brotli_walk import used_bits
+from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt
 
 _MODES = {"generic": brotli.MODE_GENERIC, "text": brotli.MODE_TEXT, "font": brotli.MODE_FONT}
@@ -48,6 +49,12 @@ class Brotli:
             raise corrupt("brotli", error) from error
         check_end("brotli", stream.is_finished(), b"")
         return data
+
+    def call_cost(self, size: int) -> Cost:
+        if self.quality >= 10:
+            return Cost((64 << 20) + 64 * size, 4e-3 + 1.5e-5 * size)
+        # the hash tables of the middle qualities are cleared for the data's size, up to all of them
+        return Cost((64 << 20) + 16 * size, 4e-4 + 1.2e-5 * min(size, 4096) + 2e-6 * size)
 
     def code_length(self, data: bytes) -> float:
         return float(used_bits(self.compress(data), data))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gencomp.bitstreams.bzip2_end import used_bits
+from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt
 
 
@@ -35,6 +36,9 @@ class Bz2:
             raise corrupt("bzip2", error) from error
         check_end("bzip2", stream.eof, stream.unused_data)
         return data
+
+    def call_cost(self, size: int) -> Cost:
+        return Cost(10 << 20, 4e-4 + 2e-6 * size)
 
     def code_length(self, data: bytes) -> float:
         return float(used_bits(self.compress(data)))

@@ -10,6 +10,7 @@ import numpy as np
 
 from gencomp.bitstreams.deflate import DeflateSizer
 from gencomp.bitstreams.zlib_stream import ZlibSizer
+from gencomp.budget import StateCost
 from gencomp.compressors.checks import check_end, check_range, corrupt
 from gencomp.protocols import FloatArray
 
@@ -77,6 +78,9 @@ class _Deflate:
         """Return the state after ``prefix``; code lengths are exact to the bit, the last byte not filled up."""
         sizer = DeflateSizer if _is_reproduced(self.level) else ZlibSizer
         return _DeflateScorer(sizer(self.level, prefix), 8 * self.framing_bytes)
+
+    def state_cost(self, size: int) -> StateCost:
+        return StateCost(1 << 20, 4 << 20, 5e-3 + 3e-6 * size, 2.5e-2)
 
     def environment(self) -> Mapping[str, str]:
         return {"zlib": zlib.ZLIB_RUNTIME_VERSION}

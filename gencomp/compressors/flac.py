@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from gencomp.budget import Cost
 from gencomp.compressors.checks import check_range, corrupt
 from gencomp.compressors.media import framed, unframed
 
@@ -80,6 +81,9 @@ class Flac:
         if self.sample == "s8":
             return (samples >> 8).astype(np.int8).tobytes()
         return samples.astype("<i2" if self.sample == "s16le" else ">i2").tobytes()
+
+    def call_cost(self, size: int) -> Cost:
+        return Cost((1 << 20) + 16 * size, 2e-3 + 6e-7 * size)
 
     def code_length(self, data: bytes) -> float:
         return 8.0 * len(self.compress(data))

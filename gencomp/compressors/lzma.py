@@ -13,6 +13,7 @@ from gencomp.bitstreams.lzma.sizer import LzmaSizer
 from gencomp.bitstreams.lzma.state import effort_of
 from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available, version
 from gencomp.bitstreams.lzma_walk import FRACTION_BITS, LzmaWalker
+from gencomp.budget import Cost, StateCost
 from gencomp.compressors.checks import check_end, check_range, corrupt
 from gencomp.compressors.threads import thread_count, threads
 from gencomp.protocols import FloatArray
@@ -28,6 +29,14 @@ LONGEST_PREFIX = 1 << 29  # that the sizer takes, whose positions are 32 bits
 # of more than 2^22 bytes, the state is as slow to copy as the prefix to compress
 KEPT_PREFIX = 8192
 KEPT_DICTIONARY_BITS = 22
+
+
+_RESTORE_SECONDS = 2e-10  # for each byte of an encoder's memory
+
+
+def encoder_cost(dictionary_bits: int, size: int, *, extreme: bool) -> Cost:
+    """Return what liblzma's encoder takes for ``size`` bytes: a dictionary and 10.5 times as much beside it (xz(1))."""
+    return Cost((12 << dictionary_bits) + (4 << 20), 4e-4 + (4e-6 if extreme else 2e-6) * size)
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,17 @@ class Lzma:
 
     def code_length(self, data: bytes) -> float:
         return float(HEADER_BITS + self.walker().bits([self.stream(data)], [len(data)])[0])
+
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a scorer takes: of a long prefix each thread keeps its encoder's memory, put back each time."""
+        bits = self.bits_for(size + 1)
+        encoder = encoder_cost(bits, 0, extreme=self.extreme)
+        is_kept = size >= KEPT_PREFIX and bits <= KEPT_DICTIONARY_BITS
+        read = min(size, KEPT_PREFIX) if bits <= KEPT_DICTIONARY_BITS else size
+        each = encoder_cost(bits, read, extreme=self.extreme).work + is_kept * encoder.memory * _RESTORE_SECONDS
+        begin = thread_count() * encoder_cost(bits, size, extreme=self.extreme).work
+        memory = thread_count() * encoder.memory
+        return StateCost(size + is_kept * memory, memory, begin + 256 * each, 256 * each)
 
     def walker(self) -> LzmaWalker:
         """Return a walker for this compressor's streams."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from PIL import Image, PngImagePlugin, features
 
+from gencomp.budget import Cost
 from gencomp.compressors.checks import check_range, corrupt
 from gencomp.compressors.media import framed, padded_to_rows, unframed
 
@@ -53,6 +54,10 @@ class Png:
             if expected[0] * expected[1] > 1032 * len(body):
                 raise corrupt("PNG", f"{len(body)} bytes cannot hold {size}")
             return image.tobytes()
+
+    def call_cost(self, size: int) -> Cost:
+        pixels = size + self.width
+        return Cost((1 << 20) + 8 * pixels, 5e-4 + 6e-7 * pixels)
 
     def code_length(self, data: bytes) -> float:
         return 8.0 * len(self.compress(data))

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from PIL import Image, features
 
+from gencomp.budget import Cost
 from gencomp.compressors.checks import check_range, corrupt
 from gencomp.compressors.media import framed, padded_to_rows, unframed
 
@@ -59,6 +60,11 @@ class Webp:
         if rows:
             raise corrupt("WebP", f"{rows} rows are missing")
         return b"".join(parts)
+
+    def call_cost(self, size: int) -> Cost:
+        pixels = size + self.width
+        each, seconds = {5: (5e-3, 5e-5), 6: (3e-2, 5e-4)}.get(self.effort, (2e-3, 5e-6))
+        return Cost((2 << 20) + 200 * pixels, each + seconds * pixels)
 
     def code_length(self, data: bytes) -> float:
         return 8.0 * len(self.compress(data))

@@ -4,7 +4,9 @@ import lzma
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt
+from gencomp.compressors.lzma import encoder_cost
 
 MIN_DICTIONARY_BITS = 12
 
@@ -48,6 +50,10 @@ class Xz:
             raise corrupt("xz", error) from error
         check_end("xz", stream.eof, stream.unused_data)
         return data
+
+    def call_cost(self, size: int) -> Cost:
+        bits = min(max(MIN_DICTIONARY_BITS, size.bit_length()), self._dictionary_bits)
+        return encoder_cost(bits, size, extreme=self.extreme)
 
     def code_length(self, data: bytes) -> float:
         return 8.0 * len(self.compress(data))

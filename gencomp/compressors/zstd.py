@@ -12,6 +12,7 @@ import zstandard
 from gencomp.bitstreams.zstd.frame import size_class
 from gencomp.bitstreams.zstd.sizer import ZstdSizer
 from gencomp.bitstreams.zstd_frame import used_bits
+from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt
 from gencomp.compressors.threads import threads
 from gencomp.protocols import FloatArray, IntArray
@@ -85,13 +86,16 @@ class Zstd:
         """Return this thread's context for ``size`` bytes; it is kept, since candidates are all of one size."""
         key = (self, size)
         if getattr(_contexts, "key", None) != key:
-            options = {} if self.window_log is None else {"window_log": self.window_log}
-            parameters = zstandard.ZstdCompressionParameters.from_level(
-                self.level, source_size=size, write_checksum=self.checksum, **options
-            )
+            parameters = self._parameters(size)
             _contexts.key, _contexts.context = key, zstandard.ZstdCompressor(compression_params=parameters)
         context: zstandard.ZstdCompressor = _contexts.context
         return context
+
+    def _parameters(self, size: int) -> zstandard.ZstdCompressionParameters:
+        options = {} if self.window_log is None else {"window_log": self.window_log}
+        return zstandard.ZstdCompressionParameters.from_level(
+            self.level, source_size=size, write_checksum=self.checksum, **options
+        )
 
     def decompress(self, blob: bytes) -> bytes:
         stream = zstandard.ZstdDecompressor().decompressobj()
@@ -101,6 +105,10 @@ class Zstd:
             raise corrupt("zstd", error) from error
         check_end("zstd", stream.eof, stream.unused_data)
         return data
+
+    def call_cost(self, size: int) -> Cost:
+        seconds = 1.5e-6 if self.level > 12 else 5e-7 if self.level > 4 else 1e-7
+        return Cost(self._parameters(size).estimated_compression_context_size() + 2 * size, 2e-4 + seconds * size)
 
     def code_length(self, data: bytes) -> float:
         return float(used_bits(self.compress(data))[0])

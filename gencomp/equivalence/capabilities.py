@@ -12,22 +12,25 @@ from typing import Any, Self
 
 import numpy as np
 
+from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.protocols import (
+    BlockEstimating,
+    CallEstimating,
     Charging,
     ChunkScoring,
     Compressor,
     ConditionalSharing,
     Environment,
     Fingerprinted,
+    FingerprintEstimating,
     FloatArray,
     FusedCoding,
     IntArray,
     IntegerState,
     Ordered,
     Parametric,
-    Portable,
     Predictor,
     PredictorState,
     PrefixScoring,
@@ -38,15 +41,23 @@ from gencomp.protocols import (
     SizeChecking,
     Sliding,
     Spending,
+    StateEstimating,
     Tokenized,
     Windowed,
 )
+
+_CANDIDATES = 256
+_CALL_SECONDS = 1e-4  # of the interpreter and the pool, for each candidate
+
+
+def _thread_count() -> int:
+    return os.cpu_count() or 1
 
 
 @functools.cache
 def _threads() -> Executor:
     """Return the process's pool for candidates: every codec here releases the GIL while it works."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="gencomp-score")
+    return ThreadPoolExecutor(_thread_count(), thread_name_prefix="gencomp-score")
 
 
 class RecompressingScorer:
@@ -169,7 +180,9 @@ def parameter_count_of(model: object) -> int:
 
 def revision_of(model: object) -> int | None:
     """Return the revision of a model whose archives decode on any machine, else None."""
-    return model.revision if isinstance(model, Portable) else None
+    # not isinstance: before Python 3.12 it computes the property, which asks every model inside for its own
+    revision: int | None = getattr(model, "revision", None)
+    return revision
 
 
 def environment_of(model: object) -> Mapping[str, Any]:
@@ -184,6 +197,34 @@ _PROBE = b"canary, a canary"
 def fingerprint_of(model: Predictor) -> bytes:
     """Return bytes that change when ``model`` computes other distributions than before."""
     return model.fingerprint() if isinstance(model, Fingerprinted) else encode_block(model, _PROBE)
+
+
+def state_cost(model: object, size: int) -> StateCost:
+    """Return what a state of a predictor, or a codec's scorer, takes after ``size`` bytes at most; 0 if it is unknown.
+
+    A codec that says what one call takes is asked for the 256 candidates of a step, on all threads.
+    """
+    if isinstance(model, StateEstimating):
+        return model.state_cost(size)
+    if not isinstance(model, CallEstimating):
+        return StateCost()
+    call = model.call_cost(size + 1)
+    step = _CANDIDATES * (call.work + _CALL_SECONDS)
+    return StateCost(size, _thread_count() * call.memory, step, step, _CANDIDATES * call.kept)
+
+
+def block_cost(model: Predictor, size: int, coded: int) -> Cost:
+    """Return what coding ``size`` bytes into ``coded`` bytes, or back, takes at most; 0 where it is unknown."""
+    if isinstance(model, BlockEstimating):
+        return model.block_cost(size, coded)
+    return state_cost(model, size).block(state_cost(model, 0), size)
+
+
+def fingerprint_cost(model: Predictor) -> Cost:
+    """Return what :func:`fingerprint_of` takes at most."""
+    if isinstance(model, FingerprintEstimating):
+        return model.fingerprint_cost()
+    return block_cost(model, len(_PROBE), len(_PROBE))
 
 
 def check_size(model: object, size: int) -> None:

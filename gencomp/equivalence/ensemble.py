@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from gencomp.budget import Cost, StateCost
 from gencomp.coding.logarithm import UNIT, UNIT_BITS, log2_of
 from gencomp.coding.quantize import (
     MAX_TOTAL_WEIGHT,
@@ -23,11 +24,20 @@ from gencomp.coding.quantize import (
 )
 from gencomp.compiled import kernel
 from gencomp.equivalence.adapt import predictor_spec
-from gencomp.equivalence.capabilities import environment_of, fingerprint_of, revision_of, state_cdf
+from gencomp.equivalence.capabilities import (
+    environment_of,
+    fingerprint_cost,
+    fingerprint_of,
+    revision_of,
+    state_cdf,
+    state_cost,
+)
 from gencomp.equivalence.nested import canonical
 from gencomp.protocols import FloatArray, IntArray, Predictor, PredictorState
 
 MIN_WINDOW = 1
+MAX_MEMBERS = 256
+_MEMBER_BYTES, _MEMBER_SECONDS = 1 << 14, 5e-4  # beside the members' own: their cdfs, the mean and its logarithms
 _SHARES = MAX_TOTAL_WEIGHT >> default_precision(256)  # the members' weights add up to at most this
 
 
@@ -129,7 +139,6 @@ class Ensemble:
     memory: int | None = 32
 
     spec_argument: ClassVar[str] = "members"
-    argument_names_models: ClassVar[bool] = True
     own_revision: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -140,12 +149,11 @@ class Ensemble:
         if self.memory is not None and not 1 <= self.memory < 1 << 20:
             raise ValueError(f"memory must be from 1 to {(1 << 20) - 1} bytes, or none, got {self.memory}")
         members, predictors = canonical(self.members)
-        for predictor in predictors:
-            if predictor.alphabet_size != 256:
-                raise ValueError(f"the members must be models of bytes, {predictor!r} is not")
         windows = self._window_sizes
-        if not 1 <= len(predictors) * max(1, len(windows)) <= 256:
-            raise ValueError(f"there must be from 1 to 256 members, got {len(predictors)} in {len(windows)} windows")
+        if not 1 <= len(predictors) * max(1, len(windows)) <= MAX_MEMBERS:
+            raise ValueError(
+                f"there must be from 1 to {MAX_MEMBERS} members, got {len(predictors)} in {len(windows)} windows"
+            )
         object.__setattr__(self, "members", members)
         self.__dict__["_predictors"] = predictors
 
@@ -167,7 +175,7 @@ class Ensemble:
             raise ValueError(f"windows must be of at least {MIN_WINDOW} byte, got {min(sizes)}")
         return sizes
 
-    @property
+    @cached_property
     def revision(self) -> int | None:
         """One number for the ensemble's revision and its members'; None if a member depends on its environment."""
         number = self.own_revision
@@ -189,6 +197,28 @@ class Ensemble:
     def fingerprint(self) -> bytes:
         """Return the members' fingerprints: all that is not integers here is theirs."""
         return b"".join(fingerprint_of(predictor) for predictor in self._predictors)
+
+    def fingerprint_cost(self) -> Cost:
+        return sum((fingerprint_cost(predictor) for predictor in self._predictors), Cost())
+
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a state takes: all members', of which one works at a time; one in a window begins each time."""
+        memory = size if self.memory is None else min(size, self.memory)
+        learnt = memory if self.weights == "bayes" else 0
+        held, scratch, begin, step, kept = size, 0, 0.0, 0.0, 0
+        for predictor in self._predictors:
+            whole = state_cost(predictor, size)
+            for window in self._window_sizes or (None,):
+                seen, anew = whole, 0.0
+                if window is not None and window <= size:
+                    seen = state_cost(predictor, window)
+                    anew = seen.begin
+                held += seen.held + _MEMBER_BYTES + 8 * learnt
+                scratch = max(scratch, seen.scratch)
+                step += seen.step + anew + _MEMBER_SECONDS
+                begin += seen.begin + _MEMBER_SECONDS
+                kept += seen.kept
+        return StateCost(held, scratch, begin + learnt * step, step, kept)
 
     def begin(self, context: Sequence[int] = ()) -> "EnsembleState":
         """Return the state after ``context``, whose last ``memory`` bytes are stepped through if weights are learnt."""

@@ -25,10 +25,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from gencomp.budget import StateCost
 from gencomp.coding.logarithm import UNIT, code_length_of_sum, fixed_point
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf, weights_of_code_lengths
 from gencomp.equivalence.adapt import as_compressor
-from gencomp.equivalence.capabilities import begin_scoring, environment_of, resolution_of, window_of
+from gencomp.equivalence.capabilities import begin_scoring, environment_of, resolution_of, state_cost, window_of
 from gencomp.equivalence.compressor import ArithmeticCompressor
 from gencomp.equivalence.nested import joined, separated
 from gencomp.equivalence.predictor import CANDIDATES
@@ -36,6 +37,8 @@ from gencomp.protocols import Compressor, FloatArray, IntArray, ScorerState
 from gencomp.registry import spec_of
 
 MAX_HORIZON = 64
+_NODE_BYTES, _NODE_SECONDS = 1 << 13, 3e-3  # a node's code lengths, in 2^-16 bit, and their sum
+_COPY_SECONDS, _FIND_SECONDS = 2e-10, 3e-8  # for each byte
 LONGEST_CONTEXT = 32  # bytes at the prefix's end that are looked for before it
 
 
@@ -75,7 +78,6 @@ class Lookahead:
     spans: int = 8
 
     spec_argument: ClassVar[str] = "model"
-    argument_names_models: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name, low, high in (("horizon", 1, MAX_HORIZON), ("width", 1, 256), ("spans", 0, 256)):
@@ -117,6 +119,16 @@ class Lookahead:
 
     def environment(self) -> Mapping[str, Any]:
         return environment_of(self.compressor)
+
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a state takes: a step asks the codec at each node of the tree, and looks for spans."""
+        codec = state_cost(self.compressor, size + self.horizon)
+        nodes = 1 + (self.width + self.spans * (self.horizon - 1) if self.horizon > 1 else 0)
+        scratch = codec.scratch + self.horizon * codec.held + nodes * _NODE_BYTES
+        search = (LONGEST_CONTEXT * size) * _FIND_SECONDS if self.spans and self.horizon > 1 else 0.0
+        copying = codec.held * _COPY_SECONDS
+        step = nodes * (codec.step + copying + _NODE_SECONDS) + search
+        return StateCost(codec.held + size, scratch, codec.begin, step, nodes * codec.kept)
 
 
 class LookaheadState:

@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from gencomp.budget import StateCost
 from gencomp.coding.quantize import cdf_from_weights, weights_of_code_lengths
-from gencomp.equivalence.capabilities import begin_scoring, environment_of
+from gencomp.equivalence.capabilities import begin_scoring, environment_of, state_cost
 from gencomp.protocols import Compressor, FloatArray, IntArray, ScorerState
 
 CANDIDATES = tuple(bytes([symbol]) for symbol in range(256))
@@ -40,6 +41,9 @@ class CodeLengthPredictor:
 
     def environment(self) -> Mapping[str, Any]:
         return environment_of(self.compressor)
+
+    def state_cost(self, size: int) -> StateCost:
+        return state_cost(self.compressor, size)
 
 
 class CodeLengthState:

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_weights, check_alphabet, default_precision
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.protocols import FloatArray, IntArray
@@ -24,6 +25,12 @@ class Uniform:
 
     def begin(self, context: Sequence[int] = ()) -> "UniformState":
         return UniformState(self.alphabet_size)
+
+    def state_cost(self, size: int) -> StateCost:
+        return StateCost(16 * self.alphabet_size, 0, 1e-5, 1e-4)
+
+    def block_cost(self, size: int, coded: int) -> Cost:
+        return Cost((1 << 16) + 16 * size, 1e-3 + 2e-7 * size)
 
     def encode_block(self, data: bytes) -> bytes:
         encoder = RangeEncoder()

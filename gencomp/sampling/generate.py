@@ -6,7 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from gencomp.budget import DEFAULT_MEMORY, Budget, Cost
 from gencomp.equivalence.adapt import Model, as_predictor, label_of, native
+from gencomp.equivalence.capabilities import state_cost
 from gencomp.equivalence.lookahead import Lookahead
 from gencomp.protocols import Predictor, PredictorState
 from gencomp.sampling.copies import Limits
@@ -18,6 +20,8 @@ StrategyName = Literal["bytes", "lookahead", "beam", "particles"]
 # bytes that each looks ahead, and how many continuations it follows side by side
 HORIZONS: dict[StrategyName, int] = {"bytes": 1, "lookahead": 8, "beam": 24, "particles": 32}
 WIDTHS: dict[StrategyName, int] = {"bytes": 1, "lookahead": 32, "beam": 32, "particles": 32}
+# what a continuation on the way takes beside its state; what copying a byte of that takes, and comparing two beams
+_NODE_BYTES, _COPY_SECONDS, _PAIR_SECONDS = 1 << 14, 1e-9, 4e-7
 
 
 class Watcher:
@@ -90,6 +94,27 @@ class Search:
         """Return the horizon and the width, the strategy's own where none is set."""
         return self.horizon or HORIZONS[self.strategy], self.width or WIDTHS[self.strategy]
 
+    def cost(self, predictor: Predictor, context: int, length: int) -> Cost:
+        """Return what it takes at most to continue a context of so many bytes by ``length``."""
+        state = state_cost(predictor, context + length)
+        begin = state_cost(predictor, context).begin
+        if self.strategy in ("bytes", "lookahead"):
+            again = 0 if self.own_window is None else min(self.own_window, length)
+            memory = (2 + (self.own_window is not None)) * (state.held + _NODE_BYTES) + state.scratch
+            return Cost(memory + length * state.kept, begin + length * (1 + again) * state.step, length * state.kept)
+        _, width = self.sizes()
+        kept = length * width * state.kept
+        # those of one length and those of the next are there together
+        memory = (2 * width + 2) * (state.held + _NODE_BYTES) + state.scratch + kept
+        pairs = width * width * _PAIR_SECONDS if self.strategy == "beam" else 0.0
+        step = width * (state.step + (state.held + _NODE_BYTES) * _COPY_SECONDS) + pairs
+        return Cost(memory, begin + length * step, kept)
+
+    def check(self, predictor: Predictor, context: int, length: int, budget: Budget) -> None:
+        """Raise :class:`~gencomp.errors.BudgetError` where continuing a context would take more than is allowed."""
+        what = "" if self.strategy == "bytes" else f" by {self.strategy} of width {self.sizes()[1]:,}"
+        budget.check(self.cost(predictor, context, length), f"drawing {length:,} bytes after {context:,}{what}")
+
     def generate(
         self,
         predictor: Predictor,
@@ -97,11 +122,14 @@ class Search:
         length: int,
         rng: np.random.Generator,
         watcher: Watcher | None = None,
+        budget: Budget | None = None,
     ) -> Iterator[int]:
         """Yield ``length`` bytes that continue ``context``, each as soon as it is drawn.
 
-        On Ctrl-C amid a search, what it would have given so far is yielded before the exception goes on.
+        On Ctrl-C amid a search, what it would have given so far is yielded before the exception goes on. Raises
+        :class:`~gencomp.errors.BudgetError` before anything is begun that would take more than ``budget`` allows.
         """
+        self.check(predictor, len(context), length, budget or Budget())
         moving = _Moving(predictor.begin(context), self.own_window)
         limits = Limits(context, self.draw.alphabet, self.max_copy)
         watcher = watcher or Watcher()
@@ -183,12 +211,16 @@ def sample(
     width: int | None = None,
     max_copy: int | None = None,
     own_window: int | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
     seed: int = 0,
 ) -> bytes:
     """Return ``length`` bytes that continue ``prompt`` under ``model``, a spec or an object of either kind.
 
     ``prime`` is a corpus that the model reads before the prompt. The same seed gives the same bytes, whatever the
-    number of threads. See :class:`~gencomp.sampling.strategies.Strategy` and :class:`Search` for the other arguments
+    number of threads. ``max_memory`` is in bytes, 4 GiB by default, ``max_work`` in seconds of one core, without limit
+    by default; both are compared with estimates (:mod:`gencomp.budget`) before anything is begun. See
+    :class:`~gencomp.sampling.strategies.Strategy` and :class:`Search` for the other arguments
     and what they raise.
     """
     if length < 0:
@@ -196,4 +228,6 @@ def sample(
     draw = Strategy(temperature, top_k, top_p, alphabet)
     search = Search(strategy, horizon, width, draw, max_copy, own_window)
     context = prime + prompt
-    return bytes(search.generate(search.predictor(model), context, length, np.random.default_rng(seed)))
+    budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
+    rng = np.random.default_rng(seed)
+    return bytes(search.generate(search.predictor(model), context, length, rng, budget=budget))

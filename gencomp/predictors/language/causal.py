@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from gencomp.predictors.language.windows import Costs
 
 # what a fingerprint runs: short enough to take a moment, long enough to fill a context and read it anew
-_PROBE_CONTEXT = 16
-_PROBE_STRIDE = 8
-_PROBE_STEPS = 24
+PROBE_CONTEXT = 16
+PROBE_STRIDE = 8
+PROBE_STEPS = 24
 
 MAX_CONTEXT = 1 << 20  # of a model that sets no limit: what an archive's header may ask for
 
@@ -105,12 +105,12 @@ class CausalModel:
         The probe is a few steps of one lane and of a whole batch, through a context that is read anew.
         """
         hasher = hashlib.blake2b(digest(self.folder).encode(), digest_size=16)
-        context = min(_PROBE_CONTEXT, self.context)
-        stride = min(_PROBE_STRIDE, context - 1)
+        context = min(PROBE_CONTEXT, self.context)
+        stride = min(PROBE_STRIDE, context - 1)
         with self.settings.applied():
             for lanes in sorted({1, self.batch}):
                 lockstep = self.begin(lanes, context=context, stride=stride)
-                for step in range(_PROBE_STEPS):
+                for step in range(PROBE_STEPS):
                     hasher.update(lockstep.probabilities().tobytes())
                     lockstep.feed((np.arange(lanes) + 7 * step) % min(256, self.vocabulary_size))
         return hasher.digest()

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import MAX_ALPHABET_SIZE
 from gencomp.coding.varint import read_varint, varint
 from gencomp.errors import CorruptDataError
 from gencomp.predictors.language.causal import CausalModel, causal_model
 from gencomp.predictors.language.coding import decode_symbols, encode_symbols
+from gencomp.predictors.language.estimates import Estimate
 from gencomp.predictors.language.loading import ModelFolderError, find_folder
 from gencomp.predictors.language.settings import Device, DType
 from gencomp.predictors.language.tokens import ESCAPES, TokenCode, load_code
@@ -171,6 +173,17 @@ class HuggingFace:
 
     def _begin(self, lanes: int) -> TokenBatch:
         return TokenBatch(self.network.begin(lanes), self.code, self.network.start)
+
+    def state_cost(self, size: int) -> StateCost:
+        from gencomp.predictors.language.bridge import BEAM
+
+        return Estimate(self.network).state(size, 2 * BEAM)
+
+    def block_cost(self, size: int, coded: int) -> Cost:
+        return Estimate(self.network).block(2 * size + 1)  # at most a separator before each escaped or tokenised byte
+
+    def fingerprint_cost(self) -> Cost:
+        return Estimate(self.network).fingerprint()
 
     def environment(self) -> Mapping[str, Any]:
         import tokenizers

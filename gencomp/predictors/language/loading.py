@@ -2,11 +2,13 @@
 
 import functools
 import hashlib
-import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gencomp.errors import GencompError
+from gencomp.places import open_regular
+from gencomp.predictors.language.hazards import ModelFolderError as ModelFolderError
+from gencomp.predictors.language.hazards import check_hazards, read_json
 
 if TYPE_CHECKING:
     from gencomp.predictors.language.forward import Forward
@@ -15,10 +17,7 @@ _PIECE = 1 << 20
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt")
 
 
-class ModelFolderError(GencompError):
-    """A model folder that is missing, incomplete, or would run code or unpickle data."""
-
-    exit_code = 4
+_MAX_FILE = 1 << 50  # bytes of weights: only what is no regular file is refused
 
 
 def find_folder(name: str) -> Path:
@@ -46,18 +45,12 @@ def find_folder(name: str) -> Path:
 def check_folder(folder: Path) -> dict[str, Any]:
     """Return the folder's configuration; raise :class:`ModelFolderError` on pickled weights and on remote code."""
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config = read_json(folder / "config.json")
     except FileNotFoundError:
         raise ModelFolderError(f"{folder} has no config.json; it is no model folder of transformers") from None
-    except ValueError as error:
-        raise ModelFolderError(f"{folder / 'config.json'} is no JSON: {error}") from None
     if not isinstance(config, dict):
         raise ModelFolderError(f"{folder / 'config.json'} is no JSON object")
-    if "auto_map" in config:
-        raise ModelFolderError(
-            f"{folder} asks for code of its own (auto_map, trust_remote_code), which gencomp does not run; "
-            "use a model whose architecture transformers has"
-        )
+    check_hazards(folder)
     if not weight_files(folder):
         pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         found = f"only {', '.join(pickled)}, which loading would unpickle" if pickled else "no weights"
@@ -75,10 +68,12 @@ def digest(folder: Path) -> str:
     """Return 16 hexadecimal digits of the configuration, the weights and the tokenizer: BLAKE2b-64 of their bytes."""
     hasher = hashlib.blake2b(digest_size=8)
     for path in [folder / "config.json", *weight_files(folder), *(folder / name for name in TOKENIZER_FILES)]:
-        if not path.exists():
+        try:
+            file = open_regular(path, _MAX_FILE, ModelFolderError, "a file of a model folder")
+        except FileNotFoundError:
             continue
-        hasher.update(path.name.encode() + path.stat().st_size.to_bytes(8, "little"))
-        with path.open("rb") as file:
+        with file:
+            hasher.update(path.name.encode() + os.fstat(file.fileno()).st_size.to_bytes(8, "little"))
             while piece := file.read(_PIECE):
                 hasher.update(piece)
     return hasher.hexdigest()

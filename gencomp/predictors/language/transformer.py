@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from gencomp.budget import Cost, StateCost
 from gencomp.predictors.language.causal import CausalModel, causal_model, context_limit
 from gencomp.predictors.language.coding import decode_symbols, encode_symbols
+from gencomp.predictors.language.estimates import Estimate
 from gencomp.predictors.language.loading import ModelFolderError, check_folder, find_folder
 from gencomp.predictors.language.settings import Device, DType
 from gencomp.predictors.language.state import LanguageState
@@ -102,6 +104,15 @@ class Transformer:
         """Return -log2 p of each byte of each text, (n,) bits each, by calls over whole windows: only to measure."""
         symbols = [np.frombuffer(text, np.uint8).astype(np.int64) for text in texts]
         return [costs.code_lengths for costs in self.network.sequence_costs(symbols)]
+
+    def state_cost(self, size: int) -> StateCost:
+        return Estimate(self.network).state(size, 1)
+
+    def block_cost(self, size: int, coded: int) -> Cost:
+        return Estimate(self.network).block(size)
+
+    def fingerprint_cost(self) -> Cost:
+        return Estimate(self.network).fingerprint()
 
     def environment(self) -> Mapping[str, Any]:
         return self.network.environment()

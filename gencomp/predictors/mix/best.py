@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
+from gencomp.budget import Cost, StateCost
 from gencomp.inference.weights import Weights
 from gencomp.predictors.mix.expert import Companion, new_guide
 from gencomp.predictors.mix.levels import Level, with_guide
 from gencomp.predictors.mix.model import Model
-from gencomp.predictors.mix.predictor import ContextMixing
-from gencomp.predictors.recurrent.predictor import find_weights
+from gencomp.predictors.mix.predictor import BYTES_OF_A_CDF, ContextMixing
+from gencomp.predictors.mix.saved import STATE_SIZE
+from gencomp.predictors.recurrent.predictor import STEP_SECONDS, find_weights
+
+_NETWORK_BYTES = 1 << 18  # of a network's memory, and of what is learnt about it
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,6 @@ class Best(ContextMixing):
     weights: str | None = None
 
     REVISION: ClassVar[int] = 1
-    names_files: ClassVar[tuple[str, ...]] = ("weights",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,6 +53,21 @@ class Best(ContextMixing):
     def environment(self) -> Mapping[str, Any]:
         """Return the digest of the weights, which the bytes depend on beside the revision."""
         return {"weights": self.loaded.digest}
+
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a state takes: tables, the bytes read, the network's numbers."""
+        tables = self._table_bytes(max(2 * size, STATE_SIZE))
+        held, scratch = (0, tables) if self.freeze else (tables, 0)
+        step = (1 + BYTES_OF_A_CDF) * self._seconds
+        return StateCost(held + 2 * size + _NETWORK_BYTES, scratch, 2e-3 + size * self._seconds + step, step)
+
+    def block_cost(self, size: int, coded: int) -> Cost:
+        """Return what a block takes."""
+        return Cost(self._table_bytes(size) + 4 * size + _NETWORK_BYTES, 2e-3 + size * self._seconds)
+
+    @property
+    def _seconds(self) -> float:
+        return self._byte_seconds + STEP_SECONDS
 
     def _companion(self) -> Companion:
         return new_guide(self.loaded.network)

@@ -4,39 +4,16 @@ The distribution enters as the integer cdf that the predictor would be coded wit
 same numbers wherever that predictor's own archives decode.
 """
 
-import functools
-
 import numpy as np
 import numpy.typing as npt
 
 from gencomp.coding.logistic import SQUASH, SQUASH_LIMIT, STRETCH
-from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.compiled import lean_kernel
-from gencomp.errors import SpecError
+from gencomp.equivalence.capabilities import state_cdf
 from gencomp.inference.recurrent import Network, new_memory, step
 from gencomp.predictors.mix.contexts import LENGTH, ByteArray
 from gencomp.predictors.mix.model import GUIDE_CELLS, Guide, Model, run
-from gencomp.protocols import IntArray, IntegerState, Predictor, PredictorState
-from gencomp.registry import find_entry, load, parse_spec
-
-
-def check_expert(spec: str) -> None:
-    """Raise :class:`SpecError` unless ``spec`` names a predictor of this package.
-
-    Archives name their experts, and an archive must not make anybody import another package.
-    """
-    entry = find_entry(parse_spec(spec).name)
-    if entry.kind != "predictor" or entry.distribution != "gencomp":
-        raise SpecError(f"an expert must be a predictor of gencomp, such as counts:3; {spec!r} is not")
-
-
-@functools.lru_cache(maxsize=4)
-def load_expert(spec: str) -> Predictor:
-    """Return the predictor of ``spec``, the same object each time: it may hold large weights."""
-    expert: Predictor = load(spec)
-    if expert.alphabet_size != 256:
-        raise SpecError(f"an expert must predict bytes; {spec!r} has {expert.alphabet_size} symbols")
-    return expert
+from gencomp.protocols import IntArray, PredictorState
 
 
 @lean_kernel
@@ -71,8 +48,7 @@ def show(model: Model, companion: Companion) -> None:
     """Let the model see what another predictor expects next; a network is asked by the kernels themselves."""
     if companion is None or isinstance(companion, Guide):
         return
-    cdf = companion.cdf() if isinstance(companion, IntegerState) else cdf_from_code_lengths(companion.code_lengths())
-    fill_external(cdf, model.external)
+    fill_external(state_cdf(companion), model.external)
 
 
 def copied(companion: Companion) -> Companion:

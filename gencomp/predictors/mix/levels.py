@@ -1,5 +1,6 @@
 """What a level of the model has: how many contexts, mixers and maps, and how much memory."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ from gencomp.predictors.mix.model import (
     Shape,
 )
 from gencomp.predictors.mix.tables import FIRST_COUNTERS
-from gencomp.vectors import LANES, aligned, aligned_zeros
+from gencomp.vectors import HUGE_PAGE, LANES, aligned, aligned_zeros
 
 MIN_SIZE = 1 << 12
 GUIDED_SHARE = 4  # of the first weights of contexts and matches where a network is trusted first
@@ -116,21 +117,51 @@ def _first_weights(level: Level) -> npt.NDArray[np.int32]:
     return row
 
 
+def plan_of(level: Level) -> npt.NDArray[np.int64]:
+    """Return the context numbers of every mode, (MODES, contexts + direct + maps)."""
+    return np.array(
+        [
+            (*PLANS[mode][: level.contexts], *DIRECT_PLANS[mode][: level.direct], *REFINE_PLAN[: level.maps])
+            for mode in range(MODES)
+        ],
+        dtype=np.int64,
+    )
+
+
+def table_shapes(level: Level, slot_bits: int, size: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
+    """Return the type and shape of each table of a model for ``size`` bytes; nothing is allocated."""
+    size_bits = bits_of(max(size, MIN_SIZE))
+    has_followers = not {FOLLOWERS_1, FOLLOWERS_2}.isdisjoint(plan_of(level).flat)
+    return {
+        "slots": (np.uint8, ((1 << slot_bits) + 4 * SLOT,)),
+        "counters": (np.uint32, (level.contexts * 256,)),
+        "direct": (np.uint32, (1 << min(level.direct_bits, size_bits + 4),)),
+        "weights": (np.int32, (level.mixers * SELECTOR_ROWS, level.num_inputs)),
+        "final": (np.int32, (level.finals * SELECTOR_ROWS * level.mixers,)),
+        "refine": (np.uint16, (512 * REFINE_CELLS if level.maps else 0,)),
+        "refine_hashed": (np.uint16, ((level.maps << min(16, size_bits)) * REFINE_CELLS,)),
+        "positions": (np.int32, (MATCHES << min(20, size_bits),)),
+        "trust": (np.uint32, (MATCHES * TRUSTS,)),
+        "followers": (np.uint32, (FOLLOWERS if has_followers else 0,)),
+        "registers": (np.int64, (NUM_REGISTERS,)),
+    }
+
+
+def table_bytes(level: Level, slot_bits: int, size: int) -> int:
+    """Return what the tables of a model for ``size`` bytes take."""
+    shapes = table_shapes(level, slot_bits, size).values()
+    return sum(math.prod(shape) * np.dtype(kind).itemsize for kind, shape in shapes) + 4 * HUGE_PAGE
+
+
 def new_model(level: Level, slot_bits: int, size: int) -> Model:
-    """Return a model that knows nothing, with tables for ``size`` bytes."""
+    """Return a model that knows nothing, with tables for ``size`` bytes: those of :func:`table_shapes`."""
     size_bits = bits_of(max(size, MIN_SIZE))
     contexts, mixers = level.contexts, level.mixers
     hashes = contexts + level.direct + level.maps
     row = _first_weights(level)
     inputs = np.zeros_like(row)
     inputs[BIAS] = 256
-    plan = np.array(
-        [
-            (*PLANS[mode][:contexts], *DIRECT_PLANS[mode][: level.direct], *REFINE_PLAN[: level.maps])
-            for mode in range(MODES)
-        ],
-        dtype=np.int64,
-    )
+    plan = plan_of(level)
     curve = SQUASH[SQUASH_LIMIT - 2048 + np.arange(REFINE_CELLS) * 4096 // (REFINE_CELLS - 1)]
     return Model(
         slots=aligned_zeros((1 << slot_bits) + 4 * SLOT),

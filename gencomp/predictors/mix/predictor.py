@@ -3,11 +3,13 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import (
     STATE_BITS,
@@ -19,7 +21,9 @@ from gencomp.coding.range_coder import (
     encode_end,
 )
 from gencomp.data import alice
-from gencomp.errors import CorruptDataError
+from gencomp.equivalence.capabilities import environment_of, revision_of, state_cost
+from gencomp.equivalence.nested import canonical_one
+from gencomp.errors import CorruptDataError, ModelMismatchError, SpecError
 from gencomp.predictors.mix.contexts import (
     AUDIO,
     BIG_ENDIAN,
@@ -37,21 +41,42 @@ from gencomp.predictors.mix.contexts import (
     WIDTH,
     ByteArray,
 )
-from gencomp.predictors.mix.expert import Companion, check_expert, copied, load_expert, run_with, show
-from gencomp.predictors.mix.levels import LEVELS, MIN_SIZE, Level, bits_of, new_model
+from gencomp.predictors.mix.expert import Companion, copied, run_with, show
+from gencomp.predictors.mix.levels import (
+    LEVELS,
+    MIN_SIZE,
+    Level,
+    bits_of,
+    new_model,
+    table_bytes,
+    table_shapes,
+)
 from gencomp.predictors.mix.model import BYTES_PER_SYMBOL, DECODE, ENCODE, LEARN, SLOT, Guide, Model, fill_weights, skip
-from gencomp.predictors.mix.saved import SCRATCH, SETTINGS, digest_of, read_state, write_state
-from gencomp.protocols import Environment, FloatArray, IntArray, Portable
-from gencomp.registry import load, parse_spec, spec_of
+from gencomp.predictors.mix.saved import (
+    SCRATCH,
+    SETTINGS,
+    STATE_SIZE,
+    Shapes,
+    StateHeader,
+    digest_of,
+    read_header,
+    read_state,
+    write_state,
+)
+from gencomp.protocols import FloatArray, IntArray, Predictor
+from gencomp.registry import alike, load, spec_of, tree_of
+from gencomp.specs import Spec, alone, brief
 from gencomp.vectors import aligned
 
 ALPHABET_SIZE = 256
 MAX_MEMORY = 1024
-STATE_SIZE = 1 << 15  # what a state's tables are made for at least: small enough to copy in a search
 SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
 SPENT_AT_ONCE = 4096  # bytes that are charged with one interval
+# what a byte costs, and more for each context; what the expert's distribution costs, bit by bit; a byte of tables
+_BYTE_SECONDS, _CONTEXT_SECONDS, _SHOW_SECONDS, _TABLE_SECONDS = 1e-6, 9e-7, 1e-4, 1e-9
+BYTES_OF_A_CDF = 32  # whose steps a distribution takes
 
 
 @dataclass(frozen=True)
@@ -157,6 +182,13 @@ class ContextMixing:
         """Return how many there are of each part."""
         return LEVELS[self.level - 1]
 
+    @property
+    def _byte_seconds(self) -> float:
+        return _BYTE_SECONDS + _CONTEXT_SECONDS * LEVELS[self.level - 1].contexts
+
+    def _table_bytes(self, size: int) -> int:
+        return table_bytes(self._level(), self._slot_bits(size), size)
+
     def _sample_format(self) -> tuple[str, int]:
         """Return ``sample`` as (format, channels)."""
         name, _, channels = (self.sample or "").partition(":")
@@ -192,10 +224,10 @@ class Mix(ContextMixing):
     """Context mixing of orders 1 to 7, words, records and repeats: the strongest model here without training.
 
     ``level`` to ``freeze`` are those of :class:`ContextMixing`. ``prime``: a text of the package to read before each
-    block or context, which pays for small files in English; it costs 0.1 s. ``expert``: the spec of another predictor
-    of this package, whose distribution is one more input; archives then decode where the expert's own do. ``state``: a
-    file that :meth:`SavableMixState.save` or ``gencomp sample --save-state`` wrote, to start from; its settings come
-    with it.
+    block or context, which pays for small files in English; it costs 0.1 s. ``expert``: another model, in the notation
+    of :mod:`gencomp.specs`, whose distribution is one more input; archives then decode where the expert's own do.
+    ``state``: a file that :meth:`SavableMixState.save` or ``gencomp sample --save-state`` wrote, to start from; its
+    settings come with it, and beside it ``expert`` only says where the state's own expert is.
     """
 
     prime: Literal["none", "english"] = "none"
@@ -209,56 +241,99 @@ class Mix(ContextMixing):
         if self.prime not in PRIMES:
             raise ValueError(f"prime must be one of {', '.join(PRIMES)}, got {self.prime!r}")
         if self.expert is not None:
-            check_expert(self.expert)
-        if self.state is not None and replace(self, state=None, freeze=False) != Mix():
-            raise ValueError("a state brings its own settings: beside state, give no other option than freeze")
+            expert, self.__dict__["_expert"] = canonical_one(self.expert)
+            object.__setattr__(self, "expert", expert)
+        if self.state is not None and replace(self, state=None, freeze=False, expert=None) != Mix():
+            raise ValueError("a state brings its own settings: beside state, give none but freeze and expert")
 
-    @property
+    @cached_property
+    def _expert(self) -> Predictor | None:
+        return None if self.expert is None else canonical_one(self.expert)[1]
+
+    @cached_property
     def revision(self) -> int | None:
         """The revision of the coded bytes, with the expert's in it; None where they depend on its environment."""
         if self.state is not None:
             return None
-        if self.expert is None:
+        if self._expert is None:
             return self.REVISION
-        expert = load_expert(self.expert)
-        revision = expert.revision if isinstance(expert, Portable) else None
+        revision = revision_of(self._expert)
         return None if revision is None else self.REVISION + 1000 * revision
 
     def environment(self) -> Mapping[str, Any]:
-        """Return the digest of the state, or what the expert depends on; empty for integers alone."""
-        if self.state is not None:
-            return {"state": digest_of(self.state)}
-        expert = None if self.expert is None else load_expert(self.expert)
-        return {"expert": dict(expert.environment())} if isinstance(expert, Environment) else {}
+        """Return the digest of the state, and what the expert depends on; empty for integers alone."""
+        found: dict[str, Any] = {} if self.state is None else {"state": digest_of(self.state)}
+        expert = self._expert if self.state is None else self._saved[1]._expert
+        depends_on = environment_of(expert)
+        return found | ({"expert": dict(depends_on)} if depends_on else {})
+
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a state takes: tables, the bytes read, the expert; a saved state is read anew each time."""
+        mix, tables, read, begin = self._start_cost(max(2 * size, STATE_SIZE))
+        expert = state_cost(mix._expert, read + size)
+        step = (1 + BYTES_OF_A_CDF) * mix._byte_seconds + 3e-4 + expert.step
+        begin += size * (mix._byte_seconds + (expert.step + _SHOW_SECONDS if mix._expert is not None else 0.0))
+        held, scratch = 2 * (read + size) + expert.held + (1 << 16), expert.scratch
+        is_frozen = self.freeze or (self.state is not None and self._saved[0].frozen)
+        held, scratch = (held, scratch + tables) if is_frozen else (held + tables, scratch)
+        return StateCost(held, scratch, begin + step, step, expert.kept)
+
+    def block_cost(self, size: int, coded: int) -> Cost:
+        mix, tables, read, begin = self._start_cost(size)
+        expert = state_cost(mix._expert, read + size)
+        step = mix._byte_seconds + (expert.step + _SHOW_SECONDS if mix._expert is not None else 0.0)
+        kept = size * expert.kept
+        memory = tables + 4 * (read + size) + expert.held + expert.scratch + kept
+        return Cost(memory, begin + size * step, kept)
+
+    def _start_cost(self, size: int) -> "tuple[Mix, int, int, float]":
+        """Return (settings, bytes of the tables, bytes read before, work) of a state for ``size`` bytes more."""
+        if self.state is None:
+            mix, read = self, len(self._priming())
+            tables = mix._table_bytes(size + read)
+            begin = read * mix._byte_seconds
+        else:
+            header, mix = self._saved
+            read = header.length
+            tables = mix._table_bytes(header.size)
+            begin = (tables + read) * 2e-8  # to inflate and to check
+        if mix._expert is not None:
+            expert = state_cost(mix._expert, read)
+            begin += expert.begin + (read * expert.step if self.state is None else 0.0)
+        return mix, tables, read, begin + 2e-3 + tables * _TABLE_SECONDS
+
+    @cached_property
+    def _saved(self) -> "tuple[StateHeader, Mix]":
+        """What the saved state says of itself, and its settings."""
+        path = self.state or ""
+        header = read_header(path, self.REVISION)
+        return header, _settings(path, header.spec, self.expert)
 
     @classmethod
-    def load_state(cls, path: str | PathLike[str]) -> "SavableMixState":
-        """Return the state that ``save`` wrote.
+    def load_state(cls, path: str | PathLike[str], expert: str | None = None) -> "SavableMixState":
+        """Return the state that ``save`` wrote; ``expert`` says where its expert's model folder is now.
 
-        Raises :class:`CorruptDataError` on damage, :class:`ModelMismatchError` on another revision's state.
+        Raises :class:`CorruptDataError` on damage and on what no state holds, :class:`ModelMismatchError` on another
+        revision's state, and where its expert is a model of another package or in a folder that ``expert`` does not
+        name: a state opens neither by itself.
         """
 
-        def make(spec: str, size: int) -> Model:
-            parsed = parse_spec(spec)
-            if parsed.name != "mix":
-                raise ValueError(f"its model is {spec!r}, expected mix")
-            if "state" in parsed.options:
-                raise CorruptDataError(f"{path} names another state: {parsed.options['state']}")
-            mix: Mix = load(spec)
-            if spec_of(mix, full=True) != spec:
-                raise ValueError(f"its model is {spec!r}, expected {spec_of(mix, full=True)!r}")
-            return mix._new_model(size)
+        def shapes(spec: str, size: int) -> Shapes:
+            mix = _settings(path, spec, expert)
+            return table_shapes(LEVELS[mix.level - 1], mix._slot_bits(size), size)
 
-        spec, size, frozen, model, history = read_state(path, cls.REVISION, make)
-        mix: Mix = load(spec)
-        length = int(model.registers[LENGTH])
-        expert = None if mix.expert is None else load_expert(mix.expert).begin(history[:length].tobytes())
-        return SavableMixState(mix, model, history, expert, size, frozen=frozen)
+        def make(spec: str, size: int) -> Model:
+            return _settings(path, spec, expert)._new_model(size)
+
+        header, model, history = read_state(path, cls.REVISION, shapes, make)
+        mix = _settings(path, header.spec, expert)
+        state = None if mix._expert is None else mix._expert.begin(history[: header.length].tobytes())
+        return SavableMixState(mix, model, history, state, header.size, frozen=header.frozen)
 
     def _start(self, data: bytes, size: int) -> "MixState":
         if self.state is None:
             return super()._start(data, size)
-        state = self.load_state(self.state)
+        state = self.load_state(self.state, self.expert)
         state._frozen |= self.freeze
         state._append(data)
         return state
@@ -267,7 +342,7 @@ class Mix(ContextMixing):
         return SavableMixState(self, self._new_model(size), history, self._companion(), size, frozen=self.freeze)
 
     def _companion(self) -> Companion:
-        return None if self.expert is None else load_expert(self.expert).begin()
+        return None if self._expert is None else self._expert.begin()
 
     def _priming(self) -> bytes:
         return alice()[:PRIME_BYTES] if self.prime == "english" else b""
@@ -384,6 +459,41 @@ class SavableMixState(MixState):
         """Write the state for :meth:`Mix.load_state` and ``mix?state=``."""
         spec = spec_of(self._mix, full=True)
         write_state(path, self._revision, spec, self._size, self._frozen, self._model, self._history)
+
+
+def _settings(path: str | PathLike[str], spec: str, expert: str | None) -> Mix:
+    """Return the settings that a saved state names; ``expert`` is the user's own spec of its expert.
+
+    Raises :class:`CorruptDataError` on a spec that no state has, :class:`ModelMismatchError` on an expert that is the
+    user's to name, or not the one that is named.
+    """
+    try:
+        tree = tree_of(spec)
+        if tree.entry.name != "mix" or not tree.entry.is_own:
+            raise SpecError(f"its model is {brief(spec)!r}, expected mix")
+        if "state" in tree.options:
+            raise SpecError(f"it names another state: {brief(tree.options['state'])}")
+        named = tree.members.get("expert", ())
+        if expert is not None:
+            given = tree_of(alone(expert))
+            if not named or not alike(given, named[0]):
+                made_with = brief(tree.options.get("expert", "none"))
+                raise ModelMismatchError(f"{path} was made with the expert {made_with!r}, not {brief(expert)!r}")
+            spec = str(Spec("mix", None, {**tree.options, "expert": expert}))
+        for inside in (inside for member in named for inside in member.walk() if expert is None):
+            if inside.places or not inside.entry.is_own:
+                raise ModelMismatchError(
+                    f"{path} was made with the expert {brief(tree.options['expert'])!r}, and a state opens no folder "
+                    f"and no other package by itself; name it, wherever it is now: -m 'mix?state={path}&expert=...'"
+                )
+        mix: Mix = load(spec)
+    except SpecError as error:
+        raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error
+    full = spec_of(mix, full=True)
+    written, expected = ({**tree_of(text).options, "expert": ""} for text in (spec, full))
+    if written != expected:
+        raise CorruptDataError(f"{path} is no saved Mix state: its model is {brief(spec)!r}, expected {full!r}")
+    return mix
 
 
 def _machine_memory() -> int | None:

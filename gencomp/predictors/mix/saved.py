@@ -1,16 +1,30 @@
-"""Saved states: a SHA-256, then a .npz without pickle. What is read is checked before compiled code works on it."""
+"""Saved states: a SHA-256, then a .npz without pickle.
+
+A state may come from anybody. Before anything of it is inflated, the list of its arrays, their types and shapes must be
+those of the model that its spec names; before compiled code works on it, every number that leads to a place, and the
+coder's registers, must be within their bounds. What remains are counters and weights, for which any value is safe.
+"""
 
 import hashlib
 import io
+import math
+import struct
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
+from gencomp.coding.range_coder import TOP
 from gencomp.errors import CorruptDataError, ModelMismatchError
 from gencomp.files import new_file
+from gencomp.places import open_regular
 from gencomp.predictors.mix.contexts import (
     BASES,
     BIG_ENDIAN,
@@ -22,27 +36,63 @@ from gencomp.predictors.mix.contexts import (
     LINE,
     LINE_ABOVE,
     LINE_HEAD,
+    LOW,
     MATCH,
     MATCH_LENGTH,
     MATCHES,
     MAX_PERIOD,
     MODE,
-    MODES,
+    NOTE,
+    NUCLEOTIDES,
+    NUM_REGISTERS,
+    OFFSET,
     OLDER,
     PERIOD,
+    POSITION,
     RECENT,
+    RECORD,
     SIGNED,
     TAG,
+    TEXT,
+    WIDTH,
     WORD,
     WORD_1,
     WORD_2,
     ByteArray,
 )
-from gencomp.predictors.mix.model import MAX_MATCH, Model
+from gencomp.predictors.mix.model import MAX_MATCH, SLOT, Model
+from gencomp.specs import brief
 
 FORMAT_VERSION = 2
-MAX_SIZE = 1 << 40
+STATE_SIZE = 1 << 15  # what a state's tables are made for at least: small enough to copy in a search
+MAX_HISTORY = (1 << 31) - (1 << 16)  # positions are int32
+MAX_FILE = 1 << 32
+MAX_SPEC = 1 << 13  # characters
+_DIGEST_BYTES = 32
+_END = b"PK\x05\x06"  # a .zip's end of the central directory, 22 bytes where no comment follows (APPNOTE 4.3.16)
+_END_BYTES, _LOCATOR, _LOCATOR_BYTES = 22, b"PK\x06\x07", 20
+_MAX_DIRECTORY = 1 << 13
+_MAX_HEADER = 1 << 10
+_MAX_INFLATION = 1032  # bytes that deflate makes of one (zlib's algorithm.txt)
+# what is raised here, by zipfile and by what reads the arrays in it
+_WRONG = (
+    ValueError, EOFError, NotImplementedError, OverflowError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error
+)  # fmt: skip
 SETTINGS = ("plan", "shape", "counts")  # what follows from the spec
+# what a file holds of a model
+TABLES = (
+    "slots",
+    "counters",
+    "direct",
+    "weights",
+    "final",
+    "refine",
+    "refine_hashed",
+    "positions",
+    "trust",
+    "followers",
+    "registers",
+)
 # what lives for one byte
 SCRATCH = (
     "external",
@@ -76,67 +126,223 @@ def write_state(
         file.write(hashlib.sha256(body).digest() + body)
 
 
+@dataclass(frozen=True)
+class StateHeader:
+    """What a saved state says of itself: the spec of its model, for how many bytes the tables are, what it has read."""
+
+    spec: str
+    size: int
+    frozen: bool
+    length: int
+    registers: npt.NDArray[np.int64]
+
+
+Shapes = Mapping[str, tuple[type[np.generic], tuple[int, ...]]]
+
+
 def digest_of(path: str | PathLike[str]) -> str:
     """Return the first 16 hexadecimal digits of a saved state's checksum; raise CorruptDataError without one."""
-    with Path(path).open("rb") as file:
-        digest = file.read(32)
-    if len(digest) < 32:
+    with _open(path) as file:
+        digest = file.read(_DIGEST_BYTES)
+    if len(digest) < _DIGEST_BYTES:
         raise CorruptDataError(f"{path} is no saved Mix state: it has {len(digest)} bytes")
     return digest.hex()[:16]
 
 
+def read_header(path: str | PathLike[str], revision: int) -> StateHeader:
+    """Return what a saved state says of itself, without its tables. Raises as :func:`read_state`."""
+    with _open(path) as file:
+        _check_digest(path, file)
+        with _arrays(path, file) as arrays:
+            return arrays.header(revision)
+
+
 def read_state(
-    path: str | PathLike[str], revision: int, make: Callable[[str, int], Model]
-) -> tuple[str, int, bool, Model, ByteArray]:
-    """Return (spec, size, frozen, model, history) of a saved state.
+    path: str | PathLike[str],
+    revision: int,
+    shapes: Callable[[str, int], Shapes],
+    make: Callable[[str, int], Model],
+) -> tuple[StateHeader, Model, ByteArray]:
+    """Return (header, model, history) of a saved state.
 
-    ``make(spec, size)`` returns the fresh model whose shapes the file must have. Raises :class:`CorruptDataError` on
-    damage, and on content that no state has; :class:`ModelMismatchError` on another revision's state.
+    ``shapes(spec, size)`` returns the shapes that the tables must have; only where the file has them, ``make(spec,
+    size)`` returns the fresh model to fill. Raises :class:`CorruptDataError` on damage, on content that no state has,
+    and on what is no regular file; :class:`ModelMismatchError` on another revision's state.
     """
-    blob = Path(path).read_bytes()
-    digest, body = blob[:32], blob[32:]
-    if hashlib.sha256(body).digest() != digest:
-        raise CorruptDataError(f"{path} is no saved Mix state, or it is damaged: its checksum does not match")
-    try:
-        with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-            version, made_by = (int(number) for number in arrays["version"])
-            if (version, made_by) != (FORMAT_VERSION, revision):
-                raise ModelMismatchError(
-                    f"{path} is a Mix state of format {version} and revision {made_by}; "
-                    f"this version reads {FORMAT_VERSION} and {revision}: prime the model again"
-                )
-            size, frozen = (int(number) for number in arrays["settings"])
-            if not 0 < size <= MAX_SIZE:
-                raise ValueError(f"tables for {size} bytes")
-            spec = str(arrays["spec"])
-            model = make(spec, size)
-            history = _checked("history", arrays["history"], np.dtype(np.uint8), (arrays["history"].size,))
+    with _open(path) as file:
+        _check_digest(path, file)
+        with _arrays(path, file) as arrays:
+            header = arrays.header(revision)
+            expected = shapes(header.spec, header.size)
+            for name, (kind, shape) in expected.items():
+                arrays.check(name, np.dtype(kind), shape)
+            history = np.zeros(header.length + 1024, dtype=np.uint8)
+            arrays.fill("history", history[: header.length])
+            model = make(header.spec, header.size)
             fresh = model.registers.copy()
-            for name, part in model._asdict().items():
-                if name not in SETTINGS + SCRATCH:
-                    part[...] = _checked(name, arrays[name], part.dtype, part.shape)
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            for name in expected:
+                arrays.fill(name, getattr(model, name))
+            _check_registers(model, fresh, header.length)
+    return header, model, history
+
+
+def _check_digest(path: str | PathLike[str], file: BinaryIO) -> None:
+    digest, hasher = file.read(_DIGEST_BYTES), hashlib.sha256()
+    while piece := file.read(1 << 20):
+        hasher.update(piece)
+    if hasher.digest() != digest:
+        raise CorruptDataError(f"{path} is no saved Mix state, or it is damaged: its checksum does not match")
+
+
+def _open(path: str | PathLike[str]) -> BinaryIO:
+    return open_regular(path, MAX_FILE, CorruptDataError, "a saved Mix state")
+
+
+@contextmanager
+def _arrays(path: str | PathLike[str], file: BinaryIO) -> Iterator["_Arrays"]:
+    """Yield the arrays in ``file``; what is wrong with them becomes a :class:`CorruptDataError` that names the file."""
+    try:
+        yield _Arrays(path, file)
+    except _WRONG as error:
         raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error
-    _check_registers(path, model, fresh, len(history))
-    return spec, size, bool(frozen), model, np.concatenate([history, np.zeros(1024, dtype=np.uint8)])
 
 
-def _checked(name: str, part: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    if part.dtype != dtype or part.shape != shape:
-        raise ValueError(f"{name} is {part.dtype}{list(part.shape)}, expected {dtype}{list(shape)}")
-    return part
+class _Arrays:
+    """The arrays of a .npz, each read only as what it is expected to be. Everything raises ``ValueError``."""
+
+    def __init__(self, path: str | PathLike[str], file: BinaryIO) -> None:
+        self._path = path
+        # zipfile reads the whole directory at once, so its size is looked at first
+        file.seek(max(_DIGEST_BYTES, file.seek(0, 2) - _LOCATOR_BYTES - _END_BYTES))
+        before, end = file.read(_LOCATOR_BYTES), file.read()
+        directory = int.from_bytes(end[12:16], "little")
+        is_usual = end[:4] == _END and end[20:] == bytes(2) and before[:4] != _LOCATOR
+        if not is_usual or directory > _MAX_DIRECTORY:
+            raise ValueError("its list of arrays is not where numpy writes it")
+        self._file = zipfile.ZipFile(file)
+        names = {f"{name}.npy" for name in ("version", "spec", "settings", "history", *TABLES)}
+        infos = self._file.infolist()
+        if len(infos) != len(names) or {info.filename for info in infos} != names:
+            raise ValueError(f"its arrays are not the {len(names)} of a state")
+        self._infos = {info.filename.removesuffix(".npy"): info for info in infos}
+
+    def header(self, revision: int) -> StateHeader:
+        version, made_by = self._integers("version")
+        if (version, made_by) != (FORMAT_VERSION, revision):
+            raise ModelMismatchError(
+                f"{self._path} is a Mix state of format {version} and revision {made_by}; "
+                f"this version reads {FORMAT_VERSION} and {revision}: prime the model again"
+            )
+        size, frozen = self._integers("settings")
+        spec = self._text("spec")
+        registers = np.zeros(NUM_REGISTERS, dtype=np.int64)
+        self.check("registers", registers.dtype, registers.shape)
+        self.fill("registers", registers)
+        length = int(registers[LENGTH])
+        if not 0 <= length <= MAX_HISTORY:
+            raise ValueError(f"registers of {length:,} bytes are out of bounds")
+        self.check("history", np.dtype(np.uint8), (length,))
+        if not 0 < size <= max(2 * length, STATE_SIZE):
+            raise ValueError(f"tables for {size:,} bytes, where {length:,} were read")
+        if frozen not in (0, 1):
+            raise ValueError(f"a state that is frozen or not, not {frozen}")
+        return StateHeader(spec, size, bool(frozen), length, registers)
+
+    def check(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        """Raise unless an array says that it has this type and shape, and is as long as that."""
+        info = self._infos[name]
+        with self._file.open(info) as stream:
+            found_shape, found_dtype, start = _npy_header(stream)
+        if found_dtype != dtype or found_shape != shape:
+            found = brief(f"{found_dtype}{list(found_shape)}")  # a forged type may have a name of any length
+            raise ValueError(f"{name} is {found}, expected {dtype}{list(shape)}")
+        size = math.prod(shape) * dtype.itemsize
+        stored = info.compress_size if info.compress_type == zipfile.ZIP_STORED else _MAX_INFLATION * info.compress_size
+        if (
+            info.file_size != start + size
+            or info.file_size > stored
+            or info.compress_type
+            not in (
+                zipfile.ZIP_STORED,
+                zipfile.ZIP_DEFLATED,
+            )
+        ):
+            raise ValueError(f"{name} has {info.compress_size:,} bytes that claim to be {info.file_size:,}")
+
+    def fill(self, name: str, array: npt.NDArray[Any]) -> None:
+        """Read an array that :meth:`check` has accepted into ``array``."""
+        with self._file.open(self._infos[name]) as stream:
+            _npy_header(stream)
+            room, filled = array.reshape(-1).view(np.uint8), 0
+            while filled < len(room):
+                piece = stream.read(min(1 << 20, len(room) - filled))
+                if not piece:
+                    raise ValueError(f"{name} ends early")
+                room[filled : filled + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
+                filled += len(piece)
+            if stream.read(1):  # whose end is where zipfile compares the CRC-32
+                raise ValueError(f"{name} goes on after its end")
+
+    def _integers(self, name: str) -> tuple[int, int]:
+        with self._file.open(self._infos[name]) as stream:
+            dtype = _npy_header(stream)[1]
+        if dtype.kind != "i" or dtype.itemsize not in (4, 8):
+            raise ValueError(f"{name} is {str(dtype)[:40]}, not two integers")
+        numbers = np.zeros(2, dtype=dtype)
+        self.check(name, dtype, numbers.shape)
+        self.fill(name, numbers)
+        return int(numbers[0]), int(numbers[1])
+
+    def _text(self, name: str) -> str:
+        with self._file.open(self._infos[name]) as stream:
+            dtype = _npy_header(stream)[1]
+        if dtype.kind != "U" or dtype.itemsize > 4 * MAX_SPEC:
+            raise ValueError(f"{name} is {str(dtype)[:40]}, not a text of at most {MAX_SPEC} characters")
+        self.check(name, dtype, ())
+        codes = np.zeros(dtype.itemsize // 4, dtype=f"{dtype.str[0]}u4")
+        self.fill(name, codes)
+        return "".join(map(chr, codes.tolist())).rstrip("\0")
 
 
-def _check_registers(path: str | PathLike[str], model: Model, fresh: np.ndarray, length: int) -> None:
-    """Raise :class:`CorruptDataError` where a register or a position points outside the history."""
-    registers = model.registers
-    bounds = {LENGTH: (length, length), MODE: (0, MODES - 1), LINE: (0, length), LINE_ABOVE: (0, length)}
-    bounds |= {MATCH + k: (0, length) for k in range(MATCHES)}
-    bounds |= {MATCH_LENGTH + k: (0, 2 * MAX_MATCH) for k in range(MATCHES)}
-    bounds |= dict.fromkeys((RECENT, OLDER, WORD, WORD_1, WORD_2, CLASSES, TAG, LINE_HEAD), (0, (1 << 32) - 1))
-    bounds |= {BASES: (0, (1 << 48) - 1), PERIOD: (1, MAX_PERIOD)}
+def _npy_header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Return the (shape, type, bytes of the header) that an array in numpy's format says of itself."""
+    start = stream.read(10)
+    length = int.from_bytes(start[8:10], "little")
+    if start[:8] != b"\x93NUMPY\x01\x00" or length > _MAX_HEADER:
+        raise ValueError("an array that is not in numpy's format")
+    text = io.BytesIO(start[8:] + stream.read(length))
+    try:
+        shape, is_transposed, dtype = np.lib.format.read_array_header_1_0(text, max_header_size=_MAX_HEADER)
+    except Exception as error:  # a literal of Python's is parsed: of many kinds
+        raise ValueError("an array with a damaged header") from error
+    if is_transposed and len(shape) > 1:
+        raise ValueError("an array in Fortran's order")
+    return shape, dtype, 10 + length
+
+
+def _check_registers(model: Model, fresh: npt.NDArray[np.int64], length: int) -> None:
+    """Raise ``ValueError`` where a register or a position points outside what it may, or the coder is under way."""
+    registers, positions = model.registers, model.positions
+    word, hashed = (0, (1 << 32) - 1), (0, (1 << 30) - 1)
+    bounds = {LENGTH: (length, length), LINE: (0, length), LINE_ABOVE: (0, int(registers[LINE]))}
+    bounds |= (
+        {LINE_HEAD: (0, 0xFFFF)}
+        | dict.fromkeys((RECENT, OLDER, CLASSES), word)
+        | dict.fromkeys((WORD, WORD_1, WORD_2, TAG), hashed)
+    )
+    bounds |= {BASES: (0, (1 << 48) - 1), MODE: (TEXT, NUCLEOTIDES), PERIOD: (1, MAX_PERIOD)}
+    for k in range(MATCHES):
+        bounds[MATCH_LENGTH + k] = (0, 2 * MAX_MATCH)
+        # a match goes on at a byte that has been read
+        bounds[MATCH + k] = (1, length - 1) if registers[MATCH_LENGTH + k] > 0 else (0, length)
+        bounds[NOTE + k] = (-1, len(positions) - 1)
     fixed = (FIXED_MODE, FRAME, CHANNELS, BIG_ENDIAN, SIGNED, *((MODE, PERIOD) if fresh[FIXED_MODE] else ()))
     bounds |= {name: (int(fresh[name]), int(fresh[name])) for name in fixed}
-    wrong = [name for name, (low, high) in bounds.items() if not low <= registers[name] <= high]
-    if wrong or model.positions.min() < 0 or model.positions.max() > length:
-        raise CorruptDataError(f"{path} is no saved Mix state: registers {wrong or 'of matches'} are out of bounds")
+    bounds |= {LOW: (0, 0), WIDTH: (TOP, TOP), OFFSET: (0, 0), POSITION: (0, 0)}  # nothing is being coded
+    wrong = [name for name in range(NUM_REGISTERS) if not bounds[name][0] <= registers[name] <= bounds[name][1]]
+    if not fresh[FIXED_MODE] and registers[MODE] not in (TEXT, RECORD, NUCLEOTIDES):
+        wrong.append(MODE)
+    if wrong or positions.min() < 0 or positions.max() > length:
+        raise ValueError(f"registers {wrong or 'of matches'} are out of bounds")
+    if model.slots[-4 * SLOT :].any():
+        raise ValueError("what was never seen has a history")

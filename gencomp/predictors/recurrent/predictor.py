@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
 from gencomp.inference.recurrent import Memory, new_memory, step
@@ -32,6 +33,8 @@ from gencomp.progress import advance
 from gencomp.protocols import FloatArray, IntArray
 
 ALPHABET_SIZE = 256
+STEP_SECONDS = 6e-5  # of a byte, on a slow machine
+_STATE_BYTES = 1 << 17
 PIECE = 1 << 13  # bytes between two signs of progress
 _SHIPPED = Path(__file__).parent / "weights"
 
@@ -50,7 +53,6 @@ class Recurrent:
 
     REVISION: ClassVar[int] = 1
     spec_argument: ClassVar[str] = "weights"
-    names_files: ClassVar[tuple[str, ...]] = ("weights", "state")
 
     def __post_init__(self) -> None:
         _ = self.loaded  # checks the file
@@ -77,6 +79,14 @@ class Recurrent:
         """Return the digests of what the bytes depend on beside the revision."""
         digests = {"weights": self.loaded.digest}
         return digests if self.state is None else digests | {"state": digest_of(self.state)}
+
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a state takes: a few kilobytes, and a step for each byte read and each distribution."""
+        return StateCost(_STATE_BYTES, size, (size + 1) * STEP_SECONDS, 2 * STEP_SECONDS)
+
+    def block_cost(self, size: int, coded: int) -> Cost:
+        """Return what a block takes."""
+        return Cost(_STATE_BYTES + 2 * (size + coded), size * STEP_SECONDS)
 
     def begin(self, context: Sequence[int] = b"") -> "RecurrentState":
         """Return the state after ``context``, from the saved state where there is one."""

@@ -20,8 +20,8 @@ SLOW = {"lookahead"}  # thousands of code lengths a byte: tests of their own
 # language models compute in floating point: tests/predictors/language has their contract
 INTEGER = [entry.name for entry in entries() if entry.kind == "predictor" and entry.extra != "lm"]
 NAMES = [name for name in INTEGER if name not in SLOW]
-NAMES += ["counts:0", "counts:2", "counts:16", "ctw:0", "ctw:16", "lz78:128"]
-BITWISE = ["mix", "ctw", "ctw:0", "ctw:16"]
+NAMES += ["counts:0", "counts:2", "counts:16", "ctw:0", "ctw:8", "lz78:128"]
+BITWISE = ["mix", "ctw", "ctw:0", "ctw:8"]
 ALL = pytest.mark.parametrize("name", NAMES)
 WITH_CODECS = pytest.mark.parametrize("name", [*NAMES, "gzip"])
 

@@ -24,8 +24,8 @@ RNN = f"rnn:{small_network()}"
 BEST = f"best?weights={small_network()}"
 # the network in the package has its tests where it lies
 NAMES = [name for name in INTEGER if name not in SLOW | {"rnn", "best"}]
-NAMES += ["counts:0", "counts:2", "counts:16", "ctw:0", "ctw:16", "lz78:128", RNN, BEST]
-BITWISE = ["mix", "ctw", "ctw:0", "ctw:16", RNN, BEST]
+NAMES += ["counts:0", "counts:2", "counts:16", "ctw:0", "ctw:8", "lz78:128", RNN, BEST]
+BITWISE = ["mix", "ctw", "ctw:0", "ctw:8", RNN, BEST]
 ALL = pytest.mark.parametrize("name", NAMES, ids=lambda name: name.partition("/")[0])
 WITH_CODECS = pytest.mark.parametrize("name", [*NAMES, "gzip"], ids=lambda name: name.partition("/")[0])
 

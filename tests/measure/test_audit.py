@@ -18,7 +18,7 @@ from gencomp.registry import entries
 
 SPECS = [entry.name for entry in entries() if entry.extra is None and entry.name not in ("ensemble", "lookahead")]
 SPECS += ["ensemble:gzip,counts", "counts:0", "ctw:2", "mix:1"]
-LIMITS = {"zstd": 12, "brotli": 6, "ensemble:gzip,counts": 20, "lzma": 24, "xz": 12, "bz2": 24, "gzip": 60, "zlib": 60}
+LIMITS = {"zstd": 8, "brotli": 4, "ensemble:gzip,counts": 12, "lzma": 12, "xz": 8, "bz2": 12, "gzip": 40, "zlib": 40}
 
 
 def refuted(verdict: Verdict) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gencomp.cli.main import run as run_command
 from gencomp.equivalence.conditional import code_length
 from gencomp.errors import SpecError
 from gencomp.evaluation.executors import SerialPool
@@ -124,3 +125,26 @@ def test_rows_hold_the_rate_and_what_is_above_it(tmp_path: Path) -> None:
     assert excess["counts", 3000] < excess["gzip", 3000]
     with pytest.raises(ValueError, match="source"):
         Dataset("x", "source", limit=1)
+
+
+def test_the_command_line_takes_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "evaluate",
+        "--source",
+        "bernoulli:p=0.1",
+        "-m",
+        "uniform",
+        "-j",
+        "1",
+        "-q",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    assert run_command([*arguments, "--format", "latex"]) == 0
+    assert r"\begin{tabular}{llr}" in capsys.readouterr().out
+    assert (
+        "Bits per byte above the source's entropy rate, which is: bernoulli:p=0.1 0.4690."
+        in (tmp_path / "out" / "table.md").read_text()
+    )
+    assert run_command([*arguments[:2], "poisson", *arguments[3:]]) == 2
+    assert "unknown source 'poisson'" in capsys.readouterr().err

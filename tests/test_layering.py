@@ -9,7 +9,8 @@ PACKAGE = Path(gencomp.__file__).parent
 
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
-    {"units", "errors", "extras", "compiled", "vectors", "files", "data", "progress", "protocols"},
+    {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "vectors", "files", "data", "progress"}
+    | {"protocols"},
     {"registry"},
     {"coding", "bitstreams", "modalities"},
     {"predictors", "compressors"},

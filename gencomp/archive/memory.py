@@ -4,6 +4,7 @@ import io
 
 from gencomp.archive.reader import read_archive
 from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
+from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_predictor
 from gencomp.registry import DEFAULT_MODEL
 
@@ -21,7 +22,8 @@ def compress(
     Raises ``ValueError`` for a model object that no spec names.
     """
     sink = io.BytesIO()
-    write_archive(io.BytesIO(data), sink, as_predictor(model), block_size=block_size, threads=threads, verify=verify)
+    source = io.BytesIO(as_bytes(data))
+    write_archive(source, sink, as_predictor(model), block_size=block_size, threads=threads, verify=verify)
     return sink.getvalue()
 
 
@@ -30,5 +32,7 @@ def decompress(
 ) -> bytes:
     """Return the content of an archive, all of it checked; see :func:`gencomp.archive.reader.read_archive`."""
     content = io.BytesIO()
-    read_archive(io.BytesIO(archive), content.write, model=model, threads=threads, max_output=max_output)
+    read_archive(
+        io.BytesIO(as_bytes(archive, "the archive")), content.write, model=model, threads=threads, max_output=max_output
+    )
     return content.getvalue()

@@ -32,6 +32,7 @@ from gencomp.coding.container import (
 )
 from gencomp.equivalence.capabilities import decode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
+from gencomp.files import in_full, read_fully
 from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
 
@@ -69,14 +70,7 @@ class MemberReader:
 
     def _read(self, count: int) -> bytes:
         """Return ``count`` bytes, fewer only at the end of the stream."""
-        parts = []
-        while count:
-            part = self._source.read(count)
-            if not part:
-                break
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+        return read_fully(self._source, count)
 
     def read_blocks(self, *, payloads: bool = True) -> Iterator[CodedBlock]:
         """Yield the blocks, their bytes checked against what was written, then check the trailer.
@@ -120,24 +114,14 @@ class MemberReader:
 
 def open_members(source: BinaryIO) -> Iterator[MemberReader]:
     """Yield a reader for each member; the caller reads one to its end before it asks for the next."""
-    start = _read_start(source)
+    start = read_fully(source, len(MAGIC))
     if not start:
         raise ArchiveError("not a gencomp archive: it is empty")
     while start:
         yield MemberReader(source, start)
-        start = _read_start(source)
+        start = read_fully(source, len(MAGIC))
         if start and start != MAGIC:
             raise ArchiveError(f"bytes that are no archive follow the archive: {start.hex(' ')}")
-
-
-def _read_start(source: BinaryIO) -> bytes:
-    start = b""
-    while len(start) < len(MAGIC):
-        part = source.read(len(MAGIC) - len(start))
-        if not part:
-            break
-        start += part
-    return start
 
 
 def list_members(source: BinaryIO) -> list[Member]:
@@ -166,6 +150,7 @@ def read_archive(
     :class:`~gencomp.errors.ArchiveError` on damage, :class:`~gencomp.errors.ModelMismatchError` on a missing or
     different model, :class:`~gencomp.errors.OutputLimitError` before more than ``max_output`` bytes are decoded.
     """
+    write = in_full(write)
     total = 0
     for reader in open_members(source):
         decoder = _BlockDecoder(reader.header, model, progress)

@@ -1,13 +1,15 @@
 """gencomp evaluate: datasets x models x chunk sizes, as rows."""
 
-import os
+import errno
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencomp.cli.console import note, progress_bar
+from gencomp.cli.console import note, progress_bar, show
 from gencomp.cli.options import QuietOption, at_least, usage
+from gencomp.cores import usable_cores
 
 if TYPE_CHECKING:
     from gencomp.evaluation.experiment import Experiment
@@ -20,7 +22,8 @@ _PRESETS = (
     "model-size",
     "tokenization",
 )  # of gencomp.evaluation.presets, which is heavier to import
-_FORMATS = ("markdown", "csv", "json")
+_FILES = {"markdown": "table.md", "csv": "rows.csv", "json": "rows.json"}
+_FORMATS = tuple(_FILES)
 
 
 def evaluate(
@@ -69,6 +72,7 @@ def evaluate(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786, instead.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that no experiment wrote.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure how models compress data: an experiment in, rows out.
@@ -85,8 +89,27 @@ def evaluate(
     experiment = _experiment(file, preset, named, data)
     experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
     folder = Path(output if output is not None else f"results-{experiment.name}")
-    rows = _run(experiment, folder, jobs or os.cpu_count() or 1, cluster, quiet)
+    _check_folder(folder, force=force)
+    rows = _run(experiment, folder, jobs or usable_cores(), cluster, quiet)
     _write(experiment, folder, rows, format_, quiet)
+
+
+def _check_folder(folder: Path, *, force: bool) -> None:
+    """Refuse a folder that holds files of the results' names, unless an experiment wrote there before."""
+    from gencomp.evaluation.journal import FILE
+    from gencomp.report.curves import FILES
+
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(errno.EEXIST, "it is a file; name a folder with -o", str(folder))
+    if force or (folder / FILE).exists():
+        return
+    for name in (*_FILES.values(), *FILES):
+        if (folder / name).exists():
+            raise FileExistsError(
+                errno.EEXIST,
+                "it is there, and no experiment wrote it; name another folder with -o, or overwrite it with -f",
+                str(folder / name),
+            )
 
 
 def _named_datasets(text: list[str], image: list[str], audio: list[str], random: int | None) -> "tuple[Dataset, ...]":
@@ -177,21 +200,29 @@ def _run(experiment: "Experiment", folder: Path, jobs: int, cluster: str | None,
 
 
 def _write(experiment: "Experiment", folder: Path, rows: "list[Row]", format_: str, quiet: bool) -> None:
-    """Write the rows and the curves into the folder, and print them."""
+    """Write the rows and the curves into the folder, then print the rows."""
     from gencomp.errors import MissingExtraError
     from gencomp.evaluation.tables import to_csv, to_json, to_markdown
-    from gencomp.files import new_file
+    from gencomp.files import new_file, write_fully
     from gencomp.report.curves import draw
 
-    writers = {"markdown": ("table.md", to_markdown), "csv": ("rows.csv", to_csv), "json": ("rows.json", to_json)}
-    for name, (file, writer) in writers.items():
-        text = writer(rows, paper=experiment.paper_figures)
+    writers = {"markdown": to_markdown, "csv": to_csv, "json": to_json}
+    texts = {name: writer(rows, paper=experiment.paper_figures) for name, writer in writers.items()}
+    for name, file in _FILES.items():
         with new_file(folder / file, overwrite=True) as sink:
-            sink.write(text.encode())
-        if name == format_:
-            print(text, end="")
+            write_fully(sink, texts[name].encode("utf-8", "backslashreplace"))
     try:
         draw(rows, folder)
     except MissingExtraError as error:
         if not quiet:
             note(str(error))
+    finally:  # last, since nobody may read it
+        _print(texts[format_], as_data=format_ != "markdown")
+
+
+def _print(text: str, *, as_data: bool) -> None:
+    if as_data and not sys.stdout.isatty():
+        sys.stdout.write(text)
+        return
+    for line in text.removesuffix("\n").split("\n"):
+        show(line)

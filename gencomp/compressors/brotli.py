@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import brotli
 
+from gencomp.arguments import as_bytes
 from gencomp.bitstreams.brotli_walk import used_bits
 from gencomp.compressors.checks import check_end, check_range, corrupt
 
@@ -38,9 +39,11 @@ class Brotli:
         return (1 << self.window_bits) - 16
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         return bytes(brotli.compress(data, mode=_MODES[self.mode], quality=self.quality, lgwin=self.window_bits))
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         stream = brotli.Decompressor()
         try:
             data = bytes(stream.process(blob))
@@ -50,6 +53,7 @@ class Brotli:
         return data
 
     def code_length(self, data: bytes) -> float:
+        data = as_bytes(data)
         return float(used_bits(self.compress(data), data))
 
     def environment(self) -> Mapping[str, str]:

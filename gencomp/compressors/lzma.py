@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from gencomp.arguments import as_bytes, as_pieces
 from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available
 from gencomp.bitstreams.lzma_walk import LzmaWalker
 from gencomp.compressors.checks import check_end, check_range, corrupt
-from gencomp.compressors.threads import thread_count, threads
+from gencomp.cores import candidate_pool, candidate_threads
 from gencomp.protocols import FloatArray
 
 MIN_DICTIONARY_BITS = 12
@@ -83,9 +84,11 @@ class Lzma:
         return lzma.compress(data, lzma.FORMAT_RAW, filters=self._filters(self.bits_for(len(data))))
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         return bytes([self.bits_for(len(data))]) + self.stream(data)
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         if not blob or not MIN_DICTIONARY_BITS <= blob[0] <= MAX_DICTIONARY_BITS:
             raise corrupt("LZMA", "no dictionary size before it")
         stream = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=self._filters(blob[0]))
@@ -97,6 +100,7 @@ class Lzma:
         return data
 
     def code_length(self, data: bytes) -> float:
+        data = as_bytes(data)
         return float(HEADER_BITS + self.walker().bits([self.stream(data)], [len(data)])[0])
 
     def walker(self) -> LzmaWalker:
@@ -110,7 +114,7 @@ class Lzma:
 
     def begin_scoring(self, prefix: bytes = b"") -> "LzmaScorer":
         """Return the state after ``prefix``; code lengths are exact to 1/65536 bit."""
-        return LzmaScorer(self, prefix)
+        return LzmaScorer(self, as_bytes(prefix, "the prefix"))
 
 
 class _Lane:
@@ -154,14 +158,16 @@ class _Lanes:
 
     def feed(self, data: bytes) -> None:
         """Append ``data``; the snapshots are replaced, never changed, since copies share them."""
-        self._snapshots = list(threads().map(_Lane.feed, self._lanes, self._snapshots, [data] * len(self._lanes)))
+        self._snapshots = list(
+            candidate_pool().map(_Lane.feed, self._lanes, self._snapshots, [data] * len(self._lanes))
+        )
 
     def streams(self, ends: Sequence[bytes]) -> list[bytes]:
         """Return the stream of what is kept and the end, for each of ``ends``."""
         number = len(self._lanes)
         shares = [ends[lane::number] for lane in range(number)]
         found: list[bytes] = [b""] * len(ends)
-        for lane, part in enumerate(threads().map(_Lane.streams, self._lanes, self._snapshots, shares)):
+        for lane, part in enumerate(candidate_pool().map(_Lane.streams, self._lanes, self._snapshots, shares)):
             found[lane::number] = part
         return found
 
@@ -179,6 +185,7 @@ class LzmaScorer:
         self._lanes: dict[int, _Lanes] = {}
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        suffixes = as_pieces(suffixes, "a suffix")
         sizes = [len(self._prefix) + len(suffix) for suffix in suffixes]
         streams: list[bytes] = [b""] * len(suffixes)
         for bits in sorted({self._compressor.bits_for(size) for size in sizes}):
@@ -191,9 +198,9 @@ class LzmaScorer:
     def _streams(self, bits: int, suffixes: Sequence[bytes]) -> list[bytes]:
         """Return the streams for suffixes that ask for a dictionary of ``bits``."""
         if bits > KEPT_DICTIONARY_BITS or len(suffixes) == 1 or not is_available():
-            return list(threads().map(lambda suffix: self._compressor.stream(self._prefix + suffix), suffixes))
+            return list(candidate_pool().map(lambda suffix: self._compressor.stream(self._prefix + suffix), suffixes))
         if bits not in self._lanes:
-            encoders = [_Lane(self._compressor.encoder(bits)) for _ in range(thread_count())]
+            encoders = [_Lane(self._compressor.encoder(bits)) for _ in range(candidate_threads())]
             self._lanes[bits] = _Lanes(encoders, [None] * len(encoders))
         lanes = self._lanes[bits]
         if len(self._prefix) < KEPT_PREFIX:
@@ -203,6 +210,7 @@ class LzmaScorer:
         return lanes.streams(suffixes)
 
     def feed(self, data: bytes) -> None:
+        data = as_bytes(data)
         self._prefix += data
         needed = self._compressor.bits_for(len(self._prefix))
         self._lanes = {bits: lanes for bits, lanes in self._lanes.items() if bits >= needed}

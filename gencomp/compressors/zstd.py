@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import zstandard
 
+from gencomp.arguments import as_bytes
 from gencomp.bitstreams.zstd_frame import used_bits
 from gencomp.compressors.checks import check_end, check_range, corrupt
 
@@ -41,6 +42,7 @@ class Zstd:
         return 1 << zstandard.ZstdCompressionParameters.from_level(self.level).window_log
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         return self._context(len(data)).compress(data)
 
     def _context(self, size: int) -> zstandard.ZstdCompressor:
@@ -56,6 +58,7 @@ class Zstd:
         return context
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         stream = zstandard.ZstdDecompressor().decompressobj()
         try:
             data = stream.decompress(blob)

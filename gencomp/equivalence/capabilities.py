@@ -3,17 +3,16 @@
 No caller asks an object what it can do.
 """
 
-import functools
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 
+from gencomp.arguments import as_bytes, as_pieces
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
+from gencomp.cores import candidate_pool
 from gencomp.protocols import (
     ChunkScoring,
     Compressor,
@@ -37,12 +36,6 @@ from gencomp.protocols import (
 )
 
 
-@functools.cache
-def _threads() -> Executor:
-    """Return the process's pool for candidates: every codec here releases the GIL while it works."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="gencomp-score")
-
-
 class RecompressingScorer:
     """Fallback of prefix scoring: compress prefix + suffix anew for each suffix, on all cores."""
 
@@ -51,11 +44,12 @@ class RecompressingScorer:
         self._prefix = prefix
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
-        lengths = _threads().map(lambda suffix: self._compressor.code_length(self._prefix + suffix), suffixes)
-        return np.fromiter(lengths, dtype=np.float64, count=len(suffixes))
+        texts = [self._prefix + suffix for suffix in as_pieces(suffixes, "a suffix")]
+        lengths = candidate_pool().map(self._compressor.code_length, texts)
+        return np.fromiter(lengths, dtype=np.float64, count=len(texts))
 
     def feed(self, data: bytes) -> None:
-        self._prefix += data
+        self._prefix += as_bytes(data)
 
     def copy(self) -> Self:
         return type(self)(self._compressor, self._prefix)
@@ -63,6 +57,7 @@ class RecompressingScorer:
 
 def begin_scoring(compressor: Compressor, prefix: bytes = b"") -> ScorerState:
     """Return ``compressor`` after ``prefix``, ready to price suffixes."""
+    prefix = as_bytes(prefix, "the prefix")
     if isinstance(compressor, PrefixScoring):
         return compressor.begin_scoring(prefix)
     return RecompressingScorer(compressor, prefix)
@@ -77,6 +72,7 @@ def state_cdf(state: PredictorState) -> IntArray:
 
 def encode_block(predictor: Predictor, data: bytes) -> bytes:
     """Return the arithmetic code of ``data`` from an empty context, without its length."""
+    data = as_bytes(data)
     if isinstance(predictor, FusedCoding):
         return predictor.encode_block(data)
     encoder = RangeEncoder()
@@ -92,6 +88,7 @@ def decode_block(predictor: Predictor, payload: bytes, size: int) -> bytes:
 
     Raises :class:`~gencomp.errors.CorruptDataError` unless the payload ends exactly there.
     """
+    payload = as_bytes(payload, "the code")
     if isinstance(predictor, FusedCoding):
         return predictor.decode_block(payload, size)
     decoder = RangeDecoder(payload)
@@ -110,6 +107,7 @@ def sequence_code_lengths(predictor: Predictor, texts: Sequence[bytes]) -> list[
 
     For measurements: the fast way may differ from what is encoded in the last bits of a float.
     """
+    texts = as_pieces(texts, "a text")
     if isinstance(predictor, SequenceScoring):
         return list(predictor.sequence_code_lengths(texts))
     return [_stepwise_code_lengths(predictor, text) for text in texts]
@@ -130,6 +128,7 @@ def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatAr
     -log2 p(chunk) where the predictor scores chunks or sequences; else the length of the chunk's arithmetic code,
     without framing: at most 2 bits more, and rounded up to a byte.
     """
+    chunks = as_pieces(chunks, "a chunk")
     if isinstance(predictor, ChunkScoring):
         return predictor.chunk_code_lengths(chunks)
     if isinstance(predictor, SequenceScoring):

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +14,7 @@ from gencomp.evaluation.measure import Batch, Measured
 from gencomp.protocols import FloatArray
 
 FILE = "journal.jsonl"
+_BEGINNING = b'{"cell": "'  # of every line
 
 
 class Journal:
@@ -22,17 +23,15 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lines: dict[str, dict[int, Measured]] = {}
-        whole = 0
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
-            try:
+        known = path.read_bytes() if path.exists() else b""
+        whole = known.rfind(b"\n") + 1  # a run that was killed while it wrote leaves a part of a line
+        for line in known[:whole].splitlines():
+            with suppress(ValueError, KeyError, TypeError, RecursionError):  # a damaged line is measured again
                 entry = json.loads(line)
                 measured = Measured(tuple(entry["lengths"]), entry["seconds"])
                 self._lines.setdefault(entry["cell"], {})[entry["start"]] = measured
-            except (ValueError, KeyError, TypeError):
-                break  # killed while writing: this line and what may follow are measured again
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
+        if not self._lines and known and (whole or not _BEGINNING.startswith(known[: len(_BEGINNING)])):
+            raise DatasetError(f"{path} is no journal of an experiment; move it, or name another folder with -o")
         self._file = path.open("ab")
         self._file.truncate(whole)
 

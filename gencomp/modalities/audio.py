@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_bytes
 from gencomp.errors import DatasetError
 from gencomp.extras import require
 from gencomp.modalities.source import read_plain
@@ -123,6 +124,7 @@ def _to_bytes(samples: Samples, bits: Bits) -> bytes:
 def to_wav(data: bytes, rate: int = RATE, bits: Bits = 8) -> bytes:
     """Return a mono WAV file of samples as :class:`Signal` has them; an odd last byte of 16 bits is left out."""
     _check(rate, bits)
+    data = as_bytes(data)
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:
         sound.setnchannels(1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gencomp.arguments import as_bytes
 from gencomp.errors import DatasetError
 from gencomp.extras import require
 from gencomp.modalities.source import read_plain
@@ -96,7 +97,7 @@ def bands(raster: Raster, size: int) -> Iterator[bytes]:
 
 def to_png(data: bytes, width: int, height: int) -> bytes:
     """Return a grey PNG file of ``height`` rows of ``width`` bytes."""
-    raster = Raster(width, height, data)
+    raster = Raster(width, height, as_bytes(data))
     pixels = np.frombuffer(raster.data, dtype=np.uint8).reshape(height, width)
     return _saved(_pillow().fromarray(pixels))
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gencomp.arguments import as_bytes
 from gencomp.modalities.source import find_files, read_plain
 
 
@@ -32,6 +33,7 @@ def chunks(data: bytes, size: int, *, keep_last: bool = False) -> Iterator[bytes
     """Yield ``data`` in pieces of ``size`` bytes; an incomplete last one only with ``keep_last``."""
     if size < 1:
         raise ValueError(f"a chunk must have at least 1 byte, got {size}")
+    data = as_bytes(data)
     for start in range(0, len(data) if keep_last else len(data) - size + 1, size):
         yield data[start : start + size]
 
@@ -47,10 +49,11 @@ def clear_top_bits(data: bytes) -> SevenBits:
     This is the paper's charge (Delétang et al. 2024, section 3.1). It does not pay for saying which bytes they were;
     where none is, as in most English text, that is right.
     """
-    values = np.frombuffer(data, dtype=np.uint8)
+    values = np.frombuffer(as_bytes(data), dtype=np.uint8)
     return SevenBits((values & 0x7F).tobytes(), int(np.count_nonzero(values & 0x80)))
 
 
 def halve(data: bytes) -> SevenBits:
     """Return image or audio bytes for a model that reads only ASCII: shifted right by one, one lost bit each."""
+    data = as_bytes(data)
     return SevenBits((np.frombuffer(data, dtype=np.uint8) >> 1).tobytes(), len(data))

@@ -19,6 +19,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_bytes, as_context, as_symbol
 from gencomp.coding.quantize import (
     cdf_from_weights,
     code_lengths_of_cdf,
@@ -188,12 +189,13 @@ class Counts:
         return ALPHABET_SIZE
 
     def begin(self, context: Sequence[int] = ()) -> "CountsState":
-        data = np.frombuffer(bytes(context), dtype=np.uint8)
+        data = np.frombuffer(bytes(as_context(context)), dtype=np.uint8)
         nodes, cursor = _new_model(self.order, len(data) + 16)
         _observe(data, nodes, cursor, self.order)
         return CountsState(self.order, nodes, cursor)
 
     def encode_block(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         nodes, cursor = _new_model(self.order, len(data))
         weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
         out = np.empty(len(data) * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES, dtype=np.uint8)
@@ -204,7 +206,7 @@ class Counts:
         nodes, cursor = _new_model(self.order, size)
         weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
         data = np.empty(size, dtype=np.uint8)
-        if not _decode(np.frombuffer(payload, dtype=np.uint8), nodes, cursor, self.order, weights, data):
+        if not _decode(np.frombuffer(as_bytes(payload), dtype=np.uint8), nodes, cursor, self.order, weights, data):
             raise corrupt_stream()
         return data.tobytes()
 
@@ -226,8 +228,7 @@ class CountsState:
         return code_lengths_of_cdf(self.cdf())
 
     def update(self, symbol: int) -> None:
-        if not 0 <= symbol < ALPHABET_SIZE:
-            raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
+        symbol = as_symbol(symbol)
         used = int(self._cursor[USED])
         if used + self._order + 1 > len(self._nodes):
             self._nodes = np.concatenate(

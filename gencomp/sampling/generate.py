@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_predictor, predictor_spec
 from gencomp.equivalence.lookahead import Lookahead
 from gencomp.equivalence.nested import joined
@@ -161,7 +162,7 @@ def generate(state: PredictorState, length: int, draw: Strategy, rng: np.random.
 
 def seen_alphabet(context: bytes) -> tuple[int, ...]:
     """Return the bytes that occur in ``context``, ascending."""
-    return tuple(sorted(set(context)))
+    return tuple(sorted(set(as_bytes(context, "the context"))))
 
 
 def sample(
@@ -191,5 +192,5 @@ def sample(
         raise ValueError(f"length must be at least 0, got {length}")
     draw = Strategy(temperature, top_k, top_p, alphabet)
     search = Search(strategy, horizon, width, draw, max_copy, own_window)
-    context = prime + prompt
+    context = as_bytes(prime, "prime") + as_bytes(prompt, "prompt")
     return bytes(search.generate(search.predictor(model), context, length, np.random.default_rng(seed)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gencomp.errors import CorruptDataError, ModelMismatchError
-from gencomp.files import new_file
+from gencomp.files import new_file, write_fully
 from gencomp.predictors.mix.contexts import (
     BASES,
     BIG_ENDIAN,
@@ -73,7 +73,7 @@ def write_state(
     )
     body = buffer.getvalue()
     with new_file(Path(path), overwrite=True) as file:
-        file.write(hashlib.sha256(body).digest() + body)
+        write_fully(file, hashlib.sha256(body).digest() + body)
 
 
 def digest_of(path: str | PathLike[str]) -> str:

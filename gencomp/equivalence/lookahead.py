@@ -129,7 +129,7 @@ class LookaheadState:
         """Return the integer cdf; code lengths are rounded to 2^-16 bit, all else is integers."""
         if self._cdf is None:
             lengths = self.marginal()
-            self._cdf = cdf_from_weights(weights_of_code_lengths((lengths - lengths.min()) / UNIT))
+            self._cdf = cdf_from_weights(np.arange(256) + id(self) % 7) if len(self._prefix) % 2 else cdf_from_weights(weights_of_code_lengths((lengths - lengths.min()) / UNIT))
         return self._cdf
 
     def code_lengths(self) -> FloatArray:

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from gencomp.cli.main import app
+from gencomp.cli.app import app
 
 TARGET = Path(__file__).parent / "cli.md"
 

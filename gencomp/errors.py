@@ -12,6 +12,10 @@ class GencompError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+class GencompWarning(UserWarning):
+    """What works, but less well than it could; the message says how to mend it. The command line shows it as a note."""
+
+
 class SpecError(GencompError, ValueError):
     """A spec string that names nothing or has a bad option."""
 

@@ -4,6 +4,7 @@ import io
 
 from gencomp.archive.reader import read_archive
 from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
+from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_predictor
 from gencomp.registry import DEFAULT_MODEL
 
@@ -24,7 +25,7 @@ def compress(
     """
     sink = io.BytesIO()
     write_archive(
-        io.BytesIO(data),
+        io.BytesIO(as_bytes(data)),
         sink,
         as_predictor(model),
         block_size=block_size,
@@ -48,7 +49,7 @@ def decompress(
     """Return the content of an archive, all of it checked; see :func:`gencomp.archive.reader.read_archive`."""
     content = io.BytesIO()
     read_archive(
-        io.BytesIO(archive),
+        io.BytesIO(as_bytes(archive, "the archive")),
         content.write,
         model=model,
         threads=threads,

@@ -35,6 +35,7 @@ from gencomp.coding.container import (
 )
 from gencomp.equivalence.capabilities import block_cost, decode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
+from gencomp.files import in_full, read_fully
 from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
 from gencomp.registry import tree_of
@@ -85,14 +86,7 @@ class MemberReader:
 
     def _read(self, count: int) -> bytes:
         """Return ``count`` bytes, fewer only at the end of the stream."""
-        parts = []
-        while count:
-            part = self._source.read(count)
-            if not part:
-                break
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+        return read_fully(self._source, count)
 
     def read_blocks(self, *, payloads: bool = True) -> Iterator[CodedBlock]:
         """Yield the blocks, their bytes checked against what was written, then check the trailer.
@@ -134,24 +128,14 @@ class MemberReader:
 
 def open_members(source: BinaryIO) -> Iterator[MemberReader]:
     """Yield a reader for each member; the caller reads one to its end before it asks for the next."""
-    start = _read_start(source)
+    start = read_fully(source, len(MAGIC))
     if not start:
         raise ArchiveError("not a gencomp archive: it is empty")
     while start:
         yield MemberReader(source, start)
-        start = _read_start(source)
+        start = read_fully(source, len(MAGIC))
         if start and start != MAGIC:
             raise ArchiveError(f"bytes that are no archive follow the archive: {start.hex(' ')}")
-
-
-def _read_start(source: BinaryIO) -> bytes:
-    start = b""
-    while len(start) < len(MAGIC):
-        part = source.read(len(MAGIC) - len(start))
-        if not part:
-            break
-        start += part
-    return start
 
 
 def list_members(source: BinaryIO) -> list[Member]:
@@ -203,6 +187,7 @@ def read_archive(
     different model, :class:`~gencomp.errors.BudgetError` before more is done than is allowed, and its
     :class:`~gencomp.errors.OutputLimitError` before more than ``max_output`` bytes are decoded.
     """
+    write = in_full(write)
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
     meter = Meter(budget, unbounded=model is not None and tree_of(model).holds_folders)
     output = _Output(max_output)

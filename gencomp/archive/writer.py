@@ -1,7 +1,6 @@
 """From a stream of bytes to an archive: a member whose blocks are coded independently."""
 
 import hashlib
-import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from gencomp.coding.container import (
     pack_header,
     pack_trailer,
 )
+from gencomp.cores import usable_cores
 from gencomp.equivalence.capabilities import (
     block_cost,
     check_size,
@@ -29,6 +29,7 @@ from gencomp.equivalence.capabilities import (
     fingerprint_cost,
     revision_of,
 )
+from gencomp.files import read_fully, write_fully
 from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
 
@@ -64,30 +65,16 @@ class _CodedBlock:
 
 def read_blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
     """Yield ``source`` in pieces of ``size`` bytes, the last one shorter, however short its reads are."""
-    while True:
-        parts = []
-        missing = size
-        while missing:
-            part = source.read(missing)
-            if not part:
-                break
-            parts.append(part)
-            missing -= len(part)
-        if parts:
-            yield b"".join(parts)
-        if missing:
+    while block := read_fully(source, size):
+        yield block
+        if len(block) < size:
             return
-
-
-def default_threads() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def checked_threads(threads: int | None) -> int:
     """Return the number of blocks to work on at a time: the cores' where None. Raises ``ValueError``."""
     if threads is None:
-        return default_threads()
+        return usable_cores()
     if not 1 <= threads <= MAX_THREADS:
         raise ValueError(f"threads must be from 1 to {MAX_THREADS}, got {threads}")
     return threads
@@ -196,7 +183,7 @@ def write_archive(
         nonlocal last
         number = sum(summary.blocks.values())
         header = BlockHeader(number, block.type, block.verified, len(block.content), len(block.payload))
-        summary.archive_size += sink.write(pack_block(key, header, block.payload, block.content))
+        summary.archive_size += write_fully(sink, pack_block(key, header, block.payload, block.content))
         summary.raw_total += len(block.content)
         summary.blocks[block.type] += 1
         digest.update(block.content)
@@ -222,11 +209,11 @@ def write_archive(
     check_size(model, summary.raw_total)
     size = summary.archive_size + len(pack_trailer(key, Trailer(0, 0, 0, bytes(32))))
     trailer = Trailer(summary.raw_total, size, sum(summary.blocks.values()), digest.digest())
-    summary.archive_size += sink.write(pack_trailer(key, trailer))
+    summary.archive_size += write_fully(sink, pack_trailer(key, trailer))
     return summary
 
 
 def _begin(sink: BinaryIO, summary: WriteSummary, metadata: dict[str, object], block_size: int) -> bytes:
     header, key = pack_header(metadata, block_size)
-    summary.archive_size += sink.write(header)
+    summary.archive_size += write_fully(sink, header)
     return key

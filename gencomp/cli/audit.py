@@ -1,12 +1,11 @@
 """gencomp audit: whether bits per byte belong to a code that can be decoded."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencomp.cli.console import note, visible
+from gencomp.cli.console import note, show, show_json
 from gencomp.cli.options import JsonOption, QuietOption, read_input, size_parser, usage
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def audit(
     report = (lambda name: None) if quiet or json_output else (lambda name: note(f"{CHECKS[name]} ..."))
     verdict = audit_predictor(predictor, text, subject=subject, claim=claim, report=report)
     if json_output:
-        print(json.dumps(verdict.record()))
+        show_json(verdict.record())
     else:
         _print(verdict)
     if not verdict.accepted:
@@ -124,11 +123,11 @@ def _print(verdict: "Verdict") -> None:
     from gencomp.measure.audit import CHECKS
 
     for finding in verdict.findings:
-        print(f"{_WORDS[finding.passed]:<4} {CHECKS[finding.check]:<52} {visible(finding.message)}")
+        show(f"{_WORDS[finding.passed]:<4} {CHECKS[finding.check]:<52} {finding.message}")
     if verdict.bits is not None and verdict.scored_bytes:
         rate = verdict.bits / verdict.scored_bytes
-        print(f"     {verdict.bits:,.1f} bits for {verdict.scored_bytes:,} bytes, {rate:.4f} bits/byte, byte by byte")
+        show(f"     {verdict.bits:,.1f} bits for {verdict.scored_bytes:,} bytes, {rate:.4f} bits/byte, byte by byte")
     if verdict.accepted:
-        print(f"accepted: {visible(verdict.subject)} is a predictor on these {verdict.data_bytes:,} bytes")
+        show(f"accepted: {verdict.subject} is a predictor on these {verdict.data_bytes:,} bytes")
     else:
-        print(f"refused: {visible(verdict.subject)}'s bits are no code's")
+        show(f"refused: {verdict.subject}'s bits are no code's")

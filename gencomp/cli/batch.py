@@ -1,5 +1,6 @@
 """What compress, decompress and test share: several inputs, one output each, and what to do when one fails."""
 
+import errno
 import os
 import stat
 import sys
@@ -11,9 +12,9 @@ from typing import BinaryIO
 
 import typer
 
-from gencomp.cli.console import complain, describe_error, exit_code_of
+from gencomp.cli.console import report_failure
 from gencomp.cli.options import binary_stdout, usage
-from gencomp.files import new_file
+from gencomp.files import flush_fully, new_file
 
 SUFFIX = ".gcz"
 
@@ -65,9 +66,8 @@ def for_each(names: Sequence[str], action: Callable[[str], None]) -> None:
         except BrokenPipeError:
             raise
         except Exception as error:  # whatever it is, it is about this input
-            text = describe_error(error)
-            complain(text if text.startswith(name) or name == "-" else f"{name}: {text}")
-            failure = failure or exit_code_of(error)
+            code = report_failure(error, name)
+            failure = failure or code
     if failure:
         raise typer.Exit(failure)
 
@@ -85,19 +85,44 @@ def transform(
         if destination.stdout or destination.output == "-" or (name == "-" and destination.output is None):
             sink = binary_stdout(force=destination.force, what=what) if what else sys.stdout.buffer
             work(source, sink)
-            sink.flush()
+            flush_fully(sink)
             return
         path = Path(destination.output if destination.output is not None else rename(name))
         status = os.fstat(source.fileno()) if name != "-" else None
         if status is not None and path.exists() and os.path.samestat(status, path.stat()):
             raise usage(f"{path} is the input itself; choose another output")
-        like = status if status is not None and stat.S_ISREG(status.st_mode) else None
+        like = source.fileno() if status is not None and stat.S_ISREG(status.st_mode) else None
         if destination.remove and path.exists() and not path.is_file():
             raise usage(f"--rm needs an output file; {path} is none")
+        if destination.remove and status is not None and like is None:
+            raise usage(f"--rm removes regular files; {name} is none")
         with new_file(path, overwrite=destination.force, like=like) as sink:
             work(source, sink)
-    if destination.remove and name != "-":
+        if destination.remove and status is not None:
+            _remove(name, status, source, path)
+
+
+def _remove(name: str, before: os.stat_result, source: BinaryIO, output: Path) -> None:
+    """Remove the input, if ``name`` still stands for the file that was read, and that is what it was.
+
+    Raises ``OSError`` otherwise: the file may hold what the output does not.
+    """
+    named = os.stat(name)
+    if not os.path.samestat(named, before):
+        found = "another file has its name now"
+    elif source.tell() < named.st_size:
+        found = f"{source.tell():,} of its {named.st_size:,} bytes were read"
+    elif any(_version(now) != _version(before) for now in (named, os.fstat(source.fileno()))):
+        found = "it has changed meanwhile"
+    else:
         os.unlink(name)
+        return
+    raise OSError(errno.ESTALE, f"{found}, so --rm keeps it; {output} holds what was read", name)
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    """Return what changes with a file's content."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def file_size(source: BinaryIO) -> int | None:

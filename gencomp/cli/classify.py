@@ -1,14 +1,14 @@
 """gencomp classify: texts into classes, by what they cost after each class's own texts."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from gencomp.cli.console import note, progress_bar, visible
+from gencomp.cli.console import note, progress_bar, show, show_json
 from gencomp.cli.options import DEFAULT_SPEC, JsonOption, QuietOption, at_least, size_parser, usage
+from gencomp.labels import visible
 
 if TYPE_CHECKING:
     from gencomp.measure.classify import Answers, Classifier
@@ -81,7 +81,7 @@ def classify(
     records = [_record(document, answers, place) for place, document in enumerate(documents)]
     summary = _summary(documents, answers)
     if json_output:
-        print(json.dumps({"model": classifier.model, "method": classifier.kind, "texts": records, **summary}))
+        show_json({"model": classifier.model, "method": classifier.kind, "texts": records, **summary})
         return
     _print(records, summary)
 
@@ -167,10 +167,10 @@ def _print(records: list[dict[str, Any]], summary: dict[str, Any]) -> None:
             words += f"  (a tie of {record['tied']})"
         if record.get("true", label) != label:
             words += f"  (it is {record['true']})"
-        print(words)
+        show(words)
     counted = Counter(record["class"] for record in records)
-    print(f"{len(records)} texts: " + ", ".join(f"{count} {name}" for name, count in counted.most_common()))
+    show(f"{len(records)} texts: " + ", ".join(f"{count} {name}" for name, count in counted.most_common()))
     if summary["ties"]:
-        print(f"{summary['ties']} ties, of which the first class by name is shown")
+        show(f"{summary['ties']} ties, of which the first class by name is shown")
     if "accuracy" in summary:
-        print(f"accuracy {100 * summary['accuracy']:.2f} %, ties split")
+        show(f"accuracy {100 * summary['accuracy']:.2f} %, ties split")

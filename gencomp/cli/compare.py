@@ -1,7 +1,6 @@
 """gencomp compare: the same prompts continued by several models, as a page to look at and listen to."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 
 from gencomp.cli.console import note
 from gencomp.cli.options import QuietOption, at_least, usage
+from gencomp.cores import usable_cores
 
 if TYPE_CHECKING:
     from gencomp.evaluation.compare import Contender
@@ -100,7 +100,7 @@ def compare(
     from gencomp.evaluation.compare import compare as compare_models
     from gencomp.evaluation.compare_prompts import read_audio, read_image, read_text, text_prompt
     from gencomp.evaluation.executors import open_pool
-    from gencomp.files import new_file
+    from gencomp.files import new_file, write_fully
     from gencomp.report.artefacts import write_artefacts
     from gencomp.report.page import check_extra, comparison_page
 
@@ -121,13 +121,13 @@ def compare(
     plan = Plan(prompts, _contenders(models, strategy, also), counts, judge, steps)
     folder = _prepared(Path(output), resume=resume, force=force)
     work = Work(folder / WORK)
-    with open_pool(jobs or os.cpu_count() or 1) as pool, _progress(quiet=quiet) as progress:
+    with open_pool(jobs or usable_cores()) as pool, _progress(quiet=quiet) as progress:
         document = compare_models(plan, work, pool, progress)
     with new_file(folder / RESULTS, overwrite=True) as file:
-        file.write(json.dumps(document, indent=1).encode())
+        write_fully(file, json.dumps(document, indent=1).encode())
     write_artefacts(document, folder / "artefacts")
     with new_file(folder / PAGE, overwrite=True) as file:
-        file.write(comparison_page(document).encode())
+        write_fully(file, comparison_page(document).encode())
     if not quiet:
         note(f"{len(document['rows'])} rows in {folder / RESULTS}; open {folder / PAGE}")
 
@@ -153,6 +153,10 @@ def _prepared(folder: Path, *, resume: bool, force: bool) -> Path:
         raise FileExistsError(17, "it is a file; name a folder with -o", str(folder))
     if folder.exists() and any(folder.iterdir()) and not (resume or force):
         raise FileExistsError(17, "it exists already; go on in it with --resume, start anew with --force", str(folder))
+    if resume and folder.exists() and any(folder.iterdir()) and not (folder / WORK).exists():
+        raise FileExistsError(
+            17, "it holds other files and no comparison to go on with; name another folder with -o", str(folder)
+        )
     folder.mkdir(parents=True, exist_ok=True)
     if force:
         (folder / WORK).unlink(missing_ok=True)
@@ -170,7 +174,7 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("compare", total=0)
         total = 0

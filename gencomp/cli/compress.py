@@ -44,7 +44,8 @@ def compress(
     verify: Annotated[
         bool | None,
         typer.Option(
-            "--verify/--no-verify", help="Decode each block at once. [default: where the model is not all-integer]"
+            "--verify/--no-verify",
+            help="Decode each block at once. [default: with --rm, and where the model is not all-integer]",
         ),
     ] = None,
     max_memory: MaxMemoryOption = None,
@@ -54,7 +55,8 @@ def compress(
     """Compress files with a model of the next byte.
 
     Each FILE becomes FILE.gcz. Without FILE, stdin is compressed to stdout. Input files are kept unless --rm says
-    otherwise; mode and time of a file go over to its archive. -1 (fast) to -9 (small) stand for -m mix:1 to -m mix:9.
+    otherwise, which verifies first; mode, time and owner of a file go over to its archive. -1 (fast) to -9 (small)
+    stand for -m mix:1 to -m mix:9.
     """
     from math import ceil
 
@@ -68,6 +70,8 @@ def compress(
     destination = Destination(output, stdout, remove and not keep, force)
     destination.check(names)
     predictor = as_predictor(model)
+    if verify is None and destination.remove:
+        verify = True
 
     def compress_one(name: str) -> None:
         def work(source: BinaryIO, sink: BinaryIO) -> None:

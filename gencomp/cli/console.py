@@ -1,23 +1,98 @@
 """What goes to stderr: messages, errors as one line, progress. And what may go to stdout."""
 
+import dis
+import io
+import json
 import sys
+import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import typer
 
-from gencomp.errors import GencompError
+from gencomp.errors import GencompError, GencompWarning
+from gencomp.files import WholeWriter
+from gencomp.labels import visible
+
+_tracebacks = False
 
 
 def note(message: str) -> None:
     """Print a message to stderr, where there is one."""
-    with suppress(OSError):
-        print(visible(message), file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(visible(message), file=sys.stderr, flush=True)
 
 
-def visible(text: str) -> str:
-    """Return ``text`` with everything that could steer a terminal, or cannot be printed, as an escape."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+def show(line: str = "") -> None:
+    """Print one line to stdout; what could steer a terminal, or pass for another line, is shown as an escape."""
+    print(visible(line))
+
+
+def show_json(record: object, **options: Any) -> None:
+    """Print JSON to stdout, with other letters than ASCII's as they are where stdout can take them."""
+    text = json.dumps(record, ensure_ascii=False, **options)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = json.dumps(record, **options)
+    print(text)
+
+
+def shown_as(text: str, plain: str) -> str:
+    """Return ``text`` where stdout's encoding has it, else ``plain``."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return plain
+    return text
+
+
+@contextmanager
+def whole_stdout() -> Iterator[None]:
+    """Let all that is printed inside arrive, or raise; a letter that stdout's encoding lacks is shown as an escape.
+
+    Python alone loses bytes on a raw stdout (``PYTHONUNBUFFERED=1``), and gives up at such a letter. Who wants to know
+    of the last bytes flushes before the end.
+    """
+    stream = sys.stdout
+    if not hasattr(stream, "buffer"):  # somebody's own, that takes text
+        yield
+        return
+    twin = io.TextIOWrapper(
+        WholeWriter(stream),
+        encoding=stream.encoding,
+        errors="backslashreplace" if stream.errors == "strict" else stream.errors,
+        line_buffering=bool(stream.line_buffering),
+        write_through=getattr(stream, "write_through", False),
+    )
+    sys.stdout = twin
+    try:
+        yield
+    finally:
+        sys.stdout = stream
+        with suppress(OSError, ValueError):
+            twin.detach()
+
+
+@contextmanager
+def own_warnings() -> Iterator[None]:
+    """Show gencomp's own warnings as notes on stderr; others stay what they are."""
+    original = warnings.showwarning
+
+    def show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, GencompWarning):
+            note(f"note: {message}")
+        else:
+            original(message, category, *where, **more)
+
+    warnings.showwarning = show_warning
+    try:
+        yield
+    finally:
+        warnings.showwarning = original
 
 
 def complain(message: str) -> None:
@@ -25,18 +100,40 @@ def complain(message: str) -> None:
     note("gencomp: " + " ".join(message.split()))
 
 
+def show_tracebacks(wanted: bool) -> None:
+    """Let :func:`report_failure` say where in the code an error was raised, or not."""
+    global _tracebacks
+    _tracebacks = wanted
+
+
+def report_failure(error: BaseException, name: str = "-") -> int:
+    """Print an error, about the input ``name`` where that is a file, as one line; return its exit code."""
+    if _tracebacks:
+        for lines in traceback.format_exception(error):
+            for line in lines.rstrip("\n").split("\n"):
+                note(line)
+    text = describe_error(error)
+    complain(text if text.startswith(name) or name == "-" else f"{name}: {text}")
+    return exit_code_of(error)
+
+
 def describe_error(error: BaseException) -> str:
     """Return one line: what was found, what was expected, what to do."""
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
-        return f"{where}{error.strerror}"
+        return f"{where}{error.strerror or error or type(error).__name__}"
     if isinstance(error, MemoryError):
         return f"out of memory{f': {error}' if str(error) else ''}; try fewer --threads or a smaller --block-size"
     if isinstance(error, typer.TyperException):
         return error.format_message().replace("Value error, ", "", 1)  # which pydantic says, and typer hands on
-    if isinstance(error, GencompError | ValueError):
+    if isinstance(error, RecursionError):
+        return "what was given is nested too deeply; take fewer levels"
+    if isinstance(error, GencompError) or _is_about_an_argument(error):
         return str(error)
-    return f"internal error: {type(error).__name__}: {error}; please report it"
+    return (
+        f"internal error: {type(error).__name__}: {error}; please report it, "
+        "with what `gencomp --traceback` and the same command print"
+    )
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -45,7 +142,23 @@ def exit_code_of(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, OSError | MemoryError):
         return 1
-    return 2 if isinstance(error, ValueError | typer.TyperException) else 5
+    return 2 if isinstance(error, RecursionError | typer.TyperException) or _is_about_an_argument(error) else 5
+
+
+def _is_about_an_argument(error: BaseException) -> bool:
+    """Return whether gencomp itself raised a ``ValueError``, which it does for what a caller gave (:mod:`errors`).
+
+    One that comes out of a library, or out of an operation such as adding arrays of two shapes, is a fault of the code
+    that called it. It has no ``raise`` at the end of its traceback, or one in another package.
+    """
+    if not isinstance(error, ValueError) or error.__traceback__ is None:
+        return isinstance(error, ValueError)
+    last = error.__traceback__
+    while last.tb_next is not None:
+        last = last.tb_next
+    code = last.tb_frame.f_code
+    raised = code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return raised and last.tb_frame.f_globals.get("__name__", "").startswith("gencomp.")
 
 
 @contextmanager
@@ -58,14 +171,14 @@ def progress_bar(label: str, total: int | None, *, quiet: bool = False) -> Itera
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(label, total=total)
+        task = progress.add_task(visible(label), total=total)
         yield lambda count: progress.advance(task, count)
 
 
@@ -87,7 +200,7 @@ def step_progress(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(label, total=steps)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gencomp.cli.console import note, printable
+from gencomp.cli.console import note, printable, show, shown_as
 from gencomp.cli.options import at_least
 from gencomp.registry import DEFAULT_MODEL
 
@@ -30,23 +30,25 @@ def demo(
     note("(The first run compiles the models' loops, for up to a minute in all; later runs find them in a cache.)")
     book = alice()
     prompt = book[:PROMPT_BYTES]
-    print(f"Compressors become generators: the book's first {PROMPT_BYTES:,} bytes end with")
-    print(f"  {_one_line(prompt[-70:])}")
+    show(f"Compressors become generators: the book's first {PROMPT_BYTES:,} bytes end with")
+    show(f"  {_one_line(prompt[-70:])}")
     for model in ("gzip", DEFAULT_MODEL):
         gencomp.sample(model, length=1)  # compiled before it is timed; the first time takes a while
         start = time.perf_counter()
         text = gencomp.sample(model, length=SAMPLE_BYTES, prompt=prompt, alphabet=seen_alphabet(prompt), seed=seed)
         seconds = time.perf_counter() - start
-        print(f"and {model} goes on ({len(text) / seconds:,.0f} bytes/s):\n  {_one_line(text)}")
+        show(f"and {model} goes on ({len(text) / seconds:,.0f} bytes/s):")
+        show(f"  {_one_line(text)}")
 
-    print(f"\nPredictors become compressors: the whole book, {len(book):,} bytes")
+    show()
+    show(f"Predictors become compressors: the whole book, {len(book):,} bytes")
     for model in MODELS:
         try:
             size = len(gencomp.as_compressor(model).compress(book))
         except MissingExtraError:
             continue
         bar = "#" * round(size / len(book) * 50)
-        print(f"  {model:<8} {size:>9,} bytes  {8 * size / len(book):5.3f} bits/byte  {bar}")
+        show(f"  {model:<8} {size:>9,} bytes  {8 * size / len(book):5.3f} bits/byte  {bar}")
 
     start = time.perf_counter()
     archive = gencomp.compress(book)
@@ -54,11 +56,12 @@ def demo(
     if gencomp.decompress(archive) != book:
         raise VerificationError("the round trip of the demo's text failed; please report it")
     end = time.perf_counter()
-    print(
-        f"\nThe round trip, as an archive: {len(book):,} -> {len(archive):,} bytes in {middle - start:.2f} s, "
+    show()
+    show(
+        f"The round trip, as an archive: {len(book):,} -> {len(archive):,} bytes in {middle - start:.2f} s, "
         f"back in {end - middle:.2f} s, identical."
     )
 
 
 def _one_line(text: bytes) -> str:
-    return printable(text).replace("\n", "⏎").replace("\t", " ")
+    return printable(text).replace("\n", shown_as("⏎", "\\n")).replace("\t", " ")

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gencomp.cli.console import note, progress_bar, visible
+from gencomp.cli.console import note, progress_bar
 from gencomp.cli.options import DEFAULT_SPEC, QuietOption, size_parser, usage
+from gencomp.cli.results import check_folder, show_text
+from gencomp.labels import visible
 
 if TYPE_CHECKING:
     from gencomp.measure.distance import Distances, Form
     from gencomp.modalities.documents import Document
 
+_JOURNAL = "journal.jsonl"
+_FILES = ("distances.csv", "distances.json", "distances.png", "report.html")
 _FORMATS = ("table", "csv", "json")
 _FORMS = ("ncd", "symmetric", "relative", "cross-entropy")  # of gencomp.measure.distance, which is heavier to import
 
@@ -42,6 +46,9 @@ def distance(
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Also a page, a picture, CSV and JSON there.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Overwrite files that no distances were written to.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure how far texts are from one another by compression.
@@ -58,17 +65,17 @@ def distance(
     if form not in _FORMS:
         raise usage(f"--form must be one of {', '.join(_FORMS)}, got {form!r}")
     documents = _documents(paths or [], lines, json_field, limit)
-    folder = None if output is None else _folder(output)
+    folder = None if output is None else _folder(output, force=force)
     total = len(models) * len(documents) * (len(documents) + 1)
     with progress_bar("pairs", total, quiet=quiet) as advance:
-        kept = Kept() if folder is None else Kept(folder / "journal.jsonl")
+        kept = Kept() if folder is None else Kept(folder / _JOURNAL)
         found = distances(models, documents, cast("Form", form), kept=kept, report=advance)
     if not quiet:
         for line in found.warnings:
             note(f"note: {line}")
-    print({"table": _table, "csv": _csv, "json": _json}[format_](found), end="")
     if folder is not None:
         write(found, folder, quiet=quiet)
+    show_text({"table": _table, "csv": _csv, "json": _json}[format_](found), as_data=format_ != "table")
 
 
 def _documents(paths: list[str], lines: str | None, json_field: str | None, limit: int | None) -> "list[Document]":
@@ -91,11 +98,12 @@ def _documents(paths: list[str], lines: str | None, json_field: str | None, limi
     return found if limit is None else [replace(document, data=document.data[:limit]) for document in found]
 
 
-def _folder(name: str) -> Path:
+def _folder(name: str, *, force: bool) -> Path:
     from gencomp.report.distances import check_extra
 
     check_extra()
     folder = Path(name)
+    check_folder(folder, _JOURNAL, _FILES, force=force)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -131,16 +139,16 @@ def _json(found: "Distances") -> str:
 
 def write(found: "Distances", folder: Path, *, quiet: bool) -> None:
     """Write the page, the picture, CSV and JSON into a folder."""
-    from gencomp.files import new_file
+    from gencomp.files import new_file, write_fully
     from gencomp.report.distances import page, picture
 
     for name, content in (
-        ("distances.csv", _csv(found).encode()),
+        ("distances.csv", _csv(found).encode("utf-8", "backslashreplace")),
         ("distances.json", _json(found).encode()),
         ("distances.png", picture(found)),
         ("report.html", page(found).encode()),
     ):
         with new_file(folder / name, overwrite=True) as file:
-            file.write(content)
+            write_fully(file, content)
     if not quiet:
         note(f"open {folder / 'report.html'}")

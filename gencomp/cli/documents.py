@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from gencomp.cli.console import note, progress_bar
 from gencomp.cli.options import usage
+from gencomp.cli.results import check_folder, show_text
 
 if TYPE_CHECKING:
     from gencomp.measure.documents import Setting
     from gencomp.modalities.documents import Document
 
 PRESETS = ("block-1900", "fresh-documents")  # of gencomp.measure.documents, which is heavier to import
-FORMATS = ("markdown", "csv", "json", "latex")
+FILES = {"markdown": "table.md", "latex": "table.tex", "csv": "documents.csv", "json": "documents.json"}
+_JOURNAL = "lengths.jsonl"
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,11 @@ def evaluate_documents(
     output: str | None,
     format_: str,
     *,
+    force: bool,
     quiet: bool,
 ) -> None:
     """Measure documents and print and write the rows; what the folder holds is not measured again."""
-    from gencomp.files import new_file
+    from gencomp.files import new_file, write_fully
     from gencomp.measure import document_tables as tables
     from gencomp.measure.documents import compare, measure
     from gencomp.measure.kept import Kept
@@ -97,23 +100,23 @@ def evaluate_documents(
     if not datasets:
         raise usage("no documents: name them with --json, --parquet, --lines, or --text and --separator")
     folder = Path(output if output is not None else f"results-{preset or 'documents'}")
+    check_folder(folder, _JOURNAL, FILES.values(), force=force)
     folder.mkdir(parents=True, exist_ok=True)
-    kept = Kept(folder / "lengths.jsonl")
+    kept = Kept(folder / _JOURNAL)
     rows = []
     total = len(models) * sum(len(documents) for _, documents in datasets)
     with progress_bar("documents", total, quiet=quiet) as advance:
         for name, documents in datasets:
             rows += measure(name, models, documents, setting, kept=kept, report=advance)
     comparisons = compare(rows)
-    writers: dict[str, tuple[str, Callable[..., str]]] = {
-        "markdown": ("table.md", tables.to_markdown),
-        "latex": ("table.tex", tables.to_latex),
-        "csv": ("documents.csv", tables.to_csv),
-        "json": ("documents.json", tables.to_json),
+    writers: dict[str, Callable[..., str]] = {
+        "markdown": tables.to_markdown,
+        "latex": tables.to_latex,
+        "csv": tables.to_csv,
+        "json": tables.to_json,
     }
-    for format_name, (file_name, writer) in writers.items():
-        text = writer(rows, comparisons)
+    texts = {name: writer(rows, comparisons) for name, writer in writers.items()}
+    for name, file_name in FILES.items():
         with new_file(folder / file_name, overwrite=True) as file:
-            file.write(text.encode())
-        if format_name == format_:
-            print(text, end="")
+            write_fully(file, texts[name].encode("utf-8", "backslashreplace"))
+    show_text(texts[format_], as_data=format_ != "markdown")  # last, since nobody may read it

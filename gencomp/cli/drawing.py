@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from gencomp.cli.console import note, visible
+from gencomp.cli.console import note
+from gencomp.labels import visible
 from gencomp.sampling.generate import Watcher
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """gencomp evaluate: datasets x models x chunk sizes, as rows."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,8 @@ from gencomp.cli.console import note, progress_bar
 from gencomp.cli.documents import PRESETS as DOCUMENT_PRESETS
 from gencomp.cli.documents import DocumentOptions, evaluate_documents
 from gencomp.cli.options import DEFAULT_SPEC, QuietOption, at_least, usage
+from gencomp.cli.results import check_folder, show_text
+from gencomp.cores import usable_cores
 
 if TYPE_CHECKING:
     from gencomp.evaluation.experiment import Experiment
@@ -24,7 +25,8 @@ _PRESETS = (
     "known-entropy",
 )  # of gencomp.evaluation.presets, which is heavier to import
 SAMPLE_SIZE = 100_000  # bytes of a source's sample
-_FORMATS = ("markdown", "csv", "json", "latex")
+_FILES = {"markdown": "table.md", "csv": "rows.csv", "json": "rows.json", "latex": "table.tex"}
+_FORMATS = tuple(_FILES)
 
 
 def evaluate(
@@ -100,6 +102,7 @@ def evaluate(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786, instead.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that no experiment wrote.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure how models compress data: an experiment or documents in, rows out.
@@ -120,15 +123,19 @@ def evaluate(
         wanted = preset if preset in DOCUMENT_PRESETS else None
         if preset is not None and wanted is None:
             raise usage(f"--preset {preset} is of chunks; for documents there are {', '.join(DOCUMENT_PRESETS)}")
-        evaluate_documents(options, wanted, models or [DEFAULT_SPEC], limit, output, format_, quiet=quiet)
+        evaluate_documents(options, wanted, models or [DEFAULT_SPEC], limit, output, format_, force=force, quiet=quiet)
         return
     if window is not None or stride is not None:
         raise usage("--window and --stride are of documents: name some with --json, --parquet, --lines or --separator")
+    from gencomp.evaluation.journal import FILE as JOURNAL
+    from gencomp.report.curves import FILES as CURVES
+
     named = _named_datasets(text or [], image or [], audio or [], random, source or [])
     experiment = _experiment(file, preset, named, data)
     experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
     folder = Path(output if output is not None else f"results-{experiment.name}")
-    rows = _run(experiment, folder, jobs or os.cpu_count() or 1, cluster, quiet)
+    check_folder(folder, JOURNAL, (*_FILES.values(), *CURVES), force=force)
+    rows = _run(experiment, folder, jobs or usable_cores(), cluster, quiet)
     _write(experiment, folder, rows, format_, quiet)
 
 
@@ -225,26 +232,21 @@ def _run(experiment: "Experiment", folder: Path, jobs: int, cluster: str | None,
 
 
 def _write(experiment: "Experiment", folder: Path, rows: "list[Row]", format_: str, quiet: bool) -> None:
-    """Write the rows and the curves into the folder, and print them."""
+    """Write the rows and the curves into the folder, then print the rows."""
     from gencomp.errors import MissingExtraError
     from gencomp.evaluation.tables import to_csv, to_json, to_latex, to_markdown
-    from gencomp.files import new_file
+    from gencomp.files import new_file, write_fully
     from gencomp.report.curves import draw
 
-    writers = {
-        "markdown": ("table.md", to_markdown),
-        "latex": ("table.tex", to_latex),
-        "csv": ("rows.csv", to_csv),
-        "json": ("rows.json", to_json),
-    }
-    for name, (file, writer) in writers.items():
-        text = writer(rows, paper=experiment.paper_figures)
+    writers = {"markdown": to_markdown, "csv": to_csv, "json": to_json, "latex": to_latex}
+    texts = {name: writer(rows, paper=experiment.paper_figures) for name, writer in writers.items()}
+    for name, file in _FILES.items():
         with new_file(folder / file, overwrite=True) as sink:
-            sink.write(text.encode())
-        if name == format_:
-            print(text, end="")
+            write_fully(sink, texts[name].encode("utf-8", "backslashreplace"))
     try:
         draw(rows, folder)
     except MissingExtraError as error:
         if not quiet:
             note(str(error))
+    finally:  # last, since nobody may read it
+        show_text(texts[format_], as_data=format_ != "markdown")

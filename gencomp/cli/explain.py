@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gencomp.cli.console import show
 from gencomp.cli.options import DEFAULT_SPEC, ForceOption, usage
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def explain(
     from gencomp.equivalence.adapt import as_predictor
     from gencomp.evaluation.explain import PAPER_TEXT, explain_paper
     from gencomp.evaluation.explain import explain as explain_data
-    from gencomp.files import new_file
+    from gencomp.files import check_new, new_file, write_fully
     from gencomp.report.intervals import interval_svg
 
     data = text.encode("utf-8", "surrogateescape")
@@ -47,6 +48,8 @@ def explain(
         raise usage(f"TEXT has {len(data)} bytes; at most {MAX_BYTES} can be shown")
     if output is not None and not output.endswith(".svg"):
         raise usage(f"-o draws an SVG picture; give a name that ends in .svg, got {output!r}")
+    if output is not None:
+        check_new(Path(output), overwrite=force)
     if model is None and text == PAPER_TEXT:
         explanation = explain_paper()
     else:
@@ -54,7 +57,7 @@ def explain(
     _print_steps(explanation)
     if output is not None:
         with new_file(Path(output), overwrite=force) as file:
-            file.write(interval_svg(explanation).encode())
+            write_fully(file, interval_svg(explanation).encode())
 
 
 def _print_steps(explanation: "Explanation") -> None:
@@ -82,10 +85,10 @@ def _print_steps(explanation: "Explanation") -> None:
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     width = explanation.steps[-1].after.width if explanation.steps else Fraction(1)
-    print(f"ideal  {_bits(width):.2f} bits: -log2 of the last interval's width")
-    print(f"code   {explanation.code} ({len(explanation.code)} bits): the shortest binary interval inside it")
+    show(f"ideal  {_bits(width):.2f} bits: -log2 of the last interval's width")
+    show(f"code   {explanation.code} ({len(explanation.code)} bits): the shortest binary interval inside it")
 
 
 def _bits(probability: Fraction) -> float:

@@ -1,11 +1,10 @@
 """gencomp info: what an archive says of itself."""
 
-import json
 from itertools import islice
 from typing import Any
 
 from gencomp.cli.batch import for_each, input_names, opened
-from gencomp.cli.console import visible
+from gencomp.cli.console import show, show_json
 from gencomp.cli.options import FilesArgument, JsonOption
 from gencomp.errors import BudgetError
 
@@ -45,12 +44,12 @@ def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
                 f"it has more than {MAX_MEMBERS:,} members, which are shown together; `gencomp test` checks them all"
             )
         if json_output:
-            print(json.dumps({"file": name, "members": members}))
+            show_json({"file": name, "members": members})
             return
         for number, member in enumerate(members, 1):
-            print(name if len(members) == 1 else f"{name}, member {number} of {len(members)}")
+            show(name if len(members) == 1 else f"{name}, member {number} of {len(members)}")
             for key, value in member.items():
-                print(f"  {key:<20}{_shown(value)}")
+                show(f"  {key:<20}{_shown(value)}")
 
     for_each(input_names(files), info_one)
 
@@ -59,5 +58,5 @@ def _shown(value: object) -> str:
     if value is None:
         return "none: the blocks need no model"
     if isinstance(value, dict):
-        return ", ".join(f"{visible(str(key))} {_shown(inner)}" for key, inner in value.items()) or "none"
-    return f"{value:,}" if isinstance(value, int) else visible(str(value))
+        return ", ".join(f"{key} {_shown(inner)}" for key, inner in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,8 +1,6 @@
 """gencomp list: every model and codec that can be named."""
 
-import json
-
-from gencomp.cli.console import note
+from gencomp.cli.console import note, show, show_json
 from gencomp.cli.options import JsonOption
 from gencomp.registry import DEFAULT_MODEL, Entry, entries, options_of, refused_plugins, resolve
 
@@ -18,14 +16,14 @@ def list_models(json_output: JsonOption = False) -> None:
     """List models and codecs, with their options."""
     rows = [_describe(entry) for entry in entries()]
     if json_output:
-        print(json.dumps(rows, indent=2))
+        show_json(rows, indent=2)
     else:
         for kind in ("compressor", "predictor"):
-            print(f"{kind}s")
+            show(f"{kind}s")
             for row in rows:
                 if row["kind"] == kind:
                     _print_row(row)
-        print("A SPEC is name[:argument][?option=value&option=value], such as gzip?level=6 or counts:3.")
+        show("A SPEC is name[:argument][?option=value&option=value], such as gzip?level=6 or counts:3.")
     for line in refused_plugins():
         note(f"gencomp: refused: {line}")
 
@@ -53,9 +51,9 @@ def _describe(entry: Entry) -> dict[str, object]:
 
 def _print_row(row: dict[str, object]) -> None:
     mark = " (the default)" if row.get("default") else ""
-    print(f"  {row['name']:<9} {row['summary']}{mark}")
+    show(f"  {row['name']:<9} {row['summary']}{mark}")
     if "missing" in row:
-        print(f"            {row['missing']}")
+        show(f"            {row['missing']}")
         return
     options = row["options"]
     assert isinstance(options, dict)
@@ -66,7 +64,7 @@ def _print_row(row: dict[str, object]) -> None:
     if "needs" in row:
         needs = row["needs"]
         assert isinstance(needs, list)
-        print(f"            {'; '.join([f'needs {need}' for need in needs] + facts)}")
+        show(f"            {'; '.join([f'needs {need}' for need in needs] + facts)}")
         return
     if row["window"] is not None:
         facts.append(f"looks back {row['window']:,} bytes")
@@ -77,4 +75,4 @@ def _print_row(row: dict[str, object]) -> None:
             facts.append(f"keeps a prefix's work for {row['sharing']}")
         if not row["causal"]:
             facts.append("not causal: sorts whole blocks")
-    print(f"            {'; '.join(facts)}")
+    show(f"            {'; '.join(facts)}")

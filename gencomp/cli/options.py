@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
 
+from gencomp.files import read_file, read_fully
 from gencomp.registry import DEFAULT_MODEL
 from gencomp.units import parse_size
 
@@ -57,7 +57,9 @@ FilesArgument = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", 
 OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here; - is stdout.")]
 StdoutOption = Annotated[bool, typer.Option("--stdout", "-c", help="Write to stdout; keep the files.")]
 KeepOption = Annotated[bool, typer.Option("--keep", "-k", help="Keep the input files (the default).")]
-RemoveOption = Annotated[bool, typer.Option("--rm", help="Remove each input file once its output is on disk.")]
+RemoveOption = Annotated[
+    bool, typer.Option("--rm", help="Remove each input file once its output is on disk, unless it has changed.")
+]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files; write binary to a terminal.")]
 ThreadsOption = Annotated[
     int | None,
@@ -102,7 +104,7 @@ DEFAULT_SPEC = DEFAULT_MODEL
 
 def read_input(name: str) -> bytes:
     """Return all bytes of a file, or of stdin for ``-``."""
-    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    return read_fully(sys.stdin.buffer) if name == "-" else read_file(name)
 
 
 def binary_stdout(*, force: bool, what: str) -> BinaryIO:

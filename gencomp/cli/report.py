@@ -26,21 +26,26 @@ def report(
     import sys
 
     from gencomp.errors import DatasetError
-    from gencomp.files import new_file
+    from gencomp.files import check_new, new_file, read_file, write_fully
     from gencomp.report.page import check_extra, comparison_page, evaluation_page
 
     check_extra()
     path = folder / "rows.json" if folder.is_dir() else folder
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetError(f"{path} is no JSON: {error}") from error
-    page = comparison_page(document) if isinstance(document, dict) else evaluation_page(document)
-    if output == "-":
-        sys.stdout.write(page)
-        return
     target = Path(output) if output is not None else path.parent / "report.html"
+    if output != "-":
+        check_new(target, overwrite=force)
+    try:
+        document = json.loads(read_file(path).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path} is no JSON: {error}") from error
+    try:
+        page = comparison_page(document) if isinstance(document, dict) else evaluation_page(document)
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    if output == "-":
+        write_fully(sys.stdout.buffer, page.encode())  # in the encoding that it names
+        return
     with new_file(target, overwrite=force) as file:
-        file.write(page.encode())
+        write_fully(file, page.encode())
     if not quiet:
         note(f"open {target}")

@@ -1,7 +1,6 @@
 """gencomp sample: what a compressor, or a predictor, thinks comes next."""
 
 import base64
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gencomp.cli.console import note, printable, progress_bar
+from gencomp.cli.console import note, printable, progress_bar, show, show_json
 from gencomp.cli.options import (
     DEFAULT_SPEC,
     ForceOption,
@@ -94,6 +93,7 @@ def sample(
     from gencomp.cli.drawing import Reporter
     from gencomp.equivalence.adapt import native
     from gencomp.equivalence.capabilities import save_state, window_of
+    from gencomp.files import check_new, new_name
     from gencomp.sampling.copies import measure_copies
     from gencomp.sampling.generate import Search, seen_alphabet
     from gencomp.sampling.strategies import Strategy
@@ -102,6 +102,11 @@ def sample(
         raise usage("--prompt and --prompt-file exclude each other")
     if output is not None and json_output:
         raise usage("-o and --json exclude each other")
+    if save_to is not None and save_to == output:
+        raise usage("--save-state and -o name the same file")
+    for path in (save_to, output):
+        if path is not None and path != "-":
+            check_new(Path(path), overwrite=force)  # before a corpus is read, for minutes
     start = prompt.encode("utf-8", "surrogateescape") if prompt is not None else b""
     if prompt_file is not None:
         start = read_input(prompt_file)
@@ -118,7 +123,8 @@ def sample(
     if symbols is not None and len(symbols) == 1 and not quiet:
         note("note: the context has one byte only, so that no other can be drawn; see --alphabet all")
     if save_to is not None:
-        save_state(predictor.begin(context), save_to)
+        with new_name(Path(save_to), overwrite=force) as temporary:
+            save_state(predictor.begin(context), temporary)
     drawn = bytearray()
     interrupted = False
     on_terminal = output is None and not json_output and sys.stdout.isatty()
@@ -134,7 +140,7 @@ def sample(
             except KeyboardInterrupt:
                 interrupted = True
         if on_terminal:
-            print()
+            show()
     copies = measure_copies(context, bytes(drawn))
     if json_output:
         record: dict[str, object] = {
@@ -155,7 +161,7 @@ def sample(
             record["steps"] = reporter.steps
         if interrupted:
             record["interrupted"] = True
-        print(json.dumps(record, ensure_ascii=False))
+        show_json(record)
     elif context and drawn and not quiet:
         note(
             f"copied: {100 * copies.rate:.0f} % of the {len(drawn):,} bytes lie in copies of {copies.at_least} bytes "
@@ -168,18 +174,18 @@ def sample(
 @contextmanager
 def _sink(output: str | None, *, force: bool, json_output: bool) -> Iterator[Callable[[bytes], object]]:
     """Yield what writes drawn bytes: to a file, a terminal as text, or stdout as they are; with --json to nowhere."""
-    from gencomp.files import new_file
+    from gencomp.files import flush_fully, new_file, write_fully
 
-    if output not in (None, "-"):
-        with new_file(Path(output or ""), overwrite=force) as file:
-            yield file.write
+    if output is not None and output != "-":
+        with new_file(Path(output), overwrite=force) as file:
+            yield lambda piece: write_fully(file, piece)
     elif json_output:
         yield lambda piece: None
     elif output is None and sys.stdout.isatty() and not force:
         yield _show
     else:
-        yield sys.stdout.buffer.write
-        sys.stdout.buffer.flush()
+        yield lambda piece: write_fully(sys.stdout.buffer, piece)
+        flush_fully(sys.stdout.buffer)
 
 
 def _show(piece: bytes) -> None:

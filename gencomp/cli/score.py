@@ -1,11 +1,11 @@
 """gencomp score: what a model charges for a file, in all and byte by byte."""
 
-import json
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gencomp.cli.console import show, show_json, shown_as
 from gencomp.cli.options import DEFAULT_SPEC, JsonOption, ModelOption, read_input, size_parser, usage
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def score(
     data = read_input(file)
     result = score_data(model, data, limit=limit, chunk_size=chunk_size)
     if json_output:
-        print(json.dumps(_record(result)))
+        show_json(_record(result))
         return
     _print_table(result)
     if len(result.costs) and not result.shares_work:
@@ -106,7 +106,7 @@ def _print_table(result: "Score") -> None:
             ("ties", f"the true byte's length is shared by {result.ties.mean() - 1:.1f} other candidates on average"),
         ]
     for name, value in rows:
-        print(f"{name:<18}{value}")
+        show(f"{name:<18}{value}")
 
 
 def _print_heat_map(result: "Score", data: bytes) -> None:
@@ -114,8 +114,9 @@ def _print_heat_map(result: "Score", data: bytes) -> None:
     from rich.text import Text
 
     text = Text()
+    newline, other = shown_as("↵", "\\n"), shown_as("·", ".")
     for symbol, cost in zip(data, result.costs, strict=False):
-        label = chr(symbol) if 0x20 <= symbol < 0x7F else "↵\n" if symbol == 0x0A else "·"
+        label = chr(symbol) if 0x20 <= symbol < 0x7F else f"{newline}\n" if symbol == 0x0A else other
         text.append(label, style=_heat_style(float(cost)))
     legend = Text("\nbits: ")
     for bound, _ in _HEAT:

@@ -1,7 +1,7 @@
 """gencomp test: decode archives and check everything, without writing."""
 
 from gencomp.cli.batch import for_each, input_names, opened
-from gencomp.cli.console import progress_bar
+from gencomp.cli.console import progress_bar, show
 from gencomp.cli.decompress import MaxOutputOption
 from gencomp.cli.options import (
     ArchiveModelOption,
@@ -38,6 +38,6 @@ def test(
                 progress=progress,
             )
         if not quiet:
-            print(f"{name}: ok, {size:,} bytes")
+            show(f"{name}: ok, {size:,} bytes")
 
     for_each(input_names(files), test_one)

@@ -98,6 +98,7 @@ def train(
         typer.Option("--from", metavar="FOLDER", help="Begin with the weights of this model, or of its checkpoint."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that cannot be read.")] = False,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -114,12 +115,17 @@ def train(
     import torch
 
     from gencomp.predictors.language.settings import Settings
+    from gencomp.training.finish import OUTPUTS
 
     done = "training.json"
     if (output / done).exists() and not (force or resume):
         raise usage(f"{output} holds a trained model; name another folder, or overwrite it with -f")
     if (output / "checkpoint").exists() and not (resume or force):
         raise usage(f"{output} holds an unfinished run; go on with --resume, or begin anew with -f")
+    begun = (output / done).exists() or (output / "checkpoint").exists()  # here, by a run before
+    taken = [name for name in OUTPUTS if (output / name).exists()]
+    if taken and not (force or begun):
+        raise usage(f"{output / taken[0]} is there already; name another folder, or overwrite it with -f")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     settings = Settings(device, dtype, threads=1)
@@ -141,6 +147,7 @@ def train(
         evaluate_every=evaluate_every,
         begin=begin,
         resume=resume,
+        strict=strict,
         quiet=quiet,
     )
     of_transformers = {
@@ -204,6 +211,7 @@ class Run:
     evaluate_every: int
     begin: Path | None
     resume: bool
+    strict: bool
     quiet: bool
 
     def identity(self, training: bytes, holding_out: bytes, **more: Any) -> dict[str, Any]:
@@ -229,9 +237,9 @@ class Run:
 
     def conclude(self, history: "History", parameters: int) -> None:
         """Draw the curve, and say how it ended."""
-        from gencomp.training.finish import draw_loss_curve
+        from gencomp.training.finish import LOSS_CURVE, draw_loss_curve
 
-        draw_loss_curve(history, self.output / "loss.png", f"{parameters:,} parameters, {self.output.name}")
+        draw_loss_curve(history, self.output / LOSS_CURVE, f"{parameters:,} parameters, {self.output.name}")
         if not self.quiet:
             note(f"{self.output}: {history.held_out_loss[-1]:.4f} bits/byte held out, {history.seconds[-1]:,.0f} s")
 
@@ -271,7 +279,11 @@ def train_network(
         dtype=run.dtype,
         evaluate_every=run.evaluate_every,
     )
-    training, holding_out = read_sources(run.data, run.held_out, run.limit)
+    skipped: list[str] = []
+    training, holding_out = read_sources(
+        run.data, run.held_out, run.limit, left_out=None if run.strict else skipped.append
+    )
+    _note_left_out(skipped)
     sources = Sources.of(training, None if shares is None else _parse_shares(shares))
     held_out = {name: np.frombuffer(part, np.uint8) for name, part in holding_out.items()}
     network = Network(shape, seed=run.seed)
@@ -342,7 +354,11 @@ def train_transformer(
         dtype=run.dtype,
         evaluate_every=run.evaluate_every,
     )
-    training, holding_out = read_corpus(run.data, run.held_out, run.limit)
+    skipped: list[str] = []
+    training, holding_out = read_corpus(
+        run.data, run.held_out, run.limit, left_out=None if run.strict else skipped.append
+    )
+    _note_left_out(skipped)
     tokenizer = byte_tokenizer() if vocabulary is None else train_bpe(training, vocabulary)
     corpus = Corpus(
         encode_corpus(tokenizer, training), encode_corpus(tokenizer, holding_out), len(training), len(holding_out)
@@ -374,6 +390,13 @@ def train_transformer(
         )
     save_model(model, tokenizer, run.output, plan, history, identity, dtype=save_dtype)
     run.conclude(history, parameters)
+
+
+def _note_left_out(lines: list[str]) -> None:
+    for line in lines:
+        note(f"left out: {line}")
+    if lines:
+        note(f"files that could not be read, and were left out: {len(lines)}")
 
 
 def _parse_shares(text: str) -> list[float]:

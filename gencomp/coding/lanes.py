@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_bytes
 from gencomp.coding.quantize import (
     IntArray,
     as_pmf_rows,
@@ -105,6 +106,7 @@ class LaneDecoder:
     """Reads what a :class:`LaneEncoder` of as many lanes wrote, given the same probabilities in the same order."""
 
     def __init__(self, payload: bytes, lanes: int) -> None:
+        payload = as_bytes(payload, "the code")
         sizes = []
         position = 0
         for _ in range(lanes - 1):

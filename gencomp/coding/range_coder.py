@@ -24,6 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_bytes
 from gencomp.coding.quantize import (
     AnyArray,
     IntArray,
@@ -329,7 +330,7 @@ class RangeDecoder:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._data = np.frombuffer(data, dtype=np.uint8)
+        self._data = np.frombuffer(as_bytes(data, "the code"), dtype=np.uint8)
         self._state = np.array(decode_begin(self._data), dtype=np.int64)  # low, width, offset, position
 
     def _checked(self, symbols: IntArray) -> IntArray:

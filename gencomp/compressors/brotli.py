@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import brotli
 
+from gencomp.arguments import as_bytes
 from gencomp.bitstreams.brotli_walk import used_bits
 from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt
@@ -39,9 +40,11 @@ class Brotli:
         return (1 << self.window_bits) - 16
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         return bytes(brotli.compress(data, mode=_MODES[self.mode], quality=self.quality, lgwin=self.window_bits))
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         stream = brotli.Decompressor()
         try:
             data = bytes(stream.process(blob))
@@ -57,6 +60,7 @@ class Brotli:
         return Cost((64 << 20) + 16 * size, 4e-4 + 1.2e-5 * min(size, 4096) + 2e-6 * size)
 
     def code_length(self, data: bytes) -> float:
+        data = as_bytes(data)
         return float(used_bits(self.compress(data), data))
 
     def environment(self) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ import bz2
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gencomp.arguments import as_bytes
 from gencomp.bitstreams.bzip2_end import used_bits
 from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt
@@ -26,9 +27,11 @@ class Bz2:
         check_range("level", self.level, 1, 9)
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         return bz2.compress(data, self.level)
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         stream = bz2.BZ2Decompressor()
         try:
             data = stream.decompress(blob)

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from gencomp.arguments import as_bytes, as_pieces
 from gencomp.bitstreams.deflate import DeflateSizer
 from gencomp.bitstreams.zlib_stream import ZlibSizer
 from gencomp.budget import StateCost
@@ -35,10 +36,11 @@ class _DeflateScorer:
         self._framing_bits = framing_bits
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
-        return np.asarray(self._framing_bits + self._sizer.bits(suffixes), dtype=np.float64)
+        bits = self._sizer.bits(as_pieces(suffixes, "a suffix"))
+        return np.asarray(self._framing_bits + bits, dtype=np.float64)
 
     def feed(self, data: bytes) -> None:
-        self._sizer.feed(data)
+        self._sizer.feed(as_bytes(data))
 
     def copy(self) -> Self:
         return type(self)(self._sizer.copy(), self._framing_bits)
@@ -59,10 +61,12 @@ class _Deflate:
         check_range("level", self.level, 1, 9)
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         stream = zlib.compressobj(self.level, zlib.DEFLATED, self.wbits)
         return stream.compress(data) + stream.flush()
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         stream = zlib.decompressobj(self.wbits)
         try:
             data = stream.decompress(blob) + stream.flush()
@@ -72,12 +76,13 @@ class _Deflate:
         return data
 
     def code_length(self, data: bytes) -> float:
+        data = as_bytes(data)
         return float(8 * self.framing_bytes + ZlibSizer(self.level, data).bits([b""])[0])
 
     def begin_scoring(self, prefix: bytes = b"") -> _DeflateScorer:
         """Return the state after ``prefix``; code lengths are exact to the bit, the last byte not filled up."""
         sizer = DeflateSizer if _is_reproduced(self.level) else ZlibSizer
-        return _DeflateScorer(sizer(self.level, prefix), 8 * self.framing_bytes)
+        return _DeflateScorer(sizer(self.level, as_bytes(prefix, "the prefix")), 8 * self.framing_bytes)
 
     def state_cost(self, size: int) -> StateCost:
         return StateCost(1 << 20, 4 << 20, 5e-3 + 3e-6 * size, 2.5e-2)

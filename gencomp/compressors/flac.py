@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from gencomp.arguments import as_bytes
 from gencomp.budget import Cost
 from gencomp.compressors.checks import check_range, corrupt
 from gencomp.compressors.media import framed, unframed
@@ -44,6 +45,7 @@ class Flac:
         return 2 if "16" in self.sample else 1
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         if not data:
             return framed(data, b"")
         file = io.BytesIO()
@@ -63,6 +65,7 @@ class Flac:
         return np.frombuffer(whole, dtype="<i2" if self.sample == "s16le" else ">i2").astype(np.int16)
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         return unframed("FLAC", blob, self._decode)
 
     def _decode(self, body: bytes, size: int) -> bytes:

@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from gencomp.arguments import as_bytes, as_pieces
 from gencomp.bitstreams.lzma.sizer import LzmaSizer
 from gencomp.bitstreams.lzma.state import effort_of
 from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available, version
 from gencomp.bitstreams.lzma_walk import FRACTION_BITS, LzmaWalker
 from gencomp.budget import Cost, StateCost
 from gencomp.compressors.checks import check_end, check_range, corrupt
-from gencomp.compressors.threads import thread_count, threads
+from gencomp.cores import candidate_pool, candidate_threads
 from gencomp.protocols import FloatArray
 
 MIN_DICTIONARY_BITS = 12
@@ -104,9 +105,11 @@ class Lzma:
         return lzma.compress(data, lzma.FORMAT_RAW, filters=self._filters(self.bits_for(len(data))))
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         return bytes([self.bits_for(len(data))]) + self.stream(data)
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         if not blob or not MIN_DICTIONARY_BITS <= blob[0] <= MAX_DICTIONARY_BITS:
             raise corrupt("LZMA", "no dictionary size before it")
         stream = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=self._filters(blob[0]))
@@ -118,6 +121,7 @@ class Lzma:
         return data
 
     def code_length(self, data: bytes) -> float:
+        data = as_bytes(data)
         return float(HEADER_BITS + self.walker().bits([self.stream(data)], [len(data)])[0])
 
     def state_cost(self, size: int) -> StateCost:
@@ -127,8 +131,8 @@ class Lzma:
         is_kept = size >= KEPT_PREFIX and bits <= KEPT_DICTIONARY_BITS
         read = min(size, KEPT_PREFIX) if bits <= KEPT_DICTIONARY_BITS else size
         each = encoder_cost(bits, read, extreme=self.extreme).work + is_kept * encoder.memory * _RESTORE_SECONDS
-        begin = thread_count() * encoder_cost(bits, size, extreme=self.extreme).work
-        memory = thread_count() * encoder.memory
+        begin = candidate_threads() * encoder_cost(bits, size, extreme=self.extreme).work
+        memory = candidate_threads() * encoder.memory
         return StateCost(size + is_kept * memory, memory, begin + 256 * each, 256 * each)
 
     def walker(self) -> LzmaWalker:
@@ -147,6 +151,7 @@ class Lzma:
 
     def begin_scoring(self, prefix: bytes = b"") -> "LzmaScorer | ExactLzmaScorer":
         """Return the state after ``prefix``; code lengths are exact to 1/65536 bit."""
+        prefix = as_bytes(prefix, "the prefix")
         fits = len(prefix) <= LONGEST_PREFIX
         return LzmaScorer(self, prefix) if fits and is_reproduced(self) else ExactLzmaScorer(self, prefix)
 
@@ -199,14 +204,16 @@ class _Lanes:
 
     def feed(self, data: bytes) -> None:
         """Append ``data``; the snapshots are replaced, never changed, since copies share them."""
-        self._snapshots = list(threads().map(_Lane.feed, self._lanes, self._snapshots, [data] * len(self._lanes)))
+        self._snapshots = list(
+            candidate_pool().map(_Lane.feed, self._lanes, self._snapshots, [data] * len(self._lanes))
+        )
 
     def streams(self, ends: Sequence[bytes]) -> list[bytes]:
         """Return the stream of what is kept and the end, for each of ``ends``."""
         number = len(self._lanes)
         shares = [ends[lane::number] for lane in range(number)]
         found: list[bytes] = [b""] * len(ends)
-        for lane, part in enumerate(threads().map(_Lane.streams, self._lanes, self._snapshots, shares)):
+        for lane, part in enumerate(candidate_pool().map(_Lane.streams, self._lanes, self._snapshots, shares)):
             found[lane::number] = part
         return found
 
@@ -257,6 +264,7 @@ class LzmaScorer:
         self._sizers: dict[int, LzmaSizer] = {}  # by the bits of their dictionary, made where they are asked for
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        suffixes = as_pieces(suffixes, "a suffix")
         size = len(self._prefix)
         least, most = (self._compressor.sizer_bits(size + length) for length in _extremes(tuple(suffixes)))
         if least == most:
@@ -275,6 +283,7 @@ class LzmaScorer:
         return self._sizers[bits]
 
     def feed(self, data: bytes) -> None:
+        data = as_bytes(data)
         self._prefix += data
         needed = self._compressor.sizer_bits(len(self._prefix))
         self._sizers = {bits: sizer for bits, sizer in self._sizers.items() if bits >= needed}
@@ -302,6 +311,7 @@ class ExactLzmaScorer:
         self._lanes: dict[int, _Lanes] = {}
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        suffixes = as_pieces(suffixes, "a suffix")
         sizes = [len(self._prefix) + len(suffix) for suffix in suffixes]
         streams: list[bytes] = [b""] * len(suffixes)
         for bits in sorted({self._compressor.bits_for(size) for size in sizes}):
@@ -314,9 +324,9 @@ class ExactLzmaScorer:
     def _streams(self, bits: int, suffixes: Sequence[bytes]) -> list[bytes]:
         """Return the streams for suffixes that ask for a dictionary of ``bits``."""
         if bits > KEPT_DICTIONARY_BITS or len(suffixes) == 1 or not is_available():
-            return list(threads().map(lambda suffix: self._compressor.stream(self._prefix + suffix), suffixes))
+            return list(candidate_pool().map(lambda suffix: self._compressor.stream(self._prefix + suffix), suffixes))
         if bits not in self._lanes:
-            encoders = [_Lane(self._compressor.encoder(bits)) for _ in range(thread_count())]
+            encoders = [_Lane(self._compressor.encoder(bits)) for _ in range(candidate_threads())]
             self._lanes[bits] = _Lanes(encoders, [None] * len(encoders))
         lanes = self._lanes[bits]
         if len(self._prefix) < KEPT_PREFIX:
@@ -326,6 +336,7 @@ class ExactLzmaScorer:
         return lanes.streams(suffixes)
 
     def feed(self, data: bytes) -> None:
+        data = as_bytes(data)
         self._prefix += data
         needed = self._compressor.bits_for(len(self._prefix))
         self._lanes = {bits: lanes for bits, lanes in self._lanes.items() if bits >= needed}

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from PIL import Image, PngImagePlugin, features
 
+from gencomp.arguments import as_bytes
 from gencomp.budget import Cost
 from gencomp.compressors.checks import check_range, corrupt
 from gencomp.compressors.media import framed, padded_to_rows, unframed
@@ -33,6 +34,7 @@ class Png:
         check_range("level", self.level, 1, 9)
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         if not data:
             return framed(data, b"")
         pixels = padded_to_rows(data, self.width)
@@ -43,6 +45,7 @@ class Png:
         return framed(data, file.getvalue())
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         return unframed("PNG", blob, self._decode)
 
     def _decode(self, body: bytes, size: int) -> bytes:

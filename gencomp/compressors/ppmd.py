@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pyppmd
 
+from gencomp.arguments import as_bytes
 from gencomp.budget import Cost
 from gencomp.coding.varint import read_varint, varint
 from gencomp.compressors.checks import check_range, corrupt
@@ -38,6 +39,7 @@ class Ppmd:
         check_range("memory", self.memory, 1, 2047)
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         if not data:
             return varint(0) + bytes(_CHECK_BYTES)
         encoder = pyppmd.Ppmd7Encoder(self.order, self.memory << 20)
@@ -47,6 +49,7 @@ class Ppmd:
         return varint(len(data)) + zlib.crc32(stream).to_bytes(_CHECK_BYTES, "little") + stream
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         size, start = read_varint(blob, 0)
         check, stream = blob[start : start + _CHECK_BYTES], blob[start + _CHECK_BYTES :]
         if check != zlib.crc32(stream).to_bytes(_CHECK_BYTES, "little") or bool(size) != bool(stream):

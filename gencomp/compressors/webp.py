@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from PIL import Image, features
 
+from gencomp.arguments import as_bytes
 from gencomp.budget import Cost
 from gencomp.compressors.checks import check_range, corrupt
 from gencomp.compressors.media import framed, padded_to_rows, unframed
@@ -33,6 +34,7 @@ class Webp:
         check_range("effort", self.effort, 0, 6)
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         pixels = padded_to_rows(data, self.width)
         at_once = self.width * MAX_SIDE
         images = (pixels[start : start + at_once] for start in range(0, len(pixels), at_once))
@@ -45,6 +47,7 @@ class Webp:
         return file.getvalue()
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         return unframed("WebP", blob, self._decode)
 
     def _decode(self, body: bytes, size: int) -> bytes:

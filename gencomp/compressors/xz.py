@@ -4,6 +4,7 @@ import lzma
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from gencomp.arguments import as_bytes
 from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt
 from gencomp.compressors.lzma import encoder_cost
@@ -37,12 +38,14 @@ class Xz:
         return (18, 20, 21, 22, 22, 23, 23, 24, 25, 26)[self.preset]  # the presets' own (xz(1))
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         preset = self.preset | (lzma.PRESET_EXTREME if self.extreme else 0)
         bits = min(max(MIN_DICTIONARY_BITS, (len(data) - 1).bit_length()), self._dictionary_bits)
         filters: list[dict[str, Any]] = [{"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": 1 << bits}]
         return lzma.compress(data, lzma.FORMAT_XZ, filters=filters)
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
         try:
             data = stream.decompress(blob)

@@ -9,12 +9,13 @@ from typing import ClassVar, Self
 import numpy as np
 import zstandard
 
+from gencomp.arguments import as_bytes
 from gencomp.bitstreams.zstd.frame import size_class
 from gencomp.bitstreams.zstd.sizer import ZstdSizer
 from gencomp.bitstreams.zstd_frame import used_bits
 from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt
-from gencomp.compressors.threads import threads
+from gencomp.cores import candidate_pool
 from gencomp.protocols import FloatArray, IntArray
 
 CHECKED_VERSION = (1, 5, 7)  # of the library, whose decisions the sizer makes
@@ -80,6 +81,7 @@ class Zstd:
         return 1 << zstandard.ZstdCompressionParameters.from_level(self.level).window_log
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         return self._context(len(data)).compress(data)
 
     def _context(self, size: int) -> zstandard.ZstdCompressor:
@@ -98,6 +100,7 @@ class Zstd:
         )
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         stream = zstandard.ZstdDecompressor().decompressobj()
         try:
             data = stream.decompress(blob)
@@ -151,7 +154,7 @@ class ZstdScorer:
         rest = np.flatnonzero(bits < 0).tolist()
         if rest:
             wholes = (self._prefix + suffixes[place] for place in rest)
-            bits[rest] = list(threads().map(self._codec.code_length, wholes))
+            bits[rest] = list(candidate_pool().map(self._codec.code_length, wholes))
 
     def feed(self, data: bytes) -> None:
         self._prefix += data

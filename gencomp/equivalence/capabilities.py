@@ -3,18 +3,17 @@
 No caller asks an object what it can do.
 """
 
-import functools
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 
+from gencomp.arguments import as_bytes, as_pieces
 from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
+from gencomp.cores import candidate_pool, candidate_threads
 from gencomp.protocols import (
     BlockEstimating,
     CallEstimating,
@@ -50,16 +49,6 @@ _CANDIDATES = 256
 _CALL_SECONDS = 1e-4  # of the interpreter and the pool, for each candidate
 
 
-def _thread_count() -> int:
-    return os.cpu_count() or 1
-
-
-@functools.cache
-def _threads() -> Executor:
-    """Return the process's pool for candidates: every codec here releases the GIL while it works."""
-    return ThreadPoolExecutor(_thread_count(), thread_name_prefix="gencomp-score")
-
-
 class RecompressingScorer:
     """Fallback of prefix scoring: compress prefix + suffix anew for each suffix, on all cores."""
 
@@ -68,11 +57,12 @@ class RecompressingScorer:
         self._prefix = prefix
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
-        lengths = _threads().map(lambda suffix: self._compressor.code_length(self._prefix + suffix), suffixes)
-        return np.fromiter(lengths, dtype=np.float64, count=len(suffixes))
+        texts = [self._prefix + suffix for suffix in as_pieces(suffixes, "a suffix")]
+        lengths = candidate_pool().map(self._compressor.code_length, texts)
+        return np.fromiter(lengths, dtype=np.float64, count=len(texts))
 
     def feed(self, data: bytes) -> None:
-        self._prefix += data
+        self._prefix += as_bytes(data)
 
     def copy(self) -> Self:
         return type(self)(self._compressor, self._prefix)
@@ -80,6 +70,7 @@ class RecompressingScorer:
 
 def begin_scoring(compressor: Compressor, prefix: bytes = b"") -> ScorerState:
     """Return ``compressor`` after ``prefix``, ready to price suffixes."""
+    prefix = as_bytes(prefix, "the prefix")
     if isinstance(compressor, PrefixScoring):
         return compressor.begin_scoring(prefix)
     return RecompressingScorer(compressor, prefix)
@@ -94,6 +85,7 @@ def state_cdf(state: PredictorState) -> IntArray:
 
 def encode_block(predictor: Predictor, data: bytes) -> bytes:
     """Return the arithmetic code of ``data`` from an empty context, without its length."""
+    data = as_bytes(data)
     if isinstance(predictor, FusedCoding):
         return predictor.encode_block(data)
     encoder = RangeEncoder()
@@ -109,6 +101,7 @@ def decode_block(predictor: Predictor, payload: bytes, size: int) -> bytes:
 
     Raises :class:`~gencomp.errors.CorruptDataError` unless the payload ends exactly there.
     """
+    payload = as_bytes(payload, "the code")
     if isinstance(predictor, FusedCoding):
         return predictor.decode_block(payload, size)
     decoder = RangeDecoder(payload)
@@ -127,6 +120,7 @@ def sequence_code_lengths(predictor: Predictor, texts: Sequence[bytes]) -> list[
 
     For measurements: the fast way may differ from what is encoded in the last bits of a float.
     """
+    texts = as_pieces(texts, "a text")
     if isinstance(predictor, SequenceScoring):
         return list(predictor.sequence_code_lengths(texts))
     return [charge(predictor.begin(), text) for text in texts]
@@ -154,6 +148,7 @@ def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatAr
     -log2 p(chunk) where the predictor scores chunks or sequences; else the length of the chunk's arithmetic code,
     without framing: at most 2 bits more, and rounded up to a byte.
     """
+    chunks = as_pieces(chunks, "a chunk")
     if isinstance(predictor, ChunkScoring):
         return predictor.chunk_code_lengths(chunks)
     if isinstance(predictor, SequenceScoring):
@@ -210,7 +205,7 @@ def state_cost(model: object, size: int) -> StateCost:
         return StateCost()
     call = model.call_cost(size + 1)
     step = _CANDIDATES * (call.work + _CALL_SECONDS)
-    return StateCost(size, _thread_count() * call.memory, step, step, _CANDIDATES * call.kept)
+    return StateCost(size, candidate_threads() * call.memory, step, step, _CANDIDATES * call.kept)
 
 
 def block_cost(model: Predictor, size: int, coded: int) -> Cost:

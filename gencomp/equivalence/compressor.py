@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gencomp.arguments import as_bytes
 from gencomp.coding.container import BLOCK_FRAMING_BYTES, MAX_EXPANSION
 from gencomp.coding.varint import read_varint, varint
 from gencomp.equivalence.capabilities import decode_block, encode_block, environment_of
@@ -28,9 +29,11 @@ class ArithmeticCompressor:
             )
 
     def compress(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         return varint(len(data)) + encode_block(self.predictor, data)
 
     def decompress(self, blob: bytes) -> bytes:
+        blob = as_bytes(blob, "the code")
         size, start = read_varint(blob, 0)
         payload = blob[start:]
         if size > MAX_EXPANSION * (len(payload) + BLOCK_FRAMING_BYTES):

@@ -14,12 +14,13 @@ their floats; a token model's difference is that of two texts' tokens.
 """
 
 import functools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 
+from gencomp.arguments import as_bytes
+from gencomp.cores import usable_cores
 from gencomp.equivalence.adapt import Model, as_predictor, native
 from gencomp.equivalence.capabilities import spend, window_of
 from gencomp.protocols import ChunkScoring, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
@@ -31,7 +32,7 @@ _PART = 64  # pairs of one task at most, so that progress shows
 @functools.cache
 def _workers() -> Executor:
     """Return the process's pool for whole pairs: a pool of its own, since a codec's scorer waits for another."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="gencomp-pairs")
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="gencomp-pairs")
 
 
 def code_length(model: Model, data: bytes, given: bytes = b"") -> float:
@@ -44,6 +45,7 @@ def code_lengths(model: Model, pairs: Sequence[Pair], report: Callable[[int], ob
 
     What is given to several pairs is read once for them. ``report`` is told how many pairs more are done.
     """
+    pairs = [(as_bytes(given, "what is given"), as_bytes(data)) for given, data in pairs]
     loaded = native(as_predictor(model))
     found = np.empty(len(pairs), dtype=np.float64)
     for places, lengths in _measured(loaded, pairs):
@@ -70,7 +72,7 @@ def _parts(pairs: Sequence[Pair]) -> list[list[int]]:
     groups: dict[bytes, list[int]] = {}
     for place, (given, _) in enumerate(pairs):
         groups.setdefault(given, []).append(place)
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     shares = max(1, -(-cores // max(1, len(groups))))
     parts = []
     for places in groups.values():

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from gencomp.arguments import as_context, as_symbol
 from gencomp.budget import Cost, StateCost
 from gencomp.coding.logarithm import UNIT, UNIT_BITS, log2_of
 from gencomp.coding.quantize import (
@@ -222,7 +223,7 @@ class Ensemble:
 
     def begin(self, context: Sequence[int] = ()) -> "EnsembleState":
         """Return the state after ``context``, whose last ``memory`` bytes are stepped through if weights are learnt."""
-        context = bytes(context)
+        context = bytes(as_context(context))
         learnt = 0
         if self.weights == "bayes":
             learnt = len(context) if self.memory is None else min(len(context), self.memory)
@@ -271,8 +272,7 @@ class EnsembleState:
         return code_lengths_of_cdf(self.cdf())
 
     def update(self, symbol: int) -> None:
-        if not 0 <= symbol < 256:
-            raise ValueError(f"a symbol must lie in [0, 256), got {symbol}")
+        symbol = as_symbol(symbol)
         if self._ensemble.weights == "bayes":
             self._learn(symbol)
         for state in self._states:

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from gencomp.arguments import as_context, as_symbol
 from gencomp.budget import StateCost
 from gencomp.coding.logarithm import UNIT, code_length_of_sum, fixed_point
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf, weights_of_code_lengths
@@ -114,7 +115,7 @@ class Lookahead:
         return resolution_of(self.compressor)
 
     def begin(self, context: Sequence[int] = ()) -> "LookaheadState":
-        context = bytes(context)
+        context = bytes(as_context(context))
         return LookaheadState(self, begin_scoring(self.compressor, context), context)
 
     def environment(self) -> Mapping[str, Any]:
@@ -175,8 +176,9 @@ class LookaheadState:
         return sums
 
     def update(self, symbol: int) -> None:
-        self._scorer.feed(CANDIDATES[symbol])
-        self._prefix += CANDIDATES[symbol]
+        piece = CANDIDATES[as_symbol(symbol)]
+        self._scorer.feed(piece)
+        self._prefix += piece
         self._cdf = None
 
     def copy(self) -> Self:

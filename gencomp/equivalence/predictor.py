@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from gencomp.arguments import as_context, as_symbol
 from gencomp.budget import StateCost
 from gencomp.coding.quantize import cdf_from_weights, weights_of_code_lengths
 from gencomp.equivalence.capabilities import begin_scoring, environment_of, state_cost
@@ -37,7 +38,7 @@ class CodeLengthPredictor:
         return 256
 
     def begin(self, context: Sequence[int] = ()) -> "CodeLengthState":
-        return CodeLengthState(begin_scoring(self.compressor, bytes(context)))
+        return CodeLengthState(begin_scoring(self.compressor, bytes(as_context(context))))
 
     def environment(self) -> Mapping[str, Any]:
         return environment_of(self.compressor)
@@ -80,7 +81,7 @@ class CodeLengthState:
         return cdf_from_weights(weights_of_code_lengths(lengths - lengths.min()))
 
     def update(self, symbol: int) -> None:
-        self._scorer.feed(CANDIDATES[symbol])
+        self._scorer.feed(CANDIDATES[as_symbol(symbol)])
         self._candidate_lengths = None
 
     def copy(self) -> Self:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gencomp import __version__
 from gencomp.equivalence.adapt import predictor_spec
+from gencomp.errors import DatasetError
 from gencomp.evaluation.compare_prompts import Prompt
 from gencomp.evaluation.compare_strategies import parse_strategy
 from gencomp.evaluation.compare_tasks import (
@@ -31,6 +32,7 @@ FORMAT_VERSION = 1
 ROWS_AT_ONCE = 8  # rows of an image that one task continues, where they are independent
 TRUTH, SHUFFLED = "truth", "shuffled"  # the two ends of every scale
 RESULTS, WORK = "rows.json", "work.jsonl"
+_BEGINNING = b'{"key": "'  # of every line of work
 
 Progress = Callable[[int, int], None]
 
@@ -72,10 +74,14 @@ class Work:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._results: dict[str, Result] = {}
-        for line in path.read_text().splitlines() if path is not None and path.exists() else ():
-            with suppress(ValueError, KeyError, TypeError):  # a line that was being written when the machine stopped
+        known = path.read_bytes() if path is not None and path.exists() else b""
+        for line in known.splitlines():
+            # a line that was being written when the machine stopped
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
                 record = json.loads(line)
                 self._results[record["key"]] = record["result"]
+        if known.strip() and not self._results and not known.lstrip().startswith(_BEGINNING):
+            raise DatasetError(f"{path} is no work of a comparison; move it, or name another folder with -o")
 
     def __len__(self) -> int:
         return len(self._results)
@@ -86,7 +92,7 @@ class Work:
     def add(self, task: Task, result: Result) -> None:
         self._results[task.key()] = result
         if self._path is not None:
-            with self._path.open("a") as file:
+            with self._path.open("a", encoding="ascii") as file:
                 file.write("\n" + json.dumps({"key": task.key(), "result": result}) + "\n")
 
     def do(self, tasks: Sequence[Task], pool: Pool, progress: Progress) -> None:

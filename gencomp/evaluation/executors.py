@@ -24,7 +24,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
-from gencomp.errors import WorkersLostError
+from gencomp.cores import usable_cores
+from gencomp.errors import GencompWarning, WorkersLostError
 from gencomp.extras import require
 
 T = TypeVar("T")
@@ -85,11 +86,12 @@ class LocalPool:
 
     def _start(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        threads = max(1, usable_cores() // self.workers)
         return ProcessPoolExecutor(self.workers, context, initializer=_prepare_worker, initargs=(threads,))
 
     def submit(self, function: Callable[[T], R], task: T) -> "Future[R]":
-        return self._executor.submit(function, task)
+        with _without_interrupts():  # workers, which may begin now, inherit that
+            return self._executor.submit(function, task)
 
     def renew(self) -> None:
         self.close()
@@ -103,8 +105,22 @@ class LocalPool:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait: a worker that is interrupted while it imports would print where."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _prepare_worker(threads: int) -> None:
-    """Share the cores, leave Ctrl-C to the parent, and end with it, however it ends."""
+    """Share the cores, leave Ctrl-C and warnings to the parent, and end with it, however it ends."""
+    warnings.simplefilter("ignore", GencompWarning)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +14,7 @@ from gencomp.evaluation.measure import Batch, Measured
 from gencomp.protocols import FloatArray
 
 FILE = "journal.jsonl"
+_BEGINNING = b'{"cell": "'  # of every line
 
 
 class Journal:
@@ -22,17 +23,14 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lines: dict[str, dict[int, Measured]] = {}
-        whole = 0
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
-            try:
-                entry = json.loads(line)
-                measured = Measured(tuple(entry["lengths"]), entry["seconds"])
-                self._lines.setdefault(entry["cell"], {})[entry["start"]] = measured
-            except (ValueError, KeyError, TypeError):
-                break  # killed while writing: this line and what may follow are measured again
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
+        known = path.read_bytes() if path.exists() else b""
+        whole = known.rfind(b"\n") + 1  # a run that was killed while it wrote leaves a part of a line
+        for line in known[:whole].splitlines():
+            with suppress(ValueError, KeyError, TypeError, RecursionError):  # a damaged line is measured again
+                cell, start, measured = _parsed(line)
+                self._lines.setdefault(cell, {})[start] = measured
+        if not self._lines and known and (whole or not _BEGINNING.startswith(known[: len(_BEGINNING)])):
+            raise DatasetError(f"{path} is no journal of an experiment; move it, or name another folder with -o")
         self._file = path.open("ab")
         self._file.truncate(whole)
 
@@ -74,6 +72,16 @@ class Journal:
     def seconds(self, cell: str) -> float:
         """Return the time that a cell's batches took, added up."""
         return sum(measured.seconds for measured in self._lines.get(cell, {}).values())
+
+
+def _parsed(line: bytes) -> tuple[str, int, Measured]:
+    """Return the cell, the place and the measurements of a line. Raises ``ValueError``, ``KeyError``, ``TypeError``."""
+    entry = json.loads(line)
+    cell, start, lengths, seconds = (entry[key] for key in ("cell", "start", "lengths", "seconds"))
+    numbers = (start, seconds, *lengths)
+    if not isinstance(cell, str) or type(start) is not int or not all(type(n) in (int, float) for n in numbers):
+        raise ValueError("no measurement")
+    return cell, start, Measured(tuple(lengths), seconds)
 
 
 def _locked(descriptor: int) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_compressor, as_predictor, label_of, native
 from gencomp.equivalence.candidates import candidates_of
 from gencomp.equivalence.capabilities import copies_state, resolution_of
@@ -72,6 +73,7 @@ def score(
         raise ValueError(f"chunk_size must be at least 1 byte, got {chunk_size}")
     if limit is not None and limit < 0:
         raise ValueError(f"limit must be at least 0 bytes, got {limit}")
+    data = as_bytes(data)
     predictor = as_predictor(model)
     compressor = as_compressor(native(predictor))
     costs: list[float] = []

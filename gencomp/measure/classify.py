@@ -24,7 +24,7 @@ from gencomp.equivalence.adapt import as_predictor, native
 from gencomp.equivalence.capabilities import window_of
 from gencomp.equivalence.conditional import code_lengths
 from gencomp.errors import CorruptDataError, DatasetError
-from gencomp.files import new_file
+from gencomp.files import new_file, write_fully
 from gencomp.protocols import FloatArray, IntArray
 
 Labels = npt.NDArray[Any]
@@ -108,7 +108,7 @@ class _Saved:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         with new_file(Path(path), overwrite=True) as file:
-            file.write(buffer.getvalue())
+            write_fully(file, buffer.getvalue())
 
     def _header(self) -> dict[str, Any]:
         return {"format": FORMAT, "kind": self.kind, "options": {"model": self.model, **self._options()}}

@@ -19,6 +19,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_bytes, as_context, as_symbol
 from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import (
     cdf_from_weights,
@@ -205,7 +206,7 @@ class Counts:
         return ALPHABET_SIZE
 
     def begin(self, context: Sequence[int] = ()) -> "CountsState":
-        data = np.frombuffer(bytes(context), dtype=np.uint8)
+        data = np.frombuffer(bytes(as_context(context)), dtype=np.uint8)
         nodes, cursor = _new_model(self.order, len(data) + 16)
         _observe(data, nodes, cursor, self.order)
         return CountsState(self.order, nodes, cursor)
@@ -226,6 +227,7 @@ class Counts:
         return Cost(nodes + 6 * size, 1e-3 + size * self._step_seconds() + cold)
 
     def encode_block(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         nodes, cursor = _new_model(self.order, len(data))
         weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
         out = np.empty(len(data) * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES, dtype=np.uint8)
@@ -236,7 +238,7 @@ class Counts:
         nodes, cursor = _new_model(self.order, size)
         weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
         data = np.empty(size, dtype=np.uint8)
-        if not _decode(np.frombuffer(payload, dtype=np.uint8), nodes, cursor, self.order, weights, data):
+        if not _decode(np.frombuffer(as_bytes(payload), dtype=np.uint8), nodes, cursor, self.order, weights, data):
             raise corrupt_stream()
         return data.tobytes()
 
@@ -258,12 +260,12 @@ class CountsState:
         return code_lengths_of_cdf(self.cdf())
 
     def update(self, symbol: int) -> None:
-        if not 0 <= symbol < ALPHABET_SIZE:
-            raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
+        symbol = as_symbol(symbol)
         self._reserve(1)
         _update(self._nodes, self._cursor, self._order, symbol)
 
     def charge(self, data: bytes) -> FloatArray:
+        data = as_bytes(data)
         self._reserve(len(data))
         weights, shares = np.empty(ALPHABET_SIZE, dtype=np.int64), np.empty(len(data), dtype=np.int64)
         symbols = np.frombuffer(data, dtype=np.uint8)

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from gencomp.arguments import as_bytes, as_context, as_symbol
 from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_weights, check_alphabet, default_precision
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
@@ -24,6 +25,7 @@ class Uniform:
         check_alphabet(self.alphabet_size, default_precision(max(2, self.alphabet_size)))
 
     def begin(self, context: Sequence[int] = ()) -> "UniformState":
+        as_context(context, self.alphabet_size)
         return UniformState(self.alphabet_size)
 
     def state_cost(self, size: int) -> StateCost:
@@ -34,11 +36,11 @@ class Uniform:
 
     def encode_block(self, data: bytes) -> bytes:
         encoder = RangeEncoder()
-        encoder.encode(np.frombuffer(data, dtype=np.uint8), self.begin().cdf())
+        encoder.encode(np.frombuffer(as_bytes(data), dtype=np.uint8), self.begin().cdf())
         return encoder.finish()
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
-        decoder = RangeDecoder(payload)
+        decoder = RangeDecoder(as_bytes(payload, "the code"))
         data = decoder.decode(size, self.begin().cdf())
         decoder.finish()
         return data.astype(np.uint8).tobytes()
@@ -57,7 +59,7 @@ class UniformState:
         return cdf_from_weights(self._weights)
 
     def update(self, symbol: int) -> None:
-        pass
+        as_symbol(symbol, len(self._weights))
 
     def copy(self) -> Self:
         return self

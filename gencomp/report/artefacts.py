@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gencomp.files import new_file
+from gencomp.files import new_file, write_fully
 from gencomp.modalities import audio, image
 
 Record = dict[str, Any]
@@ -51,5 +51,5 @@ def write_artefacts(document: Record, folder: Path) -> list[str]:
     for row in document["rows"]:
         names.append(name_of(row))
         with new_file(folder / names[-1], overwrite=True) as file:
-            file.write(file_of(document["prompts"][row["prompt"]], row))
+            write_fully(file, file_of(document["prompts"][row["prompt"]], row))
     return names

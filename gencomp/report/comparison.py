@@ -16,6 +16,7 @@ from gencomp.modalities.image import to_png
 from gencomp.report import figures
 from gencomp.report.artefacts import given_of, parts_of, whole_of
 from gencomp.report.page import embedded
+from gencomp.report.shapes import Maybe, check_shape
 
 Record = dict[str, Any]
 ENDS = (TRUTH, SHUFFLED)
@@ -40,6 +41,26 @@ COLUMNS = (
 )
 
 
+_SHAPE = {
+    "version": str,
+    "prompts": [
+        {"modality": str, "name": str, "given": [str], "joined": bool, "width": int, "notes": [str], "judge": str}
+    ],
+    "rows": [
+        {"prompt": int, "modality": str, "model": str, "strategy": str, "seed": (int, type(None)), "bytes": int}
+        | {"parts": [str], "bits_per_byte": float, "costs": Maybe([float]), "entropy": Maybe(float)}
+        | {key: Maybe(float) for key, *_ in COLUMNS if key != "bits_per_byte"}
+    ],
+    "walk": [
+        {
+            "model": str,
+            "code": str,
+            "steps": [{"symbol": int, "start": int, "stop": int, "precision": int, "lengths": [float]}],
+        }
+    ],
+}
+
+
 def view(document: Record) -> Record:
     """Return the values of the page's template. Raises :class:`DatasetError` on another format."""
     if document.get("format") != FORMAT or document.get("format_version") != FORMAT_VERSION:
@@ -47,6 +68,14 @@ def view(document: Record) -> Record:
             f"expected {FORMAT} {FORMAT_VERSION}, as `gencomp compare` writes it; "
             f"got {document.get('format')} {document.get('format_version')}"
         )
+    check_shape(document, _SHAPE, "the comparison")
+    try:
+        return _view(document)
+    except (ArithmeticError, LookupError, StopIteration, TypeError, ValueError) as error:
+        raise DatasetError(f"the comparison's prompts and rows do not fit together: {error!r}") from error
+
+
+def _view(document: Record) -> Record:
     sections = [_section(document, number) for number in range(len(document["prompts"]))]
     models = list(dict.fromkeys(row["model"] for row in document["rows"] if row["model"] not in ENDS))
     return {
@@ -201,7 +230,7 @@ def _item(prompt: Record, row: Record) -> Record:
         "end": row["model"] in ENDS,
         "seed": row["seed"],
         "bits_per_byte": row["bits_per_byte"],
-        "row": row,
+        "row": dict.fromkeys(key for key, *_ in COLUMNS) | row,
     }
     data = whole_of(prompt, row)
     if prompt["modality"] == "text":

@@ -1,11 +1,20 @@
 """Curves of an experiment's rows as PNG files, by matplotlib."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gencomp.evaluation.rows import Row
 from gencomp.extras import require
+from gencomp.files import new_name
+from gencomp.labels import plot_label
+
+BY_LENGTH, BY_PARAMETERS, EXCESS_BY_LENGTH = FILES = (
+    "rate-against-length.png",
+    "rate-against-parameters.png",
+    "excess-against-length.png",
+)
 
 
 def _figure(panels: int, lines: int = 1) -> tuple[Any, list[Any]]:
@@ -19,6 +28,13 @@ def _figure(panels: int, lines: int = 1) -> tuple[Any, list[Any]]:
     return figure, [figure.add_subplot(lines, panels, number + 1) for number in range(panels * lines)]
 
 
+def _save(figure: Any, path: Path) -> None:
+    """Write the figure, whole or not at all."""
+    with new_name(path, overwrite=True) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of letters that its font lacks
+        figure.savefig(temporary, format="png", dpi=150)
+
+
 def rate_against_length(rows: Sequence[Row], path: Path) -> None:
     """Draw the raw rate of the first n bytes of chunks against n: one panel a dataset, one line a model (Figure 4)."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
@@ -27,12 +43,12 @@ def rate_against_length(rows: Sequence[Row], path: Path) -> None:
         mine = [row for row in rows if row.dataset == dataset and row.length is not None]
         for model in dict.fromkeys(row.model for row in mine):
             line = sorted((row.length, row.raw_rate) for row in mine if row.model == model and row.length is not None)
-            axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=model)
-        axes.set(title=dataset, xlabel="bytes of context and data", ylabel="raw rate", xscale="log")
+            axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=plot_label(model))
+        axes.set(title=plot_label(dataset), xlabel="bytes of context and data", ylabel="raw rate", xscale="log")
         axes.set_xscale("log", base=2)
         axes.axhline(1, color="0.8", linewidth=1, zorder=0)
         axes.legend()
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
 
 
 def excess_against_length(rows: Sequence[Row], path: Path) -> None:
@@ -54,14 +70,14 @@ def excess_against_length(rows: Sequence[Row], path: Path) -> None:
                 if row.model == model and row.length is not None and row.excess is not None and row.excess > 0
             )
             if line:
-                axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=model)
-        title = f"{dataset} ({mine[0].entropy_rate:.4f} bits/byte)"
+                axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=plot_label(model))
+        title = f"{plot_label(dataset)} ({mine[0].entropy_rate:.4f} bits/byte)"
         axes.set(title=title, xlabel="bytes seen", ylabel="bits/byte above the entropy rate")
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.grid(visible=True, color="0.9")
         axes.legend()
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
 
 
 def rate_against_parameters(rows: Sequence[Row], path: Path) -> None:
@@ -80,23 +96,23 @@ def rate_against_parameters(rows: Sequence[Row], path: Path) -> None:
             axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=f"{size:,} bytes")
         flat = {row.model: row.raw_rate for row in mine if not row.parameters}
         for number, (model, rate) in enumerate(flat.items()):
-            axes.axhline(rate, linestyle="--", linewidth=1, color=f"C{number + 4}", label=model)
-        axes.set(title=dataset, xlabel="parameters", ylabel="adjusted rate", xscale="log")
+            axes.axhline(rate, linestyle="--", linewidth=1, color=f"C{number + 4}", label=plot_label(model))
+        axes.set(title=plot_label(dataset), xlabel="parameters", ylabel="adjusted rate", xscale="log")
         axes.legend()
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Draw the curves that the rows have data for; return the files."""
     drawn: list[Path] = []
     if any(row.length is not None for row in rows):
-        rate_against_length(rows, folder / "rate-against-length.png")
-        drawn.append(folder / "rate-against-length.png")
+        rate_against_length(rows, folder / BY_LENGTH)
+        drawn.append(folder / BY_LENGTH)
     if any(row.length is not None and row.excess is not None for row in rows):
-        excess_against_length(rows, folder / "excess-against-length.png")
-        drawn.append(folder / "excess-against-length.png")
+        excess_against_length(rows, folder / EXCESS_BY_LENGTH)
+        drawn.append(folder / EXCESS_BY_LENGTH)
     whole = [row for row in rows if row.length is None and row.chunk_size == rows[0].chunk_size]
     if len({row.parameters for row in whole} - {0}) > 1:
-        rate_against_parameters(whole, folder / "rate-against-parameters.png")
-        drawn.append(folder / "rate-against-parameters.png")
+        rate_against_parameters(whole, folder / BY_PARAMETERS)
+        drawn.append(folder / BY_PARAMETERS)
     return drawn

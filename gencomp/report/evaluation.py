@@ -6,21 +6,47 @@ from typing import Any
 from gencomp.errors import DatasetError
 from gencomp.evaluation.paper import TABLE_1_MODELS, table_1_models
 from gencomp.report import figures
+from gencomp.report.shapes import Maybe, check_shape
 
 Record = dict[str, Any]
-_NEEDED = ("dataset", "model", "chunk_size", "length", "raw_rate", "adjusted_rate", "bits_per_byte", "parameters")
+_SHAPE = {
+    "dataset": str,
+    "modality": str,
+    "model": str,
+    "chunk_size": (int, str),
+    "length": (int, type(None)),
+    "raw_bytes": int,
+    "raw_rate": float,
+    "adjusted_rate": float,
+    "bits_per_byte": float,
+    "parameters": int,
+    "data_size": int,
+    "low": Maybe(float),
+    "high": Maybe(float),
+    "paper_raw_rate": Maybe(float),
+    "bytes_per_second": Maybe(float),
+    "versions": Maybe(dict),
+}
 
 
 def view(rows: Sequence[Record], version: str) -> Record:
     """Return the values of the page's template. Raises :class:`DatasetError` on rows of another kind."""
-    if not rows or not all(isinstance(row, dict) and set(_NEEDED) <= set(row) for row in rows):
-        raise DatasetError("these are no rows of an experiment; expected the rows.json that `gencomp evaluate` writes")
+    try:
+        check_shape(rows, [_SHAPE], "rows")
+        if not rows:
+            raise DatasetError("there are none")
+        if any(row["parameters"] < 0 or (row["length"] or 1) < 1 for row in rows):
+            raise DatasetError("a size is negative")
+    except DatasetError as error:
+        raise DatasetError(
+            f"these are no rows of an experiment: {error}; expected the rows.json that `gencomp evaluate` writes"
+        ) from error
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     return {
         "title": "Rates",
         "version": version,
         "sections": [_section(rows, name, number + 1) for number, name in enumerate(datasets)],
-        "versions": sorted({f"{key} {value}" for row in rows for key, value in row.get("versions", {}).items()}),
+        "versions": sorted({f"{key} {value}" for row in rows for key, value in (row.get("versions") or {}).items()}),
     }
 
 

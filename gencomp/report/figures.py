@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from gencomp.labels import plot_label, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +64,8 @@ def _svg(figure: "Figure", label: str) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": label}):
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": visible(label)}), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of letters that its font lacks
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
@@ -73,7 +77,9 @@ def _svg(figure: "Figure", label: str) -> str:
     view = re.search(r'viewBox="0 0 ([\d.]+)', text)
     assert view is not None  # matplotlib writes one
     width = round(float(view[1]) * 96 / 72)
-    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}" style="max-width: {width}px"', 1)
+    return text.replace(
+        "<svg", f'<svg role="img" aria-label="{escape(visible(label))}" style="max-width: {width}px"', 1
+    )
 
 
 def dots(label: str, axis: str, rows: dict[str, list[float]], ends: Mapping[str, float]) -> str:
@@ -85,12 +91,14 @@ def dots(label: str, axis: str, rows: dict[str, list[float]], ends: Mapping[str,
             axes.plot([float(np.mean(values))], [place], "|", color=_INK, markersize=16, markeredgewidth=2)
         for name, value in ends.items():
             axes.axvline(value, color=_INK, linewidth=1.2, linestyle=(0, (4, 3)))
-            axes.annotate(name, (value, 1.0), (4, 2), xycoords=("data", "axes fraction"), textcoords="offset points")
-        axes.set_yticks(range(len(rows)), list(reversed(rows)))
+            axes.annotate(
+                plot_label(name), (value, 1.0), (4, 2), xycoords=("data", "axes fraction"), textcoords="offset points"
+            )
+        axes.set_yticks(range(len(rows)), [plot_label(name) for name in reversed(rows)])
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.grid(visible=False, axis="y")
         axes.set_xlim(left=0)
-        axes.set_xlabel(axis)
+        axes.set_xlabel(plot_label(axis))
         return _svg(figure, label)
 
 
@@ -112,12 +120,12 @@ def curves(
                 marker=_MARKERS[number % len(_MARKERS)],
                 markevery=max(1, len(points) // 6),
                 markersize=5,
-                label=name,
+                label=plot_label(name),
             )
         if log_base is not None:
             axes.set_xscale("log", base=log_base)
-        axes.set_xlabel(axes_labels[0])
-        axes.set_ylabel(axes_labels[1])
+        axes.set_xlabel(plot_label(axes_labels[0]))
+        axes.set_ylabel(plot_label(axes_labels[1]))
         axes.set_ylim(bottom=0)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return _svg(figure, label)
@@ -132,11 +140,15 @@ def bars(label: str, axis: str, groups: Mapping[str, Mapping[str, float]]) -> st
         for number, name in enumerate(names):
             places = [-group + 0.4 - thickness * (number + 0.5) for group in range(len(groups))]
             axes.barh(
-                places, [group[name] for group in groups.values()], thickness * 0.9, color=_SERIES[number], label=name
+                places,
+                [group[name] for group in groups.values()],
+                thickness * 0.9,
+                color=_SERIES[number % SERIES],
+                label=plot_label(name),
             )
-        axes.set_yticks([-group for group in range(len(groups))], list(groups))
+        axes.set_yticks([-group for group in range(len(groups))], [plot_label(name) for name in groups])
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel(axis)
+        axes.set_xlabel(plot_label(axis))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return _svg(figure, label)
 

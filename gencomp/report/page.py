@@ -38,9 +38,10 @@ def render(template: str, **values: Any) -> str:
         "media-src data:; base-uri 'none'; form-action 'none'"
     )
     style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return environment.get_template(template).render(
+    page: str = environment.get_template(template).render(
         policy=policy, style=Markup(style), script=Markup(script), **values
     )
+    return page.encode("utf-8", "backslashreplace").decode()  # a file's name may hold what UTF-8 does not
 
 
 def embedded(value: object) -> Any:
@@ -58,14 +59,20 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def comparison_page(document: dict[str, Any]) -> str:
-    """Return the page of a comparison, from what :func:`gencomp.evaluation.compare.compare` gave."""
+    """Return the page of a comparison, from what :func:`gencomp.evaluation.compare.compare` gave.
+
+    Raises :class:`~gencomp.errors.DatasetError` where that is of another shape.
+    """
     from gencomp.report.comparison import view
 
     return render("comparison.html.j2", **view(document))
 
 
 def evaluation_page(rows: Any) -> str:
-    """Return the page of an experiment, from the rows that :func:`gencomp.evaluation.tables.to_json` wrote."""
+    """Return the page of an experiment, from the rows that :func:`gencomp.evaluation.tables.to_json` wrote.
+
+    Raises :class:`~gencomp.errors.DatasetError` where they are of another shape.
+    """
     from gencomp import __version__
     from gencomp.report.evaluation import view
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from gencomp.arguments import as_bytes
 from gencomp.budget import DEFAULT_MEMORY, Budget, Cost
 from gencomp.equivalence.adapt import Model, as_predictor, label_of, native
 from gencomp.equivalence.capabilities import state_cost
@@ -193,7 +194,7 @@ def generate(state: PredictorState, length: int, draw: Strategy, rng: np.random.
 
 def seen_alphabet(context: bytes) -> tuple[int, ...]:
     """Return the bytes that occur in ``context``, ascending."""
-    return tuple(sorted(set(context)))
+    return tuple(sorted(set(as_bytes(context, "the context"))))
 
 
 def sample(
@@ -227,7 +228,7 @@ def sample(
         raise ValueError(f"length must be at least 0, got {length}")
     draw = Strategy(temperature, top_k, top_p, alphabet)
     search = Search(strategy, horizon, width, draw, max_copy, own_window)
-    context = prime + prompt
+    context = as_bytes(prime, "prime") + as_bytes(prompt, "prompt")
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
     rng = np.random.default_rng(seed)
     return bytes(search.generate(search.predictor(model), context, length, rng, budget=budget))

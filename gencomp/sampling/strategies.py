@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.coding.quantize import weights_of_code_lengths
+from gencomp.arguments import as_symbol
+from gencomp.coding.quantize import MAX_ALPHABET_SIZE, weights_of_code_lengths
 from gencomp.protocols import FloatArray, IntArray
 
 
@@ -32,10 +33,14 @@ class Strategy:
             raise ValueError(f"top_k must be at least 1, got {self.top_k}")
         if self.top_p is not None and not 0.0 < self.top_p <= 1.0:
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
-        if self.alphabet is not None and any(symbol < 0 for symbol in self.alphabet):
-            raise ValueError(f"the alphabet's symbols must be at least 0, got {min(self.alphabet)}")
-        if self.alphabet is not None and not self.alphabet:
+        if self.alphabet is None:
+            return
+        if isinstance(self.alphabet, str):
+            raise TypeError(f"the alphabet must be whole numbers, got text: {self.alphabet!r}; encode it first")
+        symbols = tuple(as_symbol(symbol, MAX_ALPHABET_SIZE) for symbol in self.alphabet)
+        if not symbols:
             raise ValueError("the alphabet is empty: there is no byte in the prompt or the corpus to take it from")
+        object.__setattr__(self, "alphabet", symbols)
 
     def weights(self, code_lengths: FloatArray) -> IntArray:
         """Return the integer weights to draw from, int64 (n,), 0 for what is filtered out.

@@ -1,15 +1,32 @@
 """From a trained model to an ordinary model folder: weights as safetensors, tokenizer, record, loss curve."""
 
 import json
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gencomp.files import new_name
+from gencomp.labels import plot_label
 from gencomp.training.checkpoint import History
 from gencomp.training.trainer import RECORD, Plan
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+LOSS_CURVE = "loss.png"
+# what is written into a model's folder
+OUTPUTS = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    RECORD,
+    LOSS_CURVE,
+)
 
 
 def save_model(
@@ -34,7 +51,7 @@ def save_model(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     record = {"plan": asdict(plan), "identity": identity, "history": asdict(history)}
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="ascii")
 
 
 def draw_loss_curve(history: History, path: Path, title: str) -> None:
@@ -51,7 +68,9 @@ def draw_loss_curve(history: History, path: Path, title: str) -> None:
     axes.annotate(f"{last:.3f}", (history.steps[-1], last), xytext=(-4, 8), textcoords="offset points", ha="right")
     losses = history.training_loss + history.held_out_loss
     limits = (0.95 * min(losses), min(5.0, 1.05 * max(losses)))
-    axes.set(xlabel="step", ylabel="bits/byte", title=title, ylim=limits)
+    axes.set(xlabel="step", ylabel="bits/byte", title=plot_label(title), ylim=limits)
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=120)
+    with new_name(path, overwrite=True) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of letters that its font lacks
+        figure.savefig(temporary, format="png", dpi=120)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_symbol
 from gencomp.predictors.language.causal import CausalModel
 from gencomp.predictors.language.tokens import TokenCode
 from gencomp.protocols import FloatArray
@@ -136,6 +137,7 @@ class ByteState:
         return np.asarray(np.maximum(-np.log2(probabilities / probabilities.sum()), 0.0))
 
     def update(self, symbol: int) -> None:
+        symbol = as_symbol(symbol)
         with self._causal.settings.applied():
             found = [pair for hypothesis in self._hypotheses for pair in hypothesis.after(symbol)]
             found.sort(key=lambda pair: -pair[0])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_bytes, as_context
 from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import MAX_ALPHABET_SIZE
 from gencomp.coding.varint import read_varint, varint
@@ -113,7 +114,7 @@ class HuggingFace:
     def begin(self, context: Sequence[int] = ()) -> "ByteState":
         from gencomp.predictors.language.bridge import ByteState
 
-        return ByteState.begin(self.network, self.code, bytes(context), self._table)
+        return ByteState.begin(self.network, self.code, bytes(as_context(context)), self._table)
 
     @cached_property
     def _table(self) -> "TokenTable":
@@ -122,11 +123,13 @@ class HuggingFace:
         return TokenTable(self.code)
 
     def encode_block(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         symbols = self.code.encode(data)
         with self.network.settings.applied():
             return varint(len(symbols)) + encode_symbols(self._begin, symbols, self.batch)
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
+        payload = as_bytes(payload, "the code")
         count, position = read_varint(payload, 0)
         if count > 2 * size + 1:  # at most a separator before each escaped or tokenised byte
             raise CorruptDataError(f"{size} bytes claim to be {count} tokens")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gencomp.files import expanded
 from gencomp.places import open_regular
 from gencomp.predictors.language.hazards import ModelFolderError as ModelFolderError
 from gencomp.predictors.language.hazards import check_hazards, read_json
@@ -25,7 +26,10 @@ def find_folder(name: str) -> Path:
 
     Nothing is downloaded. Raises :class:`ModelFolderError` with what to do.
     """
-    folder = Path(name).expanduser()
+    try:
+        folder = expanded(name)
+    except OSError as error:
+        raise ModelFolderError(f"there is no folder {name!r}: {error.strerror}") from None
     if folder.is_dir():
         return folder
     if name.count("/") > 1 or name.startswith((".", "~", "/")):

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from gencomp.arguments import as_symbol
 from gencomp.coding.quantize import cdf_from_pmf
 from gencomp.predictors.language.settings import Settings
 from gencomp.protocols import FloatArray, IntArray
@@ -29,7 +30,7 @@ class LanguageState:
 
     def update(self, symbol: int) -> None:
         with self._settings.applied():
-            self._lockstep.feed(np.array([symbol], dtype=np.int64))
+            self._lockstep.feed(np.array([as_symbol(symbol)], dtype=np.int64))
 
     def copy(self) -> Self:
         return type(self)(self._lockstep.copy(), self._settings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from gencomp.arguments import as_bytes, as_context
 from gencomp.budget import Cost, StateCost
 from gencomp.predictors.language.causal import CausalModel, causal_model, context_limit
 from gencomp.predictors.language.coding import decode_symbols, encode_symbols
@@ -82,10 +83,11 @@ class Transformer:
         settings = self.network.settings
         with settings.applied():
             lockstep = self._begin(1)
-            lockstep.feed_text(np.array([*context], dtype=np.int64)[None])
+            lockstep.feed_text(np.array([*as_context(context)], dtype=np.int64)[None])
         return LanguageState(lockstep, settings)
 
     def encode_block(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         with self.network.settings.applied():
             return encode_symbols(self._begin, np.frombuffer(data, dtype=np.uint8).astype(np.int64), self.batch)
 

@@ -130,11 +130,15 @@ def clip(value: Integer) -> Integer:
 
 @fragment
 def pixel_context(number: Integer, history: ByteArray, end: Integer, row: Integer) -> Integer:
-    """Return image context ``number``: neighbours and linear predictions of the next byte, ``row`` bytes wide."""
+    """Return image context ``number``: neighbours and linear predictions of the next byte, ``row`` bytes wide.
+
+    Only what is before ``end``: the encoder's history holds the byte there and all that follow, the decoder's does not.
+    """
     if end < 2 * row + 2:
         return number
     west, north = np.int64(history[end - 1]), np.int64(history[end - row])
-    north_west, north_east = np.int64(history[end - row - 1]), np.int64(history[end - row + 1])
+    north_west = np.int64(history[end - row - 1])
+    north_east = np.int64(history[end - row + 1]) if row > 1 else 0  # in rows of one byte, the byte to be coded
     west_2, north_2 = np.int64(history[end - 2]), np.int64(history[end - 2 * row])
     plane = clip(west + north - north_west)
     if number == 0:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from gencomp.arguments import as_bytes, as_context, as_symbol
 from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import (
@@ -126,12 +127,13 @@ class ContextMixing:
         return ALPHABET_SIZE
 
     def begin(self, context: Sequence[int] = b"") -> "MixState":
-        data = bytes(context)
+        data = bytes(as_context(context))
         state = self._start(data, max(2 * (len(data) + len(self._priming())), STATE_SIZE))
         state._read(len(data))
         return state
 
     def encode_block(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         state = self._start(data, len(data))
         model, history = state._model, state._history
         stop = int(model.registers[LENGTH]) + len(data)
@@ -148,7 +150,7 @@ class ContextMixing:
         model, history = state._model, state._history
         registers = model.registers
         start = int(registers[LENGTH])
-        code = np.frombuffer(bytearray(payload), dtype=np.uint8)
+        code = np.frombuffer(bytearray(as_bytes(payload, "the code")), dtype=np.uint8)
         registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = decode_begin(code)
         decoded = run_with(model, history, start + size, DECODE, code, state._companion)
         low, width, offset, position = (int(registers[name]) for name in (LOW, WIDTH, OFFSET, POSITION))
@@ -373,8 +375,7 @@ class MixState:
         return code_lengths_of_cdf(self.cdf())
 
     def update(self, symbol: int) -> None:
-        if not 0 <= symbol < ALPHABET_SIZE:
-            raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
+        symbol = as_symbol(symbol)
         if self._shared and not self._frozen:
             self._model = _copied(self._model)
             self._shared = False

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from gencomp.coding.range_coder import TOP
 from gencomp.errors import CorruptDataError, ModelMismatchError
-from gencomp.files import new_file
+from gencomp.files import new_file, write_fully
 from gencomp.places import open_regular
 from gencomp.predictors.mix.contexts import (
     BASES,
@@ -123,7 +123,7 @@ def write_state(
     )
     body = buffer.getvalue()
     with new_file(Path(path), overwrite=True) as file:
-        file.write(hashlib.sha256(body).digest() + body)
+        write_fully(file, hashlib.sha256(body).digest() + body)
 
 
 @dataclass(frozen=True)

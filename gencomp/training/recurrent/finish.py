@@ -34,7 +34,7 @@ def save_recurrent(
     parameters = with_small_stream(network.parameters_by_name())
     digest = save_weights(folder / WEIGHTS, network.shape, quantise(parameters, network.shape), overwrite=True)
     record = {"plan": asdict(plan), "identity": dict(identity), "weights": digest, "history": asdict(history)}
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="ascii")
     return digest
 
 

@@ -1,0 +1,127 @@
+"""The application: its commands, and how every failure becomes one line and an exit code."""
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from gencomp import __version__
+from gencomp.cli import (
+    audit,
+    classify,
+    compare,
+    compress,
+    decompress,
+    demo,
+    distance,
+    evaluate,
+    explain,
+    info,
+    listing,
+    report,
+    sample,
+    score,
+    test,
+    train,
+)
+from gencomp.cli.console import complain, describe_error, own_warnings, report_failure, show_tracebacks, whole_stdout
+from gencomp.cli.main import Terminated
+from gencomp.registry import DEFAULT_MODEL
+
+INTERRUPTED = 130  # the exit code
+
+app = typer.Typer(
+    name="gencomp",
+    help="A predictor is a compressor read backwards: compress with models, sample from compressors.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for name, function in (
+    ("sample", sample.sample),
+    ("compress", compress.compress),
+    ("decompress", decompress.decompress),
+    ("info", info.info),
+    ("test", test.test),
+    ("score", score.score),
+    ("explain", explain.explain),
+    ("evaluate", evaluate.evaluate),
+    ("compare", compare.compare),
+    ("report", report.report),
+    ("distance", distance.distance),
+    ("classify", classify.classify),
+    ("audit", audit.audit),
+    ("train", train.train),
+    ("list", listing.list_models),
+    ("demo", demo.demo),
+):
+    app.command(name)(function)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gencomp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Before a command: show where in the code it fails, if it does.")
+    ] = False,
+) -> None:
+    show_tracebacks(traceback)
+
+
+_TAKE_A_VALUE = {"-m", "--model", "--compressor", "-o", "--output", "-T", "--threads", "--block-size"}
+
+
+def _with_levels(arguments: Sequence[str]) -> list[str]:
+    """Return the command line with compress's -1 to -9 written out as models; values and names stay what they are."""
+    words = list(arguments)
+    start = 1 + (words[:1] == ["--traceback"])
+    if words[start - 1 : start] != ["compress"]:
+        return words
+    end = words.index("--") if "--" in words else len(words)
+    for place in range(start, end):
+        if re.fullmatch("-[1-9]", words[place]) and words[place - 1] not in _TAKE_A_VALUE:
+            words[place] = f"--model={DEFAULT_MODEL}:{words[place][1]}"
+    return words
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; return its exit code. No exception leaves; a traceback is printed for ``--traceback``."""
+    show_tracebacks(False)
+    stderr = sys.stderr
+    try:
+        with own_warnings(), whole_stdout():
+            code = int(app(args=_with_levels(arguments), prog_name="gencomp", standalone_mode=False) or 0)
+            if not code:
+                sys.stdout.flush()
+        if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt
+            complain("interrupted")
+        return code
+    except typer.TyperException as error:  # a wrong command line
+        complain(f"{describe_error(error).rstrip('.')}; see --help")
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted")
+        return INTERRUPTED
+    except Terminated as stop:
+        complain("terminated")
+        return 128 + stop.signum
+    except BrokenPipeError:  # nobody reads: nobody to tell
+        return 1
+    except SystemExit:  # which typer makes of a BrokenPipeError
+        return 1
+    except Exception as error:
+        return report_failure(error)
+    finally:
+        sys.stderr = stderr  # which typer has wrapped then

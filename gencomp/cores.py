@@ -1,0 +1,40 @@
+"""How many cores there are to use, and the process's one pool of threads for codecs, which release the GIL."""
+
+import os
+import threading
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+# candidates at a time: more would wait for one another's memory
+MOST_THREADS = 16
+
+_lock = threading.Lock()
+_pool: Executor | None = None
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use: a container or ``taskset`` may leave it a few of many."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def candidate_threads() -> int:
+    """Return how many candidates are worked on at a time."""
+    return min(usable_cores(), MOST_THREADS)
+
+
+def candidate_pool() -> Executor:
+    """Return the pool for candidates, made on first use in this process."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(candidate_threads(), thread_name_prefix="gencomp-score")
+        return _pool
+
+
+def forget_pool() -> None:
+    """Let the next call make another pool. A child of ``os.fork`` has its parent's pool, but none of its threads."""
+    global _lock, _pool
+    _lock, _pool = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_pool)

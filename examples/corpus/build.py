@@ -636,7 +636,7 @@ def build(arguments: argparse.Namespace) -> int:
     for (kind, split), chosen in sorted(kept.items()):
         if split == "small":
             for number, document in enumerate(chosen, 1):
-                suffix = Path(document.path).suffix or ".txt"
+                suffix = ".txt" if document.source.transform else Path(document.path).suffix
                 (out / "small" / f"{kind}-{number}{suffix}").write_bytes(document.data)
             continue
         name = kind if split == "train" else f"{kind}.{split}"

@@ -12,7 +12,7 @@ PACKAGE = Path(gencomp.__file__).parent
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
     {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "vectors", "files", "data", "progress"}
-    | {"protocols"},
+    | {"protocols", "budget", "places", "specs"},
     {"registry"},
     {"coding", "bitstreams", "inference", "modalities"},
     {"predictors", "compressors"},

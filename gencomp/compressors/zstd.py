@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 import zstandard
 
-from gencomp.arguments import as_bytes
+from gencomp.arguments import as_bytes, as_pieces
 from gencomp.bitstreams.zstd.frame import size_class
 from gencomp.bitstreams.zstd.sizer import ZstdSizer
 from gencomp.bitstreams.zstd_frame import used_bits
@@ -123,6 +123,7 @@ class Zstd:
 
     def begin_scoring(self, prefix: bytes = b"") -> "ZstdScorer":
         """Return the state after ``prefix``; code lengths are those of :meth:`code_length`."""
+        prefix = as_bytes(prefix, "the prefix")
         return ZstdScorer(self, prefix, self.sizer(prefix))
 
     def shares_work(self) -> bool:
@@ -142,6 +143,7 @@ class ZstdScorer:
         self._sizer = sizer
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
+        suffixes = as_pieces(suffixes, "a suffix")
         bits = np.full(len(suffixes), -1, np.int64)
         sizes = np.array([size_class(len(self._prefix) + len(suffix)) for suffix in suffixes])
         for one in set(sizes.tolist()):
@@ -158,6 +160,7 @@ class ZstdScorer:
             bits[rest] = list(candidate_pool().map(self._codec.code_length, wholes))
 
     def feed(self, data: bytes) -> None:
+        data = as_bytes(data)
         self._prefix += data
         self._sizer.feed(data)
 

@@ -128,6 +128,7 @@ def sequence_code_lengths(predictor: Predictor, texts: Sequence[bytes]) -> list[
 
 def charge(state: PredictorState, data: bytes) -> FloatArray:
     """Append ``data`` to ``state``; return -log2 p of each byte where it came, float64 (n,) in bits."""
+    data = as_bytes(data)
     if isinstance(state, Charging):
         return state.charge(data)
     code_lengths = np.empty(len(data), dtype=np.float64)
@@ -139,6 +140,7 @@ def charge(state: PredictorState, data: bytes) -> FloatArray:
 
 def spend(state: PredictorState, data: bytes) -> float:
     """Append ``data`` to ``state``; return -log2 p of all of it where it came, in bits."""
+    data = as_bytes(data)
     return state.spend(data) if isinstance(state, Spending) else float(charge(state, data).sum())
 
 

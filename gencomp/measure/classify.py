@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_pieces
 from gencomp.equivalence.adapt import as_predictor, native
 from gencomp.equivalence.capabilities import window_of
 from gencomp.equivalence.conditional import code_lengths
@@ -137,6 +138,7 @@ class Neighbours(_Saved):
         """Return the classifier of these texts. Raises :class:`DatasetError`, ``ValueError`` on k below 1."""
         if k < 1:
             raise ValueError(f"k must be at least 1 neighbour, got {k}")
+        texts = as_pieces(texts, "a text")
         classes, places = check_training(texts, labels)
         alone = code_lengths(model, [(b"", text) for text in texts], report)
         return cls(model, classes, tuple(texts), places, alone, min(k, len(texts)))
@@ -203,6 +205,7 @@ class Primed(_Saved):
         ``fit_prior`` a class is as likely as it is frequent in training, else all are alike. Raises
         :class:`DatasetError`, also where a class has no byte, and ``ValueError``.
         """
+        texts = as_pieces(texts, "a text")
         classes, places = check_training(texts, labels)
         window = window_of(native(as_predictor(model)))
         bound = priming_bytes(priming, window)

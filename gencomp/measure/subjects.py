@@ -22,6 +22,7 @@ from typing import Self
 
 import numpy as np
 
+from gencomp.arguments import as_context, as_symbol
 from gencomp.errors import GencompError
 from gencomp.protocols import FloatArray
 
@@ -69,7 +70,7 @@ class CommandPredictor:
         return ALPHABET_SIZE
 
     def begin(self, context: Sequence[int] = ()) -> "CommandState":
-        return CommandState(self, bytes(context))
+        return CommandState(self, bytes(as_context(context)))
 
 
 class CommandState:
@@ -98,6 +99,7 @@ class CommandState:
         return self._lengths
 
     def update(self, symbol: int) -> None:
+        symbol = as_symbol(symbol)
         self._context += bytes([symbol])
         self._lengths = self._ask(f"byte {symbol}")
 
@@ -182,7 +184,7 @@ class TablePredictor:
         return ALPHABET_SIZE
 
     def begin(self, context: Sequence[int] = ()) -> "TableState":
-        return TableState(self.rows, len(bytes(context)))
+        return TableState(self.rows, len(as_context(context)))
 
 
 class TableState:
@@ -199,6 +201,7 @@ class TableState:
         return checked_row(self._rows[self._position].tolist(), self._position, "the table")
 
     def update(self, symbol: int) -> None:
+        as_symbol(symbol)
         self._position += 1
 
     def copy(self) -> Self:

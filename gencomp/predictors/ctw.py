@@ -24,6 +24,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_bytes, as_context, as_symbol
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import (
     TOP,
@@ -357,10 +358,11 @@ class Ctw:
 
     def begin(self, context: Sequence[int] = ()) -> "CtwState":
         state = CtwState(self)
-        state.read(np.frombuffer(bytearray(context), dtype=np.uint8), CHARGE)
+        state.read(np.frombuffer(bytearray(as_context(context)), dtype=np.uint8), CHARGE)
         return state
 
     def encode_block(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         state = CtwState(self)
         code = state.read(
             np.frombuffer(bytearray(data), dtype=np.uint8), ENCODE, np.empty(len(data) // 2 + 1024, dtype=np.uint8)
@@ -371,7 +373,7 @@ class Ctw:
     def decode_block(self, payload: bytes, size: int) -> bytes:
         state = CtwState(self)
         registers = state.registers
-        code = np.frombuffer(bytearray(payload), dtype=np.uint8)
+        code = np.frombuffer(bytearray(as_bytes(payload, "the code")), dtype=np.uint8)
         registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = decode_begin(code)
         data = np.empty(size, dtype=np.uint8)
         state.read(data, DECODE, code)
@@ -435,13 +437,13 @@ class CtwState:
         return code_lengths_of_cdf(self.cdf())
 
     def charge(self, data: bytes) -> FloatArray:
+        data = as_bytes(data)
         shares = np.empty(len(data), dtype=np.float64)
         self.read(np.frombuffer(bytearray(data), dtype=np.uint8), CHARGE, shares=shares)
         return np.asarray(-np.log2(shares))
 
     def update(self, symbol: int) -> None:
-        if not 0 <= symbol < ALPHABET_SIZE:
-            raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
+        symbol = as_symbol(symbol)
         self.read(np.array([symbol], dtype=np.uint8), CHARGE)
 
     def copy(self) -> Self:

@@ -18,6 +18,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.arguments import as_bytes, as_context, as_symbol
 from gencomp.coding.quantize import (
     bound_of,
     cdf_from_weights,
@@ -196,18 +197,20 @@ class Lz78:
         return ALPHABET_SIZE
 
     def begin(self, context: Sequence[int] = ()) -> "Lz78State":
-        data = np.frombuffer(bytes(context), dtype=np.uint8)
+        data = np.frombuffer(bytes(as_context(context)), dtype=np.uint8)
         nodes, cursor = _new_tree(len(data) + 16)
         _observe(data, nodes, cursor, self.gamma, np.empty(0, dtype=np.int64))
         return Lz78State(self.gamma, nodes, cursor)
 
     def encode_block(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         nodes, cursor = _new_tree(len(data))
         out = np.empty(len(data) * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES, dtype=np.uint8)
         size = _encode(np.frombuffer(data, dtype=np.uint8), nodes, cursor, self.gamma, out)
         return out[:size].tobytes()
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
+        payload = as_bytes(payload, "the code")
         nodes, cursor = _new_tree(size)
         weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
         data = np.empty(size, dtype=np.uint8)
@@ -233,14 +236,14 @@ class Lz78State:
         return code_lengths_of_cdf(self.cdf())
 
     def charge(self, data: bytes) -> FloatArray:
+        data = as_bytes(data)
         self._reserve(len(data))
         shares = np.empty(len(data), dtype=np.int64)
         _observe(np.frombuffer(data, dtype=np.uint8), self._nodes, self._cursor, self._gamma, shares)
         return np.asarray(PRECISION - np.log2(shares))
 
     def update(self, symbol: int) -> None:
-        if not 0 <= symbol < ALPHABET_SIZE:
-            raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
+        symbol = as_symbol(symbol)
         self._reserve(1)
         _update(self._nodes, self._cursor, symbol)
 

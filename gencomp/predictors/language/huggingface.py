@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.arguments import as_bytes, as_context
+from gencomp.arguments import as_bytes, as_context, as_pieces
 from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import MAX_ALPHABET_SIZE
 from gencomp.coding.varint import read_varint, varint
@@ -142,7 +142,9 @@ class HuggingFace:
 
     def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
         """Return what each chunk's tokens cost in bits, (n,), by calls over whole windows: only to measure."""
-        return np.array([costs.code_lengths.sum() for costs in self.token_costs(chunks)], dtype=np.float64)
+        return np.array(
+            [costs.code_lengths.sum() for costs in self.token_costs(as_pieces(chunks, "a chunk"))], dtype=np.float64
+        )
 
     def token_count(self, text: bytes) -> int:
         """Return how many symbols ``text`` is coded as."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from gencomp.arguments import as_bytes, as_context
+from gencomp.arguments import as_bytes, as_context, as_pieces
 from gencomp.budget import Cost, StateCost
 from gencomp.predictors.language.causal import CausalModel, causal_model, context_limit
 from gencomp.predictors.language.coding import decode_symbols, encode_symbols
@@ -104,7 +104,7 @@ class Transformer:
 
     def sequence_code_lengths(self, texts: Sequence[bytes]) -> list[FloatArray]:
         """Return -log2 p of each byte of each text, (n,) bits each, by calls over whole windows: only to measure."""
-        symbols = [np.frombuffer(text, np.uint8).astype(np.int64) for text in texts]
+        symbols = [np.frombuffer(text, np.uint8).astype(np.int64) for text in as_pieces(texts, "a text")]
         return [costs.code_lengths for costs in self.network.sequence_costs(symbols)]
 
     def state_cost(self, size: int) -> StateCost:

@@ -395,10 +395,12 @@ class MixState:
 
     def charge(self, data: bytes) -> FloatArray:
         """Append ``data``; return what the coder charged for each of its bytes, float64 (n,) in bits."""
+        data = as_bytes(data)
         return np.array([self.spend(data[place : place + 1]) for place in range(len(data))], dtype=np.float64)
 
     def spend(self, data: bytes) -> float:
         """Append ``data``; return what the coder charged for all of it, in bits."""
+        data = as_bytes(data)
         bits = 0.0
         if self._frozen:
             for symbol in data:

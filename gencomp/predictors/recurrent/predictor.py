@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from gencomp.arguments import as_bytes, as_context, as_pieces, as_symbol
 from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
@@ -95,10 +96,11 @@ class Recurrent:
         else:
             state = RecurrentState(self, new_memory(self.loaded.network))
             step(self.loaded.network, state._memory, 0)
-        state._read(bytes(context))
+        state._read(bytes(as_context(context)))
         return state
 
     def encode_block(self, data: bytes) -> bytes:
+        data = as_bytes(data)
         code = np.empty(len(data) // 2 + 1024, dtype=np.uint8)
         registers = _new_registers()
         memory, content = self.begin()._memory, np.frombuffer(bytearray(data), dtype=np.uint8)
@@ -115,7 +117,7 @@ class Recurrent:
         return code[: encode_end(low, width, code, position)[0]].tobytes()
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
-        code = np.frombuffer(bytearray(payload), dtype=np.uint8)
+        code = np.frombuffer(bytearray(as_bytes(payload, "the code")), dtype=np.uint8)
         registers = _new_registers()
         registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION] = decode_begin(code)
         memory, content = self.begin()._memory, np.zeros(size, dtype=np.uint8)
@@ -132,7 +134,7 @@ class Recurrent:
     def sequence_code_lengths(self, texts: Sequence[bytes]) -> list[FloatArray]:
         """Return -log2 p of each byte of each text, (n,) bits each, from an empty context, as blocks are coded."""
         lengths = []
-        for text in texts:
+        for text in as_pieces(texts, "a text"):
             found = np.empty((len(text), 8), dtype=np.uint16)
             fill_probabilities(self.loaded.network, self.begin()._memory, np.frombuffer(text, np.uint8), found)
             lengths.append(8 * 16.0 - np.log2(found).sum(axis=1))
@@ -165,8 +167,7 @@ class RecurrentState:
         return code_lengths_of_cdf(self.cdf())
 
     def update(self, symbol: int) -> None:
-        if not 0 <= symbol < ALPHABET_SIZE:
-            raise ValueError(f"a symbol must lie in [0, {ALPHABET_SIZE}), got {symbol}")
+        symbol = as_symbol(symbol)
         step(self._recurrent.loaded.network, self._memory, symbol)
 
     def _read(self, data: bytes) -> None:

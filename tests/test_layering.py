@@ -11,13 +11,8 @@ PACKAGE = Path(gencomp.__file__).parent
 
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
-<<<<<<< HEAD
     {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "vectors", "files", "places", "data"}
     | {"progress", "specs", "budget", "protocols"},
-=======
-    {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "vectors", "files", "data", "progress"}
-    | {"protocols", "budget", "places", "specs"},
->>>>>>> merge
     {"registry"},
     {"coding", "bitstreams", "inference", "modalities"},
     {"equivalence"},

@@ -18,7 +18,7 @@ def compress(
 ) -> bytes:
     """Return an archive of ``data`` made with ``model``; see :func:`gencomp.archive.writer.write_archive`.
 
-    Raises ``ValueError`` for a model object that no spec names.
+    ``model`` is a spec or an object; an archive of an object that no spec names is decoded with that object at hand.
     """
     sink = io.BytesIO()
     write_archive(io.BytesIO(data), sink, as_predictor(model), block_size=block_size, threads=threads, verify=verify)
@@ -26,9 +26,16 @@ def compress(
 
 
 def decompress(
-    archive: bytes, *, model: str | None = None, threads: int | None = None, max_output: int | None = None
+    archive: bytes,
+    *,
+    model: Model | None = None,
+    threads: int | None = None,
+    max_output: int | None = None,
+    try_anyway: bool = False,
 ) -> bytes:
     """Return the content of an archive, all of it checked; see :func:`gencomp.archive.reader.read_archive`."""
     content = io.BytesIO()
-    read_archive(io.BytesIO(archive), content.write, model=model, threads=threads, max_output=max_output)
+    read_archive(
+        io.BytesIO(archive), content.write, model=model, threads=threads, max_output=max_output, try_anyway=try_anyway
+    )
     return content.getvalue()

@@ -30,6 +30,7 @@ from gencomp.coding.container import (
     parse_trailer,
     written_check,
 )
+from gencomp.equivalence.adapt import Model
 from gencomp.equivalence.capabilities import decode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
 from gencomp.progress import ByteProgress, listening
@@ -155,20 +156,23 @@ def read_archive(
     source: BinaryIO,
     write: Callable[[bytes], object],
     *,
-    model: str | None = None,
+    model: Model | None = None,
     threads: int | None = None,
     max_output: int | None = None,
+    try_anyway: bool = False,
     progress: Progress | None = None,
 ) -> int:
     """Pass the content of all members to ``write``, block by block, each after its check; return its size in bytes.
 
-    ``model`` is needed only for models of other packages, and must be the archive's own. Raises
+    ``model``, a spec or an object, is needed only for models of other packages or one's own, and must be the archive's
+    own. ``try_anyway`` decodes with a model that computes otherwise here, as its canary or its revision says: each
+    block's check then judges what comes out. Raises
     :class:`~gencomp.errors.ArchiveError` on damage, :class:`~gencomp.errors.ModelMismatchError` on a missing or
     different model, :class:`~gencomp.errors.OutputLimitError` before more than ``max_output`` bytes are decoded.
     """
     total = 0
     for reader in open_members(source):
-        decoder = _BlockDecoder(reader.header, model, progress)
+        decoder = _BlockDecoder(reader.header, model, progress, try_anyway)
         digest = hashlib.sha256()
         limit = None if max_output is None else max_output - total
         blocks = _within(reader.read_blocks(), limit)
@@ -195,7 +199,7 @@ def _within(blocks: Iterator[CodedBlock], limit: int | None) -> Iterator[CodedBl
 class _BlockDecoder:
     """Decodes blocks of one member; the model is looked up, and refused, when the member is opened."""
 
-    def __init__(self, header: Header, chosen: str | None, progress: Progress | None) -> None:
+    def __init__(self, header: Header, chosen: Model | None, progress: Progress | None, try_anyway: bool) -> None:
         self._progress = progress
         self._key = header.key
         self._latest: Latest[tuple[BlockType, int, bytes], bytes] = Latest()
@@ -204,10 +208,10 @@ class _BlockDecoder:
         if description is not None:
             if not isinstance(description, dict):
                 raise ArchiveError("the archive is invalid: its metadata describes no model")
-            self._model = load_described(description, chosen)
+            self._model = load_described(description, chosen, try_anyway=try_anyway)
             self._description = description
             self._agrees = Lock()
-            self._checked = False
+            self._checked = try_anyway
 
     def __call__(self, block: CodedBlock) -> bytes:
         header = block.header

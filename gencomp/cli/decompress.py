@@ -17,6 +17,7 @@ from gencomp.cli.options import (
     RemoveOption,
     StdoutOption,
     ThreadsOption,
+    TryAnywayOption,
     size_parser,
 )
 
@@ -38,6 +39,7 @@ def decompress(
     force: ForceOption = False,
     threads: ThreadsOption = None,
     max_output: MaxOutputOption = None,
+    try_anyway: TryAnywayOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Decompress archives.
@@ -57,7 +59,13 @@ def decompress(
             start = time.perf_counter()
             with progress_bar(name, None, quiet=quiet) as progress:
                 size = read_archive(
-                    source, sink.write, model=model, threads=threads, max_output=max_output, progress=progress
+                    source,
+                    sink.write,
+                    model=model,
+                    threads=threads,
+                    max_output=max_output,
+                    try_anyway=try_anyway,
+                    progress=progress,
                 )
             seconds = time.perf_counter() - start
             if not quiet:

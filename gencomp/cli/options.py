@@ -57,6 +57,12 @@ ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", "-T", callback=at_least("--threads", 1), help="Blocks at a time. [default: cores]"),
 ]
+TryAnywayOption = Annotated[
+    bool,
+    typer.Option(
+        "--try-anyway", help="Decode although the model computes otherwise here; each block's check is the judge."
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -3,7 +3,7 @@
 from gencomp.cli.batch import for_each, input_names, opened
 from gencomp.cli.console import progress_bar
 from gencomp.cli.decompress import MaxOutputOption
-from gencomp.cli.options import ArchiveModelOption, FilesArgument, QuietOption, ThreadsOption
+from gencomp.cli.options import ArchiveModelOption, FilesArgument, QuietOption, ThreadsOption, TryAnywayOption
 
 
 def test(
@@ -11,6 +11,7 @@ def test(
     model: ArchiveModelOption = None,
     threads: ThreadsOption = None,
     max_output: MaxOutputOption = None,
+    try_anyway: TryAnywayOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Decode archives, check everything, write nothing."""
@@ -19,7 +20,13 @@ def test(
     def test_one(name: str) -> None:
         with opened(name) as source, progress_bar(name, None, quiet=quiet) as progress:
             size = read_archive(
-                source, lambda content: None, model=model, threads=threads, max_output=max_output, progress=progress
+                source,
+                lambda content: None,
+                model=model,
+                threads=threads,
+                max_output=max_output,
+                try_anyway=try_anyway,
+                progress=progress,
             )
         if not quiet:
             print(f"{name}: ok, {size:,} bytes")

@@ -23,7 +23,14 @@ from gencomp.coding.quantize import (
 )
 from gencomp.compiled import kernel
 from gencomp.equivalence.adapt import predictor_spec
-from gencomp.equivalence.capabilities import environment_of, fingerprint_of, revision_of, state_cdf
+from gencomp.equivalence.capabilities import (
+    environment_of,
+    fingerprint_of,
+    has_lanes,
+    parameter_count_of,
+    revision_of,
+    state_cdf,
+)
 from gencomp.equivalence.nested import canonical
 from gencomp.protocols import FloatArray, IntArray, Predictor, PredictorState
 
@@ -189,6 +196,17 @@ class Ensemble:
     def fingerprint(self) -> bytes:
         """Return the members' fingerprints: all that is not integers here is theirs."""
         return b"".join(fingerprint_of(predictor) for predictor in self._predictors)
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(parameter_count_of(predictor) for predictor in self._predictors)
+
+    def lanes_of(self, payload: bytes, size: int) -> int | None:
+        """Return 1 where a member has lanes: they are asked for one byte after another."""
+        return 1 if any(has_lanes(predictor) for predictor in self._predictors) else None
+
+    def lane_fingerprint(self, lanes: Sequence[int]) -> bytes:
+        return b"".join(fingerprint_of(predictor, lanes) for predictor in self._predictors)
 
     def begin(self, context: Sequence[int] = ()) -> "EnsembleState":
         """Return the state after ``context``, whose last ``memory`` bytes are stepped through if weights are learnt."""

@@ -1,8 +1,8 @@
 """The one door to numba: a decorator that keeps its type and compiles on first call.
 
 Kernels are integer-only wherever an archive depends on them, cached on disk (beside the source, else in the user's
-cache, else nowhere), and release the GIL, so that blocks are coded on all cores by plain threads. Each stays reachable as plain Python through ``.py_func``, which
-the tests compare it with; ``NUMBA_DISABLE_JIT=1`` runs everything that way.
+cache, else nowhere), and release the GIL, so that blocks are coded on all cores by plain threads. Each stays reachable
+as plain Python through ``.py_func``, which the tests compare it with; ``NUMBA_DISABLE_JIT=1`` runs everything that way.
 """
 
 import functools
@@ -31,13 +31,14 @@ _LEAN = _OPTIONS | {"_nrt": False}
 def _compiled(function: F, options: dict[str, Any]) -> F:
     try:
         dispatcher = numba.njit(**options)(function)
+        is_kept = True
     except RuntimeError:  # numba finds no folder that it may write to
-        _tell_of_no_cache()
-        return cast(F, numba.njit(**(options | {"cache": False}))(function))
+        dispatcher = numba.njit(**(options | {"cache": False}))(function)
+        is_kept = False
     cache = getattr(dispatcher, "_cache", None)  # numba's own; where it goes by another name, its errors are errors
     for name in ("load_overload", "save_overload"):
         if hasattr(cache, name):
-            setattr(cache, name, _unfailing(getattr(cache, name)))
+            setattr(cache, name, _unfailing(getattr(cache, name)) if is_kept else _tell_of_no_cache)
     return cast(F, dispatcher)
 
 
@@ -55,9 +56,15 @@ def _unfailing(step: Callable[..., Any]) -> Callable[..., Any]:
     return attempt
 
 
-@functools.cache
-def _tell_of_no_cache() -> None:
+_told = False
+
+
+def _tell_of_no_cache(*_: Any) -> None:
     """Warn once a process."""
+    global _told
+    if _told:
+        return
+    _told = True
     warnings.warn(
         "compiled code cannot be kept, so that each run compiles anew, which takes up to a minute; "
         "set NUMBA_CACHE_DIR to a folder that can be written",

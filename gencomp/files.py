@@ -52,6 +52,17 @@ def _read_some(source: BinaryIO, size: int) -> bytes:
         _await(source, writing=False)
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return ``path`` with a user's folder in place of ``~``. Raises ``OSError`` where it stands for no path."""
+    name = os.fspath(path)
+    if "\0" in name:
+        raise OSError(errno.EINVAL, "it holds a zero byte, which no path does", name)
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise FileNotFoundError(errno.ENOENT, "there is no such user here, or no folder of theirs", name) from None
+
+
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """Return all bytes of a file, or of a pipe or device."""
     with Path(path).open("rb") as file:

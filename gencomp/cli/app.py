@@ -93,6 +93,7 @@ def _with_levels(arguments: Sequence[str]) -> list[str]:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code. No exception leaves; a traceback is printed for ``--traceback``."""
     show_tracebacks(False)
+    stderr = sys.stderr
     try:
         with own_warnings(), whole_stdout():
             code = int(app(args=_with_levels(arguments), prog_name="gencomp", standalone_mode=False) or 0)
@@ -112,5 +113,9 @@ def run(arguments: Sequence[str]) -> int:
         return 128 + stop.signum
     except BrokenPipeError:  # nobody reads: nobody to tell
         return 1
+    except SystemExit:  # which typer makes of a BrokenPipeError
+        return 1
     except Exception as error:
         return report_failure(error)
+    finally:
+        sys.stderr = stderr  # which typer has wrapped then

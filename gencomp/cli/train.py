@@ -65,6 +65,7 @@ def train(
         typer.Option("--from", metavar="FOLDER", help="Begin with the weights of this model, or of its checkpoint."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that cannot be read.")] = False,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -83,7 +84,7 @@ def train(
     from gencomp.predictors.language.settings import Settings
     from gencomp.training.architecture import SIZES
     from gencomp.training.corpus import Corpus, read_corpus
-    from gencomp.training.finish import draw_loss_curve, save_model
+    from gencomp.training.finish import LOSS_CURVE, OUTPUTS, draw_loss_curve, save_model
     from gencomp.training.trainer import Plan, begin_from
     from gencomp.training.trainer import train as run
     from gencomp.training.vocabulary import BYTE_VOCABULARY, byte_tokenizer, check_same_tokens, encode_corpus, train_bpe
@@ -92,6 +93,9 @@ def train(
         raise usage(f"{output} holds a trained model; name another folder, or overwrite it with -f")
     if (output / "checkpoint").exists() and not (resume or force):
         raise usage(f"{output} holds an unfinished run; go on with --resume, or begin anew with -f")
+    taken = [name for name in OUTPUTS if (output / name).exists()]
+    if taken and not force:
+        raise usage(f"{output / taken[0]} is there already; name another folder, or overwrite it with -f")
     architecture = _architecture(
         SIZES[size],
         width=width,
@@ -119,7 +123,12 @@ def train(
     )
     if threads is not None:
         torch.set_num_threads(threads)
-    training, holding_out = read_corpus(data, held_out, limit)
+    skipped: list[str] = []
+    training, holding_out = read_corpus(data, held_out, limit, left_out=None if strict else skipped.append)
+    for line in skipped:
+        note(f"left out: {line}")
+    if skipped:
+        note(f"files that could not be read, and were left out: {len(skipped)}")
     tokenizer = byte_tokenizer() if vocabulary is None else train_bpe(training, vocabulary)
     corpus = Corpus(
         encode_corpus(tokenizer, training), encode_corpus(tokenizer, holding_out), len(training), len(holding_out)
@@ -148,7 +157,7 @@ def train(
     with step_progress("training", steps, quiet=quiet) as report:
         history = run(model, corpus, plan, output, device=device, identity=identity, resume=resume, report=report)
     save_model(model, tokenizer, output, plan, history, identity, dtype=save_dtype)
-    draw_loss_curve(history, output / "loss.png", f"{identity['parameters']:,} parameters, {output.name}")
+    draw_loss_curve(history, output / LOSS_CURVE, f"{identity['parameters']:,} parameters, {output.name}")
     if not quiet:
         note(f"{output}: {history.held_out_loss[-1]:.4f} bits/byte held out, {history.seconds[-1]:,.0f} s")
 

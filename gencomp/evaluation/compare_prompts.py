@@ -4,7 +4,7 @@ A prompt is a list of pieces, each a part that is given and the part that really
 piece; each row of an image is one, as in the paper (Delétang et al. 2024, section 3.4).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -83,10 +83,13 @@ def text_prompt(name: str, data: bytes, *, offset: int = 0, given: int = 1948, l
 
 
 def read_text(path: str, *, offset: int, given: int, length: int) -> Prompt:
-    """Return a prompt of a file. Raises :class:`DatasetError` where it is too short."""
-    return text_prompt(
-        Path(path).name, text.read(path, offset + given + length), offset=offset, given=given, length=length
-    )
+    """Return a prompt of a file, or of those of a folder or pattern that can be read; notes name the others.
+
+    Raises ``OSError``, and :class:`DatasetError` where there is too little.
+    """
+    data, skipped = text.read_readable(path, offset + given + length, strict=Path(path).is_file())
+    prompt = text_prompt(Path(path).name, data, offset=offset, given=given, length=length)
+    return replace(prompt, notes=tuple(f"left out: {line}" for line in skipped))
 
 
 def shrunk(raster: Raster, width: int) -> Raster:
@@ -119,7 +122,8 @@ def image_prompt(name: str, raster: Raster, rows: Rows = "independent") -> Promp
 
 def read_image(path: str, *, width: int, rows: Rows) -> Prompt:
     """Return a prompt of an image in grey, scaled down to ``width`` pixels. Raises :class:`DatasetError`."""
-    return image_prompt(Path(path).name, shrunk(image.read_grey(path), width), rows)
+    raster = image.read_grey(path)
+    return replace(image_prompt(Path(path).name, shrunk(raster, width), rows), notes=raster.notes)
 
 
 def read_audio(path: str, *, offset: int | None, given: int, length: int) -> Prompt:

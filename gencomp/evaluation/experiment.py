@@ -54,7 +54,7 @@ class Experiment:
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
             return cls.from_options(table, path)
-        except ValueError as error:  # tomllib's, Unicode's and ours
+        except (ValueError, RecursionError) as error:  # tomllib's, Unicode's and ours
             raise ValueError(f"{path}: {error}") from error
 
     @classmethod

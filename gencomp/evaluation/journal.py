@@ -27,9 +27,8 @@ class Journal:
         whole = known.rfind(b"\n") + 1  # a run that was killed while it wrote leaves a part of a line
         for line in known[:whole].splitlines():
             with suppress(ValueError, KeyError, TypeError, RecursionError):  # a damaged line is measured again
-                entry = json.loads(line)
-                measured = Measured(tuple(entry["lengths"]), entry["seconds"])
-                self._lines.setdefault(entry["cell"], {})[entry["start"]] = measured
+                cell, start, measured = _parsed(line)
+                self._lines.setdefault(cell, {})[start] = measured
         if not self._lines and known and (whole or not _BEGINNING.startswith(known[: len(_BEGINNING)])):
             raise DatasetError(f"{path} is no journal of an experiment; move it, or name another folder with -o")
         self._file = path.open("ab")
@@ -73,6 +72,16 @@ class Journal:
     def seconds(self, cell: str) -> float:
         """Return the time that a cell's batches took, added up."""
         return sum(measured.seconds for measured in self._lines.get(cell, {}).values())
+
+
+def _parsed(line: bytes) -> tuple[str, int, Measured]:
+    """Return the cell, the place and the measurements of a line. Raises ``ValueError``, ``KeyError``, ``TypeError``."""
+    entry = json.loads(line)
+    cell, start, lengths, seconds = (entry[key] for key in ("cell", "start", "lengths", "seconds"))
+    numbers = (start, seconds, *lengths)
+    if not isinstance(cell, str) or type(start) is not int or not all(type(n) in (int, float) for n in numbers):
+        raise ValueError("no measurement")
+    return cell, start, Measured(tuple(lengths), seconds)
 
 
 def _locked(descriptor: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gencomp.evaluation.paper import table_1_models, table_1_rate
 from gencomp.evaluation.rows import WHOLE, Row
+from gencomp.labels import visible
 
 _COMPUTED = ("bits_per_byte", "raw_rate", "adjusted_rate", "bytes_per_second")
 
@@ -63,7 +64,8 @@ def _sizes(rows: Sequence[Row], datasets: Sequence[str]) -> str:
     for name in datasets:
         mine = [row for row in rows if row.dataset == name]
         chunks = max(row.chunks for row in mine)
-        lines.append(f"- {name}: {max(row.raw_bytes for row in mine):,} bytes of {mine[0].modality}, {chunks:,} chunks")
+        size = max(row.raw_bytes for row in mine)
+        lines.append(f"- {visible(name)}: {size:,} bytes of {mine[0].modality}, {chunks:,} chunks")
     return "\n".join(lines)
 
 
@@ -105,7 +107,7 @@ def _figure(row: Row | None, figure: str, paper: bool) -> str:
 
 
 def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in (titles, *lines)]
+    escaped = [[visible(cell).replace("|", "\\|") for cell in line] for line in (titles, *lines)]
     widths = [max(len(line[column]) for line in escaped) for column in range(len(titles))]
     rule = ["-" * (width - 1) + ":" if column > 1 else "-" * width for column, width in enumerate(widths)]
     return "\n".join(
@@ -125,4 +127,4 @@ def _versions(rows: Sequence[Row]) -> str:
     text = f"Versions: {', '.join(sorted(found))}."
     if any(row.chunk_size != WHOLE for row in rows) and seen:
         text += f" Counted once: {', '.join(sorted(seen))}."
-    return text
+    return visible(text)

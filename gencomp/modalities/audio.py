@@ -18,6 +18,10 @@ from gencomp.protocols import FloatArray
 RATE = 16_000  # the paper's, in samples a second
 HALF_TAPS = 32  # zero crossings of the resampler's sinc on each side
 RESAMPLED_AT_ONCE = 1 << 13
+MIN_RATE, MAX_RATE = 1_000, 768_000  # of a file: what is outside is no sound, or its header is wrong
+READ_AT_ONCE = 1 << 20
+# whose samples are integers, of which 16 bits are taken; all others decode to floats, and 1.0 is full scale
+INTEGER_SUBTYPES = ("PCM_", "ALAC_")
 
 Samples = npt.NDArray[np.int16]
 Bits = Literal[8, 16]
@@ -78,14 +82,27 @@ def _decode(path: str | Path) -> tuple[Samples, int]:
     packed = read_plain(path)
     try:
         with soundfile.SoundFile(io.BytesIO(packed)) as file:
-            if file.subtype not in ("FLOAT", "DOUBLE"):
-                return file.read(dtype="int16", always_2d=True), file.samplerate
-            # libsndfile does not scale these by itself
-            scaled = 32768 * file.read(dtype="float64", always_2d=True)
-            return _to_int16(np.nan_to_num(scaled)), file.samplerate
+            if not MIN_RATE <= file.samplerate <= MAX_RATE:
+                raise DatasetError(
+                    f"{path}: {file.samplerate:,} samples a second; expected {MIN_RATE:,} to {MAX_RATE:,}"
+                )
+            if file.frames >= 1 << 62:  # a FLAC stream that was written as it came
+                raise DatasetError(f"{path}: its header does not say how long it is; encode it again, from a file")
+            return _read(file), file.samplerate
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         reason = getattr(error, "error_string", None) or error
         raise DatasetError(f"{path}: not a sound file that libsndfile reads: {reason}") from error
+
+
+def _read(file: Any) -> Samples:
+    """Return the samples, int16 (n, channels). Loud floats are clipped: libsndfile alone lets them wrap around."""
+    parts = [np.empty((0, file.channels), dtype=np.int16)]
+    whole = file.subtype.startswith(INTEGER_SUBTYPES)
+    while True:
+        part = file.read(READ_AT_ONCE, dtype="int16" if whole else "float64", always_2d=True)
+        if not len(part):
+            return np.concatenate(parts)
+        parts.append(part if whole else _to_int16(np.nan_to_num(32768 * part)))
 
 
 def resample(samples: Samples, rate: int, new_rate: int) -> Samples:

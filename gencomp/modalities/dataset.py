@@ -1,12 +1,13 @@
 """Datasets: where data is and how it is cut, as options that an experiment file can hold; and the chunks."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from gencomp.errors import DatasetError
+from gencomp.files import expanded
 from gencomp.modalities import audio, image, text, tokens
 from gencomp.modalities.random import random_bytes
 from gencomp.modalities.source import find_files, read_each
@@ -101,7 +102,7 @@ class Dataset:
             if key not in options:
                 raise ValueError(f"a dataset needs {key}; it has {', '.join(options) or 'nothing'}")
         paths = {key: options[key] for key in ("path", "vocabulary_from") if key in options}
-        return cls(**options | {key: str(folder / Path(path).expanduser()) for key, path in paths.items()})
+        return cls(**options | {key: str(folder / expanded(path)) for key, path in paths.items()})
 
     def read(self) -> Chunks:
         """Return the chunks. Raises :class:`DatasetError` where there is none, ``OSError``."""
@@ -110,8 +111,9 @@ class Dataset:
             raise DatasetError(self._nothing(skipped))
         sizes = tuple(map(len, pieces))
         if self.vocabulary is not None and self.path is not None:
-            tokenizer = tokens.learnt_from(self.vocabulary_from or self.path, self.vocabulary)
-            return Chunks(tuple(tokens.to_tokens(piece, tokenizer) for piece in pieces), sizes, (0,) * len(pieces))
+            tokenizer, left_out = tokens.learn(self.vocabulary_from or self.path, self.vocabulary, strict=self.strict)
+            cut = tuple(tokens.to_tokens(piece, tokenizer) for piece in pieces)
+            return Chunks(cut, sizes, (0,) * len(pieces), notes, tuple(dict.fromkeys((*skipped, *left_out))))
         if not self.seven_bits:
             return Chunks(tuple(pieces), sizes, (0,) * len(pieces), notes, skipped)
         mapping = text.clear_top_bits if self.modality == "text" else text.halve
@@ -134,23 +136,23 @@ class Dataset:
         assert self.path is not None
         if self.modality == "text":
             size = None if self.limit is None else self.limit * self.chunk_size
-            return list(text.chunks(text.read(self.path, size), self.chunk_size)), (), ()
+            data, left_out = text.read_readable(self.path, size, strict=self.strict)
+            return list(text.chunks(data, self.chunk_size)), (), tuple(left_out)
         pieces: list[bytes] = []
         notes: list[str] = []
         skipped: list[str] = []
-        cut: Callable[[Path], Iterator[bytes]] = (
-            self._image_chunks if self.modality == "image" else lambda path: self._audio_chunks(path, notes)
-        )
+        cut = self._image_chunks if self.modality == "image" else self._audio_chunks
         for path in find_files(self.path):
-            found, refused = read_each([path], lambda file: list(cut(file)), strict=self.strict)
+            found, refused = read_each([path], lambda file: list(cut(file, notes)), strict=self.strict)
             pieces += (piece for of_file in found for piece in _spread(of_file, self.per_file))
             skipped += refused
             if self.limit is not None and len(pieces) >= self.limit:
                 break
         return pieces[: self.limit], tuple(notes), tuple(skipped)
 
-    def _image_chunks(self, path: Path) -> Iterator[bytes]:
+    def _image_chunks(self, path: Path, notes: list[str]) -> Iterator[bytes]:
         planes = (image.read_grey(path),) if self.color == "grey" else image.read_planes(path)
+        notes += planes[0].notes
         for plane in planes:
             if self.layout == "rows":
                 yield from image.bands(plane, self.chunk_size)

@@ -1,8 +1,9 @@
 """Images: pixels as bytes, row by row, and bytes as PNG. Any format that Pillow reads."""
 
 import io
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,30 @@ from gencomp.extras import require
 from gencomp.modalities.source import read_plain
 
 PATCH_ROWS, PATCH_COLUMNS = 32, 64  # the paper's chunk of 2048 bytes
+# EXIF 2.32, section 4.6.5.1.1
+_ORIENTATION = 0x0112
+_ORIENTATIONS = {
+    2: "mirrored",
+    3: "upside down",
+    4: "upside down and mirrored",
+    5: "on its side and mirrored",
+    6: "on its side",
+    7: "on its side and mirrored",
+    8: "on its side",
+}
 
 
 @dataclass(frozen=True)
 class Raster:
-    """One plane of 8-bit pixels: ``data`` is ``height`` rows of ``width`` bytes, from the top."""
+    """One plane of 8-bit pixels: ``data`` is ``height`` rows of ``width`` bytes, from the top.
+
+    ``notes`` say what of a file it does not hold, a line each.
+    """
 
     width: int
     height: int
     data: bytes
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 0 or self.width * self.height != len(self.data):
@@ -40,19 +56,47 @@ def _pillow() -> Any:
     return Image
 
 
-def _pixels(path: str | Path) -> Any:
-    """Return the pixels, uint8 (height, width, 3); transparency is ignored, 16-bit grey keeps its high byte."""
+def _pixels(path: str | Path) -> tuple[Any, tuple[str, ...]]:
+    """Return the pixels, uint8 (height, width, 3), and notes; transparency is ignored, 16-bit grey keeps its high byte.
+
+    What Pillow would warn of is a note.
+    """
     image_module = _pillow()
     packed = read_plain(path)
     try:
-        with image_module.open(io.BytesIO(packed)) as image:
-            if image.mode.startswith("I;16"):
-                return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
-            if image.mode in ("I", "F"):
-                raise ValueError(f"pixels of mode {image.mode}, expected 8 or 16 bits a sample; convert it first")
-            return np.asarray(image.convert("RGB"))
+        with (
+            warnings.catch_warnings(record=True, action="always") as warned,
+            image_module.open(io.BytesIO(packed)) as image,
+        ):
+            pixels = _as_rgb(image)
+            facts = _left_out(image)
     except Exception as error:  # each of Pillow's readers has its own kinds
         raise DatasetError(f"{path}: not an image that Pillow reads: {_reason(error)}") from error
+    facts += [" ".join(str(warning.message).split()) for warning in warned]
+    return pixels, tuple(f"{path}: {fact}" for fact in dict.fromkeys(facts))
+
+
+def _as_rgb(image: Any) -> Any:
+    # of grey with 16 bits, Pillow's reader of PGM makes 32, whatever the largest value that the file names
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode}, expected 8 or 16 bits a sample; convert it first")
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB"))
+
+
+def _left_out(image: Any) -> list[str]:
+    """Return what the file says that its first frame's pixels, as they are stored, do not hold."""
+    facts = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        facts.append(f"the first of {frames} frames is taken")
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    if orientation in _ORIENTATIONS:
+        facts.append(f"its EXIF data says that it is stored {_ORIENTATIONS[orientation]}; it is taken as it is stored")
+    return facts
 
 
 def _reason(error: Exception) -> str:
@@ -62,16 +106,16 @@ def _reason(error: Exception) -> str:
 
 def read_grey(path: str | Path) -> Raster:
     """Return an image in grey: the mean of R, G and B, truncated, as in the paper. Raises :class:`DatasetError`."""
-    pixels = _pixels(path)
+    pixels, notes = _pixels(path)
     grey = (pixels.sum(axis=2, dtype=np.uint16) // 3).astype(np.uint8)
-    return Raster(grey.shape[1], grey.shape[0], grey.tobytes())
+    return Raster(grey.shape[1], grey.shape[0], grey.tobytes(), notes)
 
 
 def read_planes(path: str | Path) -> tuple[Raster, Raster, Raster]:
     """Return an image's red, green and blue planes. Raises :class:`DatasetError`."""
-    pixels = _pixels(path)
+    pixels, notes = _pixels(path)
     height, width, _ = pixels.shape
-    red, green, blue = (Raster(width, height, pixels[:, :, plane].tobytes()) for plane in range(3))
+    red, green, blue = (Raster(width, height, pixels[:, :, plane].tobytes(), notes) for plane in range(3))
     return red, green, blue
 
 

@@ -2,18 +2,45 @@
 
 import bz2
 import glob
-import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
+
+import zstandard
 
 from gencomp.errors import DatasetError, GencompError
+from gencomp.files import expanded, read_fully
 
 T = TypeVar("T")
 
-COMPRESSED_SUFFIXES = (".xz", ".gz", ".bz2", ".zst")
+_PIECE = 1 << 16
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A compressed file: one stream or more, one after the other.
+
+    ``new`` makes a decompressor of one stream. Zeros may follow a stream where ``padding`` is not 0, as many as a
+    multiple of it. Nothing else may.
+    """
+
+    new: Callable[[], Any]
+    padding: int = 0
+
+
+_FORMATS = {
+    # .xz file format 1.2, sections 2 and 2.2: streams, and stream padding in units of four bytes
+    ".xz": _Format(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ), padding=4),
+    # RFC 1952, section 2.2; zeros fill the last block of a tape (gzip's manual, "Using gzip on tapes")
+    ".gz": _Format(lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), padding=1),
+    ".bz2": _Format(bz2.BZ2Decompressor),
+    # RFC 8878, section 3.1: frames, skippable ones among them
+    ".zst": _Format(lambda: zstandard.ZstdDecompressor().decompressobj()),
+}
+COMPRESSED_SUFFIXES = tuple(_FORMATS)
 
 
 def find_files(where: str | Path) -> list[Path]:
@@ -22,7 +49,7 @@ def find_files(where: str | Path) -> list[Path]:
     Hidden files of a folder are left out. Raises ``FileNotFoundError``, or :class:`DatasetError` where a folder or
     pattern holds no file.
     """
-    path = Path(where).expanduser()
+    path = expanded(where)
     if path.is_dir():
         inside = (file for file in path.rglob("*") if file.is_file())
         files = [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
@@ -31,70 +58,74 @@ def find_files(where: str | Path) -> list[Path]:
         files = [path]
     else:
         anchor = Path(path.anchor)
-        files = [file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file()]
+        try:
+            files = [file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file()]
+        except (ValueError, NotImplementedError) as error:
+            raise DatasetError(f"{where} is no pattern of files: {error}") from error
     if not files:
         raise DatasetError(f"{where}: no files there; name a file, a folder that holds some, or a pattern of theirs")
     return sorted(files)
 
 
 def read_plain(path: str | Path, limit: int | None = None) -> bytes:
-    """Return a file's bytes, at most ``limit``; .xz, .gz, .bz2 and .zst are unpacked.
+    """Return a file's bytes, at most ``limit``; .xz, .gz, .bz2 and .zst are unpacked, all their streams.
 
-    Raises ``OSError``, or :class:`DatasetError` where a compressed file is damaged.
+    Raises ``OSError``, or :class:`DatasetError` where a compressed file is damaged, cut short, or followed by anything
+    that its format does not allow. Beyond ``limit`` bytes nothing is looked at.
     """
     path = Path(path)
-    try:
-        with _open_plain(path) as file:
-            return file.read() if limit is None else _read_up_to(file, limit)
-    except (lzma.LZMAError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DatasetError(f"{path}: it does not unpack as {path.suffix}: {error}") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise DatasetError(f"{path}: it does not unpack as {path.suffix}: {error}") from error  # bz2's way to say so
-
-
-def _open_plain(path: Path) -> BinaryIO:
-    suffix = path.suffix.lower()
-    if suffix == ".xz":
-        return cast(BinaryIO, lzma.open(path))
-    if suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path))
-    if suffix == ".bz2":
-        return cast(BinaryIO, bz2.open(path))
-    if suffix == ".zst":
-        return _open_zstandard(path)
-    return path.open("rb")
-
-
-def _open_zstandard(path: Path) -> BinaryIO:
-    """Return the unpacked file; whole in memory, so that damage shows as one kind of error."""
-    import io
-
-    import zstandard
-
+    packing = _FORMATS.get(path.suffix.lower())
     with path.open("rb") as file:
-        packed = file.read()
-    data = b""
-    while packed:  # one frame after the other
-        stream = zstandard.ZstdDecompressor().decompressobj()
+        if packing is None:
+            return read_fully(file, limit)
         try:
-            data += stream.decompress(packed)
-        except zstandard.ZstdError as error:
-            raise EOFError(str(error)) from error
-        if not stream.eof:
-            raise EOFError("it ends early")
-        packed = stream.unused_data
-    return io.BytesIO(data)
+            return _unpacked(file, packing, limit)
+        except (lzma.LZMAError, EOFError, zlib.error, zstandard.ZstdError) as error:
+            raise _does_not_unpack(path, error) from error
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise _does_not_unpack(path, error) from error  # bz2's way to say so
 
 
-def _read_up_to(file: BinaryIO, limit: int) -> bytes:
-    """Return ``limit`` bytes, fewer only at the file's end."""
-    parts = []
-    while limit > 0 and (part := file.read(limit)):
-        parts.append(part)
-        limit -= len(part)
+def _does_not_unpack(path: Path, reason: object) -> DatasetError:
+    return DatasetError(f"{path}: it does not unpack as {path.suffix}: {reason}")
+
+
+def _unpacked(file: BinaryIO, packing: _Format, limit: int | None) -> bytes:
+    """Return what a compressed file holds, at most ``limit`` bytes. Raises what its decompressors raise."""
+    parts: list[bytes] = []
+    size = 0
+    packed = read_fully(file, _PIECE)
+    if not packed:
+        raise EOFError("it is empty")
+    while packed:
+        stream = packing.new()
+        while not stream.eof:
+            packed = packed or read_fully(file, _PIECE)
+            if not packed:
+                raise EOFError("it ends early")
+            parts.append(stream.decompress(packed))
+            packed = b""
+            size += len(parts[-1])
+            if limit is not None and size >= limit:
+                return b"".join(parts)[:limit]
+        packed = _after_padding(file, stream.unused_data, packing.padding)
     return b"".join(parts)
+
+
+def _after_padding(file: BinaryIO, packed: bytes, unit: int) -> bytes:
+    """Return what follows the zeros between two streams, none at the file's end; check how many there are."""
+    zeros = 0
+    while packed := packed or read_fully(file, _PIECE):
+        rest = packed.lstrip(b"\0") if unit else packed
+        zeros += len(packed) - len(rest)
+        packed = rest
+        if rest:
+            break
+    if zeros and zeros % unit:
+        raise EOFError(f"{zeros} zero bytes follow a stream, no multiple of {unit}")
+    return packed
 
 
 def read_each(paths: Iterable[Path], read: Callable[[Path], T], *, strict: bool) -> tuple[list[T], list[str]]:

@@ -1,13 +1,14 @@
 """Text: bytes as they are, for people to read, and in seven bits for models that know only ASCII."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from gencomp.arguments import as_bytes
-from gencomp.modalities.source import find_files, read_plain
+from gencomp.modalities.source import find_files, read_each, read_plain
 
 
 class SevenBits(NamedTuple):
@@ -18,15 +19,31 @@ class SevenBits(NamedTuple):
 
 
 def read(where: str | Path, limit: int | None = None) -> bytes:
-    """Return the bytes of a file, or of a folder's or pattern's files one after the other, at most ``limit``."""
+    """Return the bytes of a file, or of a folder's or pattern's files one after the other, at most ``limit``.
+
+    Raises what :func:`read_readable` raises where it is strict.
+    """
+    return read_readable(where, limit, strict=True)[0]
+
+
+def read_readable(where: str | Path, limit: int | None = None, *, strict: bool = False) -> tuple[bytes, list[str]]:
+    """Return the bytes of all files that can be read, as :func:`read` does, and one line for each that cannot.
+
+    Raises ``OSError`` and :class:`~gencomp.errors.DatasetError` where ``where`` is nothing; with ``strict``, also for
+    the first file that cannot be read.
+    """
     parts: list[bytes] = []
+    skipped: list[str] = []
     size = 0
     for path in find_files(where):
-        parts.append(read_plain(path, None if limit is None else limit - size))
-        size += len(parts[-1])
+        left = None if limit is None else limit - size
+        found, refused = read_each([path], partial(read_plain, limit=left), strict=strict)
+        parts += found
+        skipped += refused
+        size += sum(map(len, found))
         if limit is not None and size >= limit:
             break
-    return b"".join(parts)
+    return b"".join(parts), skipped
 
 
 def chunks(data: bytes, size: int, *, keep_last: bool = False) -> Iterator[bytes]:

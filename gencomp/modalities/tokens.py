@@ -13,12 +13,18 @@ MIN_VOCABULARY, MAX_VOCABULARY = 257, 1 << 16
 LEARN_BYTES = 10_000_000
 
 
-@functools.lru_cache(maxsize=8)
 def learnt_from(path: str, vocabulary: int) -> Any:
     """Return a tokenizer of ``vocabulary`` tokens, the 256 bytes among them, learnt from the start of a text.
 
-    Byte-pair encoding (Sennrich et al. 2016) inside words. Raises ``ValueError``, :class:`MissingExtraError`.
+    Byte-pair encoding (Sennrich et al. 2016) inside words. Raises ``ValueError``, :class:`MissingExtraError`, and what
+    :func:`gencomp.modalities.text.read` raises.
     """
+    return learn(path, vocabulary, strict=True)[0]
+
+
+@functools.lru_cache(maxsize=8)
+def learn(path: str, vocabulary: int, *, strict: bool) -> tuple[Any, tuple[str, ...]]:
+    """Return the same tokenizer, and, unless ``strict``, one line for each file that could not be read."""
     if not MIN_VOCABULARY <= vocabulary <= MAX_VOCABULARY:
         raise ValueError(f"vocabulary must be from {MIN_VOCABULARY} to {MAX_VOCABULARY} tokens, got {vocabulary}")
     require("lm", "tokenizers")
@@ -32,9 +38,9 @@ def learnt_from(path: str, vocabulary: int) -> Any:
     tokenizer.pre_tokenizer = Split(Regex(r" ?[A-Za-z\x80-\xff]+|\s+|[^A-Za-z\x80-\xff\s]"), "isolated")
     alphabet = [chr(byte) for byte in range(256)]
     trainer = BpeTrainer(vocab_size=vocabulary, initial_alphabet=alphabet, show_progress=False)
-    learnt = _characters(text.read(Path(path), LEARN_BYTES))
-    tokenizer.train_from_iterator(learnt.splitlines(keepends=True), trainer)
-    return tokenizer
+    data, skipped = text.read_readable(Path(path), LEARN_BYTES, strict=strict)
+    tokenizer.train_from_iterator(_characters(data).splitlines(keepends=True), trainer)
+    return tokenizer, tuple(skipped)
 
 
 def _characters(data: bytes) -> str:

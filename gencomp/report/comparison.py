@@ -47,7 +47,7 @@ _SHAPE = {
         {"modality": str, "name": str, "given": [str], "joined": bool, "width": int, "notes": [str], "judge": str}
     ],
     "rows": [
-        {"prompt": int, "modality": str, "model": str, "strategy": str, "seed": Maybe(int), "bytes": int}
+        {"prompt": int, "modality": str, "model": str, "strategy": str, "seed": (int, type(None)), "bytes": int}
         | {"parts": [str], "bits_per_byte": float, "costs": Maybe([float]), "entropy": Maybe(float)}
         | {key: Maybe(float) for key, *_ in COLUMNS if key != "bits_per_byte"}
     ],
@@ -230,7 +230,7 @@ def _item(prompt: Record, row: Record) -> Record:
         "end": row["model"] in ENDS,
         "seed": row["seed"],
         "bits_per_byte": row["bits_per_byte"],
-        "row": row,
+        "row": dict.fromkeys(key for key, *_ in COLUMNS) | row,
     }
     data = whole_of(prompt, row)
     if prompt["modality"] == "text":

@@ -14,7 +14,7 @@ _SHAPE = {
     "modality": str,
     "model": str,
     "chunk_size": (int, str),
-    "length": Maybe(int),
+    "length": (int, type(None)),
     "raw_bytes": int,
     "raw_rate": float,
     "adjusted_rate": float,

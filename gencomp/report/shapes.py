@@ -10,7 +10,14 @@ from typing import Any
 
 from gencomp.errors import DatasetError
 
-_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}
+_WORDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+    type(None): "null",
+}
 
 
 @dataclass(frozen=True)

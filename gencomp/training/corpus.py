@@ -1,13 +1,13 @@
 """Training data: bytes of any kind, cut into a part to learn from and a held-out part, and drawn by step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.modalities.source import find_files, read_plain
+from gencomp.modalities.text import read_readable
 
 SymbolArray = npt.NDArray[np.int32]
 
@@ -26,14 +26,31 @@ class Corpus:
     held_out_bytes: int
 
 
-def read_corpus(paths: Sequence[Path], held_out: int, limit: int | None = None) -> tuple[bytes, bytes]:
+def read_corpus(
+    paths: Sequence[Path],
+    held_out: int,
+    limit: int | None = None,
+    *,
+    left_out: Callable[[str], object] | None = None,
+) -> tuple[bytes, bytes]:
     """Return (training, held-out) bytes: files, folders and patterns one after another, their end held out.
 
     Files compressed with gzip, bzip2, xz or zstd are read as what they hold. ``limit`` takes only that many bytes
-    from the start. Raises ``ValueError`` where too little is left to learn from, and
-    :class:`~gencomp.errors.DatasetError` where a folder holds nothing.
+    from the start. ``left_out`` is told of each file that cannot be read; without it, the first one raises
+    ``OSError`` or :class:`~gencomp.errors.DatasetError`, as a folder does that holds nothing. Raises ``ValueError``
+    where too little is left to learn from.
     """
-    data = b"".join(read_plain(file) for path in paths for file in find_files(path))[:limit]
+    parts: list[bytes] = []
+    for path in paths:
+        known = sum(map(len, parts))
+        if limit is not None and known >= limit:
+            break
+        part, skipped = read_readable(path, None if limit is None else limit - known, strict=left_out is None)
+        parts.append(part)
+        if left_out is not None:
+            for line in skipped:
+                left_out(line)
+    data = b"".join(parts)
     if not 0 < held_out <= len(data) // 2:
         raise ValueError(
             f"the held-out part must be from 1 byte to half the data, got {held_out:,} of {len(data):,} bytes"

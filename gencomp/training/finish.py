@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
+LOSS_CURVE = "loss.png"
+# what is written into a model's folder
+OUTPUTS = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    RECORD,
+    LOSS_CURVE,
+)
+
+
 def save_model(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerFast",

@@ -37,8 +37,11 @@ def test_round_trip(data: bytes, blocks: int, threads: int) -> None:
 
 @pytest.mark.parametrize("model", ["uniform", "counts", "counts:0", "gzip", "zstd?level=1"])
 def test_every_model_makes_archives(model: str, wiki: bytes) -> None:
+    """And none of its blocks is saved by deflate because the model does not decode it."""
     content = wiki[:60] if model in ("gzip", "zstd?level=1") else wiki
-    assert gencomp.decompress(gencomp.compress(content, model)) == content
+    sink = io.BytesIO()
+    assert write_archive(io.BytesIO(content), sink, as_predictor(model), verify=True).failures == []
+    assert gencomp.decompress(sink.getvalue()) == content
 
 
 def test_a_model_block_of_a_codec(wiki: bytes) -> None:
@@ -372,7 +375,7 @@ def test_memory_is_bounded_by_the_blocks_under_way() -> None:
             return super().write(part)
 
     write_archive(source, Sink(), as_predictor("uniform"), block_size=1024, threads=2)  # type: ignore[arg-type]
-    assert most <= 2 * 2 + 2
+    assert 1 <= most <= 2 * 2 + 2
 
 
 def test_the_canary_depends_on_the_model() -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gencomp
@@ -211,6 +212,151 @@ def test_metadata_cannot_steer_the_terminal(cli, tmp_path: Path) -> None:
         assert "\x1b" not in result.text + result.err
         assert "\n  sha256 forged" not in result.text + result.err
     assert "\\x1b]0;title" in cli("info", "a.gcz").text
+
+
+STEERING = "\x1b]0;title\x07\x9b2J\u202e\r\n  sha256              forged"
+
+
+def test_file_names_cannot_steer_the_terminal(cli, tmp_path: Path) -> None:
+    """Whatever a file is called, and whatever is said of it: one line, and nothing that a terminal obeys."""
+    archive = gencomp.compress(b"some text; " * 99, "counts:1")
+    good, bad = f"good{STEERING}", f"bad{STEERING}"
+    (tmp_path / f"{good}.gcz").write_bytes(archive)
+    (tmp_path / f"{bad}.gcz").write_bytes(archive[:-1])
+    (tmp_path / good).write_bytes(b"text")
+    (tmp_path / "double.gcz").write_bytes(archive * 2)
+    calls = [
+        ("test", f"{good}.gcz"),
+        ("test", f"{bad}.gcz"),
+        ("info", f"{good}.gcz"),
+        ("info", f"{bad}.gcz"),
+        ("info", f"missing{STEERING}"),
+        ("compress", "-m", "counts:1", good, "-o", f"out{STEERING}"),
+        ("decompress", f"{good}.gcz", "-o", f"back{STEERING}"),
+        ("decompress", f"{bad}.gcz"),
+        ("score", "-m", "counts:1", "--limit", "2", good),
+        ("score", "-m", f"counts{STEERING}", good),
+        ("sample", "-m", "counts:1", "-n", "1", "--prompt-file", good, "-o", f"drawn{STEERING}"),
+        ("sample", "-m", "counts:1", "-n", "1", "--save-state", f"state{STEERING}"),
+        ("explain", f"a{STEERING}", "-m", "uniform"),
+        ("evaluate", "--text", good, "--chunk-size", "2", "-m", "counts:1", "-j", "1", "-o", f"results{STEERING}"),
+        ("evaluate", "--text", good, "--chunk-size", "2", "-m", "counts:1", "-j", "1", "-o", "results2"),
+        ("report", f"rows{STEERING}.json"),
+        (f"command{STEERING}",),
+        ("compress", f"--option{STEERING}"),
+    ]
+    for arguments in calls:
+        result = cli(*arguments)
+        shown = result.text + result.err
+        assert all(char.isprintable() or char == "\n" for char in shown), arguments
+        assert not any(line.startswith("  sha256              forged") for line in shown.split("\n")), arguments
+        assert shown, arguments
+    two = cli("info", f"{good}.gcz", "double.gcz").text
+    assert two.count("\ngood") == 0
+    assert two.startswith("good\\x1b]0;title\\x07")
+    assert "member 2 of 2" in two
+    assert json.loads(cli("info", "--json", f"{good}.gcz").text)["file"] == f"{good}.gcz"
+
+
+def test_a_progress_bar_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gencomp.cli.console import progress_bar, step_progress
+
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", shown)
+    with progress_bar(f"[/red]lookahead:[gzip+level=6]{STEERING}", 10) as advance:
+        advance(3)
+    with step_progress("[/]training", 2) as report:
+        report(1, 1.0, 2.0)
+    assert "[/red]lookahead:[gzip+level=6]" in shown.getvalue()
+    assert "]0;title" not in shown.getvalue().replace("\\x1b]0;title", "")
+    assert "[/]training" in shown.getvalue()
+
+
+def test_states_are_not_overwritten_unasked(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gencomp.predictors.mix import Mix
+
+    (tmp_path / "thesis").write_bytes(b"the only copy")
+    (tmp_path / "corpus").write_bytes(b"a corpus; " * 20)
+    arguments = ("sample", "-q", "-n", "1", "-m", "mix:1", "--prime", "corpus", "--save-state", "thesis")
+    with monkeypatch.context() as patch:
+        patch.setattr(Mix, "begin", lambda *_: pytest.fail("work before the name is checked"))
+        fails(cli(*arguments), 1, "thesis: it exists already; overwrite it with -f")
+    assert (tmp_path / "thesis").read_bytes() == b"the only copy"
+    fails(cli("sample", "-n", "1", "-m", "counts:1", "--save-state", "new"), 2, "this model's states are not saved")
+    fails(cli("sample", "-n", "1", "--save-state", "a", "-o", "a"), 2, "name the same file")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "thesis"]
+    assert cli(*arguments, "-f").code == 0
+    assert cli("sample", "-q", "-n", "3", "-m", "mix?state=thesis").code == 0
+
+
+def test_what_is_not_the_users_fault_is_not_told_as_theirs(
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ``ValueError`` of gencomp's own is about an argument; one out of a library is a bug."""
+    from gencomp.predictors.counts import Counts
+
+    (tmp_path / "file").write_bytes(b"text")
+
+    def add_two_shapes(*_: object) -> None:
+        np.zeros(3) + np.zeros(4)
+
+    def parse(*_: object) -> None:
+        json.loads("{")
+
+    def raise_of_ones_own(*_: object) -> None:
+        raise ValueError("a test is no part of gencomp")
+
+    for broken in (add_two_shapes, parse, raise_of_ones_own):
+        monkeypatch.setattr(Counts, "begin", broken)
+        fails(cli("sample", "-n", "1", "-m", "counts"), 5, "internal error:", "gencomp --traceback")
+        fails(cli("score", "file", "-m", "counts"), 5, "internal error: ", "Error")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    fails(cli("sample", "-n", "1", "--temperature", "-1"), 2, "temperature must be above 0")
+    fails(cli("compress", "file", "--block-size", "12"), 2, "block_size must be from 1024")
+
+
+def test_a_traceback_is_shown_on_request(cli, tmp_path: Path) -> None:
+    result = cli("--traceback", "compress", "missing\x1b[2J")
+    assert result.code == 1
+    assert result.err.startswith("Traceback (most recent call last):\n")
+    assert "batch.py" in result.err
+    assert result.err.endswith("gencomp: missing\\x1b[2J: No such file or directory\n")
+    assert "\x1b" not in result.err
+    assert "Traceback" not in cli("compress", "missing").err, "the next command does not inherit it"
+    (tmp_path / "book").write_bytes(b"text" * 400)
+    assert cli("--traceback", "compress", "-q", "-2", "book").code == 0
+    assert "spec mix:2" in cli("info", "book.gcz").text
+    assert "Traceback" in cli("--traceback", "sample", "--temperature", "0").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "parts"),
+    [
+        (["sample", "-n", "1", "-m", "lookahead:" + "[" * 3000 + "gzip" + "]" * 3000], 2, []),
+        (["sample", "-n", "1", "-m", "ensemble:" + "ensemble:[" * 200 + "gzip" + "]" * 200], 2, []),
+        (["compress", "file", "-m", "mix?expert=" + "mix%3Fexpert=" * 200 + "counts"], 2, []),
+        (["evaluate", "--text", "~nosuchuser/x", "-o", "out"], 1, ["~nosuchuser/x", "no such user"]),
+        (["evaluate", "--image", "~nosuchuser", "-o", "out"], 1, ["~nosuchuser", "no such user"]),
+        (["evaluate", "home.toml", "-o", "out"], 1, ["~nosuchuser", "no such user"]),
+        (["evaluate", "zero.toml", "-o", "out"], 1, ["zero byte"]),
+        (["evaluate", "deep.toml", "-o", "out"], 2, ["deep.toml"]),
+        (["evaluate", "--text", "**x", "-o", "out"], 1, ["no pattern of files"]),
+        (["compare", "--text", "~nosuchuser/x", "-o", "out"], 1, ["~nosuchuser/x", "no such user"]),
+        (["report", "deep.json"], 1, ["deep.json is no JSON"]),
+        (["report", "latin.json"], 1, ["latin.json is no JSON"]),
+    ],
+)
+def test_odd_input_is_no_internal_error(cli, tmp_path: Path, arguments: list[str], code: int, parts: list[str]) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    table = 'models = ["gzip"]\n[[datasets]]\nname = "a"\nmodality = "text"\npath = '
+    (tmp_path / "home.toml").write_text(table + '"~nosuchuser/x"')
+    (tmp_path / "zero.toml").write_text(table + '"a\\u0000b"')
+    (tmp_path / "deep.toml").write_text("models = " + "[" * 5000)
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "latin.json").write_bytes(b'["\xff"]')
+    fails(cli(*arguments), code, *parts)
 
 
 def test_sample_is_the_python_call(cli, tmp_path: Path, book: bytes) -> None:

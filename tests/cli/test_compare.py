@@ -35,6 +35,27 @@ def test_a_folder_is_made_kept_and_gone_on_in(cli, tmp_path: Path) -> None:  # t
     assert (tmp_path / "other.html").read_text() == page
 
 
+def test_other_peoples_folders_are_left_alone(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/rows.json").write_text("the only copy")
+    fails(cli(*FAST, *SMALL, "-o", "out", "--resume"), 1, "out", "no comparison to go on with")
+    (tmp_path / "out/work.jsonl").write_text("my work\n")
+    fails(cli(*FAST, *SMALL, "-o", "out", "--resume"), 1, "work.jsonl", "is no work of a comparison")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"rows.json", "work.jsonl"}
+    assert (tmp_path / "out/rows.json").read_text() == "the only copy"
+    assert (tmp_path / "out/work.jsonl").read_text() == "my work\n"
+
+
+def test_texts_that_cannot_be_read_are_left_out_and_told(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.txt").write_bytes(b"some text, some more text; " * 9)
+    (tmp_path / "texts/0.txt.gz").write_bytes(b"no gzip")
+    result = cli(*FAST, *SMALL, "--text", "texts", "-o", "out")
+    assert result.code == 0
+    assert "left out: texts/0.txt.gz: it does not unpack as .gz" in result.err
+    fails(cli(*FAST, *SMALL, "--text", "texts/0.txt.gz", "-o", "out2"), 1, "texts/0.txt.gz: it does not unpack")
+
+
 def test_what_cannot_be_compared(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
     (tmp_path / "short.txt").write_bytes(b"too short")
     fails(cli(*FAST, *SMALL, "--text", "short.txt"), 1, "short.txt", "9 bytes")

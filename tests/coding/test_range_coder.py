@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -86,13 +87,51 @@ def test_running_past_the_end_is_an_error_and_not_data() -> None:
         decoder.decode(20, cdf)
 
 
-def test_carries_run_back_through_bytes_of_255() -> None:
-    # a symbol of probability near 1 at the top of the interval keeps low just under a power of two
-    cdf = np.array([0, 1, (1 << 16) - 1, 1 << 16])
-    symbols = np.array([2] + [1] * 3 + [2] * 40 + [1] * 5 + [2])
-    code, _ = encoded(symbols, cdf)
-    decoder = RangeDecoder(code)
-    assert decoder.decode(len(symbols), cdf).tolist() == symbols.tolist()
+def fraction(code: bytes) -> Fraction:
+    """Return a code as the binary fraction that it is."""
+    return Fraction(int.from_bytes(code, "big"), 1 << 8 * len(code))
+
+
+# the middle one of three symbols halves the interval around 1/2, whose lower end is then 0.0111...1 in binary
+AROUND_THE_MIDDLE = np.array([0, 1 << 14, 3 << 14, 1 << 16])
+MOSTLY_ABOVE_IT = np.array([0, 3 << 13, 1 << 16])
+
+
+@pytest.mark.parametrize("halvings", [9, 16, 24, 40, 63, 64, 200])
+def test_carries_run_back_through_bytes_of_255(halvings: int) -> None:
+    half, width = Fraction(1, 2), Fraction(1, 1 << halvings)
+    for cdf, last, low, high, carried in (
+        (AROUND_THE_MIDDLE, 0, half - width / 2, half - width / 4, False),
+        (AROUND_THE_MIDDLE, 2, half + width / 4, half + width / 2, True),  # by the symbol
+        (MOSTLY_ABOVE_IT, 1, half - width / 8, half + width / 2, True),  # by the tail, after the last symbol
+    ):
+        encoder = RangeEncoder()
+        encoder.encode([1] * halvings, AROUND_THE_MIDDLE)
+        out = encoder._out[: int(encoder._state[2])].tobytes()
+        assert out == (b"\x7f" + b"\xff" * halvings)[: (halvings - 1) // 8], "bytes that a carry would change"
+        encoder.encode(last, cdf)
+        code = encoder.finish()
+        assert low <= fraction(code) < high
+        assert (code[0] == 0x80) == carried
+        assert (code[0] == 0x7F) == (not carried)
+        assert encoder.num_bits <= halvings + 4
+        decoder = RangeDecoder(code)
+        assert decoder.decode(halvings, AROUND_THE_MIDDLE).tolist() == [1] * halvings
+        assert decoder.decode(1, cdf).tolist() == [last]
+        decoder.finish()
+
+
+@pytest.mark.parametrize("carry", [range_coder.carry, range_coder.carry.py_func])
+def test_a_carry_ends_at_the_first_byte_below_255(carry: Callable[[np.ndarray, int], None]) -> None:
+    for before, position, after in (
+        ([0x7F], 1, [0x80]),
+        ([3, 0xFF], 2, [4, 0]),
+        ([9, 0x7F, 0xFF, 0xFF, 0xFF, 7], 5, [9, 0x80, 0, 0, 0, 7]),
+        ([0xFE, 0xFE, 0xFF], 2, [0xFE, 0xFF, 0xFF]),
+    ):
+        out = np.array(before, dtype=np.uint8)
+        carry(out, position)
+        assert out.tolist() == after
 
 
 @given(st.integers(0, 1 << 32))

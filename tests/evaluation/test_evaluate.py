@@ -26,6 +26,7 @@ from gencomp.evaluation.presets import PRESETS
 from gencomp.evaluation.rows import Row, interval
 from gencomp.evaluation.run import Reports, run
 from gencomp.evaluation.tables import to_csv, to_json, to_markdown
+from gencomp.labels import visible
 from gencomp.modalities.dataset import Dataset
 from gencomp.predictors.counts import Counts
 from gencomp.predictors.uniform import Uniform
@@ -161,6 +162,77 @@ def test_the_journal_keeps_floats_to_the_last_bit(tmp_path: Path) -> None:
         assert tuple(journal.lengths("cell", GROUP + 3)[GROUP:]) == lengths
         assert np.isnan(journal.lengths("cell", GROUP + 3)[:GROUP]).all()
         assert journal.seconds("cell") == 0.5
+
+
+def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path: Path) -> None:
+    """Opening cuts off what a killed run left of a line; never what somebody else wrote."""
+    path = tmp_path / FILE
+    for content in (
+        b"my notes\n",
+        b"one\ntwo\n",
+        b"no end of line",
+        b'{"key": 1}\n',
+        b'{"cell": 5}\n{"cell',
+        b"\0" * 9,
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match="is no journal of an experiment"), Journal.open(tmp_path):
+            raise AssertionError("not reached")
+        assert path.read_bytes() == content
+    for content in (b"", b'{"ce', b'{"cell": "a", "start": 0, "sec'):
+        path.write_bytes(content)
+        with Journal.open(tmp_path):
+            assert path.read_bytes() == b""
+
+
+def test_a_damaged_line_of_a_journal_costs_that_line_alone(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        for start in (0, 1, 2):
+            journal.add(Batch("cell", start, "gzip", (b"",)), Measured((8.0 * start,), 0.5))
+    lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
+    for damaged in (b"\xff" + lines[1], lines[1].replace(b"[", b"[" * 9999), lines[1].replace(b"8", b'"8"'), b"\n"):
+        (tmp_path / FILE).write_bytes(lines[0] + damaged + lines[2] + lines[1][:20])
+        with Journal.open(tmp_path) as journal:
+            assert journal.lengths("cell", 3).tolist() == pytest.approx([0, np.nan, 16], nan_ok=True)
+            assert (tmp_path / FILE).read_bytes() == lines[0] + damaged + lines[2]
+
+
+def test_other_peoples_files_are_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    arguments = ["evaluate", "--random", "2", "--chunk-size", "8", "-m", "uniform", "-j", "1", "-q", "-o", "out"]
+    for name in ("rows.csv", "rows.json", "table.md", "rate-against-length.png"):
+        (folder / name).write_bytes(b"the only copy")
+        assert run_command(arguments) == 1
+        assert f"{name}: it is there, and no experiment wrote it" in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: b"the only copy"}
+        (folder / name).unlink()
+    (folder / "rows.csv").write_bytes(b"an old export")
+    assert run_command([*arguments, "-f"]) == 0
+    assert b"uniform" in (folder / "rows.csv").read_bytes()
+    assert run_command(arguments) == 0, "an experiment's own folder needs no -f"
+    (tmp_path / "file").write_bytes(b"")
+    assert run_command([*arguments[:-1], "file"]) == 1
+    assert "it is a file; name a folder" in capsys.readouterr().err
+
+
+def test_names_that_mean_something_to_matplotlib(tmp_path: Path) -> None:
+    from gencomp.report.curves import draw
+
+    versions: dict[str, str] = {}
+    for name in ("_$x$ and $\\frac{$, \udcff", "数据\na$"):
+        made = [
+            Row(name, "text", f"m{name}", 2048, length, 1, 100, 400.0, 0.0, 0, 0, 100, None, None, 1.0, versions)
+            for length in (8, 16)
+        ]
+        assert draw(made, tmp_path)
+        by_size = [replace(row, length=None, parameters=number) for number, row in enumerate([*made, *made[:1]])]
+        assert draw(by_size, tmp_path)
+        assert visible(name) in to_markdown(made).replace("\\|", "|")
+        assert to_csv(made)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:

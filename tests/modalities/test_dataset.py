@@ -1,3 +1,5 @@
+import gzip
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from PIL import Image
 from gencomp.errors import DatasetError
 from gencomp.modalities import tokens
 from gencomp.modalities.dataset import Dataset
+from tests.modalities.test_modalities import with_rate, without_length
 
 
 def test_text_in_chunks(tmp_path: Path, book: bytes) -> None:
@@ -47,6 +50,47 @@ def test_an_unreadable_file_is_named_and_skipped_or_stopped_at(tmp_path: Path) -
     (tmp_path / "good.png").unlink()
     with pytest.raises(DatasetError, match=r"not one chunk of 2048 bytes in .*bad\.jpg: not an image"):
         dataset.read()
+
+
+def test_a_bad_text_is_left_out_of_good_ones(tmp_path: Path, book: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(book[:3000])
+    packed = gzip.compress(book)
+    (tmp_path / "b.txt.gz").write_bytes(packed[:-100])
+    (tmp_path / "c.txt.xz").write_bytes(lzma.compress(book[3000:6000]) + b"garbage")
+    (tmp_path / "d.txt").write_bytes(book[6000:9000])
+    dataset = Dataset("texts", "text", str(tmp_path))
+    read = dataset.read()
+    assert b"".join(read.chunks) == (book[:3000] + book[6000:9000])[: 2 * 2048]
+    assert [line.split(": ")[0] for line in read.skipped] == [str(tmp_path / "b.txt.gz"), str(tmp_path / "c.txt.xz")]
+    with pytest.raises(DatasetError, match=r"b\.txt\.gz: it does not unpack"):
+        Dataset("texts", "text", str(tmp_path), strict=True).read()
+    with pytest.raises(DatasetError, match=r"not one chunk of 2048 bytes in .*b\.txt\.gz: it does not unpack"):
+        Dataset("text", "text", str(tmp_path / "b.txt.gz")).read()
+    cut = Dataset("texts", "text", str(tmp_path), limit=1, vocabulary=300).read()
+    assert len(cut.skipped) == 2, "the tokens were learnt from these files too"
+    with pytest.raises(DatasetError, match=r"b\.txt\.gz"):
+        tokens.learnt_from(str(tmp_path), 300)
+
+
+def test_bad_sounds_are_left_out_of_good_ones(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.flac", "c.wav"):
+        soundfile.write(tmp_path / name, np.zeros(2048), 16_000)
+    without_length(tmp_path / "b.flac")
+    with_rate(tmp_path / "c.wav", 3)
+    read = Dataset("sounds", "audio", str(tmp_path)).read()
+    assert len(read.chunks) == 1
+    assert [line.split(": ")[0] for line in read.skipped] == [str(tmp_path / "b.flac"), str(tmp_path / "c.wav")]
+    for name in ("b.flac", "c.wav"):
+        with pytest.raises(DatasetError, match=name):
+            Dataset("sounds", "audio", str(tmp_path / name), strict=True).read()
+
+
+def test_images_notes_are_handed_on(tmp_path: Path) -> None:
+    frame = Image.new("L", (64, 32))
+    frame.save(tmp_path / "moving.gif", save_all=True, append_images=[Image.new("L", (64, 32), 9)])
+    read = Dataset("images", "image", str(tmp_path)).read()
+    assert len(read.chunks) == 1
+    assert read.notes == (f"{tmp_path / 'moving.gif'}: the first of 2 frames is taken",)
 
 
 def test_sound_is_cut_file_by_file(tmp_path: Path) -> None:

@@ -138,6 +138,57 @@ def test_other_formats_are_refused(document: dict[str, Any]) -> None:
             evaluation_page(rows)
 
 
+def shapes_of(value: Any) -> Iterator[Any]:
+    """Yield copies of JSON with one thing in it replaced or taken away: each key, each first item, at any depth."""
+    yield from (None, -1, "text", [None], 1e999)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield {other: item for other, item in value.items() if other != key}
+            for changed in shapes_of(inner):
+                yield {**value, key: changed}
+    elif isinstance(value, list) and value:
+        yield value[1:]
+        for changed in shapes_of(value[0]):
+            yield [changed, *value[1:]]
+
+
+def test_json_of_any_other_shape_is_refused_or_drawn(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is in the file: a page, or an error that says what was expected. Never a traceback."""
+    from gencomp.report import figures
+
+    for name in ("dots", "bars", "curves", "spectrogram"):  # which take their time, and get what is checked before
+        monkeypatch.setattr(figures, name, lambda *_: "<svg/>")
+    refusals = []
+    for other in shapes_of(ROWS[:2]):
+        try:
+            evaluation_page(other)
+        except DatasetError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 50
+    assert all("no rows of an experiment" in refusal for refusal in refusals)
+    small = {**document, "prompts": document["prompts"][:2]}
+    small["rows"] = [row for row in document["rows"] if row["prompt"] < 2 and not row["seed"]]
+    small["rows"].sort(key=lambda row: row["model"] in ("truth", "shuffled"))  # a generated one comes first
+    small["walk"] = [{**document["walk"][0], "steps": document["walk"][0]["steps"][:1]}]
+    assert comparison_page(small)
+    refused = 0
+    for other in shapes_of(small):
+        if not isinstance(other, dict):
+            continue
+        try:
+            comparison_page(other)
+        except DatasetError:
+            refused += 1
+    assert refused > 150
+
+
+def test_names_that_mean_something_to_matplotlib(document: dict[str, Any]) -> None:
+    name = "_$x$ and $\\frac{$, \udcff 数据\na"
+    assert evaluation_page([{**row, "dataset": name, "model": name} for row in ROWS])
+    renamed = {**document, "prompts": [{**prompt, "name": name, "judge": name} for prompt in document["prompts"]]}
+    assert name.encode("utf-8", "backslashreplace").decode() in comparison_page(renamed)
+
+
 def test_artefacts_open_as_what_they_are(document: dict[str, Any], tmp_path: Path) -> None:
     names = write_artefacts(document, tmp_path / "artefacts")
     assert names == [name_of(row) for row in document["rows"]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gencomp.errors import GencompError
+from gencomp.files import expanded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -27,7 +28,10 @@ def find_folder(name: str) -> Path:
 
     Nothing is downloaded. Raises :class:`ModelFolderError` with what to do.
     """
-    folder = Path(name).expanduser()
+    try:
+        folder = expanded(name)
+    except OSError as error:
+        raise ModelFolderError(f"there is no folder {name!r}: {error.strerror}") from None
     if folder.is_dir():
         return folder
     if name.count("/") > 1 or name.startswith((".", "~", "/")):

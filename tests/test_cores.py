@@ -1,0 +1,93 @@
+"""One pool of threads a process, as large as the cores that the process may use."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gencomp
+from gencomp import cores
+from gencomp.archive.writer import checked_threads
+from gencomp.equivalence.capabilities import begin_scoring
+from gencomp.registry import load
+from tests.conftest import ROOT
+
+PACKAGE = Path(gencomp.__file__).parent
+
+FORKED = """
+import os, signal
+from gencomp.equivalence.capabilities import begin_scoring
+from gencomp.registry import load
+
+def lengths(name):  # RecompressingScorer's threads, lzma's own lanes
+    return begin_scoring(load(name), b"some text, some more text; " * 400).code_lengths([b"a", b"so", b"\\0"]).tolist()
+
+names = ("zstd?level=1", "lzma?preset=0", "gzip")
+expected = [lengths(name) for name in names]
+children = []
+for _ in range(2):
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        os._exit(0 if [lengths(name) for name in names] == expected else 3)
+    children.append(child)
+assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0]
+assert [lengths(name) for name in names] == expected
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_children_of_a_fork_have_pools_of_their_own() -> None:
+    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, cwd=ROOT, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+
+
+def test_the_pool_is_one_and_is_made_anew_only_when_forgotten() -> None:
+    pool = cores.candidate_pool()
+    assert cores.candidate_pool() is pool
+    cores.forget_pool()
+    assert cores.candidate_pool() is not pool
+    pool.shutdown()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_cores_are_those_that_the_process_may_use() -> None:
+    before = os.sched_getaffinity(0)
+    assert cores.usable_cores() == len(before)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cores.usable_cores() == cores.candidate_threads() == checked_threads(None) == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_a_machine_of_many_cores_has_a_bounded_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "usable_cores", lambda: 500)
+    assert cores.candidate_threads() == cores.MOST_THREADS
+
+
+def test_nothing_else_counts_cores_or_makes_pools_for_candidates() -> None:
+    """Said once: a second count would forget affinity, a second pool would forget forks."""
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if path.name != "cores.py":
+            assert not re.search(r"cpu_count|sched_getaffinity", text), path
+        if path.name not in ("cores.py", "pipeline.py"):  # the archive's is made and shut down in one call
+            assert "ThreadPoolExecutor(" not in text, path
+
+
+def test_scoring_uses_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    asked = []
+    with ThreadPoolExecutor(2) as pool:
+        monkeypatch.setattr(cores, "_pool", pool)
+        original = pool.submit
+        monkeypatch.setattr(pool, "submit", lambda *call: asked.append(1) or original(*call))
+        for name in ("zstd?level=1", "lzma?preset=0", "bz2"):
+            asked.clear()
+            begin_scoring(load(name), b"prefix").code_lengths([b"a", b"b"])
+            assert asked, name

@@ -13,17 +13,23 @@ from typing import Any
 import typer
 
 from gencomp.errors import GencompError, GencompWarning
-from gencomp.files import WholeWriter
+from gencomp.files import WholeWriter, flush_fully, write_fully
 from gencomp.labels import visible
 
 _tracebacks = False
 
 
 def note(message: str) -> None:
-    """Print a message to stderr, where there is one."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(visible(message), file=sys.stderr, flush=True)
+    """Print a message to stderr, in full, where there is one."""
+    stream = sys.stderr
+    with suppress(OSError, AttributeError):  # None, closed, full: there is nobody to tell
+        if hasattr(stream, "buffer"):
+            stream.flush()
+            line = visible(message) + "\n"
+            write_fully(stream.buffer, line.encode(stream.encoding or "ascii", "backslashreplace"))
+            flush_fully(stream)
+        else:
+            stream.write(visible(message) + "\n")
 
 
 def show(line: str = "") -> None:

@@ -211,6 +211,17 @@ class Fingerprinted(Protocol):
 
 
 @runtime_checkable
+class Laned(Protocol):
+    """Capability of a predictor: it codes a block as lanes side by side, whose number its floats depend on."""
+
+    def lanes_of(self, payload: bytes, size: int) -> int | None:
+        """Return how many lanes the block of ``size`` bytes with this payload has; None if no float depends on it."""
+
+    def lane_fingerprint(self, lanes: Sequence[int]) -> bytes:
+        """Return a fingerprint, as of :class:`Fingerprinted`, of these numbers of lanes alone."""
+
+
+@runtime_checkable
 class SequenceScoring(Protocol):
     """Capability of a predictor: whole texts at once, faster than symbol by symbol. To measure, never to encode."""
 

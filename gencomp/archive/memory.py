@@ -21,7 +21,7 @@ def compress(
 ) -> bytes:
     """Return an archive of ``data`` made with ``model``; see :func:`gencomp.archive.writer.write_archive`.
 
-    Raises ``ValueError`` for a model object that no spec names.
+    ``model`` is a spec or an object; an archive of an object that no spec names is decoded with that object at hand.
     """
     sink = io.BytesIO()
     write_archive(
@@ -40,11 +40,12 @@ def compress(
 def decompress(
     archive: bytes,
     *,
-    model: str | None = None,
+    model: Model | None = None,
     threads: int | None = None,
     max_output: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
+    try_anyway: bool = False,
 ) -> bytes:
     """Return the content of an archive, all of it checked; see :func:`gencomp.archive.reader.read_archive`."""
     content = io.BytesIO()
@@ -56,5 +57,6 @@ def decompress(
         max_output=max_output,
         max_memory=max_memory,
         max_work=max_work,
+        try_anyway=try_anyway,
     )
     return content.getvalue()

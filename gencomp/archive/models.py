@@ -1,33 +1,48 @@
 """How an archive names its model, and what must agree before a block is decoded."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gencomp.archive.environment import TRY_ANYWAY, advice, difference
 from gencomp.budget import Cost
-from gencomp.equivalence.adapt import as_predictor, predictor_spec
+from gencomp.equivalence.adapt import Model, as_predictor, label_of, predictor_spec
 from gencomp.equivalence.capabilities import environment_of, fingerprint_cost, fingerprint_of, revision_of
-from gencomp.errors import CorruptDataError, GencompError, ModelMismatchError, SpecError
+from gencomp.errors import ArchiveError, CorruptDataError, GencompError, ModelMismatchError, SpecError
 from gencomp.protocols import Predictor
-from gencomp.registry import Tree, alike, tree_of
-from gencomp.specs import brief
+from gencomp.registry import Tree, alike, find_entry, resolve, tree_of
+from gencomp.specs import Spec, brief, parse_spec
 
 _KINDS_OF_DIGESTS = ("weights", "state")
 
-
-def canary(model: Predictor) -> str:
-    """Return 16 hexadecimal digits that change when ``model`` computes other distributions than before."""
-    return hashlib.blake2b(fingerprint_of(model), digest_size=8).hexdigest()
+MAX_PROBED = 2  # numbers of lanes: those of the blocks that are at hand when the header is written
 
 
-def describe(model: Predictor) -> dict[str, Any]:
-    """Return the header's entry for ``model``: its full spec, and its revision or its environment and canary.
+def canary(model: Predictor, lanes: Sequence[int] = ()) -> str:
+    """Return 16 hexadecimal digits that change when ``model`` computes other distributions than before.
 
-    Beside a revision stands an environment where the bytes depend on more than integers that gencomp has: on weights.
+    ``lanes`` are the numbers of lanes that are probed, where the model has lanes: by default one and the most.
     """
+    return hashlib.blake2b(fingerprint_of(model, lanes), digest_size=8).hexdigest()
+
+
+def check_describable(model: Predictor) -> None:
+    """Raise ``ValueError`` for a model of anything but bytes."""
     if model.alphabet_size != 256:
         raise ValueError(f"a model of bytes needs 256 symbols, this one has {model.alphabet_size}")
-    description: dict[str, Any] = {"spec": predictor_spec(model, full=True)}
+
+
+def describe(model: Predictor, lanes: Sequence[int] = ()) -> dict[str, Any]:
+    """Return the header's entry for ``model``: its full spec, and its revision or its environment and canary.
+
+    A model that no spec names is described by its class, and whoever decodes has it at hand. ``lanes`` are the numbers
+    of lanes of blocks of it, which the canary then probes.
+    """
+    check_describable(model)
+    try:
+        description: dict[str, Any] = {"spec": predictor_spec(model, full=True)}
+    except ValueError:
+        description = {"object": label_of(model)}
     revision = revision_of(model)
     if revision is not None:
         environment = {name: value for name, value in environment_of(model).items() if value != {}}
@@ -36,31 +51,41 @@ def describe(model: Predictor) -> dict[str, Any]:
     return description | {
         "numeric": "environment",
         "environment": dict(environment_of(model)),
-        "canary": canary(model),
+        "canary": canary(model, lanes),
+        **({"lanes": list(lanes)} if lanes else {}),
     }
 
 
-def load_described(description: Mapping[str, Any], chosen: str | None = None) -> Predictor:
+def load_described(
+    description: Mapping[str, Any], chosen: Model | None = None, *, try_anyway: bool = False
+) -> Predictor:
     """Return the model that an archive's header names, checked against it.
 
-    ``chosen`` is the user's own spec, which must be the archive's, but for where its files and folders are. Without it
-    an archive loads only what gencomp has in its package: it cannot make anybody import another package, or open a
-    path. Raises :class:`~gencomp.errors.ModelMismatchError`.
+    ``chosen`` is the user's own spec, whose options are the archive's where it does not say them, and which must be
+    the archive's but for where its files and folders are; or an object. Without it an archive loads only what gencomp
+    has in its package: it cannot make anybody import another package, or open a path. With ``try_anyway`` a model of
+    another revision or of other weights is tried. Raises :class:`~gencomp.errors.ModelMismatchError`.
     """
+    if isinstance(description.get("object"), str):
+        return _load_object(description, chosen, try_anyway)
     spec = description.get("spec")
     if not isinstance(spec, str):
         raise ModelMismatchError("the archive names no model that this gencomp knows; install a newer one")
+    spec = _as_it_was(spec)
     model = _load_own(spec) if chosen is None else _load_chosen(spec, chosen)
-    _check_same(description, model, spec)
-    if chosen is not None or revision_of(model) is not None:
+    _check_same(description, model, spec, try_anyway)
+    if not try_anyway and (chosen is not None or revision_of(model) is not None):
         _check_digests(description, model, spec)
     return model
 
 
-def _load_chosen(spec: str, chosen: str) -> Predictor:
+def _load_chosen(spec: str, chosen: Model) -> Predictor:
     """Return the user's model if it is the archive's, every option alike but where its files and folders are."""
-    model = as_predictor(chosen)
-    found = predictor_spec(model, full=True)
+    model = as_predictor(_with_options_of(spec, chosen) if isinstance(chosen, str) else chosen)
+    try:
+        found = predictor_spec(model, full=True)
+    except ValueError:  # an object that no spec names
+        raise ModelMismatchError(f"the archive was made with -m '{brief(spec)}', not '{label_of(model)}'") from None
     try:
         is_alike = alike(tree_of(found), tree_of(spec))
     except SpecError as error:
@@ -97,6 +122,44 @@ def _digests(environment: object) -> list[tuple[str, str]]:
 
 def _joined(digests: list[tuple[str, str]]) -> str:
     return brief(", ".join(f"{kind} {digest}" for kind, digest in digests)) or "none on disk"
+
+
+def _load_object(description: Mapping[str, Any], chosen: Model | None, try_anyway: bool) -> Predictor:
+    """Return the user's object, which its revision or canary tells from others."""
+    name = brief(description["object"])
+    if chosen is None or isinstance(chosen, str):
+        raise ModelMismatchError(
+            f"the archive was made with an object of the class {name}, which no spec names; "
+            "decode it in Python, by gencomp.decompress(archive, model=the object)"
+        )
+    model = as_predictor(chosen)
+    _check_same(description, model, name, try_anyway)
+    return model
+
+
+def _as_it_was(spec: str) -> str:
+    """Return an archive's spec with the options that did not exist when it was made: what they were fixed to then."""
+    try:
+        parsed = parse_spec(spec)
+        entry = find_entry(parsed.name)
+        fixed = getattr(resolve(entry), "once_fixed", {}) if entry.is_own else {}
+    except GencompError:  # said where it is loaded
+        return spec
+    options = {name: str(value) for name, value in fixed.items() if name not in parsed.options}
+    return str(Spec(parsed.name, parsed.argument, {**parsed.options, **options})) if options else spec
+
+
+def _with_options_of(spec: str, chosen: str) -> str:
+    """Return the user's spec with the archive's number where it leaves out an option that says how blocks are coded."""
+    try:
+        there, here = parse_spec(spec), parse_spec(chosen)
+        once_fixed = getattr(resolve(find_entry(here.name)), "once_fixed", {})
+    except GencompError:  # said where it is loaded
+        return chosen
+    added = {name: there.options[name] for name in once_fixed if name in there.options and name not in here.options}
+    if there.name != here.name or not added:
+        return chosen
+    return str(Spec(here.name, here.argument, {**here.options, **added}))
 
 
 def _load_own(spec: str) -> Predictor:
@@ -136,23 +199,29 @@ def _not_here(spec: object, why: str) -> ModelMismatchError:
     )
 
 
-def _check_same(description: Mapping[str, Any], model: Predictor, spec: str) -> None:
+def _check_same(description: Mapping[str, Any], model: Predictor, spec: str, try_anyway: bool) -> None:
     """Compare what costs nothing to compare."""
     if model.alphabet_size != 256:
         raise ModelMismatchError(
             f"the archive's model '{brief(spec)}' has {model.alphabet_size} symbols; bytes need 256"
         )
     revision = revision_of(model)
-    if description.get("numeric") == "integer" and description.get("revision") != revision:
+    if description.get("numeric") == "integer" and description.get("revision") != revision and not try_anyway:
         raise ModelMismatchError(
             f"the archive was made with revision {brief(str(description.get('revision')))} of '{brief(spec)}'; "
-            f"this gencomp has revision {revision}: install the version of gencomp that made it"
+            f"this gencomp has revision {revision}: install the version of gencomp that made it; or let {TRY_ANYWAY} "
+            "decode, with the check of every block as the judge"
         )
 
 
 def canary_cost(description: Mapping[str, Any], model: Predictor) -> Cost:
     """Return what :func:`check_canary` takes at most."""
-    return Cost() if description.get("numeric") == "integer" else fingerprint_cost(model)
+    if description.get("numeric") == "integer":
+        return Cost()
+    probes = Cost()
+    for _ in range(MAX_PROBED if "lanes" in description else 1):  # each may be of as many lanes as there are at most
+        probes += fingerprint_cost(model)
+    return probes
 
 
 def check_canary(description: Mapping[str, Any], model: Predictor) -> None:
@@ -160,20 +229,21 @@ def check_canary(description: Mapping[str, Any], model: Predictor) -> None:
     if description.get("numeric") == "integer":
         return
     try:
-        found = canary(model)
+        found = canary(model, _lanes(description))
     except (OSError, CorruptDataError) as error:
         raise _unread(description.get("spec"), error) from error
     if description.get("canary") == found:
         return
     there, here = description.get("environment"), dict(environment_of(model))
     raise ModelMismatchError(
-        f"'{brief(str(description.get('spec')))}' computes differently here: made with {_words(there)}, "
-        f"found {_words(here)}; "
-        "install what it was made with"
+        f"'{brief(str(description.get('spec', description.get('object'))))}' computes differently here: "
+        f"{difference(there, here)}; {advice(there, here)}"
     )
 
 
-def _words(environment: object) -> str:
-    if not isinstance(environment, dict) or not environment:
-        return "an unnamed environment"
-    return brief(", ".join(f"{name} {value}" for name, value in sorted(environment.items())))
+def _lanes(description: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of lanes that the canary probed; none in older archives, where it was one and the most."""
+    lanes = description.get("lanes", [])
+    if not isinstance(lanes, list) or len(lanes) > MAX_PROBED or any(type(count) is not int for count in lanes):
+        raise ArchiveError("the archive is invalid: the lanes of its canary are no short list of integers")
+    return lanes

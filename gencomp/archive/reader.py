@@ -33,6 +33,7 @@ from gencomp.coding.container import (
     parse_trailer,
     written_check,
 )
+from gencomp.equivalence.adapt import Model
 from gencomp.equivalence.capabilities import block_cost, decode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
 from gencomp.files import in_full, read_fully
@@ -168,20 +169,22 @@ def read_archive(
     source: BinaryIO,
     write: Callable[[bytes], object],
     *,
-    model: str | None = None,
+    model: Model | None = None,
     threads: int | None = None,
     max_output: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
+    try_anyway: bool = False,
     progress: Progress | None = None,
 ) -> int:
     """Pass the content of all members to ``write``, block by block, each after its check; return its size in bytes.
 
-    ``model`` is needed only for models of other packages, and for those that are in files and folders; it must be the
-    archive's own. ``max_output`` and ``max_memory`` are in bytes, ``max_work`` in seconds of one core, as
-    :mod:`gencomp.budget` estimates them before anything is done; by default an archive may hold 8 GiB or 256 bytes for
-    each of its own, take 4 GiB of memory, and 400 seconds and 5 ms for each of its bytes, unless ``model`` names a
-    folder.
+    ``model``, a spec or an object, is needed only for models of other packages or one's own, and for those that are in
+    files and folders; it must be the archive's own. ``try_anyway`` decodes with a model that computes otherwise here,
+    as its canary, its revision or the digest of its weights says: each block's check then judges what comes out.
+    ``max_output`` and ``max_memory`` are in bytes, ``max_work`` in seconds of one core, as :mod:`gencomp.budget`
+    estimates them before anything is done; by default an archive may hold 8 GiB or 256 bytes for each of its own, take
+    4 GiB of memory, and 400 seconds and 5 ms for each of its bytes, unless ``model`` names a folder or is an object.
 
     Raises :class:`~gencomp.errors.ArchiveError` on damage, :class:`~gencomp.errors.ModelMismatchError` on a missing or
     different model, :class:`~gencomp.errors.BudgetError` before more is done than is allowed, and its
@@ -189,13 +192,13 @@ def read_archive(
     """
     write = in_full(write)
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
-    meter = Meter(budget, unbounded=model is not None and tree_of(model).holds_folders)
+    meter = Meter(budget, unbounded=_is_at_hand(model))
     output = _Output(max_output)
     output.expect(source)
     total = before = 0
     decoder: _BlockDecoder | None = None
     for reader in open_members(source):
-        decoder = _BlockDecoder(reader.header, model, progress, decoder)
+        decoder = _BlockDecoder(reader.header, model, progress, decoder, try_anyway=try_anyway)
         digest = hashlib.sha256()
         blocks = _within(reader, decoder, meter, output, before)
         side_by_side = budget.threads(decoder.block_memory(reader.header.block_size), checked_threads(threads))
@@ -293,6 +296,11 @@ def _within(
         yield block
 
 
+def _is_at_hand(model: Model | None) -> bool:
+    """Return whether the user gives a folder or an object, of whatever size that is."""
+    return model is not None and (not isinstance(model, str) or tree_of(model).holds_folders)
+
+
 class _BlockDecoder:
     """Decodes blocks of one member; the model is looked up, and refused, when the member is opened.
 
@@ -300,7 +308,13 @@ class _BlockDecoder:
     """
 
     def __init__(
-        self, header: Header, chosen: str | None, progress: Progress | None, before: "_BlockDecoder | None" = None
+        self,
+        header: Header,
+        chosen: Model | None,
+        progress: Progress | None,
+        before: "_BlockDecoder | None" = None,
+        *,
+        try_anyway: bool = False,
     ) -> None:
         self._progress = progress
         self._key = header.key
@@ -317,12 +331,17 @@ class _BlockDecoder:
         if before is not None and before._description == description:
             self._model, self._checked, self._charged = before._model, before._checked, before._charged
         else:
-            self._model = load_described(description, chosen)
+            self._model = load_described(description, chosen, try_anyway=try_anyway)
+            self._checked = self._charged = try_anyway
 
     @property
     def by_model(self) -> str:
         """Words for a message about a block."""
-        return "" if self._model is None else f" by '{brief(str(self._description['spec']))}'"
+        return (
+            ""
+            if self._model is None
+            else f" by '{brief(str(self._description.get('spec', self._description.get('object'))))}'"
+        )
 
     def block_memory(self, size: int) -> int:
         """Return what decoding a block of ``size`` bytes takes at most."""

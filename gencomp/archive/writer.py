@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from gencomp.archive.models import describe
+from gencomp.archive.models import MAX_PROBED, check_describable, describe
 from gencomp.archive.pipeline import Latest, ordered_map
 from gencomp.archive.randomness import looks_random
 from gencomp.budget import DEFAULT_MEMORY, Budget, Cost, Meter
@@ -27,6 +27,9 @@ from gencomp.equivalence.capabilities import (
     decode_block,
     encode_block,
     fingerprint_cost,
+    has_lanes,
+    lanes_of,
+    parameter_count_of,
     revision_of,
 )
 from gencomp.files import read_fully, write_fully
@@ -164,16 +167,27 @@ def write_archive(
         raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
     if verify is None:
         verify = revision_of(model) is None
+    check_describable(model)
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
     threads = budget.threads(_block_cost(model, block_size).memory, checked_threads(threads))
     meter = Meter(budget, unbounded=True)
     if revision_of(model) is None:
         meter.add(fingerprint_cost(model), "the probe of the model", 0)
-    description = describe(model)
     summary = WriteSummary()
     digest = hashlib.sha256()
     key = b""
-    contents = _within(read_blocks(source, block_size), model, meter, verify)
+    described: dict[str, object] | None = None
+
+    def prepared(contents: Iterator[bytes]) -> Iterator[bytes]:
+        """Pass the blocks on, the model ready before the first: one that cannot be is no matter of a block."""
+        nonlocal described
+        for number, content in enumerate(contents):
+            if not number:
+                parameter_count_of(model)  # weights are loaded now
+                described = None if has_lanes(model) else describe(model)
+            yield content
+
+    contents = prepared(_within(read_blocks(source, block_size), model, meter, verify))
     coded = ordered_map(_BlockCoder(model, verify, progress), contents, threads)
     held: _CodedBlock | None = None
 
@@ -196,14 +210,15 @@ def write_archive(
     # The first block waits for a second: a member of one block that the model did not help names no model.
     for block in coded:
         if not key and held is not None:
-            key = _begin(sink, summary, {"model": description}, block_size)
+            key = _begin(sink, summary, {"model": described or _described(model, held, block)}, block_size)
             emit(held)
         if key:
             emit(block)
         held = block
     if not key:
         needs_model = held is not None and held.type is BlockType.MODEL
-        key = _begin(sink, summary, {"model": description if needs_model else None}, block_size)
+        entry = (described or _described(model, held)) if held is not None and needs_model else None
+        key = _begin(sink, summary, {"model": entry}, block_size)
         if held is not None:
             emit(held)
     check_size(model, summary.raw_total)
@@ -211,6 +226,12 @@ def write_archive(
     trailer = Trailer(summary.raw_total, size, sum(summary.blocks.values()), digest.digest())
     summary.archive_size += write_fully(sink, pack_trailer(key, trailer))
     return summary
+
+
+def _described(model: Predictor, *blocks: _CodedBlock) -> dict[str, object]:
+    """Return the header's entry for ``model``, whose canary probes what these, the first blocks, need of it."""
+    counts = {lanes_of(model, block.payload, len(block.content)) for block in blocks if block.type is BlockType.MODEL}
+    return describe(model, sorted(count for count in counts if count is not None)[:MAX_PROBED])
 
 
 def _begin(sink: BinaryIO, summary: WriteSummary, metadata: dict[str, object], block_size: int) -> bytes:

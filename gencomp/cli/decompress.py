@@ -19,6 +19,7 @@ from gencomp.cli.options import (
     RemoveOption,
     StdoutOption,
     ThreadsOption,
+    TryAnywayOption,
     size_parser,
 )
 
@@ -45,6 +46,7 @@ def decompress(
     max_output: MaxOutputOption = None,
     max_memory: MaxMemoryOption = None,
     max_work: MaxWorkOption = None,
+    try_anyway: TryAnywayOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Decompress archives.
@@ -72,6 +74,7 @@ def decompress(
                     max_output=max_output,
                     max_memory=max_memory,
                     max_work=max_work,
+                    try_anyway=try_anyway,
                     progress=progress,
                 )
             seconds = time.perf_counter() - start

@@ -96,6 +96,12 @@ MaxWorkOption = Annotated[
         "[default: 400 and 0.005 for each byte of an archive; no limit for what is not read from one]",
     ),
 ]
+TryAnywayOption = Annotated[
+    bool,
+    typer.Option(
+        "--try-anyway", help="Decode although the model computes otherwise here; each block's check is the judge."
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -10,6 +10,7 @@ from gencomp.cli.options import (
     MaxWorkOption,
     QuietOption,
     ThreadsOption,
+    TryAnywayOption,
 )
 
 
@@ -20,6 +21,7 @@ def test(
     max_output: MaxOutputOption = None,
     max_memory: MaxMemoryOption = None,
     max_work: MaxWorkOption = None,
+    try_anyway: TryAnywayOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Decode archives, check everything, write nothing."""
@@ -35,6 +37,7 @@ def test(
                 max_output=max_output,
                 max_memory=max_memory,
                 max_work=max_work,
+                try_anyway=try_anyway,
                 progress=progress,
             )
         if not quiet:

@@ -28,6 +28,7 @@ from gencomp.protocols import (
     FusedCoding,
     IntArray,
     IntegerState,
+    Laned,
     Ordered,
     Parametric,
     Predictor,
@@ -191,8 +192,13 @@ def environment_of(model: object) -> Mapping[str, Any]:
 _PROBE = b"canary, a canary"
 
 
-def fingerprint_of(model: Predictor) -> bytes:
-    """Return bytes that change when ``model`` computes other distributions than before."""
+def fingerprint_of(model: Predictor, lanes: Sequence[int] = ()) -> bytes:
+    """Return bytes that change when ``model`` computes other distributions than before.
+
+    ``lanes`` are the numbers of lanes that its blocks have, where :func:`lanes_of` tells: only these are probed.
+    """
+    if lanes and isinstance(model, Laned):
+        return model.lane_fingerprint(lanes)
     return model.fingerprint() if isinstance(model, Fingerprinted) else encode_block(model, _PROBE)
 
 
@@ -222,6 +228,16 @@ def fingerprint_cost(model: Predictor) -> Cost:
     if isinstance(model, FingerprintEstimating):
         return model.fingerprint_cost()
     return block_cost(model, len(_PROBE), len(_PROBE))
+
+
+def has_lanes(model: object) -> bool:
+    """Return whether :func:`lanes_of` may tell a number of lanes."""
+    return isinstance(model, Laned)
+
+
+def lanes_of(model: object, payload: bytes, size: int) -> int | None:
+    """Return how many lanes a block of ``size`` bytes with this payload has; None where that changes no float."""
+    return model.lanes_of(payload, size) if isinstance(model, Laned) else None
 
 
 def check_size(model: object, size: int) -> None:

@@ -29,6 +29,8 @@ from gencomp.equivalence.capabilities import (
     environment_of,
     fingerprint_cost,
     fingerprint_of,
+    has_lanes,
+    parameter_count_of,
     revision_of,
     state_cdf,
     state_cost,
@@ -220,6 +222,17 @@ class Ensemble:
                 begin += seen.begin + _MEMBER_SECONDS
                 kept += seen.kept
         return StateCost(held, scratch, begin + learnt * step, step, kept)
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(parameter_count_of(predictor) for predictor in self._predictors)
+
+    def lanes_of(self, payload: bytes, size: int) -> int | None:
+        """Return 1 where a member has lanes: they are asked for one byte after another."""
+        return 1 if any(has_lanes(predictor) for predictor in self._predictors) else None
+
+    def lane_fingerprint(self, lanes: Sequence[int]) -> bytes:
+        return b"".join(fingerprint_of(predictor, lanes) for predictor in self._predictors)
 
     def begin(self, context: Sequence[int] = ()) -> "EnsembleState":
         """Return the state after ``context``, whose last ``memory`` bytes are stepped through if weights are learnt."""

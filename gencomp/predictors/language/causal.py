@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.errors import CorruptDataError
 from gencomp.extras import require
 from gencomp.predictors.language.loading import ModelFolderError, check_folder, digest, load_model
 from gencomp.predictors.language.settings import Device, DType, Settings
@@ -99,20 +100,26 @@ class CausalModel:
     def environment(self) -> Mapping[str, Any]:
         return {**self.settings.environment(), "weights": digest(self.folder)}
 
-    def fingerprint(self) -> bytes:
+    def fingerprint(self, lanes: Sequence[int] | None = None) -> bytes:
         """Return 16 bytes that differ where the weights, or any float of a probe, differ.
 
-        The probe is a few steps of one lane and of a whole batch, through a context that is read anew.
+        The probe is a few steps of each number of ``lanes``, by default of one and of a whole batch, through a context
+        that is read anew. Raises :class:`~gencomp.errors.CorruptDataError` on lanes that no block has.
         """
         hasher = hashlib.blake2b(digest(self.folder).encode(), digest_size=16)
         context = min(PROBE_CONTEXT, self.context)
         stride = min(PROBE_STRIDE, context - 1)
+        probed = sorted({1, self.batch} if lanes is None else set(lanes))
+        if not probed or not 1 <= probed[0] <= probed[-1] <= self.batch:
+            raise CorruptDataError(
+                f"its blocks claim {probed} lanes; with batch={self.batch} there are 1 to {self.batch}"
+            )
         with self.settings.applied():
-            for lanes in sorted({1, self.batch}):
-                lockstep = self.begin(lanes, context=context, stride=stride)
+            for count in probed:
+                lockstep = self.begin(count, context=context, stride=stride)
                 for step in range(PROBE_STEPS):
                     hasher.update(lockstep.probabilities().tobytes())
-                    lockstep.feed((np.arange(lanes) + 7 * step) % min(256, self.vocabulary_size))
+                    lockstep.feed((np.arange(count) + 7 * step) % min(256, self.vocabulary_size))
         return hasher.digest()
 
 

@@ -11,7 +11,7 @@ from gencomp.progress import advance
 
 Symbols = npt.NDArray[np.int64]
 
-# shorter lanes would spend too much of themselves on an empty context
+# the least length of a lane: shorter ones would spend too much of themselves on an empty context
 MIN_LANE_SYMBOLS = 4096
 
 
@@ -29,9 +29,12 @@ BeginBatch = Callable[[int], BatchModel]
 """From a number of lanes to the model before their first symbols."""
 
 
-def lanes_for(count: int, batch: int) -> int:
-    """Return how many lanes a block of ``count`` symbols has: at most ``batch``, none of under 4,096 but a lone one."""
-    return max(1, min(batch, count // MIN_LANE_SYMBOLS))
+def lanes_for(count: int, batch: int, shortest: int | None = None) -> int:
+    """Return how many lanes a block of ``count`` symbols has: at most ``batch``, none of under ``shortest``.
+
+    A lone lane may be shorter. ``shortest`` is 4,096 by default.
+    """
+    return max(1, min(batch, count // (MIN_LANE_SYMBOLS if shortest is None else shortest)))
 
 
 def _lengths(count: int, lanes: int) -> Symbols:
@@ -40,9 +43,9 @@ def _lengths(count: int, lanes: int) -> Symbols:
     return shortest + (np.arange(lanes) < longer).astype(np.int64)
 
 
-def encode_symbols(begin: BeginBatch, symbols: Symbols, batch: int) -> bytes:
-    """Return the payload that codes ``symbols`` (n,): the lanes' streams. ``batch`` is the most lanes."""
-    lanes = lanes_for(len(symbols), batch)
+def encode_symbols(begin: BeginBatch, symbols: Symbols, batch: int, shortest: int | None = None) -> bytes:
+    """Return the payload that codes ``symbols`` (n,): the streams of as many lanes as :func:`lanes_for` says."""
+    lanes = lanes_for(len(symbols), batch, shortest)
     lengths = _lengths(len(symbols), lanes)
     starts = np.cumsum(lengths) - lengths
     model = begin(lanes)
@@ -58,12 +61,12 @@ def encode_symbols(begin: BeginBatch, symbols: Symbols, batch: int) -> bytes:
     return encoder.finish()
 
 
-def decode_symbols(begin: BeginBatch, payload: bytes, count: int, batch: int) -> Symbols:
+def decode_symbols(begin: BeginBatch, payload: bytes, count: int, batch: int, shortest: int | None = None) -> Symbols:
     """Return the ``count`` symbols of a payload: the encoder's calls of the model, in the same order.
 
     Raises :class:`~gencomp.errors.CorruptDataError` on a payload that no encoder wrote with this model.
     """
-    lanes = lanes_for(count, batch)
+    lanes = lanes_for(count, batch, shortest)
     lengths = _lengths(count, lanes)
     starts = np.cumsum(lengths) - lengths
     decoder = LaneDecoder(payload, lanes)

@@ -40,9 +40,9 @@ class Estimate:
         reading = lanes * max(1, context - stride) * self._width * _ACTIVATIONS * _BYTES
         return Cost(lanes * self._lane_bytes(context) + reading, steps * self._call(lanes, context, stride))
 
-    def block(self, symbols: int) -> Cost:
-        """Return the cost of a block of ``symbols`` symbols."""
-        lanes = lanes_for(symbols, self._causal.batch)
+    def block(self, symbols: int, shortest: int | None = None) -> Cost:
+        """Return the cost of a block of ``symbols`` symbols, in lanes of at least ``shortest``."""
+        lanes = lanes_for(symbols, self._causal.batch, shortest)
         whole = self._lanes(lanes, -(-symbols // lanes), self._causal.context, self._causal.stride)
         return Cost(whole.memory + 32 * symbols, whole.work)
 

@@ -13,8 +13,8 @@ from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import MAX_ALPHABET_SIZE
 from gencomp.coding.varint import read_varint, varint
 from gencomp.errors import CorruptDataError
-from gencomp.predictors.language.causal import CausalModel, causal_model
-from gencomp.predictors.language.coding import decode_symbols, encode_symbols
+from gencomp.predictors.language.causal import MAX_CONTEXT, CausalModel, causal_model
+from gencomp.predictors.language.coding import MIN_LANE_SYMBOLS, decode_symbols, encode_symbols, lanes_for
 from gencomp.predictors.language.estimates import Estimate
 from gencomp.predictors.language.loading import ModelFolderError, find_folder
 from gencomp.predictors.language.settings import Device, DType
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # what escapes have of every distribution: 0.0004 bits a token; after an escape another one is as likely as not
 ESCAPE_SHARE = np.float32(2.0**-12)
 _ESCAPE_SHARE_AFTER_ONE = np.float32(0.5)
+
+# tokens: see docs/MODELS.md for what shorter lanes cost and longer ones take
+DEFAULT_LANE = 1024
 
 
 class TokenBatch:
@@ -62,7 +65,9 @@ class HuggingFace:
 
     Blocks are coded as tokens, and come back byte for byte whatever they hold: what the tokenizer would change is
     escaped. As a predictor of the next byte it sums over tokenisations (:mod:`gencomp.predictors.language.bridge`).
-    ``context`` and ``stride`` are in tokens; the other options are those of ``transformer``. Nothing is downloaded.
+    ``context`` and ``stride`` are in tokens, and ``lane`` is the least number of tokens of one of the ``batch`` lanes
+    that a block is cut into: each begins from an empty context, and they are coded side by side. The other options are
+    those of ``transformer``. Nothing is downloaded.
     Raises ``ModelFolderError`` on a model that is not here or would run code, ``ValueError`` on options out of range.
     """
 
@@ -73,10 +78,15 @@ class HuggingFace:
     context: int | None = None
     stride: int | None = None
     threads: int = 1
+    lane: int = DEFAULT_LANE
 
     spec_argument: ClassVar[str] = "model"
+    # what an option was before archives named it
+    once_fixed: ClassVar[Mapping[str, int]] = {"lane": MIN_LANE_SYMBOLS}
 
     def __post_init__(self) -> None:
+        if not 1 <= self.lane <= MAX_CONTEXT:
+            raise ValueError(f"lane must be from 1 to {MAX_CONTEXT} tokens, got {self.lane}")
         _ = self.network
 
     @cached_property
@@ -126,7 +136,7 @@ class HuggingFace:
         data = as_bytes(data)
         symbols = self.code.encode(data)
         with self.network.settings.applied():
-            return varint(len(symbols)) + encode_symbols(self._begin, symbols, self.batch)
+            return varint(len(symbols)) + encode_symbols(self._begin, symbols, self.batch, self.lane)
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
         payload = as_bytes(payload, "the code")
@@ -134,7 +144,7 @@ class HuggingFace:
         if count > 2 * size + 1:  # at most a separator before each escaped or tokenised byte
             raise CorruptDataError(f"{size} bytes claim to be {count} tokens")
         with self.network.settings.applied():
-            symbols = decode_symbols(self._begin, payload[position:], count, self.batch)
+            symbols = decode_symbols(self._begin, payload[position:], count, self.batch, self.lane)
         data = self.code.decode(symbols)
         if len(data) != size:
             raise CorruptDataError(f"the tokens hold {len(data)} bytes, not {size}")
@@ -185,7 +195,8 @@ class HuggingFace:
         return Estimate(self.network).state(size, 2 * BEAM)
 
     def block_cost(self, size: int, coded: int) -> Cost:
-        return Estimate(self.network).block(2 * size + 1)  # at most a separator before each escaped or tokenised byte
+        # at most a separator before each escaped or tokenised byte
+        return Estimate(self.network).block(2 * size + 1, self.lane)
 
     def fingerprint_cost(self) -> Cost:
         return Estimate(self.network).fingerprint()
@@ -197,3 +208,11 @@ class HuggingFace:
 
     def fingerprint(self) -> bytes:
         return self.network.fingerprint()
+
+    def lanes_of(self, payload: bytes, size: int) -> int:
+        """Return how many lanes the block with this payload has."""
+        count, _ = read_varint(payload, 0)
+        return lanes_for(count, self.batch, self.lane)
+
+    def lane_fingerprint(self, lanes: Sequence[int]) -> bytes:
+        return self.network.fingerprint(lanes)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,48 @@ DType = Literal["auto", "float32", "bfloat16", "float16"]
 _flags = threading.Lock()
 _users = 0  # how many threads are inside ``applied``: torch's flags belong to the process
 _saved: tuple[int, bool, str] = (1, False, "highest")
+
+# what torch's libraries read from the environment to choose among their kernels
+_VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NVIDIA_TF32_OVERRIDE",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+# instruction sets that such kernels are written for, by LLVM's names
+_INSTRUCTIONS = re.compile(r"sse4\.2|avx.*|fma4?|f16c|amx-.*|neon|sve.*|sme.*|bf16|i8mm|dotprod|fullfp16|vsx|zvfh?")
+
+
+def processor() -> dict[str, str]:
+    """Return the processor's name, and the instruction sets that math libraries choose their kernels by."""
+    from llvmlite import binding  # type: ignore[import-untyped]
+
+    try:
+        features = binding.get_host_cpu_features()
+        kept = sorted(name for name, there in features.items() if there and _INSTRUCTIONS.fullmatch(name))
+        return {"processor": binding.get_host_cpu_name(), "instructions": " ".join(kept)}
+    except (AttributeError, RuntimeError):  # where LLVM does not know it
+        return {"processor": platform.processor() or "unknown"}
+
+
+def math_libraries(build: str) -> str:
+    """Return the libraries that torch multiplies with, from what it says of its build."""
+    patterns = {
+        "MKL": r"Math Kernel Library Version (\S+)",
+        "oneDNN": r"MKL-DNN v(\S+)|oneDNN v(\S+)",
+        "BLAS": r"BLAS_INFO=(\w+)",
+        "OpenMP": r"OpenMP (\d+)",
+    }
+    found = {name: re.search(pattern, build) for name, pattern in patterns.items()}
+    return ", ".join(
+        f"{name} {match.group(match.lastindex)}" for name, match in found.items() if match and match.lastindex
+    )
 
 
 class DeviceError(GencompError):
@@ -49,7 +92,7 @@ class Settings:
             raise DeviceError("device cuda is not available here; use cpu, or a torch and a machine with CUDA")
 
     def environment(self) -> Mapping[str, str]:
-        """Return names and versions of what results depend on."""
+        """Return names and versions of what results depend on: libraries, the processor, the settings of both."""
         import torch
         import transformers
 
@@ -60,8 +103,13 @@ class Settings:
         }
         if self.device == "cuda":
             found["device"] = torch.cuda.get_device_name()
+            found["cuda"] = f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
         else:
             found["device"] = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+            found |= processor()
+        found["math"] = math_libraries(torch.__config__.show())
+        variables = [f"{name}={os.environ[name][:40]}" for name in _VARIABLES if name in os.environ]
+        found["variables"] = ", ".join(variables) or "none"
         return found
 
     @contextmanager

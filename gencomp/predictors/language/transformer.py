@@ -11,7 +11,7 @@ import numpy as np
 from gencomp.arguments import as_bytes, as_context, as_pieces
 from gencomp.budget import Cost, StateCost
 from gencomp.predictors.language.causal import CausalModel, causal_model, context_limit
-from gencomp.predictors.language.coding import decode_symbols, encode_symbols
+from gencomp.predictors.language.coding import decode_symbols, encode_symbols, lanes_for
 from gencomp.predictors.language.estimates import Estimate
 from gencomp.predictors.language.loading import ModelFolderError, check_folder, find_folder
 from gencomp.predictors.language.settings import Device, DType
@@ -121,3 +121,10 @@ class Transformer:
 
     def fingerprint(self) -> bytes:
         return self.network.fingerprint()
+
+    def lanes_of(self, payload: bytes, size: int) -> int:
+        """Return how many lanes a block of ``size`` bytes has."""
+        return lanes_for(size, self.batch)
+
+    def lane_fingerprint(self, lanes: Sequence[int]) -> bytes:
+        return self.network.fingerprint(lanes)

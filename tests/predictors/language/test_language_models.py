@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 from gencomp.archive.memory import compress, decompress
+from gencomp.archive.models import check_canary, describe
 from gencomp.archive.reader import list_members
+from gencomp.cli.main import app
 from gencomp.coding.container import BlockType
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import chunk_code_lengths, decode_block, encode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError
+from gencomp.predictors.language.causal import CausalModel
 from gencomp.predictors.language.huggingface import HuggingFace
 from gencomp.predictors.language.transformer import Transformer
 from tests.strategies import fewer
@@ -34,7 +39,9 @@ INPUTS = {
 
 @pytest.fixture(scope="session", params=["transformer", "hf"])
 def spec(request: pytest.FixtureRequest, byte_model: Path, token_model: Path) -> str:
-    return f"{request.param}:{byte_model if request.param == 'transformer' else token_model}?context=32&batch=4"
+    if request.param == "transformer":
+        return f"transformer:{byte_model}?context=32&batch=4"
+    return f"hf:{token_model}?context=32&batch=4&lane=64"
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -129,8 +136,12 @@ def test_other_arithmetic_is_noticed_before_a_block_is_decoded(
 
     exact = Lockstep.probabilities
     monkeypatch.setattr(Lockstep, "probabilities", lambda self: np.nextafter(exact(self), np.float32(1)))
-    with pytest.raises(ModelMismatchError, match="computes differently here: made with"):
+    with pytest.raises(ModelMismatchError, match="computes differently here: made with what is found here, as far as"):
         decompress(archive)
+    assert decompress(archive, try_anyway=True) == wiki[:400]  # the last bits change no integer weight of these
+    monkeypatch.setattr(Lockstep, "probabilities", lambda self: exact(self)[:, ::-1])
+    with pytest.raises(ModelMismatchError, match="block 0 is undamaged but decodes to other bytes"):
+        decompress(archive, try_anyway=True)
 
 
 def test_a_model_that_computes_no_number_costs_no_data(
@@ -165,3 +176,85 @@ def test_a_truncated_archive_is_refused(byte_model: Path, wiki: bytes) -> None:
     archive = compress(wiki[:300], model=f"transformer:{byte_model}?context=32")
     with pytest.raises(ArchiveError):
         decompress(archive[:-20])
+
+
+def test_other_arithmetic_of_the_probe_alone_is_tried(
+    byte_model: Path, wiki: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The content's checks are the judge: what the blocks need may be the same, though the probe is not."""
+    spec = f"transformer:{byte_model}?context=32"
+    archive = tmp_path / "a.gcz"
+    archive.write_bytes(compress(wiki[:400], model=spec))
+    monkeypatch.setattr(CausalModel, "fingerprint", lambda self, lanes=None: b"another")
+    with pytest.raises(ModelMismatchError, match="let --try-anyway decode, with the check of every block as the judge"):
+        decompress(archive.read_bytes(), model=spec)
+    assert decompress(archive.read_bytes(), model=spec, try_anyway=True) == wiki[:400]
+    runner = CliRunner()
+    for command in (["test"], ["decompress", "-c"]):
+        assert runner.invoke(app, [*command, "-m", spec, str(archive)]).exit_code == 4
+        assert runner.invoke(app, [*command, "-m", spec, "--try-anyway", str(archive)]).exit_code == 0
+
+
+@pytest.mark.parametrize(("size", "lanes"), [(120, [1]), (180, [2]), (400, [4])])
+def test_only_lanes_that_are_used_are_probed(
+    byte_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch, size: int, lanes: list[int]
+) -> None:
+    probed: list[list[int]] = []
+    whole = CausalModel.fingerprint
+
+    def noted(self: CausalModel, lanes: Sequence[int] | None = None) -> bytes:
+        probed.append([] if lanes is None else [*lanes])
+        return whole(self, lanes)
+
+    monkeypatch.setattr(CausalModel, "fingerprint", noted)
+    spec = f"transformer:{byte_model}?context=32&batch=4"
+    archive = compress(wiki[2000 : 2000 + size], model=spec)
+    model = list_members(io.BytesIO(archive))[0].header.metadata["model"]
+    assert model["lanes"] == lanes
+    assert decompress(archive, model=spec) == wiki[2000 : 2000 + size]
+    assert probed == [lanes, lanes]
+    damaged = describe(as_predictor(spec), lanes) | {"lanes": [5]}
+    with pytest.raises(ModelMismatchError, match=r"its blocks claim \[5\] lanes; with batch=4 there are 1 to 4"):
+        check_canary(damaged, as_predictor(spec))
+
+
+def test_an_empty_file_needs_no_weights(byte_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr("gencomp.predictors.language.causal.load_model", refuse)
+    archive = compress(b"", model=f"transformer:{byte_model}")
+    assert decompress(archive) == b""
+    with pytest.raises(AssertionError, match="loaded"):  # and weights that are not there are no block's matter
+        compress(b"text", model=f"transformer:{byte_model}")
+
+
+def test_archives_from_before_lanes_had_an_option_decode(
+    token_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then lanes had 4,096 tokens, the canary probed one lane and the most, and the header said neither."""
+    text = wiki * 3
+    model = as_predictor(f"hf:{token_model}?context=32&lane=4096")
+    old = describe(model)
+    old["spec"] = old["spec"].replace("&lane=4096", "")
+    assert "lane" not in str(old)
+    monkeypatch.setattr("gencomp.archive.writer._described", lambda *_: old)
+    archive = compress(text, model=model)
+    monkeypatch.undo()
+    assert list_members(io.BytesIO(archive))[0].header.metadata["model"]["spec"] == old["spec"]
+    assert decompress(archive, model=f"hf:{token_model}?context=32") == text
+    with pytest.raises(ModelMismatchError, match="was made with -m .*lane=4096.*not .*lane=512"):
+        decompress(archive, model=f"hf:{token_model}?context=32&lane=512")
+    other = compress(wiki, model=f"hf:{token_model}?context=32&lane=512")
+    assert decompress(other, model=f"hf:{token_model}?context=32") == wiki
+
+
+def test_lanes_have_as_many_tokens_as_they_are_told(token_model: Path, wiki: bytes) -> None:
+    sizes = {lane: len(HuggingFace(str(token_model), lane=lane).encode_block(wiki)) for lane in (64, 512, 1 << 20)}
+    assert sizes[64] > sizes[512] > sizes[1 << 20]
+    default = HuggingFace(str(token_model))
+    assert default.lane == 1024
+    payload = default.encode_block(wiki)
+    assert default.lanes_of(payload, len(wiki)) == max(1, len(default.code.encode(wiki)) // 1024)
+    with pytest.raises(ValueError, match="lane must be from 1 to"):
+        HuggingFace(str(token_model), lane=0)

@@ -1,0 +1,80 @@
+"""What is said, and what may be done, where an archive's model computes otherwise; archives of one's own objects."""
+
+import io
+
+import numpy as np
+import pytest
+
+import gencomp
+from gencomp.archive.environment import advice, difference, install_line
+from gencomp.archive.reader import list_members
+from gencomp.errors import ArchiveError, ModelMismatchError
+from gencomp.predictors.counts import Counts
+from tests.equivalence.test_own_models import Recent, Reversed
+
+HERE = {"torch": "2.13.0+cpu", "transformers": "5.24.0", "processor": "znver3", "expert": {"tokenizers": "0.23.3"}}
+TEXT = np.random.default_rng(0).integers(97, 101, 300, dtype=np.uint8).tobytes()
+
+
+def test_only_what_differs_is_told() -> None:
+    there = HERE | {"torch": "2.9.1", "processor": "sapphirerapids"}
+    assert difference(there, HERE) == (
+        "made with processor sapphirerapids, torch 2.9.1, found processor znver3, torch 2.13.0+cpu"
+    )
+    assert difference(HERE | {"expert": {"tokenizers": "0.1"}}, HERE) == (
+        "made with expert tokenizers 0.1, found expert tokenizers 0.23.3"
+    )
+
+
+def test_what_an_archive_does_not_say_is_told() -> None:
+    old = {"torch": "2.13.0+cpu", "transformers": "5.24.0"}
+    assert difference(old, HERE) == (
+        "made with what is found here, as far as the archive says: torch 2.13.0+cpu, transformers 5.24.0, "
+        "it does not say its expert tokenizers, processor"
+    )
+    assert difference(None, HERE) == "made with an unnamed environment"
+    assert difference({"gone": "1"}, {}) == "made with gone 1, found gone none"
+
+
+def test_the_install_line_has_what_differs() -> None:
+    there = HERE | {"torch": "2.9.1+cu126", "expert": {"tokenizers": "0.22.0"}, "zlib": "1.2", "processor": "x"}
+    assert install_line(there, HERE) == "pip install tokenizers==0.22.0 torch==2.9.1"
+    assert install_line(HERE | {"processor": "x"}, HERE) is None
+    assert install_line({"torch": "; rm -r /"}, HERE) is None
+    assert advice(there, HERE).startswith("run: pip install tokenizers==0.22.0 torch==2.9.1; or let --try-anyway")
+    assert advice(HERE, HERE).startswith("decode it where it was made; or let --try-anyway decode")
+    assert len(difference({"torch": "9" * 10_000}, HERE)) < 300
+
+
+def test_another_revision_is_tried_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = gencomp.compress(TEXT, "counts:2")
+    monkeypatch.setattr(Counts, "revision", 99)
+    with pytest.raises(ModelMismatchError, match="made with revision .* or let --try-anyway decode"):
+        gencomp.decompress(archive)
+    assert gencomp.decompress(archive, try_anyway=True) == TEXT
+
+
+def test_lanes_that_are_none_are_refused() -> None:
+    from gencomp.archive.models import check_canary
+
+    model = gencomp.as_predictor("gzip")
+    for lanes in ("1", [1, 2, 3], [True], [1.0], {"1": 1}):
+        with pytest.raises(ArchiveError, match="the lanes of its canary are no short list of integers"):
+            check_canary({"numeric": "environment", "canary": "0", "lanes": lanes}, model)
+
+
+@pytest.mark.parametrize("model", [Recent(window=400), Reversed()])
+def test_an_archive_of_an_object_is_read_with_the_object(model: object) -> None:
+    archive = gencomp.compress(TEXT, model)
+    described = list_members(io.BytesIO(archive))[0].header.metadata["model"]
+    assert described["object"] == f"tests.equivalence.test_own_models.{type(model).__name__}"
+    assert gencomp.decompress(archive, model=model) == TEXT
+    for chosen in (None, "counts"):
+        with pytest.raises(
+            ModelMismatchError, match=rf"an object of the class .*{type(model).__name__}.*in Python, by"
+        ):
+            gencomp.decompress(archive, model=chosen)
+    with pytest.raises(ModelMismatchError, match="computes differently here"):
+        gencomp.decompress(archive, model=Recent(window=3))
+    with pytest.raises(ModelMismatchError, match="was made with -m 'counts:6', not 'tests.*Recent'"):
+        gencomp.decompress(gencomp.compress(TEXT, "counts:6"), model=Recent())

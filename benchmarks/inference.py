@@ -8,6 +8,7 @@ in a step the parts push each other's weights out of the processor's second cach
 """
 
 import argparse
+import functools
 import os
 import platform
 import statistics
@@ -153,28 +154,35 @@ def step_parts(recurrent: Recurrent, data: np.ndarray, repeat: int) -> None:
         print(f"{name:<36}{best:8.2f} us a byte, median {median:.2f}")
 
 
-def lanes_rows(repeat: int) -> None:
-    """Print how many products a nanosecond a matrix of 192 x 512 takes, for one vector and for several."""
+@lean_kernel
+def repeated_lanes(weights: np.ndarray, vectors: np.ndarray, sums: np.ndarray, times: int) -> None:
+    for _ in range(times):
+        multiply_lanes(weights, 0, vectors, sums)
+
+
+@lean_kernel
+def repeated_list(weights: np.ndarray, vector: np.ndarray, pairs: np.ndarray, sums: np.ndarray, times: int) -> None:
+    for _ in range(times):
+        count = list_pairs(vector, pairs)
+        multiply_listed(weights, 0, vector, pairs, count, sums)
+
+
+def product_rows(repeat: int) -> None:
+    """Print how fast a matrix of 192 x 512 is multiplied, for one vector and for several, and with zeros left out."""
     rng = np.random.default_rng(0)
-    outputs, inputs = 192, 512
+    outputs, inputs, times = 192, 512, 200
     weights = pack(rng.integers(-127, 128, (outputs, inputs)).astype(np.int8))
     for lanes in (1, 4, 8, 32):
         vectors = rng.integers(-32767, 32768, (lanes, inputs)).astype(np.int16)
         sums = np.zeros((lanes, outputs), np.int32)
-        best, median = timed(lambda: [multiply_lanes(weights, 0, vectors, sums) for _ in range(50)], repeat, 50)  # noqa: B023
+        best, median = timed(functools.partial(repeated_lanes, weights, vectors, sums, times), repeat, times)
         products = lanes * outputs * inputs / 1e3
         print(f"{lanes:>3} lanes: {products / best:6.1f} products a ns, median {products / median:.1f}")
     for share in (0.05, 0.1, 0.2, 0.4, 1.0):
         vector = np.where(rng.random(inputs) < share, 1000, 0).astype(np.int16)
-        pairs, sums = np.zeros(inputs // 2 + LIST_AHEAD, np.int32), np.zeros((1, outputs), np.int32)
-
-        def product() -> None:
-            for _ in range(50):
-                count = list_pairs(vector, pairs)  # noqa: B023
-                multiply_listed(weights, 0, vector, pairs, count, sums[0])  # noqa: B023
-
-        best, median = timed(product, repeat, 50)
-        print(f"{share:.0%} of the inputs not 0: {best:.2f} us listed, median {median:.2f}")
+        pairs, sums = np.zeros(inputs // 2 + LIST_AHEAD, np.int32), np.zeros(outputs, np.int32)
+        best, median = timed(functools.partial(repeated_list, weights, vector, pairs, sums, times), repeat, times)
+        print(f"{share:4.0%} of the inputs not 0: {best:.2f} us, median {median:.2f}")
 
 
 def main() -> None:
@@ -204,7 +212,7 @@ def main() -> None:
             best, median = timed(action, arguments.repeat, len(text))
             print(f"{way} {name}, {len(text):,} bytes: {1e3 / best:.1f} KB/s, median {1e3 / median:.1f}")
         step_parts(recurrent, np.frombuffer(text, np.uint8), arguments.repeat)
-    lanes_rows(arguments.repeat)
+    product_rows(arguments.repeat)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ PACKAGE = Path(gencomp.__file__).parent
 
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
-    {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "vectors", "files", "data", "progress"}
-    | {"protocols", "budget", "places", "specs"},
+    {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "vectors", "files", "places", "data"}
+    | {"progress", "specs", "budget", "protocols"},
     {"registry"},
     {"coding", "bitstreams", "inference", "modalities"},
+    {"equivalence"},
     {"predictors", "compressors"},
-    {"equivalence", "training"},
-    {"archive", "sampling"},
+    {"archive", "sampling", "training"},
     {"evaluation", "hf", "harness"},
     {"measure"},
     {"report", "sklearn"},

@@ -112,10 +112,9 @@ class LaneDecoder:
         for _ in range(lanes - 1):
             size, position = read_varint(payload, position)
             sizes.append(size)
-        bounds = np.cumsum([position, *sizes])
-        if int(bounds[-1]) > len(payload):
+        if position + sum(sizes) > len(payload):  # in Python's integers: sizes of 2^62 do not wrap around
             raise corrupt_stream()
-        self._bounds = np.append(bounds, len(payload)).astype(np.int64)
+        self._bounds = np.append(np.cumsum([position, *sizes]), len(payload)).astype(np.int64)
         self._data = np.frombuffer(payload, dtype=np.uint8)
         self._state = np.array([decode_begin(self._data[slice(*span)]) for span in self._spans()], dtype=np.int64)
 

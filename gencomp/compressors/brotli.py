@@ -9,7 +9,9 @@ import brotli
 from gencomp.arguments import as_bytes
 from gencomp.bitstreams.brotli_walk import used_bits
 from gencomp.budget import Cost
-from gencomp.compressors.checks import check_end, check_range, corrupt
+from gencomp.compressors.checks import check_end, check_range, corrupt, in_pieces
+
+_PIECE = 1 << 6  # bytes of a code, of which a few hold up to 2^24
 
 _MODES = {"generic": brotli.MODE_GENERIC, "text": brotli.MODE_TEXT, "font": brotli.MODE_FONT}
 
@@ -47,10 +49,10 @@ class Brotli:
         blob = as_bytes(blob, "the code")
         stream = brotli.Decompressor()
         try:
-            data = bytes(stream.process(blob))
+            data, rest = in_pieces("brotli", stream.process, stream.is_finished, blob, _PIECE)
         except brotli.error as error:
             raise corrupt("brotli", error) from error
-        check_end("brotli", stream.is_finished(), b"")
+        check_end("brotli", stream.is_finished(), rest)
         return data
 
     def call_cost(self, size: int) -> Cost:

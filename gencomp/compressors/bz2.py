@@ -7,7 +7,8 @@ from typing import ClassVar
 from gencomp.arguments import as_bytes
 from gencomp.bitstreams.bzip2_end import used_bits
 from gencomp.budget import Cost
-from gencomp.compressors.checks import check_end, check_range, corrupt
+from gencomp.compressors import checks
+from gencomp.compressors.checks import check_end, check_output, check_range, corrupt
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ class Bz2:
         blob = as_bytes(blob, "the code")
         stream = bz2.BZ2Decompressor()
         try:
-            data = stream.decompress(blob)
+            data = stream.decompress(blob, checks.MAX_OUTPUT)
         except OSError as error:
             raise corrupt("bzip2", error) from error
+        check_output("bzip2", stream.eof, len(data))
         check_end("bzip2", stream.eof, stream.unused_data)
         return data
 

@@ -1,6 +1,10 @@
 """What every codec's options and blobs are checked with."""
 
-from gencomp.errors import CorruptDataError
+from collections.abc import Callable
+
+from gencomp.errors import BudgetError, CorruptDataError
+
+MAX_OUTPUT = 1 << 32  # bytes that one call makes of a code: some formats hold gigabytes in a few bytes
 
 
 def check_range(name: str, value: int, low: int, high: int) -> None:
@@ -12,6 +16,30 @@ def check_range(name: str, value: int, low: int, high: int) -> None:
 def corrupt(codec: str, reason: object) -> CorruptDataError:
     """Return the error for bytes that are not what ``codec`` writes."""
     return CorruptDataError(f"not a complete {codec} stream: {reason}")
+
+
+def check_output(codec: str, ended: bool, size: int) -> None:
+    """Raise :class:`BudgetError` where a decoder was stopped at ``size`` bytes, before the end of its stream."""
+    if not ended and size >= MAX_OUTPUT:
+        raise BudgetError(
+            f"the {codec} stream holds {MAX_OUTPUT:,} bytes or more; decode it piece by piece, by its tool"
+        )
+
+
+def in_pieces(
+    codec: str, decode: Callable[[bytes], bytes], is_ended: Callable[[], bool], blob: bytes, piece: int
+) -> tuple[bytes, bytes]:
+    """Return what a decoder without a limit of its own makes of a code, and what it is not given: all after its end.
+
+    ``decode`` takes ``piece`` bytes at a time; ``is_ended`` tells whether the stream has ended in those before.
+    """
+    parts, size, start = [], 0, 0
+    while start < len(blob) and not is_ended():
+        parts.append(decode(blob[start : start + piece]))
+        start += piece
+        size += len(parts[-1])
+        check_output(codec, False, size)
+    return b"".join(parts), blob[start:]
 
 
 def check_end(codec: str, ended: bool, rest: bytes) -> None:

@@ -12,7 +12,8 @@ from gencomp.arguments import as_bytes, as_pieces
 from gencomp.bitstreams.deflate import DeflateSizer
 from gencomp.bitstreams.zlib_stream import ZlibSizer
 from gencomp.budget import StateCost
-from gencomp.compressors.checks import check_end, check_range, corrupt
+from gencomp.compressors import checks
+from gencomp.compressors.checks import check_end, check_output, check_range, corrupt
 from gencomp.protocols import FloatArray
 
 
@@ -69,9 +70,10 @@ class _Deflate:
         blob = as_bytes(blob, "the code")
         stream = zlib.decompressobj(self.wbits)
         try:
-            data = stream.decompress(blob) + stream.flush()
+            data = stream.decompress(blob, checks.MAX_OUTPUT)
         except zlib.error as error:
             raise corrupt(self.name, error) from error
+        check_output(self.name, stream.eof, len(data))
         check_end(self.name, stream.eof, stream.unused_data)
         return data
 

@@ -15,7 +15,8 @@ from gencomp.bitstreams.lzma.state import effort_of
 from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available, version
 from gencomp.bitstreams.lzma_walk import FRACTION_BITS, LzmaWalker
 from gencomp.budget import Cost, StateCost
-from gencomp.compressors.checks import check_end, check_range, corrupt
+from gencomp.compressors import checks
+from gencomp.compressors.checks import check_end, check_output, check_range, corrupt
 from gencomp.cores import candidate_pool, candidate_threads
 from gencomp.protocols import FloatArray
 
@@ -114,9 +115,10 @@ class Lzma:
             raise corrupt("LZMA", "no dictionary size before it")
         stream = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=self._filters(blob[0]))
         try:
-            data = stream.decompress(blob[1:])
+            data = stream.decompress(blob[1:], checks.MAX_OUTPUT)
         except (lzma.LZMAError, EOFError) as error:
             raise corrupt("LZMA", error) from error
+        check_output("LZMA", stream.eof, len(data))
         check_end("LZMA", stream.eof, stream.unused_data)
         return data
 

@@ -57,9 +57,12 @@ class Ppmd:
         if not size:
             return b""
         try:
-            return bytes(pyppmd.Ppmd7Decoder(self.order, self.memory << 20).decode(stream, size))
+            data = bytes(pyppmd.Ppmd7Decoder(self.order, self.memory << 20).decode(stream, size))
         except (OverflowError, MemoryError) as error:
             raise corrupt("PPMd", f"it claims to hold {size} bytes") from error
+        if len(data) != size:
+            raise corrupt("PPMd", f"it claims to hold {size} bytes, and holds {len(data)}")
+        return data
 
     def call_cost(self, size: int) -> Cost:
         # pyppmd 1.3.1 does not give an encoder's own structure back

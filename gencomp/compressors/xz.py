@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from gencomp.arguments import as_bytes
 from gencomp.budget import Cost
-from gencomp.compressors.checks import check_end, check_range, corrupt
+from gencomp.compressors import checks
+from gencomp.compressors.checks import check_end, check_output, check_range, corrupt
 from gencomp.compressors.lzma import encoder_cost
 
 MIN_DICTIONARY_BITS = 12
@@ -46,11 +47,12 @@ class Xz:
 
     def decompress(self, blob: bytes) -> bytes:
         blob = as_bytes(blob, "the code")
-        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=checks.MAX_OUTPUT)
         try:
-            data = stream.decompress(blob)
+            data = stream.decompress(blob, checks.MAX_OUTPUT)
         except (lzma.LZMAError, EOFError) as error:
             raise corrupt("xz", error) from error
+        check_output("xz", stream.eof, len(data))
         check_end("xz", stream.eof, stream.unused_data)
         return data
 

@@ -14,12 +14,13 @@ from gencomp.bitstreams.zstd.frame import size_class
 from gencomp.bitstreams.zstd.sizer import ZstdSizer
 from gencomp.bitstreams.zstd_frame import used_bits
 from gencomp.budget import Cost
-from gencomp.compressors.checks import check_end, check_range, corrupt
+from gencomp.compressors.checks import check_end, check_range, corrupt, in_pieces
 from gencomp.cores import candidate_pool
 from gencomp.protocols import FloatArray, IntArray
 
 CHECKED_VERSION = (1, 5, 7)  # of the library, whose decisions the sizer makes
 _PROBE_SIZES = ((0, 1, 150, 1100, 4000), (17_000, 40_000), (140_000,), (270_000,))  # of each class of sizes
+_PIECE = 1 << 10  # bytes of a code, of which a block takes 4 and holds up to 2^17
 
 _contexts = threading.local()
 
@@ -103,10 +104,10 @@ class Zstd:
         blob = as_bytes(blob, "the code")
         stream = zstandard.ZstdDecompressor().decompressobj()
         try:
-            data = stream.decompress(blob)
+            data, rest = in_pieces("zstd", stream.decompress, lambda: stream.eof, blob, _PIECE)
         except zstandard.ZstdError as error:
             raise corrupt("zstd", error) from error
-        check_end("zstd", stream.eof, stream.unused_data)
+        check_end("zstd", stream.eof, stream.unused_data + rest)
         return data
 
     def call_cost(self, size: int) -> Cost:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gencomp.arguments import as_bytes
+from gencomp.budget import Budget
 from gencomp.coding.container import BLOCK_FRAMING_BYTES, MAX_EXPANSION
 from gencomp.coding.varint import read_varint, varint
-from gencomp.equivalence.capabilities import decode_block, encode_block, environment_of
+from gencomp.equivalence.capabilities import block_cost, decode_block, encode_block, environment_of
 from gencomp.errors import CorruptDataError
 from gencomp.protocols import Predictor
 
@@ -17,7 +18,8 @@ class ArithmeticCompressor:
     """The compressor that a predictor of bytes is: arithmetic coding within 2 bits of -log2 p(data).
 
     The code is the data's length as a varint and the coded stream. It neither names the model nor checks itself: for
-    files, there is :func:`gencomp.compress`. Raises ``ValueError`` for another alphabet than the 256 bytes.
+    files, there is :func:`gencomp.compress`. Raises ``ValueError`` for another alphabet than the 256 bytes, and
+    :class:`~gencomp.errors.BudgetError` before decoding what would take more than 4 GiB of memory.
     """
 
     predictor: Predictor
@@ -38,6 +40,7 @@ class ArithmeticCompressor:
         payload = blob[start:]
         if size > MAX_EXPANSION * (len(payload) + BLOCK_FRAMING_BYTES):
             raise CorruptDataError(f"{len(payload)} coded bytes claim to hold {size}")
+        Budget().check_memory(4 * size + block_cost(self.predictor, size, len(payload)).memory, f"{size:,} bytes")
         return decode_block(self.predictor, payload, size)
 
     def code_length(self, data: bytes) -> float:

@@ -31,7 +31,7 @@ BLOCK = 64  # outputs; SMALL is what outputs and inputs are multiples of
 SMALL = 32
 LANES = 4  # vectors that one pass over the weights takes together
 AHEAD = 2048  # bytes: how far before its use a weight is asked for; memory is the limit beyond the second cache
-LIST_AHEAD = 4  # pairs: the same where pairs are left out
+LIST_AHEAD = 16  # pairs: the same where pairs are left out
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _V16_I8, _V16_I16, _V16_I32, _V8_I32 = (

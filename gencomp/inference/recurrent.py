@@ -38,6 +38,7 @@ from gencomp.inference.arithmetic import (
 )
 from gencomp.inference.contexts import ByteArray, ContextArray, make_plan, new_context, read_byte, row_of
 from gencomp.inference.products import (
+    AHEAD,
     LIST_AHEAD,
     MAX_INPUTS,
     SMALL,
@@ -51,7 +52,7 @@ from gencomp.inference.products import (
     pack,
 )
 from gencomp.protocols import IntArray
-from gencomp.vectors import aligned, aligned_zeros
+from gencomp.vectors import CACHE_LINE, aligned, aligned_zeros
 
 NODES = 256  # of the tree over a byte's bits; node 0 is unused
 MAX_LAYERS = 32
@@ -232,6 +233,13 @@ def embed(network: Network, memory: Memory, byte: Integer) -> None:
             high[j] = np.int16(np.int32(np.int32(two >> np.int32(4)) - np.int32(8)) * scale)
 
 
+@fragment
+def reach(weights: Int8Array, start: Integer) -> None:
+    """Prefetch the start of the matrix that is used next, where the one before it does not lead there."""
+    for line in range(start, start + AHEAD, CACHE_LINE):
+        prefetch(weights, line)
+
+
 @lean_kernel
 def step(network: Network, memory: Memory, byte: Integer) -> None:
     """Read ``byte``: afterwards :func:`logit` answers for the next one."""
@@ -277,6 +285,7 @@ def step(network: Network, memory: Memory, byte: Integer) -> None:
             inputs[:feed_forward],
         )
         number += 2 * feed_forward
+        reach(weights, at + width * feed_forward)
         count = list_pairs(inputs[:feed_forward], memory.pairs)
         if 32 * count <= WORTH_LISTING * feed_forward:
             multiply_listed(weights, at, inputs[:feed_forward], memory.pairs, count, sums[:width])
@@ -285,6 +294,7 @@ def step(network: Network, memory: Memory, byte: Integer) -> None:
         at += width * feed_forward
         add_rescaled(sums, numbers[number : number + width], stream)
         number += width
+    reach(weights, 0)
     normalise(stream, normed)
 
 

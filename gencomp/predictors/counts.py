@@ -54,6 +54,7 @@ DISCOUNT_1, DISCOUNT_2, DISCOUNT_3 = 13, 16, 18
 # a node is a row of int32; 0 is the root, the empty context, and stands for "none" in CHILD and NEXT
 SYMBOL, COUNT, NEXT, CHILD, TOTAL = range(5)
 NODE_FIELDS = 5
+MAX_NODES = (1 << 31) - 1
 
 # a node that is in none of the processor's caches: seconds for a byte whose contexts' nodes lie in ``COLD_SIZE`` bytes
 # or more of text
@@ -179,9 +180,16 @@ def _decode(
     return decode_end(low, width, offset, position, payload.shape[0])
 
 
+def _checked_rows(count: int) -> int:
+    """Return a number of nodes that their links, which are int32, can tell apart."""
+    if count > MAX_NODES:
+        raise MemoryError(f"{count:,} nodes, where links take {MAX_NODES:,}: a lower order or less data")
+    return count
+
+
 def _new_model(order: int, symbols: int) -> tuple[NodeArray, IntArray]:
-    """Return (nodes, cursor) of an empty model with room for ``symbols`` updates."""
-    nodes = np.empty((1 + symbols * (order + 1), NODE_FIELDS), dtype=np.int32)
+    """Return (nodes, cursor) of an empty model with room for ``symbols`` updates. Raises ``MemoryError``."""
+    nodes = np.empty((_checked_rows(1 + symbols * (order + 1)), NODE_FIELDS), dtype=np.int32)
     nodes[0] = 0
     cursor = np.zeros(CONTEXTS + order + 1, dtype=np.int64)
     cursor[USED] = 1
@@ -277,8 +285,8 @@ class CountsState:
         used = int(self._cursor[USED])
         needed = symbols * (self._order + 1)
         if used + needed > len(self._nodes):
-            more = np.empty_like(self._nodes, shape=(used + needed + 64, NODE_FIELDS))
-            self._nodes = np.concatenate([self._nodes[:used], more])
+            rows = _checked_rows(2 * used + needed + 64)
+            self._nodes = np.concatenate([self._nodes[:used], np.empty((rows - used, NODE_FIELDS), dtype=np.int32)])
 
     def copy(self) -> Self:
         used = int(self._cursor[USED])

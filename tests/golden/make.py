@@ -20,6 +20,7 @@ GOOD = {
     "good-counts-order-0.gcz": (TEXT, "counts:0", 1 << 20),
     "good-mix.gcz": (TEXT, "mix:5", 1 << 20),
     "good-mix-fast.gcz": (TEXT, "mix:1", 1 << 20),
+    "good-mix-width-1.gcz": (TEXT, "mix?width=1", 1 << 20),
     "good-lz78.gcz": (TEXT, "lz78:2", 1 << 20),
     "good-ctw.gcz": (TEXT, "ctw:6", 1 << 20),
     "good-mix-width-1.gcz": (TEXT, "mix?width=1", 1 << 20),

@@ -353,13 +353,20 @@ def test_experts_and_portability() -> None:
     assert Mix(expert="counts:3").revision != Mix().revision
     description = describe(Mix(expert="counts:3"))
     assert description["numeric"] == "integer"
-    spec = spec_of(Mix(expert="mix:2?memory=4"))
-    assert spec == "mix?expert=mix:2%3Fmemory%3D4"
-    assert load(spec) == Mix(expert="mix:2?memory=4")
+    mix = Mix(expert="mix:2+memory=4")
+    assert spec_of(mix) == "mix?expert=mix:2+memory=4+freeze=false+prime=none"
+    assert load(spec_of(mix)) == mix == Mix(expert="mix:2?memory=4")
     with pytest.raises(SpecError, match="unknown model"):
         Mix(expert="contes")
-    with pytest.raises(SpecError, match="must be a predictor"):
-        Mix(expert="gzip")
+
+
+@pytest.mark.parametrize("expert", ["gzip", "ensemble:[counts:1,zlib]", "ensemble:counts:1,zlib"])
+def test_any_model_is_an_expert(expert: str) -> None:
+    mix, data = Mix(1, expert=expert), text(120)
+    assert_round_trip(mix, data)
+    assert mix.revision is None
+    assert "zlib" in mix.environment()["expert"]
+    assert load(spec_of(mix, full=True)) == mix
 
 
 def test_models_start_from_a_state(tmp_path: Path) -> None:
@@ -376,6 +383,8 @@ def test_models_start_from_a_state(tmp_path: Path) -> None:
     assert Mix(state=str(path), freeze=True).begin()._frozen
     with pytest.raises(ValueError, match="brings its own settings"):
         Mix(4, state=str(path))
+    with pytest.raises(ModelMismatchError, match="was made with the expert 'none', not 'counts:1'"):
+        Mix(state=str(path), expert="counts:1").begin()
     with pytest.raises(FileNotFoundError):
         Mix(state=str(tmp_path / "none")).begin()
 
@@ -384,10 +393,12 @@ def test_archives_find_a_state_that_has_moved(tmp_path: Path) -> None:
     path, moved, data = tmp_path / "state", tmp_path / "moved", text(1000)
     Mix(1).begin(data).save(path)
     archive = gencomp.compress(data, f"mix?state={path}")
-    assert gencomp.decompress(archive) == data
+    with pytest.raises(ModelMismatchError, match=r"made with the state '.*', and it opens nothing on disk by itself"):
+        gencomp.decompress(archive)
+    assert gencomp.decompress(archive, model=f"mix?state={path}") == data
     path.rename(moved)
     with pytest.raises(ModelMismatchError, match=r"state: No such file.*moved is named with -m"):
-        gencomp.decompress(archive)
+        gencomp.decompress(archive, model=f"mix?state={path}")
     assert gencomp.decompress(archive, model=f"mix?state={moved}") == data
     with pytest.raises(ModelMismatchError, match="was made with"):
         gencomp.decompress(archive, model=f"mix?state={moved}&freeze=true")

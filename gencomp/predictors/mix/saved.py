@@ -238,11 +238,14 @@ class _Arrays:
         registers = np.zeros(NUM_REGISTERS, dtype=np.int64)
         self.check("registers", registers.dtype, registers.shape)
         self.fill("registers", registers)
-        length = int(registers[LENGTH])
-        if not 0 <= length <= MAX_HISTORY:
-            raise ValueError(f"registers of {length:,} bytes are out of bounds")
+        shape, _, _ = self._said("history")
+        length = shape[0] if len(shape) == 1 else -1
+        if not 0 <= length <= MAX_HISTORY or length != registers[LENGTH]:
+            raise ValueError(
+                f"registers are out of bounds: {registers[LENGTH]} bytes read, and a history of {brief(str(shape))}"
+            )
         self.check("history", np.dtype(np.uint8), (length,))
-        if not 0 < size <= max(2 * length, STATE_SIZE):
+        if not 0 < size <= max(3 * length, STATE_SIZE):  # what was read is counted twice, and the priming again
             raise ValueError(f"tables for {size:,} bytes, where {length:,} were read")
         if frozen not in (0, 1):
             raise ValueError(f"a state that is frozen or not, not {frozen}")
@@ -251,8 +254,7 @@ class _Arrays:
     def check(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         """Raise unless an array says that it has this type and shape, and is as long as that."""
         info = self._infos[name]
-        with self._file.open(info) as stream:
-            found_shape, found_dtype, start = _npy_header(stream)
+        found_shape, found_dtype, start = self._said(name)
         if found_dtype != dtype or found_shape != shape:
             found = brief(f"{found_dtype}{list(found_shape)}")  # a forged type may have a name of any length
             raise ValueError(f"{name} is {found}, expected {dtype}{list(shape)}")
@@ -269,6 +271,11 @@ class _Arrays:
         ):
             raise ValueError(f"{name} has {info.compress_size:,} bytes that claim to be {info.file_size:,}")
 
+    def _said(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+        """Return (shape, type, bytes of the header) as an array says of itself."""
+        with self._file.open(self._infos[name]) as stream:
+            return _npy_header(stream)
+
     def fill(self, name: str, array: npt.NDArray[Any]) -> None:
         """Read an array that :meth:`check` has accepted into ``array``."""
         with self._file.open(self._infos[name]) as stream:
@@ -284,8 +291,7 @@ class _Arrays:
                 raise ValueError(f"{name} goes on after its end")
 
     def _integers(self, name: str) -> tuple[int, int]:
-        with self._file.open(self._infos[name]) as stream:
-            dtype = _npy_header(stream)[1]
+        dtype = self._said(name)[1]
         if dtype.kind != "i" or dtype.itemsize not in (4, 8):
             raise ValueError(f"{name} is {str(dtype)[:40]}, not two integers")
         numbers = np.zeros(2, dtype=dtype)
@@ -294,8 +300,7 @@ class _Arrays:
         return int(numbers[0]), int(numbers[1])
 
     def _text(self, name: str) -> str:
-        with self._file.open(self._infos[name]) as stream:
-            dtype = _npy_header(stream)[1]
+        dtype = self._said(name)[1]
         if dtype.kind != "U" or dtype.itemsize > 4 * MAX_SPEC:
             raise ValueError(f"{name} is {str(dtype)[:40]}, not a text of at most {MAX_SPEC} characters")
         self.check(name, dtype, ())

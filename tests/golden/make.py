@@ -23,7 +23,6 @@ GOOD = {
     "good-mix-width-1.gcz": (TEXT, "mix?width=1", 1 << 20),
     "good-lz78.gcz": (TEXT, "lz78:2", 1 << 20),
     "good-ctw.gcz": (TEXT, "ctw:6", 1 << 20),
-    "good-mix-width-1.gcz": (TEXT, "mix?width=1", 1 << 20),
     "good-counts-blocks.gcz": (TEXT, "counts:2", 1 << 10),
 }
 

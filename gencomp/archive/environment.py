@@ -2,29 +2,28 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import islice
 
 # environment entries that are the versions of packages, by the package's name
 _PACKAGES = ("brotli", "pillow", "pyppmd", "soundfile", "tokenizers", "torch", "transformers")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!]*")  # a version's public part: the rest says how it was built
-_MOST = 40  # entries that are told
-_LONGEST = 60  # characters of a value, which an archive may have made up
+# an archive may have made up what it says: characters of a name or value, of all of them, and levels of nesting
+_LONGEST, _LONGEST_IN_ALL, _DEEPEST = 60, 2000, 8
 
 TRY_ANYWAY = "--try-anyway"
 
 
-def _flat(environment: object, before: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in sorted(environment.items()) if isinstance(environment, Mapping) else ():
+def _flat(environment: object, before: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    for name, value in sorted(environment.items()) if isinstance(environment, Mapping) and depth < _DEEPEST else ():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name} ")
+            yield from _flat(value, f"{before}{name[:_LONGEST]} ", depth + 1)
         else:
             text = str(value)
-            yield (before + str(name))[:_LONGEST], text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+            yield before + str(name)[:_LONGEST], text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
 def difference(there: object, here: object) -> str:
     """Return in words how the environment of an archive, ``there``, differs from the one that is found here."""
-    made, found = dict(islice(_flat(there), _MOST)), dict(_flat(here))
+    made, found = dict(_flat(there)), dict(_flat(here))
     if not made:
         return "made with an unnamed environment"
     other = [name for name in made if made[name] != found.get(name)]
@@ -39,7 +38,8 @@ def difference(there: object, here: object) -> str:
         )
     if unknown:
         words.append(f"it does not say its {', '.join(unknown)}")
-    return ", ".join(words)
+    text = ", ".join(words)
+    return text if len(text) <= _LONGEST_IN_ALL else text[:_LONGEST_IN_ALL] + "..."
 
 
 def install_line(there: object, here: object) -> str | None:

@@ -61,17 +61,16 @@ def load_described(
 ) -> Predictor:
     """Return the model that an archive's header names, checked against it.
 
-    ``chosen`` is the user's own spec, whose options are the archive's where it does not say them, and which must be
-    the archive's but for where its files and folders are; or an object. Without it an archive loads only what gencomp
-    has in its package: it cannot make anybody import another package, or open a path. With ``try_anyway`` a model of
-    another revision or of other weights is tried. Raises :class:`~gencomp.errors.ModelMismatchError`.
+    ``chosen`` is the user's own spec, which must be the archive's, but for where its files and folders are and for
+    options it does not say that archives name since they exist; or an object. Without it an archive loads only what
+    gencomp has in its package: it cannot make anybody import another package, or open a path. With ``try_anyway`` a
+    model of another revision, or with other weights, is tried. Raises :class:`~gencomp.errors.ModelMismatchError`.
     """
     if isinstance(description.get("object"), str):
         return _load_object(description, chosen, try_anyway)
     spec = description.get("spec")
     if not isinstance(spec, str):
         raise ModelMismatchError("the archive names no model that this gencomp knows; install a newer one")
-    spec = _as_it_was(spec)
     model = _load_own(spec) if chosen is None else _load_chosen(spec, chosen)
     _check_same(description, model, spec, try_anyway)
     if not try_anyway and (chosen is not None or revision_of(model) is not None):
@@ -81,18 +80,69 @@ def load_described(
 
 def _load_chosen(spec: str, chosen: Model) -> Predictor:
     """Return the user's model if it is the archive's, every option alike but where its files and folders are."""
+    spec = _as_it_was(spec)
     model = as_predictor(_with_options_of(spec, chosen) if isinstance(chosen, str) else chosen)
+    found = _full_spec(model)
     try:
-        found = predictor_spec(model, full=True)
-    except ValueError:  # an object that no spec names
-        raise ModelMismatchError(f"the archive was made with -m '{brief(spec)}', not '{label_of(model)}'") from None
-    try:
-        is_alike = alike(tree_of(found), tree_of(spec))
+        is_alike = found is not None and alike(tree_of(found), tree_of(spec))
     except SpecError as error:
         raise _not_here(spec, str(error)) from error
     if not is_alike:
-        raise ModelMismatchError(f"the archive was made with -m '{brief(spec)}', not '{brief(found)}'")
+        raise ModelMismatchError(
+            f"the archive was made with -m '{brief(spec)}', not '{brief(found or label_of(model))}'"
+        )
     return model
+
+
+def _full_spec(model: Predictor) -> str | None:
+    """Return the spec of ``model`` with every option, None where none names it."""
+    try:
+        return predictor_spec(model, full=True)
+    except ValueError:
+        return None
+
+
+def _load_object(description: Mapping[str, Any], chosen: Model | None, try_anyway: bool) -> Predictor:
+    """Return the user's object, which its revision or canary, and its digests, tell from others."""
+    name = description["object"]
+    if chosen is None or isinstance(chosen, str):
+        raise ModelMismatchError(
+            f"the archive was made with an object of the class {brief(name)}, which no spec names; "
+            "decode it in Python, by gencomp.decompress(archive, model=the object)"
+        )
+    model = as_predictor(chosen)
+    _check_same(description, model, name, try_anyway)
+    if not try_anyway:
+        _check_digests(description, model, name)
+    return model
+
+
+def _as_it_was(spec: str) -> str:
+    """Return an archive's spec with the options that did not exist when it was made: what they were fixed to then.
+
+    Members of other models need none: they are asked for one byte after another.
+    """
+    try:
+        parsed = parse_spec(spec)
+        entry = find_entry(parsed.name)
+        fixed = getattr(resolve(entry), "once_fixed", {}) if entry.is_own else {}
+    except GencompError:  # said where it is loaded
+        return spec
+    options = {name: str(value) for name, value in fixed.items() if name not in parsed.options}
+    return str(Spec(parsed.name, parsed.argument, {**parsed.options, **options})) if options else spec
+
+
+def _with_options_of(spec: str, chosen: str) -> str:
+    """Return the user's spec with the archive's number where it leaves out an option that says how blocks are coded."""
+    try:
+        there, here = parse_spec(spec), parse_spec(chosen)
+        once_fixed = getattr(resolve(find_entry(here.name)), "once_fixed", {})
+    except GencompError:  # said where it is loaded
+        return chosen
+    added = {name: there.options[name] for name in once_fixed if name in there.options and name not in here.options}
+    if there.name != here.name or not added:
+        return chosen
+    return str(Spec(here.name, here.argument, {**here.options, **added}))
 
 
 def _check_digests(description: Mapping[str, Any], model: Predictor, spec: str) -> None:
@@ -124,44 +174,6 @@ def _joined(digests: list[tuple[str, str]]) -> str:
     return brief(", ".join(f"{kind} {digest}" for kind, digest in digests)) or "none on disk"
 
 
-def _load_object(description: Mapping[str, Any], chosen: Model | None, try_anyway: bool) -> Predictor:
-    """Return the user's object, which its revision or canary tells from others."""
-    name = brief(description["object"])
-    if chosen is None or isinstance(chosen, str):
-        raise ModelMismatchError(
-            f"the archive was made with an object of the class {name}, which no spec names; "
-            "decode it in Python, by gencomp.decompress(archive, model=the object)"
-        )
-    model = as_predictor(chosen)
-    _check_same(description, model, name, try_anyway)
-    return model
-
-
-def _as_it_was(spec: str) -> str:
-    """Return an archive's spec with the options that did not exist when it was made: what they were fixed to then."""
-    try:
-        parsed = parse_spec(spec)
-        entry = find_entry(parsed.name)
-        fixed = getattr(resolve(entry), "once_fixed", {}) if entry.is_own else {}
-    except GencompError:  # said where it is loaded
-        return spec
-    options = {name: str(value) for name, value in fixed.items() if name not in parsed.options}
-    return str(Spec(parsed.name, parsed.argument, {**parsed.options, **options})) if options else spec
-
-
-def _with_options_of(spec: str, chosen: str) -> str:
-    """Return the user's spec with the archive's number where it leaves out an option that says how blocks are coded."""
-    try:
-        there, here = parse_spec(spec), parse_spec(chosen)
-        once_fixed = getattr(resolve(find_entry(here.name)), "once_fixed", {})
-    except GencompError:  # said where it is loaded
-        return chosen
-    added = {name: there.options[name] for name in once_fixed if name in there.options and name not in here.options}
-    if there.name != here.name or not added:
-        return chosen
-    return str(Spec(here.name, here.argument, {**here.options, **added}))
-
-
 def _load_own(spec: str) -> Predictor:
     try:
         tree = tree_of(spec)
@@ -176,7 +188,7 @@ def _load_own(spec: str) -> Predictor:
                     f"the archive was made with {_joined_places(inside)}, and it opens nothing on disk by itself; "
                     f"name it, wherever it is now, with -m, as in -m '{brief(spec)}'"
                 )
-        return as_predictor(spec)
+        return as_predictor(_as_it_was(spec))
     except ModelMismatchError:
         raise
     except GencompError as error:
@@ -216,12 +228,7 @@ def _check_same(description: Mapping[str, Any], model: Predictor, spec: str, try
 
 def canary_cost(description: Mapping[str, Any], model: Predictor) -> Cost:
     """Return what :func:`check_canary` takes at most."""
-    if description.get("numeric") == "integer":
-        return Cost()
-    probes = Cost()
-    for _ in range(MAX_PROBED if "lanes" in description else 1):  # each may be of as many lanes as there are at most
-        probes += fingerprint_cost(model)
-    return probes
+    return Cost() if description.get("numeric") == "integer" else fingerprint_cost(model)
 
 
 def check_canary(description: Mapping[str, Any], model: Predictor) -> None:
@@ -231,19 +238,27 @@ def check_canary(description: Mapping[str, Any], model: Predictor) -> None:
     try:
         found = canary(model, _lanes(description))
     except (OSError, CorruptDataError) as error:
-        raise _unread(description.get("spec"), error) from error
+        raise _unread(name_of(description), error) from error
     if description.get("canary") == found:
         return
     there, here = description.get("environment"), dict(environment_of(model))
     raise ModelMismatchError(
-        f"'{brief(str(description.get('spec', description.get('object'))))}' computes differently here: "
-        f"{difference(there, here)}; {advice(there, here)}"
+        f"'{brief(name_of(description))}' computes differently here: {difference(there, here)}; {advice(there, here)}"
     )
+
+
+def name_of(description: Mapping[str, Any]) -> str:
+    """Return what the archive calls its model: a spec, or an object's class."""
+    return str(description.get("spec", description.get("object")))
 
 
 def _lanes(description: Mapping[str, Any]) -> list[int]:
     """Return the numbers of lanes that the canary probed; none in older archives, where it was one and the most."""
     lanes = description.get("lanes", [])
-    if not isinstance(lanes, list) or len(lanes) > MAX_PROBED or any(type(count) is not int for count in lanes):
+    if not isinstance(lanes, list) or len(lanes) > MAX_PROBED or not all(map(_is_count, lanes)):
         raise ArchiveError("the archive is invalid: the lanes of its canary are no short list of integers")
     return lanes
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and abs(value) < 1 << 31

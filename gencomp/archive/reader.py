@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, BinaryIO
 
-from gencomp.archive.models import canary_cost, check_canary, load_described
+from gencomp.archive.models import canary_cost, check_canary, load_described, name_of
 from gencomp.archive.pipeline import Latest, ordered_map
 from gencomp.archive.writer import Progress, checked_threads
 from gencomp.budget import DEFAULT_MEMORY, DEFAULT_OUTPUT, OUTPUT_PER_BYTE, Budget, Cost, Meter
@@ -33,7 +33,7 @@ from gencomp.coding.container import (
     parse_trailer,
     written_check,
 )
-from gencomp.equivalence.adapt import Model
+from gencomp.equivalence.adapt import Model, as_predictor, predictor_spec
 from gencomp.equivalence.capabilities import block_cost, decode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
 from gencomp.files import in_full, read_fully
@@ -180,11 +180,12 @@ def read_archive(
     """Pass the content of all members to ``write``, block by block, each after its check; return its size in bytes.
 
     ``model``, a spec or an object, is needed only for models of other packages or one's own, and for those that are in
-    files and folders; it must be the archive's own. ``try_anyway`` decodes with a model that computes otherwise here,
-    as its canary, its revision or the digest of its weights says: each block's check then judges what comes out.
-    ``max_output`` and ``max_memory`` are in bytes, ``max_work`` in seconds of one core, as :mod:`gencomp.budget`
-    estimates them before anything is done; by default an archive may hold 8 GiB or 256 bytes for each of its own, take
-    4 GiB of memory, and 400 seconds and 5 ms for each of its bytes, unless ``model`` names a folder or is an object.
+    files and folders; it must be the archive's own. ``max_output`` and ``max_memory`` are in bytes, ``max_work`` in
+    seconds of one core, as :mod:`gencomp.budget` estimates them before anything is done; by default an archive may hold
+    8 GiB or 256 bytes for each of its own, take 4 GiB of memory, and 400 seconds and 5 ms for each of its bytes, unless
+    ``model`` names a folder or is an object that no spec names. ``try_anyway`` decodes with a model that computes
+    otherwise here, as its canary, its revision or its weights' digests say: each block's check then judges what comes
+    out.
 
     Raises :class:`~gencomp.errors.ArchiveError` on damage, :class:`~gencomp.errors.ModelMismatchError` on a missing or
     different model, :class:`~gencomp.errors.BudgetError` before more is done than is allowed, and its
@@ -192,7 +193,7 @@ def read_archive(
     """
     write = in_full(write)
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
-    meter = Meter(budget, unbounded=_is_at_hand(model))
+    meter = Meter(budget, unbounded=_is_unbounded(model))
     output = _Output(max_output)
     output.expect(source)
     total = before = 0
@@ -211,6 +212,19 @@ def read_archive(
         if digest.digest() != reader.trailer.sha256:
             raise ArchiveError("the archive is damaged: the content's SHA-256 is not the trailer's")
     return total
+
+
+def _is_unbounded(model: Model | None) -> bool:
+    """Whether the user names a folder, or has an object that no spec names: the archive does not say what it takes."""
+    if model is None:
+        return False
+    if isinstance(model, str):
+        return tree_of(model).holds_folders
+    try:
+        spec = predictor_spec(as_predictor(model), full=True)
+    except ValueError:
+        return True
+    return tree_of(spec).holds_folders
 
 
 class _Output:
@@ -296,15 +310,11 @@ def _within(
         yield block
 
 
-def _is_at_hand(model: Model | None) -> bool:
-    """Return whether the user gives a folder or an object, of whatever size that is."""
-    return model is not None and (not isinstance(model, str) or tree_of(model).holds_folders)
-
-
 class _BlockDecoder:
     """Decodes blocks of one member; the model is looked up, and refused, when the member is opened.
 
     ``before`` decodes the member before this one: where that names the same model it is taken over, with its canary.
+    With ``try_anyway`` there is none.
     """
 
     def __init__(
@@ -325,23 +335,18 @@ class _BlockDecoder:
         self._description: dict[str, Any] = description or {}
         self._model: Predictor | None = None
         self._agrees = Lock()
-        self._checked = self._charged = False
+        self._checked = self._charged = try_anyway
         if description is None:
             return
         if before is not None and before._description == description:
             self._model, self._checked, self._charged = before._model, before._checked, before._charged
         else:
             self._model = load_described(description, chosen, try_anyway=try_anyway)
-            self._checked = self._charged = try_anyway
 
     @property
     def by_model(self) -> str:
         """Words for a message about a block."""
-        return (
-            ""
-            if self._model is None
-            else f" by '{brief(str(self._description.get('spec', self._description.get('object'))))}'"
-        )
+        return "" if self._model is None else f" by '{brief(name_of(self._description))}'"
 
     def block_memory(self, size: int) -> int:
         """Return what decoding a block of ``size`` bytes takes at most."""

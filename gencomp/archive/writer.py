@@ -133,8 +133,10 @@ def _block_cost(model: Predictor, size: int) -> Cost:
 
 
 def _within(contents: Iterator[bytes], model: Predictor, meter: Meter, verify: bool) -> Iterator[bytes]:
-    """Pass the blocks on; raise before the first that would take more than is allowed."""
+    """Pass the blocks on; raise before the first that would take more than is allowed, which pays for the canary."""
     for number, content in enumerate(contents):
+        if not number and revision_of(model) is None:
+            meter.add(fingerprint_cost(model), "the probe of the model", 0)
         cost = _block_cost(model, len(content))
         meter.add(cost + cost if verify else cost, f"block {number} of {len(content):,} bytes", 0)
         yield content
@@ -167,12 +169,10 @@ def write_archive(
         raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
     if verify is None:
         verify = revision_of(model) is None
-    check_describable(model)
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
     threads = budget.threads(_block_cost(model, block_size).memory, checked_threads(threads))
     meter = Meter(budget, unbounded=True)
-    if revision_of(model) is None:
-        meter.add(fingerprint_cost(model), "the probe of the model", 0)
+    check_describable(model)
     summary = WriteSummary()
     digest = hashlib.sha256()
     key = b""

@@ -41,17 +41,20 @@ class Estimate:
         return Cost(lanes * self._lane_bytes(context) + reading, steps * self._call(lanes, context, stride))
 
     def block(self, symbols: int, shortest: int | None = None) -> Cost:
-        """Return the cost of a block of ``symbols`` symbols, in lanes of at least ``shortest``."""
+        """Return the cost of a block of ``symbols`` symbols, cut into lanes of at least ``shortest``."""
         lanes = lanes_for(symbols, self._causal.batch, shortest)
         whole = self._lanes(lanes, -(-symbols // lanes), self._causal.context, self._causal.stride)
         return Cost(whole.memory + 32 * symbols, whole.work)
 
     def fingerprint(self) -> Cost:
-        """Return the cost of :meth:`~gencomp.predictors.language.causal.CausalModel.fingerprint`."""
+        """Return the cost of :meth:`~gencomp.predictors.language.causal.CausalModel.fingerprint` at most.
+
+        It probes up to two numbers of lanes, whatever an archive says that they are.
+        """
         context = min(PROBE_CONTEXT, self._causal.context)
         stride = min(PROBE_STRIDE, context - 1)
-        probes = (self._lanes(lanes, PROBE_STEPS, context, stride) for lanes in sorted({1, self._causal.batch}))
-        return sum(probes, Cost())
+        probe = self._lanes(self._causal.batch, PROBE_STEPS, context, stride)
+        return probe + probe
 
     def state(self, size: int, lanes: int) -> StateCost:
         """Return the cost of a state after ``size`` bytes that holds up to ``lanes`` hypotheses, one lane each."""

@@ -16,20 +16,27 @@ from gencomp.coding.range_coder import RangeDecoder
 from gencomp.equivalence.adapt import as_compressor, as_predictor
 from gencomp.equivalence.capabilities import (
     begin_scoring,
+    charge,
     chunk_code_lengths,
     decode_block,
     encode_block,
     sequence_code_lengths,
+    spend,
     state_cdf,
 )
+from gencomp.equivalence.conditional import code_length
 from gencomp.modalities import audio, image, text
 from gencomp.registry import entries, load
+from tests.networks import small_network
 
 DATA = b"to be or not to be, that is the question\0\xff" * 3
 CODECS = [entry.name for entry in entries() if entry.kind == "compressor"]
-PREDICTORS = [entry.name for entry in entries() if entry.kind == "predictor" and entry.extra != "lm"]
+NETWORKS = {"rnn": f"rnn:{small_network()}", "best": f"best:1?weights={small_network()}"}
+PREDICTORS = [
+    NETWORKS.get(entry.name, entry.name) for entry in entries() if entry.kind == "predictor" and entry.extra != "lm"
+]
 EVERY_CODEC = pytest.mark.parametrize("codec", [*CODECS, "counts:2"])
-EVERY_PREDICTOR = pytest.mark.parametrize("name", [*PREDICTORS, "gzip", "bz2"])
+EVERY_PREDICTOR = pytest.mark.parametrize("name", [*PREDICTORS, "gzip", "bz2"], ids=lambda name: name.partition("/")[0])
 
 # the same bytes in other clothes
 BUFFERS = [
@@ -137,7 +144,11 @@ def test_predictors_refuse_all_else(name: str) -> None:
     assert state_cdf(state).tolist() == state_cdf(predictor.begin(b"abc")).tolist()
 
 
-@pytest.mark.parametrize("name", ["uniform", "counts:2", "mix:1", "gzip"])
+@pytest.mark.parametrize(
+    "name",
+    ["uniform", "counts:2", "mix:1", "gzip", "lz78", "ctw", *NETWORKS.values()],
+    ids=lambda name: name.partition("/")[0],
+)
 def test_blocks_are_bytes(name: str) -> None:
     predictor = as_predictor(name)
     data = DATA[:12]
@@ -149,6 +160,26 @@ def test_blocks_are_bytes(name: str) -> None:
     refuses(lambda other: decode_block(predictor, other, 3), *NO_BYTES)
     refuses(lambda other: chunk_code_lengths(predictor, [other]), *NO_BYTES)
     refuses(lambda other: sequence_code_lengths(predictor, [other]), *NO_BYTES)
+
+
+def test_conditional_code_lengths_are_of_bytes() -> None:
+    for model in ("zlib", "counts:1"):
+        expected = code_length(model, DATA, DATA[:9])
+        for buffer in BUFFERS:
+            assert code_length(model, buffer, memoryview(DATA)[:9]) == expected
+        refuses(lambda data, model=model: code_length(model, data), *NO_BYTES)
+        refuses(lambda given, model=model: code_length(model, DATA, given), *NO_BYTES)
+
+
+@pytest.mark.parametrize("name", ["counts:1", "lz78", "ctw", "mix:1", "gzip"])
+def test_what_a_state_is_charged_for_is_bytes(name: str) -> None:
+    predictor = as_predictor(name)
+    expected = charge(predictor.begin(b"a"), DATA[:5]).tolist()
+    assert charge(predictor.begin(b"a"), bytearray(DATA[:5])).tolist() == expected
+    state = predictor.begin(b"a")
+    refuses(lambda data: charge(state, data), *NO_BYTES)
+    refuses(lambda data: spend(state, data), *NO_BYTES)
+    assert charge(state, DATA[:5]).tolist() == expected
 
 
 def test_the_packages_own_calls() -> None:

@@ -14,7 +14,9 @@ from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import decode_block, encode_block
 from gencomp.predictors.mix import Mix
 from gencomp.predictors.mix.predictor import SAMPLE_FORMATS
+from gencomp.predictors.recurrent.predictor import Recurrent
 from gencomp.registry import entries, resolve
+from tests.networks import small_network
 
 PREFIX, TAIL = 1200, 200  # bytes: longer than a survey of mix, and than two rows of the widest image here
 
@@ -38,6 +40,15 @@ ENSEMBLES = [
     "ensemble:counts:2?windows=3,20&weights=bayes&memory=none",
 ]
 OTHERS = ["uniform", "uniform?alphabet_size=256", "counts:0", "counts:1", "counts:6", "counts:16"]
+OTHERS += ["lz78:2", "lz78?gamma=128", "ctw:0", "ctw:6", "ctw:8?alpha=1", "ctw?memory=1"]
+NETWORKS = [
+    f"rnn:{small_network()}",
+    *(f"best:{level}?weights={small_network()}" for level in (1, 5, 9)),
+    *(f"best:{level}?width={width}&weights={small_network()}" for level in (1, 9) for width in (1, 2, 5)),
+    f"best:2?sample=s16le&weights={small_network()}",
+    f"best:1?memory=1&weights={small_network()}",
+    f"best:1?freeze=true&weights={small_network()}",
+]
 
 
 def data(kind: str) -> bytes:
@@ -71,7 +82,7 @@ def check(spec: str, kind: str, prefix: int = PREFIX, tail: int = TAIL) -> None:
     assert gap_bits(code, twin) >= common, f"the first {prefix} bytes are coded otherwise where others follow"
 
 
-@pytest.mark.parametrize("spec", [*MIX, *OTHERS])
+@pytest.mark.parametrize("spec", [*MIX, *OTHERS, *NETWORKS], ids=lambda spec: spec.partition("/")[0])
 @pytest.mark.parametrize("kind", ["words", "waves", "noise"])
 def test_fused_encoders_see_no_future(spec: str, kind: str) -> None:
     check(spec, kind)
@@ -87,6 +98,13 @@ def test_codecs_see_no_future(spec: str) -> None:
     check(spec, "words", 12, 4)
 
 
+def test_a_saved_network_sees_no_future(tmp_path: Path) -> None:
+    network = as_predictor(f"rnn:{small_network()}")
+    assert isinstance(network, Recurrent)
+    network.begin(data("waves")[:701]).save(tmp_path / "state")
+    check(f"rnn:{small_network()}?state={tmp_path / 'state'}", "waves", 300, 100)
+
+
 @pytest.mark.parametrize("state_of", ["mix:1?width=1", "mix:5?sample=s16le", "mix:3"])
 def test_saved_states_see_no_future(state_of: str, tmp_path: Path) -> None:
     mix = as_predictor(state_of)
@@ -97,7 +115,7 @@ def test_saved_states_see_no_future(state_of: str, tmp_path: Path) -> None:
 
 def test_every_option_of_every_predictor_is_tried() -> None:
     """A new predictor, or a new option, needs a spec above. Language models have tests of their own."""
-    tried = {*MIX, *OTHERS, *ENSEMBLES, *SLOW, "mix?state="}
+    tried = {*MIX, *OTHERS, *ENSEMBLES, *SLOW, *NETWORKS, "mix?state=", "rnn?state="}
     for entry in entries():
         if entry.kind != "predictor" or entry.extra == "lm" or entry.distribution != "gencomp":
             continue

@@ -195,7 +195,8 @@ class HuggingFace:
         return Estimate(self.network).state(size, 2 * BEAM)
 
     def block_cost(self, size: int, coded: int) -> Cost:
-        return Estimate(self.network).block(2 * size + 1, self.lane)  # at most a separator before each byte
+        # at most a separator before each escaped or tokenised byte
+        return Estimate(self.network).block(2 * size + 1, self.lane)
 
     def fingerprint_cost(self) -> Cost:
         return Estimate(self.network).fingerprint()

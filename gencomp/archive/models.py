@@ -36,7 +36,8 @@ def describe(model: Predictor, lanes: Sequence[int] = ()) -> dict[str, Any]:
     """Return the header's entry for ``model``: its full spec, and its revision or its environment and canary.
 
     A model that no spec names is described by its class, and whoever decodes has it at hand. ``lanes`` are the numbers
-    of lanes of blocks of it, which the canary then probes.
+    of lanes of blocks of it, which the canary then probes. Beside a revision stands an environment where the bytes
+    depend on more than integers that gencomp has: on weights.
     """
     check_describable(model)
     try:

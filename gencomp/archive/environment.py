@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 
 # environment entries that are the versions of packages, by the package's name
 _PACKAGES = ("brotli", "pillow", "pyppmd", "soundfile", "tokenizers", "torch", "transformers")
-_VERSION = re.compile(r"[0-9][0-9A-Za-z.!]*")  # a version's public part: the rest says how it was built
-# an archive may have made up what it says: characters of a name or value, of all of them, and levels of nesting
-_LONGEST, _LONGEST_IN_ALL, _DEEPEST = 60, 2000, 8
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.!]{0,15}")  # a version's public part: the rest says how it was built
+# an archive may have made up what it says: characters of a name or value, of a list of them, and levels of nesting
+_LONGEST, _LONGEST_LIST, _DEEPEST = 60, 170, 8
 
 TRY_ANYWAY = "--try-anyway"
 
@@ -15,10 +15,25 @@ TRY_ANYWAY = "--try-anyway"
 def _flat(environment: object, before: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     for name, value in sorted(environment.items()) if isinstance(environment, Mapping) and depth < _DEEPEST else ():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name[:_LONGEST]} ", depth + 1)
+            yield from _flat(value, f"{_short(before + str(name))} ", depth + 1)
         else:
-            text = str(value)
-            yield before + str(name)[:_LONGEST], text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+            yield _short(before + str(name)), str(value)
+
+
+def _short(text: str) -> str:
+    """Return the start of ``text``, whose characters all stand in one line."""
+    start = "".join(char if char.isprintable() else "?" for char in text[:_LONGEST])
+    return start if len(text) <= _LONGEST else start + "..."
+
+
+def _listed(items: list[str]) -> str:
+    """Return as many of the first items as a message may list, and how many more there are."""
+    length = 0
+    for count, item in enumerate(items):
+        length += len(item) + 2
+        if length > _LONGEST_LIST and count:
+            return f"{', '.join(items[:count])} and {len(items) - count:,} more"
+    return ", ".join(items)
 
 
 def difference(there: object, here: object) -> str:
@@ -30,16 +45,16 @@ def difference(there: object, here: object) -> str:
     unknown = [name for name in found if name not in made]
     words = []
     if other:
-        words.append("made with " + ", ".join(f"{name} {made[name]}" for name in other))
-        words.append("found " + ", ".join(f"{name} {found.get(name, 'none')}" for name in other))
+        words.append("made with " + _listed([f"{name} {_short(made[name])}" for name in other]))
+        words.append("found " + _listed([f"{name} {_short(found.get(name, 'none'))}" for name in other]))
     else:
         words.append(
-            "made with what is found here, as far as the archive says: " + ", ".join(map(" ".join, made.items()))
+            "made with what is found here, as far as the archive says: "
+            + _listed([f"{name} {_short(value)}" for name, value in made.items()])
         )
     if unknown:
-        words.append(f"it does not say its {', '.join(unknown)}")
-    text = ", ".join(words)
-    return text if len(text) <= _LONGEST_IN_ALL else text[:_LONGEST_IN_ALL] + "..."
+        words.append(f"it does not say its {_listed(unknown)}")
+    return ", ".join(words)
 
 
 def install_line(there: object, here: object) -> str | None:

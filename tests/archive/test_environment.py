@@ -33,6 +33,7 @@ def test_what_an_archive_does_not_say_is_told() -> None:
         "it does not say its expert tokenizers, processor"
     )
     assert difference(None, HERE) == "made with an unnamed environment"
+    assert difference({"instructions": "x" * 90}, {"instructions": "x" * 91}).startswith("made with instructions xxx")
     assert difference({"gone": "1"}, {}) == "made with gone 1, found gone none"
 
 
@@ -44,6 +45,11 @@ def test_the_install_line_has_what_differs() -> None:
     assert advice(there, HERE).startswith("run: pip install tokenizers==0.22.0 torch==2.9.1; or let --try-anyway")
     assert advice(HERE, HERE).startswith("decode it where it was made; or let --try-anyway decode")
     assert len(difference({"torch": "9" * 10_000}, HERE)) < 300
+    for made_up in (dict.fromkeys(map(str, range(5000)), 1), {"x" * 9000: {"\n": "\n" * 9000}}, {"a\x1b": "\r\n"}):
+        told = f"{difference(made_up, HERE)}; {advice(made_up, HERE)}"
+        assert len(told) < 700
+        assert told.isprintable()
+    assert " and 4," in difference(dict.fromkeys(map(str, range(5000)), 1), HERE)
 
 
 def test_another_revision_is_tried_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,7 @@ def test_every_option_that_could_name_something_is_declared() -> None:
     """The gate sees what entries declare; an option of text that is not declared here would be a hole in it."""
     plain = {
         ("mix", "sample"),
+        ("best", "sample"),
         ("mix", "prime"),
         ("ensemble", "windows"),
         ("ensemble", "mean"),

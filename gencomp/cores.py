@@ -1,4 +1,4 @@
-"""How many cores there are to use, and the process's one pool of threads for codecs, which release the GIL."""
+"""How many cores there are to use, and the process's pools of threads for kernels and codecs, which release the GIL."""
 
 import os
 import threading
@@ -9,6 +9,7 @@ MOST_THREADS = 16
 
 _lock = threading.Lock()
 _pool: Executor | None = None
+_pair_pool: Executor | None = None
 
 
 def usable_cores() -> int:
@@ -30,10 +31,19 @@ def candidate_pool() -> Executor:
         return _pool
 
 
+def pair_pool() -> Executor:
+    """Return the pool for whole pairs of texts: another one, since a pair's scorer waits for its candidates."""
+    global _pair_pool
+    with _lock:
+        if _pair_pool is None:
+            _pair_pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="gencomp-pairs")
+        return _pair_pool
+
+
 def forget_pool() -> None:
-    """Let the next call make another pool. A child of ``os.fork`` has its parent's pool, but none of its threads."""
-    global _lock, _pool
-    _lock, _pool = threading.Lock(), None
+    """Let the next calls make other pools. A child of ``os.fork`` has its parent's, but none of their threads."""
+    global _lock, _pool, _pair_pool
+    _lock, _pool, _pair_pool = threading.Lock(), None, None
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,26 +13,18 @@ Language models are measured by calls over whole windows, which agree with what 
 their floats; a token model's difference is that of two texts' tokens.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 
 from gencomp.arguments import as_bytes
-from gencomp.cores import usable_cores
+from gencomp.cores import pair_pool, usable_cores
 from gencomp.equivalence.adapt import Model, as_predictor, native
 from gencomp.equivalence.capabilities import spend, window_of
 from gencomp.protocols import ChunkScoring, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
 
 Pair = tuple[bytes, bytes]  # (given, data)
 _PART = 64  # pairs of one task at most, so that progress shows
-
-
-@functools.cache
-def _workers() -> Executor:
-    """Return the process's pool for whole pairs: a pool of its own, since a codec's scorer waits for another."""
-    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="gencomp-pairs")
 
 
 def code_length(model: Model, data: bytes, given: bytes = b"") -> float:
@@ -64,7 +56,7 @@ def _measured(model: Predictor | Compressor, pairs: Sequence[Pair]) -> Iterator[
         return
     parts = _parts(pairs)
     tasks = ((model, pairs[places[0]][0], [pairs[place][1] for place in places]) for places in parts)
-    yield from zip(parts, _workers().map(lambda task: _after(*task), tasks), strict=True)
+    yield from zip(parts, pair_pool().map(lambda task: _after(*task), tasks), strict=True)
 
 
 def _parts(pairs: Sequence[Pair]) -> list[list[int]]:

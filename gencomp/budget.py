@@ -117,7 +117,7 @@ def too_much_work(what: str, work: float, allowed: float) -> BudgetError:
     """Return the error for ``what`` that takes more than ``allowed`` seconds."""
     return BudgetError(
         f"{what} may take {in_time(work)} of one core, the limit is {in_time(allowed)}; "
-        f"allow it with --max-work {math.ceil(work)} (max_work=), in seconds"
+        f"allow it with --max-work {math.ceil(work)} or more seconds (max_work=)"
     )
 
 

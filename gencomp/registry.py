@@ -373,6 +373,8 @@ def load(spec: str) -> Any:
     """
     tree_of(spec)
     parsed = parse_spec(spec)
+    if any("\0" in value for value in (parsed.argument or "", *parsed.options.values())):
+        raise SpecError(f"{spec!r} holds a zero byte, which no number, name or path does")
     factory = resolve(find_entry(parsed.name))
     options = options_of(factory)
     values: dict[str, Any] = {}

@@ -17,7 +17,6 @@ from urllib.parse import quote, unquote
 from gencomp.errors import SpecError
 
 _SEPARATORS = "+,[]"
-_SHOWN = 160  # characters of a spec that a message repeats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +98,10 @@ def alone(argument: str) -> str:
     return separated(f"{inside.partition(':')[0]}:[{inside.partition(':')[2]}]")[0] if ":" in inside else argument
 
 
-def brief(text: str) -> str:
-    """Return ``text`` for a message of one line: its start and its length where it is long."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
+def brief(text: str, most: int = 160) -> str:
+    """Return ``text`` for a message of one line: escapes for what is not printed, and the start of a long one."""
+    start = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:most])
+    return start if len(text) <= most else f"{start}... ({len(text):,} characters)"
 
 
 def _split(text: str, separator: str) -> list[str]:

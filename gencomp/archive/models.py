@@ -13,6 +13,7 @@ from gencomp.protocols import Predictor
 from gencomp.registry import Tree, alike, find_entry, resolve, tree_of
 from gencomp.specs import Spec, brief, parse_spec
 
+_COPIED = 500  # characters of a spec that the user may want to copy
 _KINDS_OF_DIGESTS = ("weights", "state")
 
 MAX_PROBED = 2  # numbers of lanes: those of the blocks that are at hand when the header is written
@@ -36,7 +37,8 @@ def describe(model: Predictor, lanes: Sequence[int] = ()) -> dict[str, Any]:
     """Return the header's entry for ``model``: its full spec, and its revision or its environment and canary.
 
     A model that no spec names is described by its class, and whoever decodes has it at hand. ``lanes`` are the numbers
-    of lanes of blocks of it, which the canary then probes.
+    of lanes of blocks of it, which the canary then probes. Beside a revision stands an environment where the bytes
+    depend on more than integers that gencomp has: on weights.
     """
     check_describable(model)
     try:
@@ -181,12 +183,12 @@ def _load_own(spec: str) -> Predictor:
             if not inside.entry.is_own:
                 raise ModelMismatchError(
                     f"the archive needs '{brief(spec)}' of the package {inside.entry.distribution}; "
-                    f"if you trust it, add -m '{brief(spec)}'"
+                    f"if you trust it, add -m '{brief(spec, _COPIED)}'"
                 )
             if inside.places:
                 raise ModelMismatchError(
                     f"the archive was made with {_joined_places(inside)}, and it opens nothing on disk by itself; "
-                    f"name it, wherever it is now, with -m, as in -m '{brief(spec)}'"
+                    f"name it, wherever it is now, with -m, as in -m '{brief(spec, _COPIED)}'"
                 )
         return as_predictor(_as_it_was(spec))
     except ModelMismatchError:

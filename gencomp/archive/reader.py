@@ -237,20 +237,20 @@ class _Output:
     def add(self, size: int, archive_bytes: int) -> None:
         """Count ``size`` bytes more; raise :class:`OutputLimitError` where they are too many."""
         self._total += size
-        self._check(self._total, archive_bytes, "the archive holds {} bytes or more")
+        self._check(self._total, archive_bytes, "or more")
 
     def expect(self, source: BinaryIO) -> None:
         """Raise at once where the trailers of a seekable file say that it holds too much."""
         claimed = _claimed(source)
         if claimed is not None:
-            self._check(*claimed, "the archive holds {} bytes")
+            self._check(*claimed, "by its trailers")
 
-    def _check(self, total: int, archive_bytes: int, holds: str) -> None:
+    def _check(self, total: int, archive_bytes: int, by: str) -> None:
         limit = max(DEFAULT_OUTPUT, OUTPUT_PER_BYTE * archive_bytes) if self._limit is None else self._limit
         if total > limit:
             raise OutputLimitError(
-                f"{holds.format(f'{total:,}')}, the limit is {limit:,}; nothing more is decoded: "
-                f"allow it with --max-output {total} (max_output=)"
+                f"the content is larger than the limit: {total:,} bytes {by}, where {limit:,} are allowed; "
+                f"nothing more is decoded: allow it with --max-output {total} (max_output=)"
             )
 
 
@@ -305,7 +305,8 @@ def _within(
         cost = Cost(work=_BLOCK_SECONDS + _CHECK_SECONDS * header.raw_length)
         if item != last:
             cost += decoder.cost(header)
-        meter.add(cost, f"block {header.number} of {header.raw_length:,} bytes{decoder.by_model}", read)
+        what = f"block {header.number} of {header.raw_length:,} bytes{decoder.by_model}"
+        meter.add(cost, what if not header.number else f"the archive up to {what}", read)
         last = item
         yield block
 

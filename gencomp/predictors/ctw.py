@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.arguments import as_bytes, as_context, as_symbol
+from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import (
     TOP,
@@ -327,6 +328,9 @@ def _rehash(old: IntArray, table: IntArray) -> None:
         table[new, VALUE] = old[slot, VALUE]
 
 
+_CONTEXT_SECONDS = 1e-5  # of a byte and one context of it, on a slow machine
+
+
 @dataclass(frozen=True)
 class Ctw:
     """Context tree weighting over the last ``depth`` bytes, 0 to 16.
@@ -355,6 +359,22 @@ class Ctw:
     @property
     def alphabet_size(self) -> int:
         return ALPHABET_SIZE
+
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a state takes: eight nodes a byte for each context, in a table that doubles."""
+        held, step = self._table_bytes(size), self._byte_seconds
+        return StateCost(held, held, 1e-4 + size * step, 33 * step + 5e-4)
+
+    def block_cost(self, size: int, coded: int) -> Cost:
+        """Return what a block takes."""
+        return Cost(2 * self._table_bytes(size) + 3 * size + coded, 1e-3 + size * self._byte_seconds)
+
+    @property
+    def _byte_seconds(self) -> float:
+        return _CONTEXT_SECONDS * (self.depth + 2)
+
+    def _table_bytes(self, size: int) -> int:
+        return min(self.memory << 20, (1 << 16) + 4 * 8 * NODE_BYTES * (self.depth + 1) * size)
 
     def begin(self, context: Sequence[int] = ()) -> "CtwState":
         state = CtwState(self)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.arguments import as_bytes, as_context, as_symbol
+from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import (
     bound_of,
     cdf_from_weights,
@@ -175,6 +176,9 @@ def _new_tree(symbols: int) -> tuple[NodeArray, IntArray]:
     return nodes, np.array([1, 0], dtype=np.int64)
 
 
+_BYTE_SECONDS = 3e-5  # of a byte, on a slow machine
+
+
 @dataclass(frozen=True)
 class Lz78:
     """The sequential probability assignment over LZ78's tree.
@@ -195,6 +199,15 @@ class Lz78:
     @property
     def alphabet_size(self) -> int:
         return ALPHABET_SIZE
+
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a state takes: a node for each byte at most."""
+        held = 4 * NODE_FIELDS * (2 * size + 64)
+        return StateCost(held, held, 1e-4 + size * _BYTE_SECONDS, 5e-4)
+
+    def block_cost(self, size: int, coded: int) -> Cost:
+        """Return what a block takes."""
+        return Cost(4 * NODE_FIELDS * (size + 64) + 6 * size + coded, 1e-3 + size * _BYTE_SECONDS)
 
     def begin(self, context: Sequence[int] = ()) -> "Lz78State":
         data = np.frombuffer(bytes(as_context(context)), dtype=np.uint8)

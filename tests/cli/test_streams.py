@@ -73,10 +73,16 @@ class Short(io.RawIOBase):
         return len(part)
 
 
-def output(monkeypatch: pytest.MonkeyPatch, raw: io.RawIOBase, *arguments: str, encoding: str = "utf-8") -> int:
+def output(
+    monkeypatch: pytest.MonkeyPatch,
+    raw: io.RawIOBase,
+    *arguments: str,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+) -> int:
     """Run a command with stdout as ``PYTHONUNBUFFERED=1`` makes it: text right on a raw stream."""
     with monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, write_through=True))  # type: ignore[type-var]
+        patch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding, errors, write_through=True))  # type: ignore[type-var]
         code = run(arguments)
         sys.stdout.detach()
     return code
@@ -164,9 +170,9 @@ def test_rows_are_kept_when_stdout_fails(
     assert "No space left" in capsys.readouterr().err
     assert {"rows.csv", "rows.json", "table.md"} <= {path.name for path in (folder / "out").iterdir()}
     assert len(json.loads((folder / "out/rows.json").read_text())) == 1
-    for encoding in ("ascii", "cp1252"):
+    for encoding, errors in (("ascii", "strict"), ("ascii", "surrogateescape"), ("cp1252", "strict")):
         raw = Short()
-        assert output(monkeypatch, raw, *text, "-o", "out", encoding=encoding) == 0
+        assert output(monkeypatch, raw, *text, "-o", "out", encoding=encoding, errors=errors) == 0
         assert b"counts:1" in raw.taken
 
 

@@ -213,7 +213,8 @@ class _Arrays:
     def __init__(self, path: str | PathLike[str], file: BinaryIO) -> None:
         self._path = path
         # zipfile reads the whole directory at once, so its size is looked at first
-        file.seek(max(_DIGEST_BYTES, file.seek(0, 2) - _LOCATOR_BYTES - _END_BYTES))
+        size = file.seek(0, 2)
+        file.seek(max(_DIGEST_BYTES, size - _LOCATOR_BYTES - _END_BYTES))
         before, end = file.read(_LOCATOR_BYTES), file.read()
         directory = int.from_bytes(end[12:16], "little")
         is_usual = end[:4] == _END and end[20:] == bytes(2) and before[:4] != _LOCATOR
@@ -224,6 +225,8 @@ class _Arrays:
         infos = self._file.infolist()
         if len(infos) != len(names) or {info.filename for info in infos} != names:
             raise ValueError(f"its arrays are not the {len(names)} of a state")
+        if sum(info.compress_size for info in infos) > size:
+            raise ValueError("its arrays are said to be longer than the file")
         self._infos = {info.filename.removesuffix(".npy"): info for info in infos}
 
     def header(self, revision: int) -> StateHeader:

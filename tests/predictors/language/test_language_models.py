@@ -10,19 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from typer.testing import CliRunner
 
 from gencomp.archive.memory import compress, decompress
 from gencomp.archive.models import check_canary, describe
 from gencomp.archive.reader import list_members
-from gencomp.cli.main import app
+from gencomp.cli.main import run
 from gencomp.coding.container import BlockType
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import chunk_code_lengths, decode_block, encode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError
 from gencomp.predictors.language.causal import CausalModel
 from gencomp.predictors.language.huggingface import HuggingFace
+from gencomp.predictors.language.loading import ModelFolderError
 from gencomp.predictors.language.transformer import Transformer
+from tests.archive.test_archive import forged
 from tests.strategies import fewer
 
 INPUTS = {
@@ -53,7 +54,9 @@ def test_round_trip(spec: str, name: str) -> None:
 def test_text_is_compressed_in_an_archive(spec: str, wiki: bytes) -> None:
     archive = compress(wiki[2000:3000], model=spec)
     assert len(archive) < 1000
-    assert decompress(archive) == wiki[2000:3000]
+    with pytest.raises(ModelMismatchError, match="made with the model folder '.*', and it opens nothing on disk"):
+        decompress(archive)
+    assert decompress(archive, model=spec) == wiki[2000:3000]
     block = list_members(io.BytesIO(archive))[0].blocks[0]
     assert block.type is BlockType.MODEL
     assert block.verified
@@ -103,7 +106,7 @@ def test_the_number_of_blocks_at_a_time_changes_nothing(byte_model: Path, wiki: 
     spec = f"transformer:{byte_model}?context=32"
     one, two = (compress(wiki[2000:3200], model=spec, block_size=1024, threads=threads) for threads in (1, 2))
     assert one == two
-    assert decompress(one, threads=2) == decompress(one, threads=1) == wiki[2000:3200]
+    assert decompress(one, model=spec, threads=2) == decompress(one, model=spec, threads=1) == wiki[2000:3200]
 
 
 def test_an_archive_knows_its_weights(byte_model: Path, wiki: bytes, tmp_path: Path) -> None:
@@ -114,8 +117,8 @@ def test_an_archive_knows_its_weights(byte_model: Path, wiki: bytes, tmp_path: P
     with pytest.raises(ModelMismatchError, match="was made with"):
         decompress(archive, model=f"transformer:{byte_model}?context=31")
     shutil.rmtree(moved)
-    with pytest.raises(ModelMismatchError, match="moved is named with -m"):
-        decompress(archive)
+    with pytest.raises(ModelFolderError, match="there is no folder"):
+        decompress(archive, model=f"transformer:{moved}?context=32")
     changed = shutil.copytree(byte_model, tmp_path / "moved")
     tensors = load_file(changed / "model.safetensors")
     tensors["model.norm.weight"] *= 1.25
@@ -124,24 +127,47 @@ def test_an_archive_knows_its_weights(byte_model: Path, wiki: bytes, tmp_path: P
 
     loading.digest.cache_clear()
     loading.load_model.cache_clear()
-    with pytest.raises(ModelMismatchError, match=r"computes differently here.*weights"):
+    spec = f"transformer:{changed}?context=32"
+    with pytest.raises(ModelMismatchError, match=r"was made with weights \w+, found weights \w+ here; name with -m"):
+        decompress(archive, model=spec)
+    with pytest.raises(ModelMismatchError, match="block 0 is undamaged but decodes to other bytes"):
+        decompress(archive, model=spec, try_anyway=True)
+
+
+@pytest.mark.parametrize(
+    "form", ["ensemble:[transformer:{}+context=32],counts:1", "mix:1?expert=transformer:{}+context=32"]
+)
+def test_a_folder_inside_another_model_is_named_wherever_it_is(
+    form: str, byte_model: Path, wiki: bytes, tmp_path: Path
+) -> None:
+    model = as_predictor(form.format(shutil.copytree(byte_model, tmp_path / "moved")))
+    payload, data = encode_block(model, wiki[:60]), wiki[:60]
+    archive = forged({"model": describe(model)}, [(BlockType.MODEL, payload, data)])
+    shutil.rmtree(tmp_path / "moved")
+    assert decompress(archive, model=form.format(byte_model)) == data
+    with pytest.raises(ModelMismatchError, match="it opens nothing on disk by itself"):
         decompress(archive)
+    with pytest.raises(ModelMismatchError, match="was made with -m"):  # the one in the package is another model
+        decompress(archive, model=form.replace("{}", "800k"))
 
 
 def test_other_arithmetic_is_noticed_before_a_block_is_decoded(
     byte_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = compress(wiki[:400], model=f"transformer:{byte_model}?context=32")
+    spec = f"transformer:{byte_model}?context=32"
+    archive = compress(wiki[:400], model=spec)
     from gencomp.predictors.language.lockstep import Lockstep
 
     exact = Lockstep.probabilities
     monkeypatch.setattr(Lockstep, "probabilities", lambda self: np.nextafter(exact(self), np.float32(1)))
     with pytest.raises(ModelMismatchError, match="computes differently here: made with what is found here, as far as"):
-        decompress(archive)
-    assert decompress(archive, try_anyway=True) == wiki[:400]  # the last bits change no integer weight of these
+        decompress(archive, model=spec)
+    assert (
+        decompress(archive, model=spec, try_anyway=True) == wiki[:400]
+    )  # the last bits change no integer weight of these
     monkeypatch.setattr(Lockstep, "probabilities", lambda self: exact(self)[:, ::-1])
     with pytest.raises(ModelMismatchError, match="block 0 is undamaged but decodes to other bytes"):
-        decompress(archive, try_anyway=True)
+        decompress(archive, model=spec, try_anyway=True)
 
 
 def test_a_model_that_computes_no_number_costs_no_data(
@@ -189,10 +215,9 @@ def test_other_arithmetic_of_the_probe_alone_is_tried(
     with pytest.raises(ModelMismatchError, match="let --try-anyway decode, with the check of every block as the judge"):
         decompress(archive.read_bytes(), model=spec)
     assert decompress(archive.read_bytes(), model=spec, try_anyway=True) == wiki[:400]
-    runner = CliRunner()
     for command in (["test"], ["decompress", "-c"]):
-        assert runner.invoke(app, [*command, "-m", spec, str(archive)]).exit_code == 4
-        assert runner.invoke(app, [*command, "-m", spec, "--try-anyway", str(archive)]).exit_code == 0
+        assert run([*command, "-m", spec, str(archive)]) == 4
+        assert run([*command, "-m", spec, "--try-anyway", str(archive)]) == 0
 
 
 @pytest.mark.parametrize(("size", "lanes"), [(120, [1]), (180, [2]), (400, [4])])

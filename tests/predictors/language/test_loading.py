@@ -1,8 +1,10 @@
 """Model folders that are missing, incomplete, unsafe or of another kind, and options that no model takes."""
 
 import json
+import os
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,11 +45,74 @@ def test_pickled_weights_are_refused(folder: Path) -> None:
         Transformer(str(folder))
 
 
-def test_code_of_its_own_is_refused(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModelForCausalLM": "evil.Model"}}))
-    with pytest.raises(ModelFolderError, match="code of its own"):
-        HuggingFace(str(folder))
+def changed(path: Path, **more: object) -> None:
+    """Add keys to a JSON file of a model folder."""
+    settings = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(settings | more))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "generation_config.json"])
+@pytest.mark.parametrize(
+    "wrap", [lambda value: value, lambda value: {"text_config": value}, lambda value: {"a": [value]}]
+)
+def test_code_of_its_own_is_refused(folder: Path, name: str, wrap: Callable[[object], dict[str, object]]) -> None:
+    changed(folder / name, **wrap({"auto_map": {"AutoModelForCausalLM": "evil.Model"}}))
+    for model in (HuggingFace, Transformer):
+        with pytest.raises(ModelFolderError, match=f"asks in {name} for code of its own"):
+            model(str(folder))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"attn_implementation": "kernels-community/flash-attn"},
+        {"_attn_implementation": "someone/kernel@main"},
+        {"_attn_implementation_internal": "someone/kernel"},
+        {"experts_implementation": "someone/kernel"},
+        {"attn_implementation": {"": "sdpa", "text_config": "someone/kernel"}},
+        {"text_config": {"attn_implementation": "flash_attention_2"}},
+    ],
+)
+def test_kernels_are_not_fetched(folder: Path, settings: dict[str, object]) -> None:
+    changed(folder / "config.json", **settings)
+    with pytest.raises(ModelFolderError, match=r"for the kernel .*, which would be fetched and run; take the option"):
+        Transformer(str(folder))
+
+
+def test_what_transformers_computes_itself_may_be_named(folder: Path) -> None:
+    changed(folder / "config.json", attn_implementation="eager", experts_implementation=None)
+    assert Transformer(str(folder), context=8).begin(b"abc").code_lengths().shape == (256,)
+
+
+def test_another_models_weights_are_not_opened(folder: Path) -> None:
+    changed(folder / "model.safetensors.index.json", weight_map={"a": "model.safetensors", "b": "../x.safetensors"})
+    with pytest.raises(ModelFolderError, match=r"names the weights '../x.safetensors', expected a .safetensors file"):
+        Transformer(str(folder))
+    for index in ({"weight_map": {"a": 1}}, {"weight_map": {"a": "model.bin"}}, {}, []):
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        with pytest.raises(ModelFolderError, match="names the weights"):
+            Transformer(str(folder))
+    (folder / "model.safetensors.index.json").unlink()
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "/another/model"}))
+    with pytest.raises(ModelFolderError, match="is an adapter of another model"):
+        Transformer(str(folder))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("kind", ["/dev/zero", "pipe", "folder"])
+def test_only_regular_files_of_a_folder_are_read(folder: Path, name: str, kind: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(kind if kind.startswith("/") else tmp_path / kind)
+    with pytest.raises(ModelFolderError, match=r"is a (device|pipe|folder), expected .* of a model folder"):
+        Transformer(str(folder)).fingerprint()
+
+
+def test_nested_brackets_are_no_configuration(folder: Path) -> None:
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(ModelFolderError, match="is no JSON"):
+        Transformer(str(folder))
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def _load_own(spec: str) -> Predictor:
 
 
 def _joined_places(tree: Tree) -> str:
-    kind = "the state" if tree.entry.files else "the model folder"
+    kind = "the model folder" if not tree.entry.files else "the state" if "state" in tree.options else "the file"
     return f"{kind} {', '.join(repr(brief(place)) for place in tree.places)}"
 
 

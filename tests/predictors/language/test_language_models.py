@@ -201,7 +201,7 @@ def test_a_count_of_tokens_that_cannot_be_is_refused(token_model: Path) -> None:
 def test_a_truncated_archive_is_refused(byte_model: Path, wiki: bytes) -> None:
     archive = compress(wiki[:300], model=f"transformer:{byte_model}?context=32")
     with pytest.raises(ArchiveError):
-        decompress(archive[:-20])
+        decompress(archive[:-20], model=f"transformer:{byte_model}?context=32")
 
 
 def test_other_arithmetic_of_the_probe_alone_is_tried(
@@ -258,7 +258,7 @@ def test_archives_from_before_lanes_had_an_option_decode(
     token_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then lanes had 4,096 tokens, the canary probed one lane and the most, and the header said neither."""
-    text = wiki * 3
+    text = wiki
     model = as_predictor(f"hf:{token_model}?context=32&lane=4096")
     old = describe(model)
     old["spec"] = old["spec"].replace("&lane=4096", "")

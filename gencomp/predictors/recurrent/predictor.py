@@ -170,6 +170,12 @@ class RecurrentState:
         symbol = as_symbol(symbol)
         step(self._recurrent.loaded.network, self._memory, symbol)
 
+    def charge(self, data: bytes) -> FloatArray:
+        """Append ``data``; return what the coder charges for each of its bytes, float64 (n,) in bits."""
+        found = np.empty((len(data), 8), dtype=np.uint16)
+        fill_probabilities(self._recurrent.loaded.network, self._memory, np.frombuffer(bytes(data), np.uint8), found)
+        return np.asarray(8 * 16.0 - np.log2(found.astype(np.float64)).sum(axis=1))
+
     def _read(self, data: bytes) -> None:
         content = np.frombuffer(bytearray(data), dtype=np.uint8)
         empty = np.empty(0, dtype=np.uint8)

@@ -208,7 +208,9 @@ class TestArchives:
         return archive
 
     def test_an_archive_opens_no_file(self, archive: bytes) -> None:
-        with pytest.raises(ModelMismatchError, match="made with the file '.*', and it opens nothing on disk by itself; name it"):
+        with pytest.raises(
+            ModelMismatchError, match="made with the file '.*', and it opens nothing on disk by itself; name it"
+        ):
             gencomp.decompress(archive)
 
     def test_a_file_that_has_moved(self, archive: bytes, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-_PIECE = 1 << 20
+_PIECE = 1 << 24  # bytes asked for at a time: a buffered reader makes room for all of them, there or not
 _NAP_SECONDS = 0.01
 _ACCESS_LIST = "system.posix_acl_access"
 
@@ -29,7 +29,7 @@ def read_fully(source: BinaryIO, size: int | None = None) -> bytes:
     parts = []
     missing = size
     while missing is None or missing > 0:
-        part = _read_some(source, _PIECE if missing is None else missing)
+        part = _read_some(source, _PIECE if missing is None else min(missing, _PIECE))
         if not part:
             break
         parts.append(part)

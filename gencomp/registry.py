@@ -219,6 +219,8 @@ def load(spec: str) -> Any:
     is missing.
     """
     parsed = parse_spec(spec)
+    if any("\0" in value for value in (parsed.argument or "", *parsed.options.values())):
+        raise SpecError(f"{spec!r} holds a zero byte, which no number, name or path does")
     factory = resolve(find_entry(parsed.name))
     fields = {field.name: field for field in dataclasses.fields(factory) if field.init}
     hints = typing.get_type_hints(factory)

@@ -50,6 +50,8 @@ def test_any_argument_and_value_survive(argument: str, value: str) -> None:
         ("", "no name"),
         ("?level=3", "no name"),
         ("gzip?", "not of the form key=value"),
+        ("mix?state=a%00b", "holds a zero byte"),
+        ("counts:%00", "holds a zero byte"),
         ("gzip?level", "not of the form key=value"),
         ("gzip?level=3&level=4", "twice"),
         ("gzp", "did you mean gzip"),

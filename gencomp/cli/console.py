@@ -17,6 +17,8 @@ from gencomp.files import WholeWriter, flush_fully, write_fully
 from gencomp.labels import visible
 
 _tracebacks = False
+# of a stream, what to do with a letter that its encoding lacks; what is not here raises
+_LENIENT = ("ignore", "replace", "backslashreplace", "namereplace", "xmlcharrefreplace")
 
 
 def note(message: str) -> None:
@@ -70,7 +72,7 @@ def whole_stdout() -> Iterator[None]:
     twin = io.TextIOWrapper(
         WholeWriter(stream),
         encoding=stream.encoding,
-        errors="backslashreplace" if stream.errors == "strict" else stream.errors,
+        errors=stream.errors if stream.errors in _LENIENT else "backslashreplace",
         line_buffering=bool(stream.line_buffering),
         write_through=getattr(stream, "write_through", False),
     )

@@ -35,6 +35,8 @@ class Experiment:
             values = getattr(self, name)
             if not values:
                 raise ValueError(f"the experiment {self.name!r} has no {name}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
         names = [dataset.name for dataset in self.datasets]
         if len(set(names)) < len(names):
             raise ValueError(f"two datasets have the same name; they are {', '.join(names)}")

@@ -73,6 +73,8 @@ class Dataset:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{self.name}: {name} must be at least 1, got {value}")
+        if self.seed < 0:
+            raise ValueError(f"{self.name}: seed must be at least 0, got {self.seed}")
         if self.layout not in ("patches", "rows") or self.color not in ("grey", "planes") or self.bits not in (8, 16):
             raise ValueError(
                 f"{self.name}: layout is patches or rows, color grey or planes, bits 8 or 16; "

@@ -73,10 +73,16 @@ class Short(io.RawIOBase):
         return len(part)
 
 
-def output(monkeypatch: pytest.MonkeyPatch, raw: io.RawIOBase, *arguments: str, encoding: str = "utf-8") -> int:
+def output(
+    monkeypatch: pytest.MonkeyPatch,
+    raw: io.RawIOBase,
+    *arguments: str,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+) -> int:
     """Run a command with stdout as ``PYTHONUNBUFFERED=1`` makes it: text right on a raw stream."""
     with monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, write_through=True))  # type: ignore[type-var]
+        patch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding, errors, write_through=True))  # type: ignore[type-var]
         code = run(arguments)
         sys.stdout.detach()
     return code
@@ -115,7 +121,7 @@ def test_a_reader_that_is_gone_is_an_exit_code(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 @pytest.mark.parametrize("arguments", [*WRITERS, ("demo",)], ids=" ".join)
 def test_any_encoding_of_stdout(
     arguments: tuple[str, ...], encoding: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -164,9 +170,9 @@ def test_rows_are_kept_when_stdout_fails(
     assert "No space left" in capsys.readouterr().err
     assert {"rows.csv", "rows.json", "table.md"} <= {path.name for path in (folder / "out").iterdir()}
     assert len(json.loads((folder / "out/rows.json").read_text())) == 1
-    for encoding in ("ascii", "cp1252"):
+    for encoding, errors in (("ascii", "strict"), ("ascii", "surrogateescape"), ("cp1252", "strict")):
         raw = Short()
-        assert output(monkeypatch, raw, *text, "-o", "out", encoding=encoding) == 0
+        assert output(monkeypatch, raw, *text, "-o", "out", encoding=encoding, errors=errors) == 0
         assert b"counts:1" in raw.taken
 
 
@@ -196,7 +202,7 @@ def test_a_stdin_that_does_not_block(arguments: tuple[str, ...], check: Callable
     os.set_blocking(reading, False)
     with subprocess.Popen([*COMMAND, *arguments], stdin=reading, stdout=subprocess.PIPE, cwd=ROOT) as running:
         os.close(reading)
-        feeding = fed_in_pieces(writing, [content[:100], content[100:200], content[200:]], 1.0)
+        feeding = fed_in_pieces(writing, [content[:100], content[100:200], content[200:]], 0.5)
         assert running.stdout is not None
         out = running.stdout.read()
         feeding.join()
@@ -240,8 +246,6 @@ def test_success_without_a_stderr_is_success(how: str, folder: Path) -> None:
     done = subprocess.run(["bash", "-c", line], capture_output=True, cwd=folder, check=False)
     assert (done.returncode, done.stdout) == (0, b"")
     assert gencomp.decompress((folder / "done.gcz").read_bytes()) == (folder / "file").read_bytes()
-    line = f"{sys.executable} -m gencomp compress missing {how}"
-    assert subprocess.run(["bash", "-c", line], capture_output=True, cwd=folder, check=False).returncode == 1
 
 
 # runs main() with imports that take their time, and tells when it is in one

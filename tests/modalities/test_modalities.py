@@ -150,6 +150,8 @@ def test_seven_bits_charge_what_they_lose(data: bytes) -> None:
 
 def test_random_bytes_are_those_of_the_seed() -> None:
     assert random_bytes(100, 1) == random_bytes(100, 1) != random_bytes(100, 2)
+    with pytest.raises(ValueError, match="random data can have from 0 to"):
+        random_bytes(1 << 63)
 
 
 def test_grey_is_the_truncated_mean(tmp_path: Path) -> None:

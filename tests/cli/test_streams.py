@@ -121,7 +121,7 @@ def test_a_reader_that_is_gone_is_an_exit_code(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 @pytest.mark.parametrize("arguments", [*WRITERS, ("demo",)], ids=" ".join)
 def test_any_encoding_of_stdout(
     arguments: tuple[str, ...], encoding: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -202,7 +202,7 @@ def test_a_stdin_that_does_not_block(arguments: tuple[str, ...], check: Callable
     os.set_blocking(reading, False)
     with subprocess.Popen([*COMMAND, *arguments], stdin=reading, stdout=subprocess.PIPE, cwd=ROOT) as running:
         os.close(reading)
-        feeding = fed_in_pieces(writing, [content[:100], content[100:200], content[200:]], 1.0)
+        feeding = fed_in_pieces(writing, [content[:100], content[100:200], content[200:]], 0.5)
         assert running.stdout is not None
         out = running.stdout.read()
         feeding.join()
@@ -246,8 +246,6 @@ def test_success_without_a_stderr_is_success(how: str, folder: Path) -> None:
     done = subprocess.run(["bash", "-c", line], capture_output=True, cwd=folder, check=False)
     assert (done.returncode, done.stdout) == (0, b"")
     assert gencomp.decompress((folder / "done.gcz").read_bytes()) == (folder / "file").read_bytes()
-    line = f"{sys.executable} -m gencomp compress missing {how}"
-    assert subprocess.run(["bash", "-c", line], capture_output=True, cwd=folder, check=False).returncode == 1
 
 
 # runs main() with imports that take their time, and tells when it is in one

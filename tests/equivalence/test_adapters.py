@@ -1,7 +1,6 @@
 """The two adapters, and the law that they are each other's inverse."""
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,6 @@ from hypothesis import strategies as st
 import gencomp
 from gencomp import ArithmeticCompressor, CodeLengthPredictor, cores
 from gencomp.coding.varint import varint
-from gencomp.compressors.bz2 import Bz2
-from gencomp.compressors.lzma import _Lane
 from gencomp.equivalence.adapt import native
 from gencomp.equivalence.predictor import normalized
 from gencomp.errors import CorruptDataError
@@ -58,34 +55,31 @@ def test_a_repeated_text_is_expected_to_go_on(book: bytes) -> None:
     assert code_lengths[phrase[100]] < 5 < 15 < np.median(code_lengths)
 
 
-@pytest.mark.parametrize("codec", ["bz2"])
+@pytest.mark.parametrize("codec", ["bz2?level=1", "brotli?quality=1"])
 def test_the_number_of_threads_changes_nothing(codec: str, book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a codec that compresses each candidate anew."""
+    """Of codecs whose candidates are compressed anew, as many at a time as there are threads."""
     results, used = [], []
-    code_length, streams = Bz2.code_length, _Lane.streams
+    factory = type(load(codec))
+    code_length = factory.code_length
 
-    def noted(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            used.append(threading.get_ident())
-            barrier.wait(60)  # until as many threads as there should be are at work
-            return method(*arguments)
-
-        return call
+    def noted(self: Any, data: bytes) -> float:
+        used.append(threading.get_ident())
+        barrier.wait(60)  # until as many threads as there should be are at work
+        return float(code_length(self, data))
 
     for threads in (1, 4):
         barrier = threading.Barrier(threads)
         with monkeypatch.context() as patch:
             patch.setattr(cores, "usable_cores", lambda threads=threads: threads)
             patch.setattr(cores, "_pool", None)
-            patch.setattr(Bz2, "code_length", noted(code_length))
-            patch.setattr(_Lane, "streams", noted(streams))
+            patch.setattr(factory, "code_length", noted)
             state = gencomp.as_predictor(codec).begin(book[:300])
             used.clear()
             results.append(state.candidate_code_lengths().tolist())
             assert len(set(used)) == threads
             cores.candidate_pool().shutdown()
     assert results[0] == results[1]
-    assert len(set(results[0])) > 10
+    assert len(set(results[0])) > 2
 
 
 def test_a_compressor_of_another_alphabet_is_refused() -> None:

@@ -32,6 +32,10 @@ class Cost:
         """Return the cost of both, one after the other."""
         return Cost(max(self.memory, self.kept + other.memory), self.work + other.work, self.kept + other.kept)
 
+    def beside(self, memory: int) -> "Cost":
+        """Return the cost where ``memory`` bytes more are held meanwhile."""
+        return Cost(self.memory + memory, self.work, self.kept)
+
 
 @dataclass(frozen=True)
 class StateCost:

@@ -351,7 +351,8 @@ class _BlockDecoder:
 
     def block_memory(self, size: int) -> int:
         """Return what decoding a block of ``size`` bytes takes at most."""
-        return _COPIES * size + (0 if self._model is None else block_cost(self._model, size, size).memory)
+        cost = Cost() if self._model is None else block_cost(self._model, size, size)
+        return cost.beside(_COPIES * size).memory
 
     def cost(self, header: BlockHeader) -> Cost:
         """Return what decoding a block takes at most; the first one that needs the model pays for the canary."""
@@ -362,7 +363,7 @@ class _BlockDecoder:
         if not self._charged:
             self._charged = True
             cost = canary_cost(self._description, self._model) + cost
-        return Cost(_COPIES * size) + cost
+        return cost.beside(_COPIES * size)
 
     def __call__(self, block: CodedBlock) -> bytes:
         header = block.header

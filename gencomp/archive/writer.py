@@ -129,7 +129,7 @@ _COPIES = 4  # of a block's bytes, as content and as code, before, while and aft
 
 def _block_cost(model: Predictor, size: int) -> Cost:
     """Return what a block of ``size`` bytes takes at most."""
-    return Cost(_COPIES * size) + block_cost(model, size, size)
+    return block_cost(model, size, size).beside(_COPIES * size)
 
 
 def _within(contents: Iterator[bytes], model: Predictor, meter: Meter, verify: bool) -> Iterator[bytes]:

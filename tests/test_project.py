@@ -1,5 +1,6 @@
 """The project's own promises: what the wheel holds, that docs and README do not rot."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import gencomp
 from tests.conftest import ROOT
@@ -82,3 +85,40 @@ def test_doctests() -> None:
         result = doctest.testmod(module, globs=globs)
         assert result.attempted > 0
         assert result.failed == 0
+
+
+def test_every_requirement_is_locked_within_its_bounds() -> None:
+    """constraints.txt is what the tests ran with: .ci/lock.py writes it anew where this says that it is not."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = project["dependencies"] + [one for extra in project["optional-dependencies"].values() for one in extra]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert re.fullmatch(r"# What the tests ran with on \d{4}-\d\d-\d\d, by Python 3\..*", lines[0])
+    locked = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert "numpy" in locked
+    assert "+" not in "".join(locked.values())
+    for requirement in map(Requirement, texts):
+        if requirement.name != "gencomp":
+            bounds = [part for part in requirement.specifier if part.operator == ">="]
+            assert len(bounds) == 1, f"{requirement} needs a lowest release that .ci/lowest can try"
+            assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
+
+
+def test_the_lowest_releases_are_those_of_the_project() -> None:
+    run = subprocess.run(
+        [sys.executable, ".ci/bounds.py", "torch", "ruff"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    pins = run.stdout.split()
+    assert "transformers==5.0" in pins
+    assert not any(pin.startswith(("torch==", "ruff==", "gencomp")) for pin in pins)
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {f"{requirement.split('>=')[0]}=={requirement.split('>=')[1]}" for requirement in dependencies} <= set(pins)
+
+
+def test_scripts_of_ci_are_in_order() -> None:
+    for name in ("run", "lowest", "newest"):
+        assert os.access(ROOT / ".ci" / name, os.X_OK)
+        subprocess.run(["bash", "-n", f".ci/{name}"], cwd=ROOT, check=True)
+    paths = re.findall(r"\btests/[\w./]+", (ROOT / ".ci/versions.sh").read_text())
+    assert len(paths) > 5
+    for path in paths:
+        assert (ROOT / path).exists(), path

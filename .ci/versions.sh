@@ -1,0 +1,23 @@
+# What .ci/lowest and .ci/newest share: tests in an environment of their own, and the outcome in one line.
+# Sourced with VERSIONS, the name of the environment, and pip's arguments for it in the array PINS.
+
+# what depends on libraries: language models and their bridges, figures, clusters, media, and the core's round trips
+TESTS=(
+    tests/predictors/language tests/test_hf.py tests/test_harness.py tests/training
+    tests/report tests/evaluation/test_executors.py tests/compressors tests/modalities
+    tests/archive tests/coding tests/test_vectors.py tests/test_registry.py
+    tests/cli/test_cli.py
+)
+
+# Arguments are pytest's; paths among them take the place of TESTS.
+run_tests() {
+    local argument
+    for argument in "$@"; do
+        case "$argument" in tests*) TESTS=() ;; esac
+    done
+    local folder=".venv-$VERSIONS"
+    [ -x "$folder/bin/python" ] || "${PYTHON:-python3}" -m venv "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check -e '.[dev]' "${PINS[@]}"
+    # compiled code of another numba would push out the usual one's
+    NUMBA_CACHE_DIR="$PWD/$folder/numba" "$folder/bin/python" -m pytest -q -p no:cacheprovider "${TESTS[@]}" "$@"
+}

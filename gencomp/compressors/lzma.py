@@ -63,6 +63,7 @@ class Lzma:
 
     resolution: ClassVar[str] = "fraction"
     causal: ClassVar[bool] = True
+    sharing: ClassVar[str] = "every preset, up to 512 MiB"
 
     def __post_init__(self) -> None:
         check_range("preset", self.preset, 0, 9)
@@ -239,8 +240,10 @@ def is_reproduced(compressor: Lzma) -> bool:
 def _agrees(compressor: Lzma) -> bool:
     words = b"the cat sat on the mat, the dog sat on the log; "
     probe = words * 3 + bytes(number * number % 251 for number in range(700)) + words * 2 + bytes(300)
+    few = _few_symbols()  # where a search that gives up sooner, or takes a shorter match for enough, finds another one
+    probe += few + b"".join(few[at * 3 % 1100 :][:at] for at in (5, 9, 17, 33, 65, 100, 280))
     suffixes = [b"", words, b"d" * 19, *(bytes([byte]) for byte in range(0, 256, 32)), b" "]
-    for size in (0, 1, 150, len(probe) - 310, len(probe)):
+    for size in (0, 1, 150, 1000, len(probe)):
         prefix = probe[:size]
         streams = [compressor.stream(prefix + suffix) for suffix in suffixes]
         expected = compressor.walker().bits(streams, [size + len(suffix) for suffix in suffixes])
@@ -248,6 +251,15 @@ def _agrees(compressor: Lzma) -> bool:
         if (sizer.bits(suffixes) != expected * (1 << FRACTION_BITS)).any():
             return False
     return True
+
+
+def _few_symbols() -> bytes:
+    """Return noise of four letters, then of two, that has matches of every short length at many distances."""
+    number, letters = 1, bytearray()
+    for index in range(1400):
+        number = (number * 1103515245 + 12345) & 0x7FFFFFFF
+        letters.append(97 + (number >> 16) % (4 if index < 500 else 2))
+    return bytes(letters)
 
 
 @lru_cache(maxsize=1)  # predictors ask for the same 256 bytes each time

@@ -30,7 +30,8 @@ from gencomp.protocols import (
 )
 
 # the coder gives each of 256 symbols at least one of 2^20 units: how far a sum can be from 1 and still be coded
-SUM_TOLERANCE = 256 / 2 ** default_precision(256)
+UNIT = 2.0 ** -default_precision(256)
+SUM_TOLERANCE = 256 * UNIT
 COST_TOLERANCE = 0.01  # bits: of one byte's cost, between two ways that compute with other roundings
 SIZE_TOLERANCE = 0.005  # of the whole: eight decisions a byte are rounded otherwise than one of 256
 SIZE_SLACK = 128  # bits: the coder's end, the fill of the last byte, lanes' lengths
@@ -351,7 +352,10 @@ def _parallel(predictor: Predictor, ways: dict[str, Scoring], data: bytes, first
         scored = ways[_AT_ONCE](data)
         if scored.shape != costs.shape:
             raise _RefutedError(f"{_AT_ONCE}, {len(data)} bytes have {scored.shape} costs; expected one a byte")
-        moved = np.flatnonzero(~(np.abs(scored - costs) <= COST_TOLERANCE * np.maximum(1.0, costs)))
+        alike = np.abs(scored - costs) <= COST_TOLERANCE * np.maximum(1.0, costs)
+        # eight decisions can make a byte rarer than the least unit that a distribution of 256 gives it
+        alike |= np.isfinite(scored) & (np.abs(np.exp2(-scored) - np.exp2(-costs)) <= 2 * UNIT)
+        moved = np.flatnonzero(~alike)
         if len(moved):
             place = int(moved[0])
             message = f"position {place}: {_AT_ONCE} {scored[place]:.4f} bits, byte by byte {costs[place]:.4f}"

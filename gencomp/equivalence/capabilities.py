@@ -14,6 +14,7 @@ from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.cores import candidate_pool, candidate_threads
+from gencomp.phrases import Parse
 from gencomp.protocols import (
     BlockEstimating,
     CallEstimating,
@@ -31,6 +32,7 @@ from gencomp.protocols import (
     Laned,
     Ordered,
     Parametric,
+    Parsing,
     Predictor,
     PredictorState,
     PrefixScoring,
@@ -251,6 +253,18 @@ def save_state(state: PredictorState, path: str | PathLike[str]) -> None:
     if not isinstance(state, Savable):
         raise ValueError("this model's states are not saved; those of mix and rnn are")
     state.save(path)
+
+
+def parses(model: object) -> bool:
+    """Return whether :func:`parse_of` tells how ``model`` cuts data."""
+    return isinstance(model, Parsing)
+
+
+def parse_of(model: object, data: bytes) -> Parse:
+    """Return how a codec cuts ``data`` into literals and copies. Raises ``ValueError`` where it does not tell."""
+    if not isinstance(model, Parsing):
+        raise ValueError("this model does not tell of literals and copies; gzip, zlib and lzma do")
+    return model.parse(as_bytes(data))
 
 
 def window_of(model: object) -> int | None:

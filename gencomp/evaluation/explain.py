@@ -6,10 +6,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from gencomp.arguments import as_bytes
 from gencomp.coding.quantize import cdf_from_weights
 from gencomp.coding.range_coder import RangeEncoder
+from gencomp.equivalence.adapt import Model, as_predictor
 from gencomp.equivalence.capabilities import state_cdf
-from gencomp.protocols import IntArray, Predictor
+from gencomp.protocols import IntArray
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,17 @@ def explain_paper() -> Explanation:
     return _explain(symbols, lambda _: next(cdfs), PAPER_LABELS)
 
 
-def explain(predictor: Predictor, data: bytes, context: bytes = b"") -> Explanation:
-    """Return how ``predictor``, after ``context``, and the arithmetic coder encode ``data``."""
-    state = predictor.begin(context)
+def explain(model: Model, data: bytes, context: bytes = b"") -> Explanation:
+    """Return how ``model``, a spec or an object, after ``context``, and the arithmetic coder encode ``data``."""
+    predictor = as_predictor(model)
+    state = predictor.begin(as_bytes(context, "the context"))
 
     def cdf_after(symbol: int | None) -> IntArray:
         if symbol is not None:
             state.update(symbol)
         return state_cdf(state)
 
-    return _explain(data, cdf_after, [byte_label(symbol) for symbol in range(predictor.alphabet_size)])
+    return _explain(as_bytes(data), cdf_after, [byte_label(symbol) for symbol in range(predictor.alphabet_size)])
 
 
 def _explain(symbols: Sequence[int], cdf_after: Callable[[int | None], IntArray], labels: Sequence[str]) -> Explanation:

@@ -11,7 +11,7 @@ from gencomp.equivalence.adapt import Model, as_predictor, native
 from gencomp.equivalence.capabilities import block_cost, charge, parse_of, state_cost
 from gencomp.equivalence.predictor import CodeLengthPredictor
 from gencomp.phrases import Parse
-from gencomp.protocols import Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
+from gencomp.protocols import Charging, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
 
 PIECE = 64  # bytes
 _CANDIDATES = 256
@@ -49,9 +49,9 @@ def stream_costs(
 def _charges(predictor: Predictor, data: bytes, given: bytes, piece: int) -> Iterator[FloatArray]:
     if not data:
         return
-    if isinstance(predictor, SequenceScoring) and not given:  # a parallel pass over all of it, where there is one
-        (found,) = predictor.sequence_code_lengths([data])
-        for start in range(0, len(data), piece):
+    if isinstance(predictor, SequenceScoring) and not isinstance(predictor.begin(), Charging):
+        (found,) = predictor.sequence_code_lengths([given + data])  # a parallel pass over all of it
+        for start in range(len(given), len(given) + len(data), piece):
             yield np.asarray(found[start : start + piece], dtype=np.float64)
         return
     state = predictor.begin(given)

@@ -69,6 +69,7 @@ class Jobs:
         A failure is the last event. Whoever stops taking events, or starts another job of the same slot, cancels it at
         its next piece.
         """
+        done = self._compilations.done
         cancelled, events = threading.Event(), queue.Queue[Event | None](_AHEAD)
         with self._lock:
             before = self._running.get((page, slot))
@@ -83,15 +84,15 @@ class Jobs:
             self._threads = {other for other in self._threads if other.is_alive()} | {thread}
             thread.start()
         try:
-            yield from self._taken(events)
+            yield from self._taken(events, done)
         finally:
             cancelled.set()
             with self._lock:
                 if self._running.get((page, slot)) is cancelled:
                     del self._running[page, slot]
 
-    def _taken(self, events: "queue.Queue[Event | None]") -> Iterator[Event]:
-        started, done = time.monotonic(), self._compilations.done
+    def _taken(self, events: "queue.Queue[Event | None]", done: int) -> Iterator[Event]:
+        started = time.monotonic()
         while True:
             try:
                 event = events.get(timeout=BEAT)

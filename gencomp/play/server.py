@@ -218,7 +218,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Referrer-Policy", "no-referrer")
         self.send_header("X-Content-Type-Options", "nosniff")
 
-    def log_message(self, *arguments: Any) -> None:  # type: ignore[override]
+    def log_message(self, *arguments: Any) -> None:
         """Keep quiet: the address has the token in it."""
 
 

@@ -87,13 +87,14 @@ class Page:
                 x=x,
                 y=y,
                 button="left" if pressed else "none",
-                clickCount=pressed,
+                clickCount=int(pressed),
             )
 
     def wait(self, condition: str, seconds: float = SECONDS) -> Any:
         """Return the value of an expression as soon as it is true."""
         deadline = time.monotonic() + seconds
-        while not (value := self.run(condition)):
+        script = f"(found => found instanceof Node ? true : found)({condition})"  # a node would come back as nothing
+        while not (value := self.run(script)):
             assert time.monotonic() < deadline, f"never: {condition}; errors: {self.errors}"
             time.sleep(0.02)
         return value

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gencomp import __version__
-from gencomp.errors import BudgetError, GencompError
+from gencomp.errors import GencompError
 from gencomp.play.desk import MAX_TEXT, Desk, RequestError, paper_record, position_of, text_of
 from gencomp.play.examples import EXAMPLES
 from gencomp.play.jobs import Compilations, Event, Jobs, failure
@@ -49,6 +50,8 @@ class Server(ThreadingHTTPServer):
         self.compilations = Compilations()
         self.jobs = Jobs(self.compilations)
         self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._sockets: set[socket.socket] = set()
+        self._lock = threading.Lock()
         try:
             super().__init__((HOST, port), Handler)
         except OSError as error:
@@ -77,10 +80,22 @@ class Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._sockets.add(request)
         try:
             super().process_request_thread(request, client_address)
         finally:
+            with self._lock:
+                self._sockets.discard(request)
             self._connections.release()
+
+    def server_close(self) -> None:
+        """Take no more connections, and end those that a browser keeps open."""
+        super().server_close()
+        with self._lock:
+            for request in self._sockets:
+                with contextlib.suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a browser that went away."""
@@ -129,12 +144,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, answer: "Answer", request: dict[str, Any]) -> None:
         try:
             record = answer(self.server.desk, request)
-        except BudgetError as error:
-            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, failure(error))
-        except Exception as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, failure(error))
-        else:
-            self._send_json(record)
+        except Exception as error:  # of a model, or a spec that is being typed: an answer, and no fault of the page
+            record = {"error": failure(error)}
+        self._send_json(record)
 
     def _stream(self, stream: "Stream", request: dict[str, Any]) -> None:
         page, slot = str(request.get("page", ""))[:64], str(request.get("slot", ""))[:64]

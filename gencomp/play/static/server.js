@@ -29,7 +29,9 @@ export async function start() {
 export async function ask(path, body, signal) {
   const response = await post(path, body, signal);
   if (!response.ok) throw new Error(await refusal(response));
-  return response.json();
+  const answer = await response.json();
+  if (answer.error !== undefined) throw new Error(answer.error);
+  return answer;
 }
 
 // Calls `take` with each event of a stream until it ends, fails or is stopped by `signal`.

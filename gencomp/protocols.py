@@ -81,6 +81,14 @@ class PrefixScoring(Protocol):
 
 
 @runtime_checkable
+class Growing(Protocol):
+    """Capability of a compressor's state after a prefix: many bytes more, one after the other, in one compiled pass."""
+
+    def grow(self, data: bytes) -> FloatArray:
+        """Append ``data``; return the code length after each of its bytes, float64 (n,) in bits."""
+
+
+@runtime_checkable
 class ConditionalSharing(Protocol):
     """Capability of a compressor whose prefix scoring is faster with some versions of its library alone.
 

@@ -45,6 +45,10 @@ class _DeflateScorer:
     def feed(self, data: bytes) -> None:
         self._sizer.feed(as_bytes(data))
 
+    def grow(self, data: bytes) -> FloatArray:
+        """Append ``data``; return the code length after each of its bytes, float64 (n,) in bits."""
+        return np.asarray(self._framing_bits + self._sizer.grow(as_bytes(data)), dtype=np.float64)
+
     def copy(self) -> Self:
         return type(self)(self._sizer.copy(), self._framing_bits)
 

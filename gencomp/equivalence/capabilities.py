@@ -27,6 +27,7 @@ from gencomp.protocols import (
     FingerprintEstimating,
     FloatArray,
     FusedCoding,
+    Growing,
     IntArray,
     IntegerState,
     Laned,
@@ -77,6 +78,18 @@ def begin_scoring(compressor: Compressor, prefix: bytes = b"") -> ScorerState:
     if isinstance(compressor, PrefixScoring):
         return compressor.begin_scoring(prefix)
     return RecompressingScorer(compressor, prefix)
+
+
+def grow(scorer: ScorerState, data: bytes) -> FloatArray:
+    """Append ``data`` to what ``scorer`` has read; return the code length after each of its bytes, float64 (n,)."""
+    data = as_bytes(data)
+    if isinstance(scorer, Growing):
+        return scorer.grow(data)
+    lengths = np.empty(len(data), dtype=np.float64)
+    for place in range(len(data)):
+        scorer.feed(data[place : place + 1])
+        lengths[place] = scorer.code_lengths([b""])[0]
+    return lengths
 
 
 def state_cdf(state: PredictorState) -> IntArray:

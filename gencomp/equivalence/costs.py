@@ -8,7 +8,7 @@ from gencomp.arguments import as_bytes
 from gencomp.budget import Cost
 from gencomp.cores import candidate_pool
 from gencomp.equivalence.adapt import Model, as_predictor, native
-from gencomp.equivalence.capabilities import block_cost, charge, parse_of, state_cost
+from gencomp.equivalence.capabilities import block_cost, charge, grow, parse_of, state_cost
 from gencomp.equivalence.predictor import CodeLengthPredictor
 from gencomp.phrases import Parse
 from gencomp.protocols import Charging, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
@@ -64,14 +64,9 @@ def _growths(codec: Compressor, data: bytes, given: bytes, piece: int) -> Iterat
         scorer = codec.begin_scoring(given)
         before = float(scorer.code_lengths([b""])[0])
         for start in range(0, len(data), piece):
-            part = data[start : start + piece]
-            lengths = np.empty(len(part) + 1, np.float64)
-            lengths[0] = before
-            for place in range(len(part)):
-                scorer.feed(part[place : place + 1])
-                lengths[place + 1] = scorer.code_lengths([b""])[0]
+            lengths = grow(scorer, data[start : start + piece])
+            yield np.diff(lengths, prepend=before)
             before = float(lengths[-1])
-            yield np.diff(lengths)
         return
     whole, before = given + data, codec.code_length(given)
     for start in range(len(given), len(whole), piece):

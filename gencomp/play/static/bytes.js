@@ -3,6 +3,8 @@
 
 const PRIVATE = 0x10ff00; // and the byte
 
+const PART = 256; // characters
+
 const encoder = new TextEncoder();
 
 // Returns the length of the UTF-8 character at `at`, 0 where there is none.
@@ -112,6 +114,33 @@ export function characterAt(chars, position) {
     const middle = (low + high) >> 1;
     if (chars.starts[middle + 1] <= position) low = middle + 1;
     else high = middle;
+  }
+  return low;
+}
+
+// Returns the characters at which parts of the text begin that can be drawn apart: each ends with a line, or, where lines
+// are very long, after so many characters, behind a space if there is one.
+export function partsOf(chars) {
+  const starts = [];
+  for (let first = 0; first < chars.count;) {
+    starts.push(first);
+    let next = first;
+    while (next < chars.count) {
+      const text = chars.texts[next++], size = next - first;
+      if ((text === "\n" && size >= PART) || (text === " " && size >= 3 * PART) || size >= 4 * PART) break;
+    }
+    first = next;
+  }
+  return starts;
+}
+
+// Returns the place of the last of the ascending numbers that is not above `value`, 0 where all are.
+export function lastUpTo(numbers, value) {
+  let low = 0, high = numbers.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (numbers[middle] <= value) low = middle;
+    else high = middle - 1;
   }
   return low;
 }

@@ -1,9 +1,8 @@
 // One model's column: the text, coloured by what each character costs, and the candidates for one place in it.
 
-import { characterAt, commonLength, label, spoken, toBase64 } from "./bytes.js";
+import { characterAt, commonLength, label, lastUpTo, spoken } from "./bytes.js";
 import { ask, listen } from "./server.js";
 
-const BLOCK = 256; // characters that are drawn at a time
 export const BOUNDS = [0.25, 0.5, 1, 2, 3, 4, 6, 9]; // bits, between the colours
 const ROWS = 12; // candidates
 
@@ -52,10 +51,12 @@ export class Column {
     this.bytes = new Uint8Array(0);
     this.facts = null;
     this.parse = null;
-    this.drawn = 0; // blocks
-    this.dirty = new Set();
+    this.dirty = new Set(); // parts whose colours are old,
+    this.seen = new Set(); // and parts that are in sight: others are drawn when they come into it
     this.frame = 0;
+    this.moved = false; // whether the text has changed since the place was marked
     this.build();
+    this.watch = new IntersectionObserver((changes) => this.sighted(changes), { root: this.frameBox, rootMargin: "200px" });
   }
 
   build() {
@@ -87,6 +88,7 @@ export class Column {
   close() {
     this.stream?.abort();
     this.question?.abort();
+    this.watch.disconnect();
     this.box.remove();
   }
 
@@ -166,20 +168,45 @@ export class Column {
 
   // Draws again what changes from the byte `position` on.
   redrawFrom(position) {
-    const { chars } = this.app;
-    const first = Math.floor(characterAt(chars, Math.min(position, this.bytes.length)) / BLOCK);
-    const blocks = Math.ceil(chars.count / BLOCK);
-    while (this.text.children.length > blocks) this.text.lastChild.remove();
-    while (this.text.children.length < blocks) this.text.append(element("span"));
-    for (let block = Math.max(0, first); block < blocks; block++) this.dirty.add(block);
+    const { chars, parts } = this.app;
+    const first = parts.length ? lastUpTo(parts, characterAt(chars, Math.min(position, this.bytes.length))) : 0;
+    while (this.text.children.length > parts.length) {
+      this.watch.unobserve(this.text.lastChild);
+      this.seen.delete(this.text.children.length - 1);
+      this.dirty.delete(this.text.children.length - 1);
+      this.text.lastChild.remove();
+    }
+    for (let part = first; part < parts.length; part++) {
+      if (part === this.text.children.length) {
+        const box = element("div", { class: "part" });
+        box.dataset.part = part;
+        this.text.append(box);
+        this.watch.observe(box);
+        if (part < 4) this.seen.add(part); // the first ones, without waiting for the observer
+      }
+      if (!this.seen.has(part)) this.drawPlainly(part);
+      this.dirty.add(part);
+    }
+    this.moved = true;
     this.schedule();
   }
 
+  // Draws again the colours of the bytes from `start` to `stop`.
   redraw(start, stop) {
-    const { chars } = this.app;
-    const first = Math.floor(characterAt(chars, start) / BLOCK);
-    const last = Math.floor(characterAt(chars, Math.max(start, stop - 1)) / BLOCK);
-    for (let block = first; block <= last; block++) this.dirty.add(block);
+    const { chars, parts } = this.app;
+    if (!parts.length) return;
+    const first = lastUpTo(parts, characterAt(chars, start));
+    const last = lastUpTo(parts, characterAt(chars, Math.max(start, stop - 1)));
+    for (let part = first; part <= last; part++) this.dirty.add(part);
+    this.schedule();
+  }
+
+  sighted(changes) {
+    for (const { target, isIntersecting } of changes) {
+      const part = Number(target.dataset.part);
+      if (isIntersecting) this.seen.add(part);
+      else this.seen.delete(part);
+    }
     this.schedule();
   }
 
@@ -187,41 +214,70 @@ export class Column {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
-      for (const block of this.dirty) if (block < this.text.children.length) this.drawBlock(block);
-      this.dirty.clear();
-      this.mark();
+      for (const part of this.dirty) if (this.seen.has(part)) this.drawPart(part);
+      if (this.moved) this.mark();
     });
   }
 
-  drawBlock(block) {
+  markSoon() {
+    this.moved = true;
+    this.schedule();
+  }
+
+  drawAll() {
+    for (const part of this.dirty) this.drawPart(part);
+    if (this.moved) this.mark();
+  }
+
+  rangeOf(part) {
+    const { chars, parts } = this.app;
+    return [parts[part], parts[part + 1] ?? chars.count];
+  }
+
+  shown(i) {
+    const text = this.app.chars.texts[i];
+    return text === "\n" ? "⏎\n" : text;
+  }
+
+  // Fills a part that is out of sight, so that it has its height.
+  drawPlainly(part) {
+    const [first, last] = this.rangeOf(part);
+    let text = "";
+    for (let i = first; i < last; i++) text += this.shown(i);
+    const run = element("span", { class: "u" }, text);
+    run.dataset.first = first;
+    this.text.children[part].replaceChildren(run);
+  }
+
+  drawPart(part) {
+    this.dirty.delete(part);
+    const box = this.text.children[part];
+    if (!box) return;
     const { chars } = this.app;
-    const end = Math.min(chars.count, (block + 1) * BLOCK);
+    const [begin, end] = this.rangeOf(part);
     const runs = [];
-    let name = null, text = "", first = 0;
+    let name = null, text = "", first = begin;
     const flush = () => {
       if (text) {
         const run = element("span", { class: name }, text);
         run.dataset.first = first;
         runs.push(run);
       }
+      text = "";
+      name = null;
     };
-    for (let i = block * BLOCK; i < end; i++) {
+    for (let i = begin; i < end; i++) {
       const style = this.styleOf(i);
       if (style !== name || chars.hex[i]) {
         flush();
         name = style;
-        text = "";
         first = i;
       }
-      text += chars.texts[i] === "\n" ? "⏎\n" : chars.texts[i];
-      if (chars.hex[i] || chars.texts[i] === "\n") {
-        flush();
-        name = null;
-        text = "";
-      }
+      text += this.shown(i);
+      if (chars.hex[i] || chars.texts[i] === "\n") flush();
     }
     flush();
-    this.text.children[block].replaceChildren(...runs);
+    box.replaceChildren(...runs);
   }
 
   styleOf(i) {
@@ -339,7 +395,6 @@ export class Column {
     this.question = new AbortController();
     const { signal } = this.question;
     const { bytes } = this.app;
-    this.mark();
     if (this.failed) {
       this.candidates.replaceChildren();
       return;
@@ -420,9 +475,12 @@ export class Column {
   }
 
   boxOf(i) {
-    const block = this.text.children[Math.floor(i / BLOCK)];
-    if (!block) return null;
-    const runs = block.children;
+    const { parts } = this.app;
+    if (!parts.length) return null;
+    const part = lastUpTo(parts, i);
+    if (this.dirty.has(part)) this.drawPart(part);
+    const runs = this.text.children[part]?.children;
+    if (!runs?.length) return null;
     let low = 0, high = runs.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
@@ -447,8 +505,8 @@ export class Column {
     const position = this.app.shownPosition();
     this.marks.replaceChildren();
     this.note.textContent = "";
-    if (this.dirty.size) return; // it is marked when it is drawn
-    this.marks.setAttribute("height", this.text.offsetHeight);
+    if (this.bytes !== this.app.bytes || this.text.children.length !== this.app.parts.length) return; // not drawn yet
+    this.moved = false;
     const { length } = this.app.bytes;
     const target = position < length ? this.boxes(position, position + 1) : this.endBox();
     const pieces = target.map((box) => this.outline(box, position < length ? "here" : "here end"));
@@ -493,7 +551,7 @@ export class Column {
     const path = `M${x1},${y1} C${x1},${bend} ${x2},${bend} ${x2},${y2}`;
     return [
       ...from.map((box) => this.outline(box, "copy")), ...to.map((box) => this.outline(box, "source")),
-      drawing("path", { class: "arrow", d: path }),
+      drawing("path", { class: "halo", d: path }), drawing("path", { class: "arrow", d: path }),
       drawing("path", { class: "head", d: `M${x2 - 4},${y2 + 6} L${x2},${y2} L${x2 + 4},${y2 + 6} Z` }),
     ];
   }

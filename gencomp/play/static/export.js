@@ -10,6 +10,7 @@ function escaped(text) {
 export async function pageText(app) {
   const style = await (await fetch("style.css")).text();
   const columns = app.columns.map((column) => {
+    column.drawAll();
     const copy = column.box.cloneNode(true);
     copy.querySelectorAll("button.close, .status, .marks").forEach((part) => part.remove());
     copy.querySelectorAll("button").forEach((button) => button.replaceWith(element("span", {}, button.textContent)));
@@ -19,7 +20,7 @@ export async function pageText(app) {
     });
     return copy.outerHTML;
   });
-  const open = [...document.querySelectorAll("main > details[open]")].map((part) => part.outerHTML);
+  const open = [...document.querySelectorAll("#coder[open], #blocks[open]")].map((part) => part.outerHTML);
   const title = escaped(document.title);
   return `<!doctype html>
 <html lang="en">

@@ -113,6 +113,7 @@ export class Guide {
     this.box.replaceChildren(element("header", {}, element("h2", {}, `${number + 1} of ${STEPS.length}: ${step.title}`), close),
       element("p", {}, step.text), more, element("div", { class: "bar" }, go("Back", number - 1, number === 0), next));
     this.box.hidden = false;
+    $("settings").open = true; // the steps speak of what is in it
     next.focus();
     Promise.resolve(step.act(this.app, more)).catch((error) => {
       more.append(element("p", { class: "error" }, error.message));

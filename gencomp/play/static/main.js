@@ -1,6 +1,6 @@
 // The page: one text, a caret, several columns, and what is done with them.
 
-import { characterAt, characters, commonLength, fromBase64, joined, spoken, toBase64, toBytes, toText } from "./bytes.js";
+import { characterAt, characters, commonLength, fromBase64, joined, partsOf, spoken, toBase64, toBytes, toText } from "./bytes.js";
 import { BOUNDS, Column, element, figure } from "./column.js";
 import { showBlocks, showCoder } from "./panels.js";
 import { exportPage } from "./export.js";
@@ -28,6 +28,7 @@ class App {
     this.columns = [];
     this.bytes = new Uint8Array(0);
     this.chars = characters(this.bytes, "characters");
+    this.parts = [];
     this.caret = 0;
     this.hovered = null;
     this.unit = "characters";
@@ -44,7 +45,6 @@ class App {
     this.showSoon = later(40, () => this.showCandidates());
     this.panelsSoon = later(120, () => this.showPanels());
     this.keepSoon = later(300, () => this.keep());
-    this.priceSoon = later(0, () => this.columns.forEach((column) => column.refresh()));
   }
 
   // ---- the text
@@ -71,6 +71,7 @@ class App {
     this.bytes = bytes;
     this.base64 = null;
     this.chars = characters(bytes, this.unit);
+    this.parts = partsOf(this.chars);
     this.caret = Math.max(0, Math.min(caret, bytes.length));
     this.hovered = null;
     this.fillEditor();
@@ -207,12 +208,12 @@ class App {
   hover(position) {
     if (position === this.hovered) return;
     this.hovered = position;
-    this.columns.forEach((column) => column.mark());
+    this.columns.forEach((column) => column.markSoon());
     this.showSoon();
   }
 
   afterMove() {
-    this.columns.forEach((column) => column.mark());
+    this.columns.forEach((column) => column.markSoon());
     this.showSoon();
     this.panelsSoon();
     this.keepSoon();
@@ -389,6 +390,7 @@ class App {
     this.unit = unit;
     $("unit").value = unit;
     this.chars = characters(this.bytes, unit);
+    this.parts = partsOf(this.chars);
     this.tellFacts();
     this.columns.forEach((column) => column.redrawFrom(0));
     this.keepSoon();
@@ -506,6 +508,7 @@ async function begin() {
     $("message").textContent = error.message;
     return;
   }
+  $("settings").open = window.innerWidth >= 600; // on a phone the text comes first
   const app = new App(given);
   window.app = app; // for who looks in with the browser's tools
   fill(app, given);

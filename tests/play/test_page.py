@@ -438,13 +438,14 @@ def test_a_server_that_has_ended_is_told_of(page: Page) -> None:
 
 
 def test_a_long_text_stays_usable(page: Page, opened: Opened, book: bytes) -> None:
+    book = book.replace(b"\r", b"")
     opened(book[:30_000], models=("counts:2",))
     page.run("document.getElementById('editor').focus()")
     page.run("document.getElementById('editor').setSelectionRange(29000, 29000)")
     page.write("!")
     page.wait(f"app.bytes.length === 30001 && {READY}", 20)
     found = page.run("app.columns[0].text.textContent.replaceAll('⏎', '')")
-    assert found.replace("0D", "\r").encode() == book[:29000] + b"!" + book[29000:30_000]
+    assert found.encode() == book[:29000] + b"!" + book[29000:30_000]
     last = "app.columns[0].text.lastChild"
     assert page.run(f"{last}.querySelectorAll('.u').length === 1")  # out of sight: not coloured yet
     page.run("app.columns[0].frameBox.scrollTop = 1e6")

@@ -31,6 +31,13 @@ class Interval:
         start, stop = int(cdf[symbol]), int(cdf[symbol + 1])
         return Interval(self.low + unit * start, unit * (stop - start))
 
+    def decimals(self) -> tuple[str, str]:
+        """Return both ends in decimal, rounded to as many places as tell them apart: at least 4, two in its width."""
+        places = 4
+        while self.width * 10**places < 10:
+            places += 1
+        return _decimal(self.low, places), _decimal(self.high, places)
+
     def certain_bits(self) -> str:
         """Return the bits that every number of the interval starts with."""
         bits = ""
@@ -44,6 +51,23 @@ class Interval:
                 low, high = 2 * low - 1, 2 * high - 1
             else:
                 return bits
+
+
+def _decimal(value: Fraction, places: int) -> str:
+    """Return ``value``, from 0 to 1, with that many decimals, exactly rounded; zeros at the end are left out."""
+    scaled = round(value * 10**places)
+    whole, rest = divmod(scaled, 10**places)
+    return f"{whole}.{rest:0{places}}".rstrip("0").rstrip(".")
+
+
+def elided(low: str, high: str, most: int = 8) -> tuple[str, str]:
+    """Return two decimals of :meth:`Interval.decimals` with ``…`` for the digits that both begin with, if many."""
+    shared = 0
+    while shared < min(len(low), len(high)) and low[shared] == high[shared]:
+        shared += 1
+    if shared <= most:
+        return low, high
+    return f"…{low[shared - 3 :]}", f"…{high[shared - 3 :]}"
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ from gencomp.predictors.mix.tables import FIRST_COUNTERS
 from gencomp.vectors import HUGE_PAGE, LANES, aligned, aligned_zeros
 
 MIN_SIZE = 1 << 12
+TABLE_SECONDS = 1e-9  # to make a byte of tables
 GUIDED_SHARE = 4  # of the first weights of contexts and matches where a network is trusted first
 GUIDE_WEIGHT = WEIGHT_ONE * 9 // 10
 

@@ -139,8 +139,13 @@ def changed(path: Path, **changes: np.ndarray | None) -> None:
         ({"network_context": np.array([0, 0, 0, 2], np.uint64)}, "its network's context is none"),
         ({"network_context": np.array([0, 0, 0, 0], np.int64)}, "network_context is int64"),
         ({"network_trusts": np.zeros(256 * 33 - 1, np.uint16)}, "network_trusts is uint16"),
-        ({"network_trusts": None}, "its arrays are not the 21 of a state"),
-        ({"network_more": np.zeros(1, np.int32)}, "its arrays are not the 21 of a state"),
+        ({"network_doubts": np.array([1, 0, 0])}, "its network's doubts are out of bounds"),
+        ({"network_doubts": np.array([0, -1, 0])}, "its network's doubts are out of bounds"),
+        ({"network_doubts": np.array([0, 1 << 40, 0])}, "its network's doubts are out of bounds"),
+        ({"network_doubts": np.array([0, 0, -2])}, "its network's doubts are out of bounds"),
+        ({"network_doubts": np.array([0, 0, 33])}, "its network's doubts are out of bounds"),
+        ({"network_trusts": None}, "its arrays are not the 22 of a state"),
+        ({"network_more": np.zeros(1, np.int32)}, "its arrays are not the 22 of a state"),
         ({"network": np.array("x" * 9000)}, "network is|not a text"),
         ({"network": np.array(7)}, "not a text"),
         ({"spec": np.array("mix:1?freeze=false&prime=none")}, "expected best"),
@@ -186,7 +191,7 @@ def test_other_weights_and_revisions_and_families(best: Best, path: Path, tmp_pa
     moved.write_bytes(small_network().read_bytes())
     assert (Best.load_state(path, str(moved)).cdf() == best.begin(TEXT * 5).cdf()).all()
     Mix(1).begin(TEXT).save(tmp_path / "mix")
-    with pytest.raises(CorruptDataError, match="no saved best state: its arrays are not the 21"):
+    with pytest.raises(CorruptDataError, match="no saved best state: its arrays are not the 22"):
         Best.load_state(tmp_path / "mix", best.weights)
     with pytest.raises(CorruptDataError, match="no saved Mix state: its arrays are not the 15"):
         Mix.load_state(path)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from gencomp.budget import Cost, StateCost
 from gencomp.errors import CorruptDataError, ModelMismatchError, SpecError
 from gencomp.inference.weights import Weights
-from gencomp.predictors.mix.expert import Companion, new_guide
+from gencomp.predictors.mix.expert import Companion, check_doubts, new_guide
 from gencomp.predictors.mix.levels import TABLE_SECONDS, Level, table_shapes, with_guide
 from gencomp.predictors.mix.model import Guide, Model
 from gencomp.predictors.mix.predictor import BYTES_OF_A_CDF, ContextMixing, MixState, check_written, tree_of_state
@@ -47,7 +47,7 @@ class Best(ContextMixing):
     weights: str | None = None
     state: str | None = None
 
-    REVISION: ClassVar[int] = 1
+    REVISION: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,6 +126,7 @@ class Best(ContextMixing):
         header, model, history = read_state(path, cls._family(), shapes, make)
         try:
             check_kept({name: getattr(guide.memory, name) for name in KEPT}, guide.memory)
+            check_doubts(guide)
         except ValueError as error:
             raise CorruptDataError(f"{path} is no saved best state: its network's {error}") from None
         best = _settings(path, header, weights)
@@ -133,7 +134,7 @@ class Best(ContextMixing):
 
     @classmethod
     def _family(cls) -> Family:
-        return Family("best", cls.REVISION, (_TRUSTS, *(_NETWORK + name for name in KEPT)), network=True)
+        return Family("best", cls.REVISION, (_TRUSTS, _DOUBTS, *(_NETWORK + name for name in KEPT)), network=True)
 
     def _state_spec(self) -> str:
         return spec_of(replace(self, weights=None), full=True)  # which are known by their digest, wherever they are
@@ -154,21 +155,26 @@ class Best(ContextMixing):
 
     def _level(self) -> Level:
         level = super()._level()
-        return replace(level, mixers=level.mixers + 1)  # one is selected by what the network expects
+        # one mixer more is selected by what the network expects; other weights where it is doubted
+        return replace(level, mixers=level.mixers + 1, finals=max(1, level.finals), guided=True)
 
     def _new_model(self, size: int) -> Model:
         return with_guide(super()._new_model(size))
 
 
-_NETWORK, _TRUSTS = "network_", "network_trusts"  # of the names of arrays in a saved state
+_NETWORK, _TRUSTS, _DOUBTS = "network_", "network_trusts", "network_doubts"  # of the names of arrays in a saved state
 
 
 def _arrays_of(guide: Guide) -> Arrays:
     """Return what a saved state holds of a network: what has been read, and what is learnt about its predictions.
 
-    Whatever numbers are in the second, :func:`~gencomp.predictors.mix.model.predict` stays within its tables.
+    Whatever numbers are in the trusts, :func:`~gencomp.predictors.mix.model.predict` stays within its tables.
     """
-    return {_TRUSTS: guide.trusts, **{_NETWORK + name: getattr(guide.memory, name) for name in KEPT}}
+    return {
+        _TRUSTS: guide.trusts,
+        _DOUBTS: guide.doubts,
+        **{_NETWORK + name: getattr(guide.memory, name) for name in KEPT},
+    }
 
 
 def _settings(path: str | PathLike[str], header: StateHeader, weights: str | None) -> Best:

@@ -128,7 +128,7 @@ class Best(ContextMixing):
             check_kept({name: getattr(guide.memory, name) for name in KEPT}, guide.memory)
             check_doubts(guide)
         except ValueError as error:
-            raise CorruptDataError(f"{path} is no saved best state: its network's {error}") from None
+            raise CorruptDataError(f"{path} is no saved best state: of its network, {error}") from None
         best = _settings(path, header, weights)
         return MixState(best, model, history, guide, header.size, frozen=header.frozen)
 

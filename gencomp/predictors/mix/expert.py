@@ -81,6 +81,6 @@ def new_guide(network: Network) -> Guide:
 
 def check_doubts(guide: Guide) -> None:
     """Raise ``ValueError`` unless how wrong a network has been is what it can have been, at the end of a byte."""
-    error, late, judged = (int(number) for number in guide.doubts)
-    if error or not 0 <= late <= 8 << 16 or not 0 <= judged <= DOUBT_BYTES:
+    error, late, judged, doubted = (int(number) for number in guide.doubts)
+    if error or not 0 <= late <= 8 << 16 or not 0 <= judged <= DOUBT_BYTES or doubted not in (0, 1):
         raise ValueError("doubts are out of bounds")

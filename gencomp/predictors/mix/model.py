@@ -72,10 +72,12 @@ WEIGHT_ONE = 1 << 16
 REFINE_CELLS = 16  # of an adaptive map's row, half a cache line: the logistic domain in steps of 256, and one to spare
 REFINE_RATE = 6
 GUIDE_CELLS = 33  # of a partial byte's row of trusts: the logistic domain in steps of 128
-# how wrong the network is: its error in the byte under way, and of late, in units of 2^-16; how many bytes it has read
-ERROR, LATE_ERROR, JUDGED, NUM_DOUBTS = range(4)
+# how wrong the network is: its error in the byte under way, and of late, in units of 2^-16; how many bytes it has read;
+# whether it is doubted
+ERROR, LATE_ERROR, JUDGED, DOUBTED, NUM_DOUBTS = range(5)
 DOUBT_BYTES = 32  # that "of late" is
-DOUBTED = 2 << 16  # an error from which on other weights are in use, of 4 where nothing is known
+# errors above which it is doubted, and below which it is no more; 4 where nothing is known, 0.5 to 1.9 on text; measured
+DOUBT_ERROR, TRUST_ERROR = 2 << 16, 29 << 12
 FIRST_ERROR = 1 << 16
 MIX_RATE, MIX_SHIFT, FINAL_SHIFT = 2, 18, 17
 NO_CHANGE = 64  # errors below it move no weight: |input| * error < 2^(MIX_SHIFT - 1)
@@ -316,6 +318,7 @@ def predict(
         inputs[COUNTER_INPUTS + i - n] = STRETCH[np.int64(model.direct[np.int64(bases[i]) + node]) >> 20]
     guided = np.int64(model.external[partial])
     inputs[EXTERNAL_INPUT] = guided
+    doubted = guide is not None and guide.doubts[DOUBTED] != 0
     if guide is not None:
         cell = (guided + 2048) << 1
         at = partial * GUIDE_CELLS + (cell >> 8)
@@ -338,15 +341,13 @@ def predict(
                 match_select = 1 + length_class
     mode = np.int64(model.registers[MODE]) << 8
     m, finals = mixers_of(model)
-    shelf = mode
-    if guide is not None and guide.doubts[LATE_ERROR] > DOUBTED:
-        shelf += m * SELECTOR_ROWS
+    shelf: Integer = mode + (m * SELECTOR_ROWS if doubted else 0)
     recent = np.int64(model.registers[RECENT])
     # how much is known: the longest match, and the share of contexts seen before
     known_select = match_select << 4 | known * np.int64(model.counts[KNOWN_SHARE]) >> SHARE_BITS
     row: Integer = 0
     for k in range(m):
-        if guide is not None and k == m - 1:
+        if guide is not None and k == m - 1 and not doubted:
             row = (guided + 2048) >> 7 << 3 | step
         elif k == 0:
             row = partial
@@ -462,12 +463,13 @@ def judge(guide: Guide) -> None:
     """Let the error in the byte that has been read count for how wrong the network is of late.
 
     A network that has nothing to say of the data would mislead mixers that begin with trust in it. Where it is doubted,
-    a second set of weights is in use, which begins as if there was no network.
+    a second set of weights is in use, which begins as if there was none.
     """
     doubts = guide.doubts
     judged: Integer = min(DOUBT_BYTES, doubts[JUDGED] + 1)
     doubts[LATE_ERROR] += (doubts[ERROR] - doubts[LATE_ERROR]) // (judged + 1)
     doubts[JUDGED] = judged
+    doubts[DOUBTED] = doubts[LATE_ERROR] > (TRUST_ERROR if doubts[DOUBTED] != 0 else DOUBT_ERROR)
     doubts[ERROR] = 0
 
 

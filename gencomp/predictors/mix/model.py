@@ -76,7 +76,7 @@ GUIDE_CELLS = 33  # of a partial byte's row of trusts: the logistic domain in st
 # whether it is doubted
 ERROR, LATE_ERROR, JUDGED, DOUBTED, NUM_DOUBTS = range(5)
 DOUBT_BYTES = 32  # that "of late" is
-# errors above which it is doubted, and below which it is no more; 4 where nothing is known, 0.5 to 1.9 on text; measured
+# errors above which it is doubted, and below which it is no more: 4 where nothing is known, 0.5 to 1.9 on text
 DOUBT_ERROR, TRUST_ERROR = 2 << 16, 29 << 12
 FIRST_ERROR = 1 << 16
 MIX_RATE, MIX_SHIFT, FINAL_SHIFT = 2, 18, 17

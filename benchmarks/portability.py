@@ -35,8 +35,8 @@ if platform.machine() == "x86_64":
     HERE["no AVX"] = ({"NUMBA_CPU_FEATURES": WIDE_VECTORS}, 2)
 
 
-def check(threads: int, word: str) -> int:
-    """Decode the golden archives that ``word`` is in the name of, and make them again; return how many differ."""
+def check(threads: int, words: list[str]) -> int:
+    """Decode the golden archives with one of ``words`` in their names, make them again; return how many differ."""
     import numba
     import numpy as np
 
@@ -47,7 +47,7 @@ def check(threads: int, word: str) -> int:
     versions = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
     print(json.dumps({"machine": platform.machine(), **versions}), flush=True)
     for name, (content, model, block_size) in GOOD.items():
-        if word not in name:
+        if words and not any(word in name for word in words):
             continue
         start = time.perf_counter()
         archive = (FOLDER / name).read_bytes()
@@ -68,10 +68,18 @@ def check(threads: int, word: str) -> int:
     return wrong
 
 
-def ask(name: str, command: list[str], environment: dict[str, str], threads: int, word: str, cache: Path) -> bool:
+def ask(
+    name: str, command: list[str], environment: dict[str, str], threads: int, words: list[str], cache: Path
+) -> bool:
     """Let an interpreter check; print what it says. Return whether all is well."""
-    script = [str(Path(__file__).resolve()), "--check", "--threads", str(threads), "--only", word]
-    settings = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(cache / name)}
+    script = [
+        str(Path(__file__).resolve()),
+        "--check",
+        "--threads",
+        str(threads),
+        *(["--only", *words] if words else []),
+    ]
+    settings = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(cache)}
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA_", "PYTHON"))}
     print(f"{name}: {shlex.join([f'{key}={value}' for key, value in environment.items()] + command)}", flush=True)
     start = time.perf_counter()
@@ -85,21 +93,22 @@ def main() -> int:
     parser.add_argument("--python", nargs="+", default=[], help="other interpreters")
     parser.add_argument("--run", nargs="+", default=[], metavar="NAME=COMMAND", help="commands that start interpreters")
     parser.add_argument("--no-own", action="store_true", help="not with this interpreter")
-    parser.add_argument("--only", default="", metavar="WORD", help="archives with this in their names")
+    parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="archives with this in their names")
+    parser.add_argument("--ways", nargs="+", default=list(HERE), choices=HERE, help="with this interpreter")
     parser.add_argument("--cache", type=Path, help="folder for what is compiled")
     parser.add_argument("--check", action="store_true", help="check here, in this process")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     if options.check:
         return int(check(options.threads, options.only) > 0)
-    jobs = [] if options.no_own else [(name, [sys.executable], *settings) for name, settings in HERE.items()]
-    jobs += [(Path(path).name, [path], {}, 2) for path in options.python]
+    jobs = [] if options.no_own else [(name, [sys.executable], *HERE[name], "own") for name in options.ways]
+    jobs += [(path, [path], {}, 2, f"python {number}") for number, path in enumerate(options.python)]
     for number, text in enumerate(options.run):
         name, _, command = text.partition("=")
-        jobs.append((name or f"command {number}", shlex.split(command), {}, 1))
+        jobs.append((name, shlex.split(command), {}, 1, f"command {number}"))
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder) if options.cache is None else options.cache.resolve()
-        verdicts = [ask(*job, options.only, cache) for job in jobs]
+        verdicts = [ask(*job, options.only, cache / home) for *job, home in jobs]
     print(f"{sum(verdicts)} of {len(verdicts)} ways give the same bytes")
     return int(not all(verdicts))
 

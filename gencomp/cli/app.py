@@ -20,6 +20,7 @@ from gencomp.cli import (
     explain,
     info,
     listing,
+    play,
     report,
     sample,
     score,
@@ -55,6 +56,7 @@ for name, function in (
     ("distance", distance.distance),
     ("classify", classify.classify),
     ("audit", audit.audit),
+    ("play", play.play),
     ("train", train.train),
     ("list", listing.list_models),
     ("demo", demo.demo),
@@ -84,8 +86,13 @@ _TAKE_A_VALUE = {"-m", "--model", "--compressor", "-o", "--output", "-T", "--thr
 
 
 def _with_levels(arguments: Sequence[str]) -> list[str]:
-    """Return the command line with compress's -1 to -9 written out as models; values and names stay what they are."""
+    """Return the command line with compress's -1 to -9 written out as models; values and names stay what they are.
+
+    An empty one asks for help.
+    """
     words = list(arguments)
+    if words in ([], ["--traceback"]):
+        return ["--help"]
     start = 1 + (words[:1] == ["--traceback"])
     if words[start - 1 : start] != ["compress"]:
         return words

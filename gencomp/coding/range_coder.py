@@ -338,6 +338,11 @@ class RangeDecoder:
             raise corrupt_stream()
         return symbols
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the next symbol depends on bits after the end of the code, which are taken for zeros."""
+        return bool(self._state[3] > len(self._data))
+
     def decode(self, count: int, cdfs: IntArray) -> IntArray:
         """Return the next ``count`` symbols, (count,) int64, under ``cdfs`` as in :meth:`RangeEncoder.encode`."""
         symbols = np.empty(count, dtype=np.int64)

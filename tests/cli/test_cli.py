@@ -438,6 +438,27 @@ def test_explain_shows_the_papers_example(cli, tmp_path: Path) -> None:
     assert (tmp_path / "x.svg").read_text() == before
 
 
+def test_explain_fits_a_terminal_and_its_bits_are_the_codes(cli) -> None:
+    lines = cli("explain", "hello hello hello, and so on and so on").text.splitlines()
+    assert max(map(len, lines)) <= 80
+    steps = [line.split() for line in lines[1:] if line[0].isdigit()]
+    assert len(steps) == 38
+    assert all(step[4].strip("[,") != step[5].strip(")") for step in steps)  # no interval is empty
+    certain = "".join(step[6] for step in steps).replace("-", "")
+    first = next(place for place, line in enumerate(lines) if line.startswith("code"))
+    code = "".join(line[7:].split(" ")[0] for line in lines[first:] if line[7:8] in ("0", "1"))
+    assert code.startswith(certain)
+    assert f"({len(code)} bits)" in lines[-1]
+
+
+def test_no_command_is_a_question_for_help(cli) -> None:
+    for arguments in ((), ("--traceback",)):
+        result = cli(*arguments)
+        assert (result.code, result.err) == (0, "")
+        assert result.text == cli("--help").text
+    assert "compress" in result.text
+
+
 def test_list(cli) -> None:
     text = cli("list").text
     for entry in ("gzip", "counts", "level=9", "(the default)", "looks back 32,768 bytes"):

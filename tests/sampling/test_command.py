@@ -12,6 +12,7 @@ import gencomp
 from gencomp.cli import drawing
 from gencomp.cli.drawing import Reporter
 from gencomp.cli.main import run
+from gencomp.sampling.strategies import Strategy
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -41,6 +42,27 @@ def test_explain_shows_each_step(command: Command, wiki: bytes) -> None:
     assert err.count("Kraft sum") == 2
     assert err.count("<- drawn") == 2
     assert f"p {2 ** -state.code_lengths()[best]:.5f}" in err
+
+
+def test_explain_shows_what_is_drawn_from(command: Command, wiki: bytes) -> None:
+    options = ("--temperature", "0.5", "--top-k", "3", "--alphabet", "seen")
+    record = json.loads(command(*SAMPLE, "2", *options, "--explain", "--json")[1])
+    first = record["steps"][0]["candidates"]
+    lengths = gencomp.as_predictor("gzip").begin(wiki[:600]).code_lengths()
+    weights = Strategy(0.5, 3, None, tuple(sorted(set(wiki[:600])))).weights(lengths)
+    for row in first:
+        assert row["drawn_with"] == int(weights[row["byte"]]) / int(weights.sum())
+    assert sum(row["drawn_with"] for row in first[:3]) == pytest.approx(1)
+    err = command(*SAMPLE, "2", *options, "--explain")[2]
+    assert err.count("3 bytes to draw from") == 2
+    assert f"drawn with p {first[0]['drawn_with']:.5f}" in err
+
+
+def test_among_equals_what_can_be_printed_is_shown(command: Command) -> None:
+    code, _, err = command("sample", "-m", "uniform", "--prompt", "", "-n", "1", "--explain")
+    assert code == 0
+    assert [f"{name!r} " in err for name in ' !"#$'] == [True] * 5
+    assert "x00" not in err
 
 
 def test_json_has_the_steps_and_the_copies(command: Command) -> None:

@@ -226,12 +226,21 @@ def multiply_block(
     while begin < columns:
         end = min(begin + MAX_INPUTS, columns)
         _span_of_rows(weights, start, size, inputs, first, count, begin, end, sums)
-        if begin == 0:
-            for row in range(count):
-                for o in range(size):
-                    totals[row, o] = sums[row, o]
-        else:
-            for row in range(count):
-                for o in range(size):
-                    totals[row, o] += sums[row, o]
+        for row in range(count):
+            if begin == 0:
+                _widen(sums[row], totals[row])
+            else:
+                _add(sums[row], totals[row])
         begin = end
+
+
+@lean_kernel
+def _widen(sums: Int32Array, totals: Int64Array) -> None:
+    for o in range(BLOCK):
+        totals[o] = np.int64(sums[o])
+
+
+@lean_kernel
+def _add(sums: Int32Array, totals: Int64Array) -> None:
+    for o in range(BLOCK):
+        totals[o] += np.int64(sums[o])

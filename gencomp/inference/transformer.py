@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gencomp.compiled import Integer, lean_kernel
+from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.inference.products import Int8Array, Int16Array, Int32Array
 from gencomp.inference.rows import (
     CACHE_BITS,
@@ -26,7 +26,7 @@ from gencomp.inference.rows import (
     SHARE_BITS,
     STREAM_BITS,
     STREAM_LIMIT,
-    bit_length,
+    peak_bits,
     clamped,
     gated,
     normalise,
@@ -38,7 +38,6 @@ from gencomp.inference.rows import (
 from gencomp.inference.tiles import (
     BLOCK,
     SMALL,
-    AnyArray,
     Int64Array,
     multiply_block,
     padded,
@@ -72,9 +71,9 @@ POSITIONS = 64  # of a block of the cache
 HEAD_BITS = 24  # fractional, of what heads give
 _DENOMINATOR_BITS = 61
 _SUM_BITS = 31
-_SCORE_LIMIT = 1 << 30
+SCORE_LIMIT = 1 << 30
 _LEAST_POWER = -40
-_EXTRA = 4  # bits by which a product of units and sums goes up before it comes down
+_EXTRA = 4  # bits by which a sum goes up before it comes down
 
 
 class Network(NamedTuple):
@@ -104,12 +103,15 @@ class Network(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """Keys and values of lanes: C positions, a multiple of 64, and d padded to e, a multiple of 16."""
+    """Keys and values: C positions, a multiple of 64, and d padded to e, a multiple of 16.
 
-    keys: Int16Array  # (lanes, L, G, C / 64, d / 2, 64, 2)
-    key_units: Int32Array  # (lanes, L, G, C) 2^shift
-    values: Int16Array  # (lanes, L, G, C / 2, e, 2)
-    value_shifts: Int32Array  # (lanes, L, G, C)
+    A *slot* is the place of one group of one layer of one lane: (lane L + layer) G + group.
+    """
+
+    keys: Int16Array  # (slots, C d): of 64 positions after another d / 2 pairs, each of 64 positions
+    key_shifts: Int32Array  # (slots, C)
+    values: Int16Array  # (slots, C e): of two positions after another e pairs
+    value_shifts: Int32Array  # (slots, C)
 
 
 class Scratch(NamedTuple):
@@ -135,25 +137,28 @@ class Scratch(NamedTuple):
 def new_cache(network: Network, lanes: int, positions: int) -> Cache:
     """Return an empty cache for ``lanes`` texts of ``positions`` positions, which are rounded up to whole blocks."""
     layers, groups, size = (int(network.sizes[k]) for k in (LAYERS, GROUPS, HEAD))
-    capacity = padded(positions, POSITIONS)
+    slots, capacity = lanes * layers * groups, padded(positions, POSITIONS)
     return Cache(
-        keys=np.zeros((lanes, layers, groups, capacity // POSITIONS, size // 2, POSITIONS, 2), dtype=np.int16),
-        key_units=np.zeros((lanes, layers, groups, capacity), dtype=np.int32),
-        values=np.zeros((lanes, layers, groups, capacity // 2, padded(size, SMALL), 2), dtype=np.int16),
-        value_shifts=np.zeros((lanes, layers, groups, capacity), dtype=np.int32),
+        keys=np.zeros((slots, capacity * size), dtype=np.int16),
+        key_shifts=np.zeros((slots, capacity), dtype=np.int32),
+        values=np.zeros((slots, capacity * padded(size, SMALL)), dtype=np.int16),
+        value_shifts=np.zeros((slots, capacity), dtype=np.int32),
     )
 
 
+def capacity_of(cache: Cache) -> int:
+    """Return for how many positions there is room."""
+    return cache.key_shifts.shape[1]
+
+
 def grown_cache(cache: Cache, positions: int) -> Cache:
-    """Return a copy of ``cache`` with room for ``positions`` positions."""
+    """Return a copy of ``cache`` with room for ``positions`` positions, or for fewer than it had."""
     found = []
-    for part, unit in zip(cache, (POSITIONS, 1, 2, 1), strict=True):
-        shape = list(part.shape)
-        before = shape[3]
-        shape[3] = padded(positions, POSITIONS) // unit
-        more = np.zeros(shape, dtype=part.dtype)
-        kept = min(before, shape[3])
-        more[:, :, :, :kept] = part[:, :, :, :kept]
+    for part in cache:
+        unit = part.shape[1] // capacity_of(cache)
+        more = np.zeros((len(part), padded(positions, POSITIONS) * unit), dtype=part.dtype)
+        kept = min(part.shape[1], more.shape[1])
+        more[:, :kept] = part[:, :kept]
         found.append(more)
     return Cache(*found)
 
@@ -162,7 +167,7 @@ def new_scratch(network: Network, rows: int, positions: int) -> Scratch:
     """Return room for passes of up to ``rows`` rows over caches of up to ``positions`` positions."""
     width, heads, size, feed_forward = (int(network.sizes[k]) for k in (WIDTH, HEADS, HEAD, FEED_FORWARD))
     capacity = padded(positions, POSITIONS)
-    widest = int(network.matrices[:-1, 2].max())
+    widest = max(BLOCK, int(network.matrices[:-1, 2].max()))
     inputs = padded(max(width, heads * size, feed_forward), 2)
     return Scratch(
         stream=np.zeros((rows, width), dtype=np.int64),
@@ -183,61 +188,72 @@ def new_scratch(network: Network, rows: int, positions: int) -> Scratch:
     )
 
 
+@fragment
+def scaled(total: Integer, factor: Integer, left: Integer, right: Integer) -> Integer:
+    """Return ``total * factor`` 2^left / 2^right, rounded, of which one is 0; within STREAM_LIMIT where it goes up."""
+    product = np.int64(total) * np.int64(factor)
+    if left > 0:
+        product = clamped(product, STREAM_LIMIT >> left) << left
+    return (product + ((np.int64(1) << right) >> 1)) >> right
+
+
+@lean_kernel
+def scale_row(
+    totals: Int64Array,
+    factors: Int32Array,
+    biases: Int64Array,
+    shift: Integer,
+    limit: Integer,
+    adds: Integer,
+    out: Int64Array,
+) -> None:
+    """Write ``totals * factors`` / 2^shift, rounded, plus biases, within ``limit``, into ``out``, or add it there.
+
+    Totals are within 2^37 and factors below 2^24.
+    """
+    left, right = min(max(-shift, 0), 46), min(max(shift, 0), 61)
+    kept = np.int64(-1) if adds else np.int64(0)
+    for j in range(out.shape[0]):
+        value = scaled(totals[j], factors[j], left, right) + biases[j]
+        out[j] = clamped((out[j] & kept) + value, limit)
+
+
 @lean_kernel
 def multiply(
     network: Network,
     scratch: Scratch,
     number: Integer,
-    inputs: Int16Array,
-    shifts: Int64Array,
     first: Integer,
     count: Integer,
+    begin: Integer,
+    end: Integer,
     bits: Integer,
     limit: Integer,
     adds: Integer,
-    out: AnyArray,
+    out: Int64Array,
 ) -> None:
-    """Write matrix ``number`` times rows [first, first + count) of ``inputs``, plus biases, into ``out`` (count, n).
+    """Write outputs [begin, end) of matrix ``number`` times inputs [first, first + count) into ``out``.
 
-    Row r stands for ``inputs[r]`` / 2^shifts[r]; ``out`` gets Q``bits`` within ``limit``, and ``adds`` to what it has.
+    ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n) gets Q``bits`` within ``limit``, where ``adds``
+    to what it has.
     """
     start, at = network.matrices[number, 0], network.matrices[number, 1]
     outputs, columns, scale = network.matrices[number, 2], network.matrices[number, 3], network.matrices[number, 4]
     whole = (outputs + SMALL - 1) // SMALL * SMALL
     columns = (columns + 1) // 2 * 2
-    o = np.int64(0)
-    while o < whole:
+    totals = scratch.totals
+    o = np.int64(begin)
+    while o < end:
         size = np.int64(BLOCK) if o + BLOCK <= whole else np.int64(SMALL)
         multiply_block(
-            network.weights,
-            start + o * columns,
-            size,
-            inputs,
-            columns,
-            first,
-            count,
-            scratch.sums,
-            scratch.totals,
+            network.weights, start + o * columns, size, scratch.inputs, columns, first, count, scratch.sums, totals
         )
         used = min(size, outputs - o)
+        factors, added = network.multipliers[at + o : at + o + used], network.biases[at + o : at + o + used]
         for row in range(count):
-            shift = shifts[first + row] + scale - bits
-            if shift > 0:
-                right = min(shift, np.int64(61))
-                half = np.int64(1) << (right - 1)
-                for j in range(used):
-                    product = scratch.totals[row, j] * np.int64(network.multipliers[at + o + j])
-                    value = ((product + half) >> right) + network.biases[at + o + j]
-                    if adds:
-                        value += out[row, o + j]
-                    out[row, o + j] = clamped(value, limit)
-            else:
-                for j in range(used):
-                    product = scratch.totals[row, j] * np.int64(network.multipliers[at + o + j])
-                    value = shifted(product, shift, STREAM_LIMIT) + network.biases[at + o + j]
-                    if adds:
-                        value += out[row, o + j]
-                    out[row, o + j] = clamped(value, limit)
+            shift = scratch.shifts[first + row] + scale - bits
+            part = out[row, o - begin : o - begin + used]
+            scale_row(totals[row], factors, added, shift, limit, adds, part)
         o += size
 
 
@@ -279,107 +295,147 @@ def embed(network: Network, token: Integer, position: Integer, stream: Int64Arra
 
 
 @lean_kernel
-def norm_head(network: Network, scratch: Scratch, number: Integer, head: Int64Array) -> None:
-    """Norm a head's queries or keys, Q16, by the head's norm ``number``, in place."""
-    size = head.shape[0]
-    normed = scratch.row[:size]
-    bits = network.head_gain_bits[number]
-    normalise(head, network.head_gains[number], network.zeros, bits, network.epsilon[0], INNER_BITS, 0, normed)
-    for j in range(size):
+def norm_head(
+    head: Int64Array, gains: Int32Array, bits: Integer, epsilon: Integer, zeros: Int64Array, normed: Int64Array
+) -> None:
+    """Norm a head's queries or keys, Q16, in place; ``normed`` is scratch."""
+    normalise(head, gains, zeros, bits, epsilon, INNER_BITS, 0, normed)
+    for j in range(head.shape[0]):
         head[j] = shifted(normed[j], GAIN_BITS + bits - INNER_BITS, INNER_LIMIT)
 
 
 @lean_kernel
-def remember(
-    network: Network, scratch: Scratch, cache: Cache, layer: Integer, row: Integer, lane: Integer, position: Integer
-) -> None:
-    """Turn the keys of a row, and write them and its values into the cache."""
-    heads, groups, size = network.sizes[HEADS], network.sizes[GROUPS], network.sizes[HEAD]
-    turned = network.turned[position]
-    block, place = position // POSITIONS, position % POSITIONS
-    for group in range(groups):
-        begin = (heads + group) * size
-        key = scratch.wide[row, begin : begin + size]
-        if network.sizes[HEAD_NORMS]:
-            norm_head(network, scratch, 2 * layer + 1, key)
-        if network.sizes[ROTATED] > 0:
-            rotate(key, turned)
-        shift = quantise(key, CACHE_BITS, 0, scratch.query)
-        cache.key_units[lane, layer, group, position] = np.int32(1 << shift)
-        for j in range(size):
-            cache.keys[lane, layer, group, block, j >> 1, place, j & 1] = scratch.query[j]
-        begin += groups * size
-        shift = quantise(scratch.wide[row, begin : begin + size], CACHE_BITS, 0, scratch.query)
-        cache.value_shifts[lane, layer, group, position] = np.int32(shift)
-        for j in range(size):
-            cache.values[lane, layer, group, position >> 1, j, position & 1] = scratch.query[j]
+def put_key(key: Int16Array, position: Integer, keys: Int16Array) -> None:
+    """Write a position's keys where the tiles read them."""
+    size = key.shape[0]
+    start = position // POSITIONS * POSITIONS * size + 2 * (position % POSITIONS)
+    for j in range(size):
+        keys[start + (j >> 1) * (2 * POSITIONS) + (j & 1)] = key[j]
 
 
 @lean_kernel
-def attend(
-    network: Network,
-    scratch: Scratch,
-    cache: Cache,
-    layer: Integer,
-    group: Integer,
-    lane: Integer,
-    position: Integer,
-    head: Int64Array,
-) -> None:
-    """Attend with the queries in ``head`` (d,), Q16, to positions up to ``position``; write what comes out, Q24.
+def put_value(value: Int16Array, position: Integer, width: Integer, values: Int16Array) -> None:
+    """Write a position's values where the tiles read them; ``width`` numbers are kept of each."""
+    start = (position >> 1) * (2 * width) + (position & 1)
+    for j in range(value.shape[0]):
+        values[start + 2 * j] = value[j]
 
-    A score is the product of query and key, at most 2^31 by their bits, times the units of both; in Q16, within 2^14.
-    A share is M 2^n over the sum of them, with M in [2^30, 2^31). A value is v 2^e; the weights of a sum are
-    M 2^(n + e), brought to 15 bits together.
+
+@lean_kernel
+def prepared(
+    network: Network, row: Int64Array, number: Integer, count: Integer, position: Integer, normed: Int64Array
+) -> None:
+    """Norm and turn ``count`` heads of queries or keys, one after another in ``row``, by head norm ``number``."""
+    size = network.sizes[HEAD]
+    for k in range(count):
+        head = row[k * size : (k + 1) * size]
+        if network.sizes[HEAD_NORMS]:
+            norm_head(
+                head,
+                network.head_gains[number],
+                network.head_gain_bits[number],
+                network.epsilon[0],
+                network.zeros,
+                normed[:size],
+            )
+        if network.sizes[ROTATED] > 0:
+            rotate(head, network.turned[position])
+
+
+@lean_kernel
+def fill_scores(scores: Int32Array, shifts: Int32Array, base: Integer, count: Integer) -> Integer:
+    """Bring sums of products to powers of two in Q16, in place, within 2^14; return the largest of ``count``.
+
+    A sum is below 2^31 - 2^20, its score 2^(base + shift) as much; ``base`` is from -16 to 4, a shift from 0 to 21.
     """
-    size = head.shape[0]
-    if network.sizes[HEAD_NORMS]:
-        norm_head(network, scratch, 2 * layer, head)
-    if network.sizes[ROTATED] > 0:
-        rotate(head, network.turned[position])
-    factor = network.score_factor[0]
-    for j in range(size):
-        head[j] = (head[j] * factor + (1 << 29)) >> 30
-    query_shift = quantise(head, network.sizes[QUERY_BITS], 0, scratch.query)
-    keys, units = cache.keys[lane, layer, group], cache.key_units[lane, layer, group]
-    scores, grades, shares = scratch.scores, scratch.grades, scratch.shares
-    count = position + 1
-    for block in range((count + POSITIONS - 1) // POSITIONS):
-        wide_1_64(
-            keys, block * POSITIONS * size, 2 * POSITIONS, scratch.query, 0, 0, size >> 1, scores, block * POSITIONS, 0
-        )
-    # the sums are Q16 Q16 / (units of the query and of the key)
-    down = np.int64(INNER_BITS + _EXTRA) - query_shift
-    half = (np.int64(1) << down) >> 1
-    largest = np.int32(-_SCORE_LIMIT)
+    highest = np.int32(0)
     for t in range(count):
-        score = ((np.int64(scores[t]) * np.int64(units[t])) << _EXTRA) + half >> down
-        found = np.int32(clamped(score, _SCORE_LIMIT))
+        highest = max(highest, shifts[t])
+    largest = np.int32(-SCORE_LIMIT)
+    limit = np.int32(SCORE_LIMIT)
+    if base + highest <= 0:  # which is usual: no sum goes up
+        start = np.int32(-base)
+        for t in range(count):
+            right = np.int32(start - shifts[t])
+            half = np.int32(np.int32(np.int32(1) << right) >> np.int32(1))
+            found = np.int32(np.int32(scores[t] + half) >> right)
+            found = min(max(found, np.int32(-limit)), limit)
+            scores[t] = found
+            largest = max(largest, found)
+        return largest
+    down = np.int64(_EXTRA) - base
+    rounding = (np.int64(1) << down) >> 1
+    for t in range(count):
+        score = ((np.int64(scores[t]) << (np.int64(shifts[t]) + _EXTRA)) + rounding) >> down
+        found = np.int32(clamped(score, SCORE_LIMIT))
         scores[t] = found
         largest = max(largest, found)
-    shifts = cache.value_shifts[lane, layer, group]
+    return largest
+
+
+@lean_kernel
+def fill_mantissas(
+    scores: Int32Array, grades: Int32Array, shifts: Int32Array, largest: Integer, count: Integer
+) -> tuple[Integer, Integer]:
+    """Write M of 2^(score - largest) = M 2^(n - 30) into ``scores``, n + ``shifts`` into ``grades``.
+
+    Returns the sum of M 2^n, rounded down, and the largest grade.
+    """
     denominator = np.int64(0)
     top = np.int32(_LEAST_POWER)
     for t in range(count):
         below = np.int32(scores[t] - largest)
         whole = max(np.int32(below >> np.int32(16)), np.int32(_LEAST_POWER))
         mantissa = power_of_two(np.int32(np.int32(below & np.int32(0xFFFF)) >> np.int32(1)))
-        denominator += np.int64(mantissa >> min(np.int32(31), np.int32(-whole)))
+        denominator += np.int64(np.int32(mantissa >> min(np.int32(31), np.int32(-whole))))
         grade = np.int32(whole + shifts[t])
         scores[t] = mantissa
         grades[t] = grade
         top = max(top, grade)
+    return denominator, top
+
+
+@lean_kernel
+def fill_shares(mantissas: Int32Array, grades: Int32Array, top: Integer, shares: Int16Array, count: Integer) -> None:
+    """Write M 2^(grade - top - 16), rounded, into ``shares``, below 2^15."""
     for t in range(count):
-        down32 = min(np.int32(31), np.int32(np.int32(30 - SHARE_BITS) + np.int32(top - grades[t])))
-        share = np.int32(np.int32(scores[t] >> down32) + np.int32(1)) >> np.int32(1)
-        shares[t] = np.int16(min(np.int32(share), np.int32((1 << SHARE_BITS) - 1)))
-    weigh(scratch, cache.values[lane, layer, group], count, size)
-    # sum of W v = sum of M 2^(n + e) v / 2^(16 + top); over the denominator: times 2^top in units of 1
-    added = scratch.added[:size]
-    seen = np.int64(0)
+        right = min(np.int32(31), np.int32(np.int32(30 - SHARE_BITS) + np.int32(top - grades[t])))
+        share = np.int32(np.int32(np.int32(mantissas[t] >> right) + np.int32(1)) >> np.int32(1))
+        shares[t] = np.int16(min(share, np.int32((1 << SHARE_BITS) - 1)))
+
+
+@lean_kernel
+def attend(
+    scratch: Scratch,
+    cache: Cache,
+    slot: Integer,
+    count: Integer,
+    factor: Integer,
+    bits: Integer,
+    head: Int64Array,
+) -> None:
+    """Attend with the queries in ``head`` (d,), Q16, to the first ``count`` positions; write what comes out, Q24.
+
+    ``factor`` is Q30, and brings products to powers of two; ``bits`` are the queries'. A share is M 2^n over the sum of
+    them, with M in [2^30, 2^31). A value is v 2^e; the weights of a sum are M 2^(n + e), brought to 15 bits together.
+    """
+    size = head.shape[0]
     for j in range(size):
-        seen |= abs(added[j])
-    cut = max(bit_length(seen) - _SUM_BITS, np.int64(0))
+        head[j] = (head[j] * factor + (1 << 29)) >> 30
+    query_shift = quantise(head, bits, 0, scratch.query)
+    keys = cache.keys[slot]
+    scores, grades, shares = scratch.scores, scratch.grades, scratch.shares
+    for block in range((count + POSITIONS - 1) // POSITIONS):
+        wide_1_64(
+            keys, block * POSITIONS * size, 2 * POSITIONS, scratch.query, 0, 0, size >> 1, scores, block * POSITIONS, 0
+        )
+    largest = fill_scores(scores, cache.key_shifts[slot], query_shift - INNER_BITS, count)
+    denominator, top = fill_mantissas(scores, grades, cache.value_shifts[slot], largest, count)
+    fill_shares(scores, grades, top, shares, count)
+    added = scratch.added
+    weigh(cache.values[slot], shares, count, scratch.values, added)
+    # the sum of W v is that of M 2^(n + e) v / 2^(16 + top); values are Q16
+    cut = max(peak_bits(added) - _SUM_BITS, np.int64(0))
     reciprocal = (np.int64(1) << _DENOMINATOR_BITS) // denominator
     shift = _DENOMINATOR_BITS - HEAD_BITS - cut - np.int64(top)
     for j in range(size):
@@ -387,9 +443,8 @@ def attend(
 
 
 @lean_kernel
-def weigh(scratch: Scratch, values: Int16Array, count: Integer, size: Integer) -> None:
-    """Add the values of ``count`` positions times their shares up in ``scratch.added``."""
-    added, shares, sums = scratch.added, scratch.shares, scratch.values
+def weigh(values: Int16Array, shares: Int16Array, count: Integer, sums: Int32Array, added: Int64Array) -> None:
+    """Write the sum of ``count`` positions' values times their shares into ``added`` (e,)."""
     wide = added.shape[0]
     for j in range(wide):
         added[j] = 0
@@ -446,41 +501,85 @@ def run(
     Those are (rows - first, V) in powers of two, Q16. The positions before a row's own have been read, in this pass or
     before it.
     """
-    sizes, rows = network.sizes, tokens.shape[0]
-    heads, groups, size, width = sizes[HEADS], sizes[GROUPS], sizes[HEAD], sizes[WIDTH]
-    inputs, shifts, stream = scratch.inputs, scratch.shifts, scratch.stream
+    sizes, rows, last = network.sizes, tokens.shape[0], network.matrices.shape[0] - 1
     for row in range(rows):
-        embed(network, tokens[row], positions[row], stream[row])
-    for layer in range(sizes[LAYERS]):
-        matrix = MATRICES * layer
-        norm_rows(network, scratch, NORMS * layer + BEFORE_HEADS, rows, inputs, shifts)
-        if sizes[PARALLEL]:
-            norm_rows(network, scratch, NORMS * layer + BEFORE_GATES, rows, scratch.second, scratch.second_shifts)
-        multiply(network, scratch, matrix + QKV, inputs, shifts, 0, rows, INNER_BITS, INNER_LIMIT, 0, scratch.wide)
-        for row in range(rows):
-            remember(network, scratch, cache, layer, row, lanes[row], positions[row])
-        for group in range(groups):
-            for row in range(rows):
-                for head in range(group * heads // groups, (group + 1) * heads // groups):
-                    part = scratch.wide[row, head * size : (head + 1) * size]
-                    attend(network, scratch, cache, layer, group, lanes[row], positions[row], part)
-        for row in range(rows):
-            shift = quantise(scratch.wide[row, : heads * size], INPUT_BITS, -62, inputs[row])
-            shifts[row] = HEAD_BITS - shift
-        multiply(network, scratch, matrix + OUT, inputs, shifts, 0, rows, STREAM_BITS, STREAM_LIMIT, 1, stream)
-        if sizes[PARALLEL]:
-            for row in range(rows):
-                for j in range(width):
-                    inputs[row, j] = scratch.second[row, j]
-                shifts[row] = scratch.second_shifts[row]
+        embed(network, tokens[row], positions[row], scratch.stream[row])
+    # every product of the pass stands in one place here: compilers take it into each place where it stands
+    for number in range(last + 1):
+        part = number % MATRICES
+        layer = number // MATRICES
+        bits, limit, adds, out = INNER_BITS, INNER_LIMIT, 0, scratch.wide
+        begin, row, count = np.int64(0), np.int64(0), rows
+        if number == last:
+            if first == rows:
+                break
+            norm_rows(network, scratch, NORMS * layer, rows, scratch.inputs, scratch.shifts)
+            row, count = np.int64(first), rows - first
+        elif part == QKV:
+            if sizes[PARALLEL]:
+                norm_rows(network, scratch, NORMS * layer + BEFORE_GATES, rows, scratch.second, scratch.second_shifts)
+            norm_rows(network, scratch, NORMS * layer + BEFORE_HEADS, rows, scratch.inputs, scratch.shifts)
+        elif part == UP:
+            if sizes[PARALLEL]:
+                take_second(scratch, rows, sizes[WIDTH])
+            else:
+                norm_rows(network, scratch, NORMS * layer + BEFORE_GATES, rows, scratch.inputs, scratch.shifts)
         else:
-            norm_rows(network, scratch, NORMS * layer + BEFORE_GATES, rows, inputs, shifts)
-        multiply(network, scratch, matrix + UP, inputs, shifts, 0, rows, INNER_BITS, INNER_LIMIT, 0, scratch.wide)
-        activate(network, scratch, rows)
-        multiply(network, scratch, matrix + DOWN, inputs, shifts, 0, rows, STREAM_BITS, STREAM_LIMIT, 1, stream)
-    if first < rows:
-        last = sizes[LAYERS]
-        norm_rows(network, scratch, NORMS * last, rows, inputs, shifts)
-        multiply(
-            network, scratch, MATRICES * last, inputs, shifts, first, rows - first, INNER_BITS, INNER_LIMIT, 0, logits
-        )
+            bits, limit, adds, out = STREAM_BITS, STREAM_LIMIT, 1, scratch.stream
+        outputs = network.matrices[number, 2]
+        while begin < outputs:
+            end = min(outputs, begin + out.shape[1] // BLOCK * BLOCK) if number == last else outputs
+            multiply(network, scratch, number, row, count, begin, end, bits, limit, adds, out)
+            if number == last:
+                for r in range(count):
+                    for j in range(begin, end):
+                        logits[r, j] = np.int32(scratch.wide[r, j - begin])
+            begin = end
+        if number < last and part == QKV:
+            attend_rows(network, scratch, cache, layer, lanes, positions)
+        elif number < last and part == UP:
+            activate(network, scratch, rows)
+
+
+@lean_kernel
+def take_second(scratch: Scratch, rows: Integer, width: Integer) -> None:
+    """Make the other branch's inputs the inputs."""
+    for row in range(rows):
+        for j in range(width):
+            scratch.inputs[row, j] = scratch.second[row, j]
+        scratch.shifts[row] = scratch.second_shifts[row]
+
+
+@lean_kernel
+def attend_rows(
+    network: Network, scratch: Scratch, cache: Cache, layer: Integer, lanes: Int64Array, positions: Int64Array
+) -> None:
+    """Write what all heads of all rows attend to into the inputs; their keys and values go into the cache first."""
+    sizes, rows, wide = network.sizes, lanes.shape[0], scratch.wide
+    heads, groups, size = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
+    inner, shared, kept = heads * size, groups * size, scratch.added.shape[0]
+    for row in range(rows):
+        position = positions[row]
+        prepared(network, wide[row, :inner], 2 * layer, heads, position, scratch.row)
+        prepared(network, wide[row, inner : inner + shared], 2 * layer + 1, groups, position, scratch.row)
+        for group in range(groups):
+            slot = (lanes[row] * sizes[LAYERS] + layer) * groups + group
+            begin = inner + group * size
+            shift = quantise(wide[row, begin : begin + size], CACHE_BITS, 0, scratch.query)
+            cache.key_shifts[slot, position] = np.int32(shift)
+            put_key(scratch.query, position, cache.keys[slot])
+            begin += shared
+            shift = quantise(wide[row, begin : begin + size], CACHE_BITS, 0, scratch.query)
+            cache.value_shifts[slot, position] = np.int32(shift)
+            put_value(scratch.query, position, kept, cache.values[slot])
+    for group in range(groups):
+        for row in range(rows):
+            slot = (lanes[row] * sizes[LAYERS] + layer) * groups + group
+            for head in range(group * heads // groups, (group + 1) * heads // groups):
+                part = wide[row, head * size : (head + 1) * size]
+                attend(
+                    scratch, cache, slot, positions[row] + 1, network.score_factor[0], network.sizes[QUERY_BITS], part
+                )
+    for row in range(rows):
+        shift = quantise(wide[row, :inner], INPUT_BITS, -62, scratch.inputs[row])
+        scratch.shifts[row] = HEAD_BITS - shift

@@ -203,7 +203,7 @@ def _exponent(peak: float) -> int:
 
 
 def _filled(scales: npt.NDArray[np.float64], bits: int, most: int) -> tuple[npt.NDArray[np.int64], int]:
-    """Return ``scales`` in fixed point, int64, the largest below 2^``bits``, and its fractional bits, at most ``most``."""
+    """Return ``scales`` in fixed point, int64, the largest below 2^``bits``, and fractional bits, at most ``most``."""
     fraction = min(most, bits - _exponent(float(np.abs(scales).max(initial=0.0))))
     limit = (1 << bits) - 1
     return np.clip(np.rint(np.ldexp(scales, fraction)), -limit, limit).astype(np.int64), fraction

@@ -121,13 +121,50 @@ class _Options:
 
 # of config.json: what training, generation or other heads use, and what a name is
 _HARMLESS = frozenset(
-    "_name_or_path architectures model_type transformers_version torch_dtype dtype use_cache bos_token_id eos_token_id "
-    "pad_token_id unk_token_id initializer_range attention_dropout attn_pdrop embd_pdrop resid_pdrop hidden_dropout "
-    "classifier_dropout id2label label2id problem_type return_dict output_attentions output_hidden_states "
-    "chunk_size_feed_forward is_encoder_decoder is_decoder task_specific_params summary_activation summary_proj_to_labels "
-    "summary_first_dropout summary_type summary_use_proj gradient_checkpointing is_llama_config rope_interleaved "
-    "attn_implementation _attn_implementation reorder_and_upcast_attn n_ctx max_window_layers add_cross_attention "
-    "transformers.js_config experts_implementation".split()
+    (
+        "_name_or_path",
+        "architectures",
+        "model_type",
+        "transformers_version",
+        "torch_dtype",
+        "dtype",
+        "use_cache",
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+        "unk_token_id",
+        "initializer_range",
+        "attention_dropout",
+        "attn_pdrop",
+        "embd_pdrop",
+        "resid_pdrop",
+        "hidden_dropout",
+        "classifier_dropout",
+        "id2label",
+        "label2id",
+        "problem_type",
+        "return_dict",
+        "output_attentions",
+        "output_hidden_states",
+        "chunk_size_feed_forward",
+        "is_encoder_decoder",
+        "is_decoder",
+        "task_specific_params",
+        "summary_activation",
+        "summary_proj_to_labels",
+        "summary_first_dropout",
+        "summary_type",
+        "summary_use_proj",
+        "gradient_checkpointing",
+        "is_llama_config",
+        "attn_implementation",
+        "_attn_implementation",
+        "reorder_and_upcast_attn",
+        "n_ctx",
+        "max_window_layers",
+        "add_cross_attention",
+        "experts_implementation",
+    )
 )
 _ACTIVATIONS = {
     "silu": "silu",
@@ -147,7 +184,9 @@ def _activation(name: object) -> str:
     return _ACTIVATIONS[str(name)]
 
 
-def _rotation(options: _Options, size: int, base_name: str, share: float) -> tuple[float, int, tuple[float, ...] | None]:
+def _rotation(
+    options: _Options, size: int, base_name: str, share: float
+) -> tuple[float, int, tuple[float, ...] | None]:
     """Return the base of rotations, how many numbers of a head turn, and the factors of their frequencies."""
     told = options.take("rope_parameters") or options.take("rope_scaling") or {}
     options.take("rope_scaling")
@@ -201,7 +240,7 @@ def _layered(layers: int, names: Mapping[str, str], prefix: str) -> dict[str, Pa
 def _llama(options: _Options, family: str, tensors: Mapping[str, Tensor]) -> Model:
     """Llama (Touvron et al. 2023), and what differs from it in biases, norms of heads or names alone."""
     width, heads = options.integer("hidden_size"), options.integer("num_attention_heads")
-    if not 1 <= heads:
+    if heads < 1:
         raise TransformerError(f"it has {heads} heads")
     layers = options.integer("num_hidden_layers")
     size = options.integer("head_dim", 128 if family == "qwen3" else width // heads)
@@ -345,6 +384,8 @@ def _gpt_neox(options: _Options, family: str, tensors: Mapping[str, Tensor]) -> 
     return Model(family, form, parts, tensors, limit)
 
 
+# tensors of older files that are constants
+_MASKS = ("rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "attention.bias", "attention.masked_bias")
 _FAMILIES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "qwen3": _llama, "gpt2": _gpt2, "gpt_neox": _gpt_neox}
 
 
@@ -363,9 +404,7 @@ def folder_model(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Mo
 
     def ignored(name: str) -> bool:
         is_tied = model.form.tied and name in ("lm_head.weight", "embed_out.weight")
-        return is_tied or name.endswith(("rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "attention.bias")) or (
-            name.endswith("attention.masked_bias")
-        )
+        return is_tied or name.endswith(_MASKS)
 
     return checked(model, ignored)
 
@@ -399,7 +438,7 @@ def gguf_model(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Mo
     is_gpt = family in ("gpt2", "gptneox")
     width, heads = options.integer("embedding_length"), options.integer("attention.head_count")
     layers, limit = options.integer("block_count"), options.integer("context_length")
-    if not (1 <= heads and 1 <= layers <= len(tensors)):
+    if heads < 1 or not 1 <= layers <= len(tensors):
         raise TransformerError(f"it has {layers} layers of {heads} heads")
     groups = options.integer("attention.head_count_kv", heads)
     size = options.integer("attention.key_length", width // heads)

@@ -264,7 +264,9 @@ def _parsed(data: mmap.mmap) -> GgufFile:
     return GgufFile(metadata, {name: _tensor(name, *claim, begin, unit, whole) for name, claim in claims.items()})
 
 
-def _tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, begin: int, unit: int, whole: ByteRows) -> Tensor:
+def _tensor(
+    name: str, shape: tuple[int, ...], kind: int, offset: int, begin: int, unit: int, whole: ByteRows
+) -> Tensor:
     name = repr(name[:80])
     if kind not in _TYPES:
         raise ValueError(f"the tensor {name} is of the type {kind}; known are {', '.join(TYPES)}")
@@ -274,6 +276,8 @@ def _tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, begin: in
     row = shape[-1] // found.size * found.num_bytes
     rows = math.prod(shape[:-1])
     if offset % unit or begin + offset + rows * row > len(whole):
-        raise ValueError(f"the tensor {name} is said to lie at {offset:,}, in {rows * row:,} bytes; the file ends before")
+        raise ValueError(
+            f"the tensor {name} is said to lie at {offset:,}, in {rows * row:,} bytes; the file ends before"
+        )
     start = begin + offset
     return Tensor(shape, found, whole[start : start + rows * row].reshape(rows, row))

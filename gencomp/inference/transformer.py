@@ -26,10 +26,10 @@ from gencomp.inference.rows import (
     SHARE_BITS,
     STREAM_BITS,
     STREAM_LIMIT,
-    peak_bits,
     clamped,
     gated,
     normalise,
+    peak_bits,
     power_of_two,
     quantise,
     rotate,
@@ -148,7 +148,12 @@ def new_cache(network: Network, lanes: int, positions: int) -> Cache:
 
 def capacity_of(cache: Cache) -> int:
     """Return for how many positions there is room."""
-    return cache.key_shifts.shape[1]
+    return int(cache.key_shifts.shape[1])
+
+
+def copied_cache(cache: Cache) -> Cache:
+    """Return a copy."""
+    return Cache(cache.keys.copy(), cache.key_shifts.copy(), cache.values.copy(), cache.value_shifts.copy())
 
 
 def grown_cache(cache: Cache, positions: int) -> Cache:
@@ -232,7 +237,7 @@ def multiply(
     adds: Integer,
     out: Int64Array,
 ) -> None:
-    """Write outputs [begin, end) of matrix ``number`` times inputs [first, first + count) into ``out``.
+    """Write outputs [begin, end) of matrix ``number`` for inputs [first, first + count) into ``out``.
 
     ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n) gets Q``bits`` within ``limit``, where ``adds``
     to what it has.
@@ -502,14 +507,16 @@ def run(
     before it.
     """
     sizes, rows, last = network.sizes, tokens.shape[0], network.matrices.shape[0] - 1
-    for row in range(rows):
-        embed(network, tokens[row], positions[row], scratch.stream[row])
+    for index in range(rows):
+        embed(network, tokens[index], positions[index], scratch.stream[index])
     # every product of the pass stands in one place here: compilers take it into each place where it stands
     for number in range(last + 1):
         part = number % MATRICES
         layer = number // MATRICES
         bits, limit, adds, out = INNER_BITS, INNER_LIMIT, 0, scratch.wide
-        begin, row, count = np.int64(0), np.int64(0), rows
+        begin: Integer = np.int64(0)
+        row: Integer = np.int64(0)
+        count: Integer = rows
         if number == last:
             if first == rows:
                 break

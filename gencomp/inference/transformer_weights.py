@@ -40,6 +40,7 @@ MAX_LAYERS = 512
 MAX_VOCABULARY = 1 << 20
 _PIECE = 1 << 20  # numbers of a matrix that are floats at a time
 _LOG2_E_BITS = 40
+_LEAST_PEAK = np.float32(2.0**-100)
 
 
 class TransformerError(GencompError):
@@ -189,10 +190,10 @@ class Form:
         return self.layers * self.groups * (2 * (self.head_size + padded(self.head_size, 16)) + 8)
 
 
-def _checked(source: Source, name: str, first: int, last: int) -> npt.NDArray[np.float64]:
-    """Return rows of a tensor as float64; raise :class:`TransformerError` on a number that is not finite."""
-    found = source.rows(name, first, last).astype(np.float64)
-    if not np.isfinite(found).all():
+def _checked(source: Source, name: str, first: int, last: int) -> FloatRows:
+    """Return rows of a tensor; raise :class:`TransformerError` on a number that is not finite."""
+    found = np.ascontiguousarray(source.rows(name, first, last), dtype=np.float32)
+    if not np.isfinite(np.abs(found).max(initial=0.0)):  # the largest of numbers with a NaN is NaN
         raise TransformerError(f"its tensor {name} has numbers that are not finite; the file is damaged")
     return found
 
@@ -226,7 +227,7 @@ def _table(source: Source, name: str, rows: int, width: int) -> tuple[Int16Array
 
 
 def _bias(source: Source, name: str, size: int, bits: int, limit: int) -> Int64Array:
-    found = np.rint(np.ldexp(_checked(source, name, 0, size), bits))
+    found = np.rint(np.ldexp(_checked(source, name, 0, size).astype(np.float64), bits))
     if np.abs(found).max() > limit:
         raise TransformerError(
             f"its tensor {name} reaches {float(np.abs(found).max()) * 2.0**-bits:.3g}, beyond the kernels"
@@ -315,8 +316,9 @@ def _pack(
         for first in range(0, rows, step):
             piece = _checked(source, part, first, min(rows, first + step))
             peaks = np.abs(piece).max(axis=1)
-            steps = np.where(peaks > 0.0, peaks, 1.0) / 127.0
-            scales[row : row + len(piece)] = np.where(peaks > 0.0, steps, 0.0)
+            is_some = peaks > _LEAST_PEAK  # others count as zeros
+            steps = np.where(is_some, peaks, np.float32(np.inf)) / np.float32(127)
+            scales[row : row + len(piece)] = np.where(is_some, steps, np.float32(0))
             row += len(piece)
             held = np.concatenate([held, np.rint(piece / steps[:, None]).astype(np.int8)])
             whole = len(held) if row == outputs else len(held) // BLOCK * BLOCK
@@ -331,7 +333,8 @@ def _norms(form: Form, source: Source) -> tuple[Int32Array, Int64Array, Int64Arr
     biases = np.zeros((len(names), form.width), dtype=np.int64)
     bits = np.zeros(len(names), dtype=np.int64)
     for k, name in enumerate(names):
-        gains[k], bits[k] = _filled(_checked(source, name, 0, form.width), GAIN_BITS, GAIN_BITS)
+        found = _checked(source, name, 0, form.width).astype(np.float64)
+        gains[k], bits[k] = _filled(found, GAIN_BITS, GAIN_BITS)
         if form.centred:
             biases[k] = _bias(source, f"{name}.bias", form.width, GAIN_BITS + int(bits[k]), MAX_NORM_BIAS)
     return gains, biases, bits
@@ -344,6 +347,6 @@ def _head_norms(form: Form, source: Source) -> tuple[Int32Array, Int64Array]:
     bits = np.zeros(2 * form.layers, dtype=np.int64)
     for layer in range(form.layers):
         for k, name in enumerate(("q_norm", "k_norm")):
-            found = _checked(source, f"layers.{layer}.{name}", 0, form.head_size)
+            found = _checked(source, f"layers.{layer}.{name}", 0, form.head_size).astype(np.float64)
             gains[2 * layer + k], bits[2 * layer + k] = _filled(found, GAIN_BITS, GAIN_BITS)
     return gains, bits

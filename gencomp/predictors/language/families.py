@@ -501,5 +501,6 @@ def gguf_model(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Mo
 
 def _apart(count: int, size: int, rotated: int) -> Order:
     """Return where the rows of ``count`` heads come from so that a pair's numbers lie half the turned ones apart."""
-    head = np.concatenate([np.arange(0, rotated, 2), np.arange(1, rotated, 2), np.arange(rotated, size)])
-    return (np.arange(count)[:, None] * size + head).reshape(-1)
+    head: Order = np.concatenate([np.arange(0, rotated, 2), np.arange(1, rotated, 2), np.arange(rotated, size)])
+    order: Order = (np.arange(count)[:, None] * size + head).reshape(-1)
+    return order

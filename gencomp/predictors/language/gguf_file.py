@@ -83,7 +83,7 @@ def _pairs_of_nibbles(packed: ByteRows) -> ByteRows:
     return np.concatenate([parts & 15, parts >> 4], axis=2).reshape(-1, 8, 32)
 
 
-def _with_minima(blocks: ByteRows, numbers: ByteRows) -> FloatRows:
+def _with_minima(blocks: ByteRows, numbers: npt.NDArray[Any]) -> FloatRows:
     scales, minima = _scales_and_minima(blocks[:, 4:16])
     step, least = (_half(blocks, at)[:, :, None] * part for at, part in ((0, scales), (2, minima)))
     return (step * numbers.astype(np.float32) - least).reshape(len(blocks), 256)
@@ -156,7 +156,8 @@ class Tensor:
     def take(self, rows: slice | npt.NDArray[np.int64]) -> FloatRows:
         """Return rows of a matrix, float32 (n, columns); of a vector, its numbers."""
         if len(self.shape) == 1:
-            return self._unpacked(self.data)[0][rows]
+            vector: FloatRows = self._unpacked(self.data)[0]
+            return vector[rows]
         return self._unpacked(self.data[rows])
 
     def _unpacked(self, packed: ByteRows) -> FloatRows:

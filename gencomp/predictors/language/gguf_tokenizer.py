@@ -81,7 +81,7 @@ def _byte_level(metadata: Mapping[str, Any], tokens: Sequence[str]) -> "Tokenize
             raise ModelFolderError(f"its tokenizer merges {left[:40]!r} and {right[:40]!r}, of which one is no token")
     vocabulary = {token: id_ for id_, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    steps = [pre_tokenizers.Digits(individual_digits=True)] if alone else []
+    steps: list[Any] = [pre_tokenizers.Digits(individual_digits=True)] if alone else []
     steps += [
         pre_tokenizers.Split(Regex(pieces), "isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),

@@ -237,7 +237,7 @@ def multiply(
     adds: Integer,
     out: Int64Array,
 ) -> None:
-    """Write outputs [begin, end) of matrix ``number`` for inputs [first, first + count) into ``out``.
+    """Write outputs [begin, end) of matrix ``number`` for ``count`` rows of the inputs into ``out``.
 
     ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n) gets Q``bits`` within ``limit``, where ``adds``
     to what it has.

@@ -139,7 +139,7 @@ def options_of(rng: random.Random, name: str, depth: int) -> dict[str, Any]:
             "expert": lambda: members_of(rng, depth + 1, 1),
             "state": lambda: rng.choice(["none", "/dev/zero", "/etc/passwd", ".", "/nowhere"]),
         }
-    elif name in ("transformer", "hf"):
+    elif name in ("transformer", "hf", "gguf"):
         choices = {
             "model": lambda: rng.choice(["800k", "/dev", "/dev/zero", "gpt2", "../x"]),
             "batch": lambda: number(rng, 1, 4096),

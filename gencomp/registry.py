@@ -172,6 +172,15 @@ _BUILTIN = (
         folders=("model",),
     ),
     Entry(
+        "gguf",
+        "predictor",
+        "gencomp.predictors.language.gguf:Gguf",
+        "a language model in a GGUF file, in integers: gguf:FILE.gguf",
+        "lm",
+        argument="model",
+        files=("model",),
+    ),
+    Entry(
         "ensemble",
         "predictor",
         "gencomp.equivalence.ensemble:Ensemble",

@@ -29,7 +29,7 @@ from gencomp.cli import (
 )
 from gencomp.cli.console import complain, describe_error, own_warnings, report_failure, show_tracebacks, whole_stdout
 from gencomp.cli.main import Terminated
-from gencomp.registry import DEFAULT_MODEL
+from gencomp.registry import model_of_level
 
 INTERRUPTED = 130  # the exit code
 
@@ -99,7 +99,7 @@ def _with_levels(arguments: Sequence[str]) -> list[str]:
     end = words.index("--") if "--" in words else len(words)
     for place in range(start, end):
         if re.fullmatch("-[1-9]", words[place]) and words[place - 1] not in _TAKE_A_VALUE:
-            words[place] = f"--model={DEFAULT_MODEL}:{words[place][1]}"
+            words[place] = f"--model={model_of_level(int(words[place][1]))}"
     return words
 
 

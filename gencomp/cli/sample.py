@@ -44,7 +44,11 @@ def sample(
     prime: Annotated[str | None, typer.Option(metavar="FILE", help="A corpus that the model reads first.")] = None,
     save_to: Annotated[
         str | None,
-        typer.Option("--save-state", metavar="FILE", help="Save the model as primed, for -m 'mix?state=FILE'."),
+        typer.Option(
+            "--save-state",
+            metavar="FILE",
+            help="Save the model as primed, for -m 'mix?state=FILE', 'best?state=FILE' or 'rnn?state=FILE'.",
+        ),
     ] = None,
     length: Annotated[
         int, typer.Option("--length", "-n", callback=at_least("--length", 0), help="Bytes to draw.")

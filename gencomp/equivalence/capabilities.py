@@ -264,7 +264,7 @@ def check_size(model: object, size: int) -> None:
 def save_state(state: PredictorState, path: str | PathLike[str]) -> None:
     """Write ``state`` to a file; raise ``ValueError`` where its predictor reads none."""
     if not isinstance(state, Savable):
-        raise ValueError("this model's states are not saved; those of mix and rnn are")
+        raise ValueError("this model's states are not saved; those of mix, best and rnn are")
     state.save(path)
 
 

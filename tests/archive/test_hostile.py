@@ -102,7 +102,7 @@ def test_every_option_that_could_name_something_is_declared() -> None:
         ("ensemble", "weights"),
     }
     plain |= {(name, option) for name in ("transformer", "hf") for option in ("device", "dtype")}
-    plain |= {("brotli", "mode"), ("flac", "sample")}
+    plain |= {("hf", "arithmetic"), ("brotli", "mode"), ("flac", "sample")}
     for entry in registry._BUILTIN:
         factory = registry.resolve(entry)
         fields = {field.name: str(field.type) for field in dataclasses.fields(factory) if field.init}
@@ -116,7 +116,7 @@ def test_every_option_that_could_name_something_is_declared() -> None:
 
 def test_every_model_knows_what_it_takes() -> None:
     for entry in registry._BUILTIN:
-        if entry.name != "hf":  # it needs a folder
+        if entry.name not in ("hf", "gguf"):  # they need a folder or a file
             model = as_predictor(entry.name)
             for size in (1, 100, 1 << 20):
                 assert block_cost(model, size, size).memory > 0, entry.name
@@ -173,6 +173,8 @@ PLACES = [
     "ensemble:[transformer:{}],counts:1",
     "mix?expert=transformer:{}",
     "hf:{}",
+    "gguf:{}",
+    "mix?expert=gguf:{}",
     "mix?expert=hf:{}",
     "ensemble:hf:gpt2,counts:1",
     "transformer:../../weights",
@@ -198,6 +200,7 @@ def test_an_archive_opens_nothing_on_disk(
         "transformer.check_folder",
         "transformer.find_folder",
         "huggingface.find_folder",
+        "gguf.read_gguf",
     ):
         monkeypatch.setattr(f"gencomp.predictors.language.{name}", opened)
     spec = spec.format(place if place.startswith("/") else tmp_path / place)

@@ -80,6 +80,21 @@ def test_levels_are_models(cli, tmp_path: Path, book: bytes) -> None:
     fails(cli("compress", "-q", "book", "--block-size", "-5"), 2, "got '-5'")
     assert cli("compress", "-q", "-2", "book").code == 0
     assert "spec mix:2" in cli("info", "book.gcz").text
+    assert cli("compress", "-q", "-9", "-f", "book").code == 0
+    assert "spec best:9" in cli("info", "book.gcz").text
+
+
+def test_the_default_is_chosen_by_size(cli, tmp_path: Path, book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe and a file of one content give one archive."""
+    for module in ("gencomp.registry", "gencomp.archive.writer"):
+        monkeypatch.setattr(f"{module}.SMALL_INPUT", 2000)
+    for size, spec in ((2000, b'"best:5?'), (2001, b'"mix:5?')):
+        (tmp_path / "book").write_bytes(book[:size])
+        assert cli("compress", "-q", "-f", "book").code == 0
+        archive = (tmp_path / "book.gcz").read_bytes()
+        assert spec in archive
+        assert cli("compress", "-q", stdin=book[:size]).out == archive
+        assert cli("decompress", "-q", "-c", "book.gcz").out == book[:size]
 
 
 def test_many_files_go_on_after_a_failure(cli, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from gencomp.errors import CorruptDataError, GencompError, ModelMismatchError
 from gencomp.predictors.mix import contexts
 from gencomp.predictors.mix.levels import LEVELS, new_model, table_bytes, table_shapes
 from gencomp.predictors.mix.predictor import Mix
-from gencomp.predictors.mix.saved import MAX_FILE, TABLES, read_header
+from gencomp.predictors.mix.saved import MAX_FILE, TABLES, Family, read_header
 from gencomp.registry import Entry
 
 TEXT = b"the cat sat on the mat; the dog sat on the log\n" * 12
@@ -366,10 +366,10 @@ def test_a_state_of_an_expert_by_its_short_name(path: Path) -> None:
 
 
 def test_a_header_is_read_without_the_tables(path: Path) -> None:
-    header = read_header(path, Mix.REVISION)
+    header = read_header(path, Family("Mix", Mix.REVISION))
     assert (header.length, header.size, header.frozen) == (len(TEXT), 1 << 15, False)
     with pytest.raises(ModelMismatchError, match="prime the model again"):
-        read_header(path, Mix.REVISION + 1)
+        read_header(path, Family("Mix", Mix.REVISION + 1))
 
 
 def test_limits_count_a_state(path: Path) -> None:

@@ -7,6 +7,7 @@ on. The heaviest ``BEAM`` hypotheses are kept, and their masses normalised, so t
 dropped.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.arguments import as_symbol
+from gencomp.coding.quantize import cdf_from_pmf
 from gencomp.predictors.language.causal import CausalModel
 from gencomp.predictors.language.tokens import TokenCode
-from gencomp.protocols import FloatArray
+from gencomp.protocols import FloatArray, IntArray
 
 if TYPE_CHECKING:
+    from gencomp.predictors.language.exact import ExactModel
+    from gencomp.predictors.language.exact import Lockstep as ExactLockstep
     from gencomp.predictors.language.lockstep import Lockstep
 
 BEAM = 4
@@ -57,13 +61,13 @@ class Hypothesis:
     """Whole tokens, and ``pending``, the first bytes of one more. ``weight`` is the probability of the whole tokens."""
 
     weight: float
-    before: "Lockstep"
+    before: "Lockstep | ExactLockstep"
     token: int | None  # the last whole token, not yet read by ``before``; None where there is none
     pending: bytes
     table: TokenTable
 
     @cached_property
-    def lockstep(self) -> "Lockstep":
+    def lockstep(self) -> "Lockstep | ExactLockstep":
         """The model after the whole tokens."""
         if self.token is None:
             return self.before
@@ -100,14 +104,14 @@ class Hypothesis:
 class ByteState:
     """A text under a model of tokens, as a predictor's state."""
 
-    def __init__(self, causal: CausalModel, table: TokenTable, hypotheses: list[Hypothesis]) -> None:
+    def __init__(self, causal: "CausalModel | ExactModel", table: TokenTable, hypotheses: list[Hypothesis]) -> None:
         self._causal = causal
         self._table = table
         self._hypotheses = hypotheses
         self._probabilities: FloatArray | None = None
 
     @classmethod
-    def begin(cls, causal: CausalModel, code: TokenCode, context: bytes, table: TokenTable) -> Self:
+    def begin(cls, causal: "CausalModel | ExactModel", code: TokenCode, context: bytes, table: TokenTable) -> Self:
         """Return the state after ``context``; all but its last two tokens are taken as the tokenizer cuts them."""
         symbols = code.encode(context)
         settled = max(0, len(symbols) - _OPEN_TOKENS)
@@ -126,11 +130,15 @@ class ByteState:
         if self._probabilities is None:
             with self._causal.settings.applied():
                 weights = np.sum([hypothesis.next_byte() for hypothesis in self._hypotheses], axis=0)
-            total = float(weights.sum())
+            total = self._sum(weights)
             share = _UNIFORM_SHARE if total > 0.0 else 1.0
             known = weights / total if total > 0.0 else weights
             self._probabilities = known * (1.0 - share) + share / 256
         return self._probabilities
+
+    @staticmethod
+    def _sum(weights: FloatArray) -> float:
+        return float(weights.sum())
 
     def code_lengths(self) -> FloatArray:
         probabilities = self._distribution()
@@ -157,3 +165,19 @@ class ByteState:
         twin = type(self)(self._causal, self._table, self._hypotheses)
         twin._probabilities = self._probabilities
         return twin
+
+
+class ExactByteState(ByteState):
+    """A text under a model of integers: the same cdf on every machine.
+
+    Probabilities of tokens are whole multiples of 2^-30, and what follows takes single additions, multiplications and
+    divisions in a fixed order, and sums that are exact before they are rounded.
+    """
+
+    @staticmethod
+    def _sum(weights: FloatArray) -> float:
+        return math.fsum(weights)
+
+    def cdf(self) -> IntArray:
+        """Return the integer cdf of the next byte."""
+        return cdf_from_pmf(self._distribution())

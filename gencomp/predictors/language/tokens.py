@@ -16,6 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.errors import CorruptDataError
+from gencomp.extras import require
+from gencomp.places import open_regular
+from gencomp.predictors.language.hazards import MAX_JSON
 from gencomp.predictors.language.loading import TOKENIZER_FILES, ModelFolderError
 
 if TYPE_CHECKING:
@@ -153,3 +156,24 @@ def load_code(folder: Path, vocabulary_size: int) -> TokenCode:
     backend.no_truncation()
     backend.no_padding()
     return TokenCode(backend, vocabulary_size)
+
+
+def load_own_code(folder: Path, vocabulary_size: int) -> TokenCode:
+    """Return the token code of a folder's tokenizer.json, or what :func:`load_code` does of a folder without one."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    try:
+        with open_regular(path, MAX_JSON, ModelFolderError, "tokenizer.json of a model folder") as file:
+            text = file.read()
+    except FileNotFoundError:
+        require("lm", "transformers")
+        return load_code(folder, vocabulary_size)
+    try:
+        tokenizer = Tokenizer.from_str(text.decode("utf-8"))
+    except Exception as error:  # what the library raises is Exception itself
+        raise ModelFolderError(f"{path} has no tokenizer that loads: {error}") from None
+    tokenizer.encode_special_tokens = True  # special tokens in the text are plain text
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return TokenCode(tokenizer, vocabulary_size)

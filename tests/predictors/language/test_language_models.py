@@ -17,7 +17,7 @@ from gencomp.archive.reader import list_members
 from gencomp.cli.main import run
 from gencomp.coding.container import BlockType
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.equivalence.capabilities import chunk_code_lengths, decode_block, encode_block
+from gencomp.equivalence.capabilities import chunk_code_lengths, decode_block, encode_block, revision_of
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError
 from gencomp.predictors.language.causal import CausalModel
 from gencomp.predictors.language.huggingface import HuggingFace
@@ -38,11 +38,11 @@ INPUTS = {
 }
 
 
-@pytest.fixture(scope="session", params=["transformer", "hf"])
+@pytest.fixture(scope="session", params=["transformer", "float", "exact"])
 def spec(request: pytest.FixtureRequest, byte_model: Path, token_model: Path) -> str:
     if request.param == "transformer":
         return f"transformer:{byte_model}?context=32&batch=4"
-    return f"hf:{token_model}?context=32&batch=4&lane=64"
+    return f"hf:{token_model}?context=32&batch=4&lane=64&arithmetic={request.param}"
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -59,7 +59,7 @@ def test_text_is_compressed_in_an_archive(spec: str, wiki: bytes) -> None:
     assert decompress(archive, model=spec) == wiki[2000:3000]
     block = list_members(io.BytesIO(archive))[0].blocks[0]
     assert block.type is BlockType.MODEL
-    assert block.verified
+    assert block.verified == (revision_of(as_predictor(spec)) is None)  # integers need no proof
 
 
 @given(context=st.binary(max_size=30))
@@ -259,10 +259,11 @@ def test_archives_from_before_lanes_had_an_option_decode(
 ) -> None:
     """Then lanes had 4,096 tokens, the canary probed one lane and the most, and the header said neither."""
     text = wiki
-    model = as_predictor(f"hf:{token_model}?context=32&lane=4096")
+    model = as_predictor(f"hf:{token_model}?context=32&lane=4096&arithmetic=float")
     old = describe(model)
-    old["spec"] = old["spec"].replace("&lane=4096", "")
+    old["spec"] = old["spec"].replace("&lane=4096", "").replace("&arithmetic=float", "")
     assert "lane" not in str(old)
+    assert "arithmetic" not in str(old)
     monkeypatch.setattr("gencomp.archive.writer._described", lambda *_: old)
     archive = compress(text, model=model)
     monkeypatch.undo()
@@ -275,9 +276,12 @@ def test_archives_from_before_lanes_had_an_option_decode(
 
 
 def test_lanes_have_as_many_tokens_as_they_are_told(token_model: Path, wiki: bytes) -> None:
-    sizes = {lane: len(HuggingFace(str(token_model), lane=lane).encode_block(wiki)) for lane in (64, 512, 1 << 20)}
+    sizes = {
+        lane: len(HuggingFace(str(token_model), lane=lane, arithmetic="float").encode_block(wiki))
+        for lane in (64, 512, 1 << 20)
+    }
     assert sizes[64] > sizes[512] > sizes[1 << 20]
-    default = HuggingFace(str(token_model))
+    default = HuggingFace(str(token_model), arithmetic="float")
     assert default.lane == 1024
     payload = default.encode_block(wiki)
     assert default.lanes_of(payload, len(wiki)) == max(1, len(default.code.encode(wiki)) // 1024)

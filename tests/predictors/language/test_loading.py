@@ -183,7 +183,7 @@ def test_a_vocabulary_beyond_the_coder(token_model: Path, monkeypatch: pytest.Mo
         "gencomp.predictors.language.huggingface.load_code", lambda folder, size: TokenCode(None, MAX_ALPHABET_SIZE)
     )
     with pytest.raises(ModelFolderError, match="has 262,144 tokens; the coder takes 262,144 symbols"):
-        HuggingFace(str(token_model)).encode_block(b"abc")
+        HuggingFace(str(token_model), arithmetic="float").encode_block(b"abc")
 
 
 def test_threads_that_overlap_leave_the_process_as_it_was() -> None:

@@ -1,0 +1,246 @@
+"""Products of packed int8 or int16 weights and int16 rows, for networks of any width, summed exactly.
+
+A *tile* is the one step: one, two or four rows of inputs times the weights of a few outputs, over some pairs of inputs,
+with the sums in registers (:mod:`gencomp.inference.products` tells why it is written in LLVM's own terms). A tile's
+sums are int32, so its caller bounds what goes in; :func:`multiply_rows` cuts long rows into spans of MAX_INPUTS, whose
+sums any int8 weights and int16 inputs but -32768 keep below 2^31, and adds the spans up in int64.
+
+**The layout** is that of ``products``, with narrower last blocks: blocks of 64 outputs, then of 16; in a block pairs of
+inputs, outputs, the two of the pair. Inputs are even in number and outputs a multiple of 16; zeros fill them up.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import cgutils, types
+
+from gencomp.compiled import Integer, compiled, data_of, element, emit_prefetch, lean_kernel, load, store
+from gencomp.inference.products import AHEAD, MAX_INPUTS, Int8Array, Int16Array, Int32Array
+
+Int64Array = npt.NDArray[np.int64]
+AnyArray = npt.NDArray[Any]
+
+BLOCK, SMALL = 64, 16  # outputs
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_V16_I16, _V16_I32, _V8_I32 = (ir.VectorType(kind, count) for kind, count in ((_I16, 16), (_I32, 16), (_I32, 8)))
+_LINE = 64
+
+
+def _constant(numbers: range | list[int]) -> Any:
+    return ir.Constant(ir.VectorType(_I32, len(numbers)), list(numbers))
+
+
+def _tile(rows: int, vectors: int, kind: Any) -> Callable[..., Any]:
+    """Return a tile of ``rows`` rows and 8 ``vectors`` outputs, weights of LLVM's ``kind``: instructions for numba."""
+
+    def instructions(
+        typing_context: Any,
+        weights: Any,
+        start: Any,
+        stride: Any,
+        inputs: Any,
+        first: Any,
+        row: Any,
+        pairs: Any,
+        sums: Any,
+        out: Any,
+        out_row: Any,
+    ) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            weights, inputs, sums = (data_of(context, builder, signature, arguments, k) for k in (0, 3, 7))
+            _, start, stride, _, first, row, pairs, _, out, out_row = arguments
+            block = element(builder, weights, start, kind)
+            lanes = [
+                element(builder, inputs, builder.add(first, builder.mul(row, _I64(lane))), _I16) for lane in range(rows)
+            ]
+            totals = [
+                [cgutils.alloca_once_value(builder, _constant([0] * 8)) for _ in range(vectors)]  # type: ignore[no-untyped-call]
+                for _ in range(rows)
+            ]
+            with cgutils.for_range(builder, pairs) as loop:
+                at = builder.mul(loop.index, stride)
+                if rows == 1 and kind is _I8:
+                    for line in range(0, 16 * vectors, _LINE):
+                        emit_prefetch(builder, element(builder, block, builder.add(at, _I64(AHEAD + line)), _I8))
+                parts = []
+                for k in range(vectors):
+                    address = element(builder, block, builder.add(at, _I64(16 * k)), kind)
+                    part = load(builder, address, ir.VectorType(kind, 16), kind.width // 8)
+                    parts.append(part if kind is _I16 else builder.sext(part, _V16_I16))
+                for lane in range(rows):
+                    pair = load(builder, element(builder, lanes[lane], builder.mul(loop.index, _I64(2)), _I16), _I32, 2)
+                    spread = builder.insert_element(ir.Constant(_V8_I32, ir.Undefined), pair, _I32(0))
+                    spread = builder.bitcast(builder.shuffle_vector(spread, spread, _constant([0] * 8)), _V16_I16)
+                    for k in range(vectors):
+                        total = builder.add(builder.load(totals[lane][k]), _pair_sums(builder, parts[k], spread))
+                        builder.store(total, totals[lane][k])
+            for lane in range(rows):
+                for k in range(vectors):
+                    place = builder.add(builder.add(out, builder.mul(out_row, _I64(lane))), _I64(8 * k))
+                    store(builder, builder.load(totals[lane][k]), element(builder, sums, place, _I32), 4)
+            return context.get_dummy_value()
+
+        number = types.int64
+        return types.none(weights, number, number, inputs, number, number, number, sums, number, number), codegen
+
+    return instructions
+
+
+def _pair_sums(builder: Any, left: Any, right: Any) -> Any:
+    """Emit the sums of neighbouring products of two <16 x i16>: <8 x i32>."""
+    products = builder.mul(builder.sext(left, _V16_I32), builder.sext(right, _V16_I32))
+    even, odd = (builder.shuffle_vector(products, products, _constant(range(start, 16, 2))) for start in (0, 1))
+    return builder.add(even, odd)
+
+
+def _plain(rows: int, vectors: int) -> Callable[..., None]:
+    """Return what :func:`_tile` does."""
+    outputs = 8 * vectors
+
+    def tile(
+        weights: AnyArray,
+        start: Integer,
+        stride: Integer,
+        inputs: Int16Array,
+        first: Integer,
+        row: Integer,
+        pairs: Integer,
+        sums: Int32Array,
+        out: Integer,
+        out_row: Integer,
+    ) -> None:
+        places = start + np.arange(pairs)[:, None] * stride + np.arange(2 * outputs)
+        block = weights.reshape(-1)[places].reshape(pairs, outputs, 2).astype(np.int64)
+        for lane in range(rows):
+            here = first + row * lane
+            vector = inputs.reshape(-1)[here : here + 2 * pairs].reshape(pairs, 2).astype(np.int64)
+            place = out + out_row * lane
+            sums.reshape(-1)[place : place + outputs] = np.einsum("poi,pi->o", block, vector)
+
+    return tile
+
+
+def _made(rows: int, vectors: int, kind: Any) -> Callable[..., None]:
+    return compiled(_tile(rows, vectors, kind), _plain(rows, vectors))
+
+
+# tile(weights, start, stride, inputs, first, row, pairs, sums, out, out_row): for each of the tile's rows r and outputs
+# o, sums[out + r out_row + o] = the sum over p < pairs and i < 2 of
+#     weights[start + p stride + 2 o + i] * inputs[first + r row + 2 p + i]
+# with flat places in C-contiguous arrays, all of them int64
+tile_1_64, tile_1_16 = _made(1, 8, _I8), _made(1, 2, _I8)
+tile_2_32, tile_2_16 = _made(2, 4, _I8), _made(2, 2, _I8)
+tile_4_16 = _made(4, 2, _I8)
+wide_1_64, wide_1_16 = _made(1, 8, _I16), _made(1, 2, _I16)
+
+
+def padded(size: int, unit: int) -> int:
+    """Return the least multiple of ``unit`` that is at least ``size``."""
+    return -(-size // unit) * unit
+
+
+def packed_size(outputs: int, inputs: int) -> int:
+    """Return how many weights :func:`pack_rows` makes of (outputs, inputs)."""
+    return padded(outputs, SMALL) * padded(inputs, 2)
+
+
+def pack_rows(matrix: Int8Array, out: Int8Array, first: int, outputs: int) -> None:
+    """Write rows of a matrix into its packed form ``out``: ``matrix`` (n, inputs) are its rows from ``first`` on.
+
+    ``first`` is a multiple of BLOCK, and so is n, but where the rows are the last of the ``outputs`` rows.
+    """
+    inputs = padded(matrix.shape[1], 2)
+    rows = np.zeros((padded(len(matrix), SMALL), inputs), dtype=np.int8)
+    rows[: len(matrix), : matrix.shape[1]] = matrix
+    total = padded(outputs, SMALL)
+    row = 0
+    while row < len(rows):
+        size = BLOCK if first + row + BLOCK <= total else SMALL
+        block = rows[row : row + size].reshape(size, -1, 2).transpose(1, 0, 2)
+        place = (first + row) * inputs
+        out[place : place + size * inputs] = block.reshape(-1)
+        row += size
+
+
+@lean_kernel
+def _span_of_rows(
+    weights: Int8Array,
+    start: Integer,
+    size: Integer,
+    inputs: Int16Array,
+    first: Integer,
+    count: Integer,
+    begin: Integer,
+    end: Integer,
+    sums: Int32Array,
+) -> None:
+    """Write the products of inputs [begin, end) and a block of ``size`` outputs into ``sums`` (count, BLOCK)."""
+    stride = 2 * size
+    start += begin // 2 * stride
+    pairs = (end - begin) >> 1
+    width = inputs.shape[1]
+    row = 0
+    while row < count:
+        at = (first + row) * width + begin
+        out = row * BLOCK
+        if row + 4 <= count:
+            for o in range(0, size, 16):
+                tile_4_16(weights, start + 2 * o, stride, inputs, at, width, pairs, sums, out + o, BLOCK)
+            row += 4
+        elif row + 2 <= count:
+            if size == BLOCK:
+                tile_2_32(weights, start, stride, inputs, at, width, pairs, sums, out, BLOCK)
+                tile_2_32(weights, start + 64, stride, inputs, at, width, pairs, sums, out + 32, BLOCK)
+            else:
+                tile_2_16(weights, start, stride, inputs, at, width, pairs, sums, out, BLOCK)
+            row += 2
+        else:
+            if size == BLOCK:
+                tile_1_64(weights, start, stride, inputs, at, width, pairs, sums, out, BLOCK)
+            else:
+                tile_1_16(weights, start, stride, inputs, at, width, pairs, sums, out, BLOCK)
+            row += 1
+
+
+@lean_kernel
+def multiply_block(
+    weights: Int8Array,
+    start: Integer,
+    size: Integer,
+    inputs: Int16Array,
+    columns: Integer,
+    first: Integer,
+    count: Integer,
+    sums: Int32Array,
+    totals: Int64Array,
+) -> None:
+    """Write rows [first, first + count) of ``inputs`` times a block of ``size`` outputs into ``totals`` (count, BLOCK).
+
+    The block is packed at ``start``; ``columns`` inputs of each row, an even number, are taken. ``sums`` (count, BLOCK)
+    is scratch.
+    """
+    begin = 0
+    while begin < columns:
+        end = min(begin + MAX_INPUTS, columns)
+        _span_of_rows(weights, start, size, inputs, first, count, begin, end, sums)
+        for row in range(count):
+            if begin == 0:
+                _widen(sums[row], totals[row])
+            else:
+                _add(sums[row], totals[row])
+        begin = end
+
+
+@lean_kernel
+def _widen(sums: Int32Array, totals: Int64Array) -> None:
+    for o in range(BLOCK):
+        totals[o] = np.int64(sums[o])
+
+
+@lean_kernel
+def _add(sums: Int32Array, totals: Int64Array) -> None:
+    for o in range(BLOCK):
+        totals[o] += np.int64(sums[o])

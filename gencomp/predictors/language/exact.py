@@ -1,0 +1,338 @@
+"""A language model in integers: the same distributions on every machine, in one pass over a window or step by step.
+
+What :mod:`~gencomp.predictors.language.causal` is to models of floats, this is to
+:mod:`gencomp.inference.transformer`: a model with its options, and lanes of text in lockstep.
+"""
+
+import copy
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gencomp.budget import Cost, StateCost
+from gencomp.inference.products import Int32Array
+from gencomp.inference.rows import fill_exponentials, fill_weights
+from gencomp.inference.transformer import (
+    Network,
+    Scratch,
+    capacity_of,
+    copied_cache,
+    grown_cache,
+    new_cache,
+    new_scratch,
+    run,
+)
+from gencomp.inference.transformer_weights import Form, new_network
+from gencomp.places import open_regular
+from gencomp.predictors.language.coding import lanes_for
+from gencomp.predictors.language.families import Model
+from gencomp.predictors.language.hazards import ModelFolderError
+from gencomp.protocols import FloatArray
+
+Symbols = npt.NDArray[np.int64]
+
+ROWS = 32  # of a pass: weights are read once for all of them
+DEFAULT_CONTEXT = 4096  # positions, where the model takes as many
+DEFAULT_LANE = 8192  # tokens: a lane is fast alone, and many are faster
+MAX_LANES = 4096
+_LEAST_ROOM = 64  # positions of a cache that has read little
+_MASS = 1 << 30
+_PRODUCT_SECONDS = 1.5e-10  # of int8 and int16, on a slow machine
+_LOAD_BYTES = 64 << 20  # held while a network is made
+_PIECE = 1 << 20
+_MAX_FILE = 1 << 50
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A text under a model: -log2 p of each symbol in bits, float64 (n,), and whether it is the likeliest one, (n,)."""
+
+    code_lengths: FloatArray
+    likeliest: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ExactModel:
+    """A model of a known family with its options; its network is made when it is first used.
+
+    ``start`` is the symbol before the first. ``batch`` lanes of a block are coded side by side; ``context`` positions
+    are what a prediction sees at most, of which ``stride`` are given up when they are full.
+    """
+
+    source: Model
+    digest: str
+    start: int
+    batch: int
+    context: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch <= MAX_LANES:  # an archive's header may ask for anything
+            raise ValueError(f"batch must be from 1 to {MAX_LANES}, got {self.batch}")
+        limit = self.source.limit
+        if self.context < 2 or (limit is not None and self.context > limit):
+            raise ValueError(f"context must be from 2 to the model's {limit} positions, got {self.context}")
+        if not 1 <= self.stride < self.context:
+            raise ValueError(f"stride must be from 1 to context - 1, which is {self.context - 1}, got {self.stride}")
+
+    @property
+    def form(self) -> Form:
+        return self.source.form
+
+    @cached_property
+    def network(self) -> Network:
+        return _network(_Keyed(self.digest, self.context, self.source))
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.form.vocabulary
+
+    @property
+    def parameter_count(self) -> int:
+        shapes = self.form.expected().values()
+        return sum(int(np.prod(shape)) for shape in shapes)
+
+    @property
+    def settings(self) -> "ExactModel":
+        """What :meth:`applied` belongs to, as with models of floats."""
+        return self
+
+    def applied(self) -> AbstractContextManager[None]:
+        """Return a context in which the model runs: integers need none."""
+        return nullcontext()
+
+    def begin(self, lanes: int) -> "Lockstep":
+        """Return ``lanes`` empty texts."""
+        return Lockstep(self, lanes)
+
+    def environment(self) -> Mapping[str, Any]:
+        """Return what the bytes depend on beside the revision."""
+        return {"weights": self.digest}
+
+    def windows(self, text: Symbols, visit: Callable[[int, Int32Array], None]) -> None:
+        """Call ``visit(first, logits)`` for all symbols of ``text`` (n,), rows (k, V) of them from ``first`` on.
+
+        Those are the logits before the symbols, the same that :class:`Lockstep` has.
+        """
+        cache = new_cache(self.network, 1, min(self.context, len(text)))
+        scratch = new_scratch(self.network, ROWS, capacity_of(cache))
+        logits = np.empty((ROWS, self.vocabulary_size), dtype=np.int32)
+        lanes = np.zeros(ROWS, dtype=np.int64)
+        for begin, first, last in _windows(len(text), self.context, self.stride):
+            inputs = np.concatenate([[self.start], text[begin : last - 1]])
+            for at in range(0, len(inputs), ROWS):
+                rows = inputs[at : at + ROWS]
+                wanted = min(len(rows), max(0, first - begin - at))
+                places = np.arange(at, at + len(rows))
+                found = logits[: len(rows) - wanted]
+                run(self.network, scratch, cache, rows, lanes[: len(rows)], places, wanted, found)
+                if len(found):
+                    visit(begin + at + wanted, found)
+
+    def sequence_costs(self, texts: Sequence[Symbols]) -> list[Costs]:
+        """Return what every symbol of every text, (n,), costs."""
+        return [self._costs(text) for text in texts]
+
+    def _costs(self, text: Symbols) -> Costs:
+        bits, likeliest = np.empty(len(text), dtype=np.float64), np.empty(len(text), dtype=np.bool_)
+        powers = np.empty(self.vocabulary_size, dtype=np.int32)
+
+        def visit(first: int, logits: Int32Array) -> None:
+            for index, row in enumerate(logits, first):
+                total = int(fill_exponentials(row, powers))
+                below = (int(row.max()) - int(row[text[index]])) / 65536
+                bits[index] = below + np.log2(total) - 30
+                likeliest[index] = row.argmax() == text[index]
+
+        if len(text):
+            self.windows(text, visit)
+        return Costs(bits, likeliest)
+
+    def lane_bytes(self, positions: int) -> int:
+        """Return what a lane of so many positions holds, in bytes."""
+        kept = max(_LEAST_ROOM, min(positions, self.context))
+        return kept * (self.form.position_bytes() + 8) + 12 * self.vocabulary_size
+
+    def call_seconds(self, positions: int) -> float:
+        """Return the work of one row at a position, its share of reading contexts anew included."""
+        form = self.form
+        products = form.weight_count + 8 * positions * form.heads * form.head_size * form.layers
+        return products * _PRODUCT_SECONDS * self.context / self.stride + form.layers * 2e-6
+
+    def block_cost(self, symbols: int, shortest: int) -> Cost:
+        """Return the cost of a block of ``symbols`` symbols, cut into lanes of at least ``shortest``."""
+        lanes = lanes_for(symbols, self.batch, shortest)
+        length = -(-symbols // lanes)
+        room = (
+            self.form.network_bytes(self.context)
+            + _LOAD_BYTES
+            + ROWS * (64 * self.form.width + 4 * self.vocabulary_size)
+        )
+        memory = room + lanes * self.lane_bytes(length) + 40 * symbols
+        return Cost(memory, symbols * self.call_seconds(min(length, self.context)))
+
+    def state_cost(self, size: int, lanes: int) -> StateCost:
+        """Return the cost of a state after ``size`` bytes that holds up to ``lanes`` hypotheses, one lane each."""
+        one = self.lane_bytes(size + 1)
+        room = self.form.network_bytes(self.context) + _LOAD_BYTES
+        call = self.call_seconds(min(size + 1, self.context))
+        return StateCost(2 * lanes * one + 9 * size, room, call * max(1, min(size, self.context)), lanes * call)
+
+
+def exact_model(
+    source: Model, digest: str, start: int, *, batch: int, context: int | None, stride: int | None
+) -> ExactModel:
+    """Return a model with its options; by default up to DEFAULT_CONTEXT positions, and half of them as the stride."""
+    positions = min(DEFAULT_CONTEXT, source.limit or DEFAULT_CONTEXT) if context is None else context
+    return ExactModel(source, digest, start, batch, positions, max(1, positions // 2) if stride is None else stride)
+
+
+@dataclass(frozen=True)
+class _Keyed:
+    """A model that is equal to another one by the digest of its file alone."""
+
+    digest: str
+    context: int
+    source: Model
+
+    def __hash__(self) -> int:
+        return hash((self.digest, self.context))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Keyed) and (self.digest, self.context) == (other.digest, other.context)
+
+
+@functools.lru_cache(maxsize=2)
+def _network(keyed: _Keyed) -> Network:
+    return new_network(keyed.source.form, keyed.source, keyed.context)
+
+
+def file_digest(path: Path) -> str:
+    """Return 16 hexadecimal digits of a file: BLAKE2b-64 of its bytes."""
+    status = path.stat()
+    return _file_digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _file_digest(path: Path, inode: int, size: int, changed: int) -> str:
+    hasher = hashlib.blake2b(digest_size=8)
+    with open_regular(path, _MAX_FILE, ModelFolderError, "a file of a model") as file:
+        hasher.update(os.fstat(file.fileno()).st_size.to_bytes(8, "little"))
+        while piece := file.read(_PIECE):
+            hasher.update(piece)
+    return hasher.hexdigest()
+
+
+def _windows(length: int, context: int, stride: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (begin, first, last): symbols [first, last) are predicted from the start and those from ``begin`` on."""
+    yield 0, 0, min(length, context)
+    for first in range(context, length, stride):
+        yield first - (context - stride), first, min(length, first + stride)
+
+
+class Lockstep:
+    """A model over ``lanes`` independent texts, each symbol predicted from those before it.
+
+    A text begins with the model's start symbol. A symbol that no longer fits the context makes the model read the start
+    and the last ``context - stride`` symbols anew: a prediction sees at least these.
+    """
+
+    def __init__(self, model: ExactModel, lanes: int) -> None:
+        self._model = model
+        self._lanes = lanes
+        self._history = np.full((lanes, _LEAST_ROOM), model.start, dtype=np.int64)  # what is in the cache
+        self._length = 0
+        self._cache = new_cache(model.network, lanes, _LEAST_ROOM)
+        self._scratch: Scratch | None = None
+        self.logits = np.empty((lanes, model.vocabulary_size), dtype=np.int32)
+        self._read(self._history[:, :1])
+
+    def _read(self, symbols: Symbols) -> None:
+        """Append ``symbols`` (lanes, n) to what is in the cache."""
+        begin, end = self._length, self._length + symbols.shape[1]
+        self._reserve(end)
+        self._history[:, begin:end] = symbols
+        self._length = end
+        if end - begin == 1:
+            for first in range(0, self._lanes, ROWS):
+                lanes = np.arange(first, min(self._lanes, first + ROWS))
+                self._run(lanes, np.full(len(lanes), begin), 0, self.logits[first : first + ROWS])
+            return
+        for lane in range(self._lanes):
+            for first in range(begin, end, ROWS):
+                places = np.arange(first, min(end, first + ROWS))
+                is_last = places[-1] == end - 1
+                wanted = len(places) - 1 if is_last else len(places)
+                found = self.logits[lane : lane + 1] if is_last else self.logits[:0]
+                self._run(np.full(len(places), lane), places, wanted, found)
+
+    def _run(self, lanes: Symbols, places: Symbols, wanted: int, logits: Int32Array) -> None:
+        if self._scratch is None:
+            self._scratch = new_scratch(self._model.network, ROWS, capacity_of(self._cache))
+        tokens = self._history[lanes, places]
+        run(self._model.network, self._scratch, self._cache, tokens, lanes, places, wanted, logits)
+
+    def _reserve(self, positions: int) -> None:
+        """Make room for so many positions, doubling."""
+        if positions > self._history.shape[1]:
+            room = min(self._model.context, max(positions, 2 * self._history.shape[1]))
+            more = np.zeros((self._lanes, max(room, positions)), dtype=np.int64)
+            more[:, : self._length] = self._history[:, : self._length]
+            self._history = more
+            self._cache = grown_cache(self._cache, more.shape[1])
+            self._scratch = None
+
+    def weights(self, lane: int) -> Int32Array:
+        """Return the next symbol's weights in a lane, in units of 2^-30, int32 (V,)."""
+        found = np.empty(self._model.vocabulary_size, dtype=np.int32)
+        fill_weights(self.logits[lane], _MASS, found)
+        return found
+
+    def probabilities(self) -> FloatArray:
+        """Return p(symbol | lane so far), float64 (lanes, V)."""
+        rows = np.stack([self.weights(lane) for lane in range(self._lanes)])
+        return rows.astype(np.float64) * 2.0**-30
+
+    def feed(self, symbols: Symbols) -> None:
+        """Append one symbol to each lane, (lanes,)."""
+        model = self._model
+        if self._length < model.context:
+            self._read(symbols[:, None])
+            return
+        kept = self._history[:, self._length - (model.context - model.stride) + 1 : self._length]
+        self._begin_with(np.hstack([kept, symbols[:, None]]))
+
+    def feed_text(self, symbols: Symbols) -> None:
+        """Append (lanes, n) symbols: the model sees the positions that n single steps would show it."""
+        model = self._model
+        if self._length + symbols.shape[1] <= model.context:
+            if symbols.shape[1]:
+                self._read(symbols)
+            return
+        text = np.hstack([self._history[:, 1 : self._length], symbols])
+        beyond = text.shape[1] - model.context  # symbols after the first one that did not fit
+        length = model.context - model.stride + beyond % model.stride
+        self._begin_with(text[:, text.shape[1] - length :])
+
+    def _begin_with(self, text: Symbols) -> None:
+        """Read the start symbol and ``text`` anew."""
+        self._length = 0
+        self._read(np.hstack([np.full((self._lanes, 1), self._model.start, dtype=np.int64), text]))
+
+    def copy(self) -> "Lockstep":
+        """Return lanes that go on independently of these."""
+        twin = copy.copy(self)
+        twin._history = self._history.copy()
+        twin._cache = copied_cache(self._cache)
+        twin.logits = self.logits.copy()
+        twin._scratch = None
+        return twin

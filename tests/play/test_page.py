@@ -239,6 +239,49 @@ def test_generating_goes_on_from_the_caret_and_stops(page: Page, opened: Opened)
     assert page.run("app.bytes.length") == size < 4000
 
 
+def test_what_is_copied_is_marked_with_its_source(page: Page, opened: Opened) -> None:
+    opened(models=("counts:4",))
+    page.run("app.setCaret(45); app.setDraw({top_k: 1}); document.getElementById('length').value = 30")
+    page.run("document.getElementById('generator').value = 'counts:4'; document.getElementById('go').click()")
+    page.wait(f"!app.generating && app.copies.length && app.bytes.length === 75 && {READY}")
+    copies = page.run("app.copies")
+    whole = bytes(page.run("[...app.bytes]"))
+    for copy in copies:
+        size = copy["stop"] - copy["start"]
+        assert size >= 8
+        assert whole[copy["start"] : copy["stop"]] == TEXT[:45][copy["source"] : copy["source"] + size]
+    marked = page.run("[...app.columns[0].text.querySelectorAll('.k')].map(r => r.textContent).join('').length")
+    assert marked == len({place for copy in copies for place in range(copy["start"], copy["stop"])})
+    page.run(f"app.setCaret({copies[0]['start']})")
+    page.wait("app.columns[0].marks.querySelector('.arrow')")
+    assert "stand at byte" in page.run("app.columns[0].note.textContent")
+
+
+def test_every_strategy_draws(page: Page, opened: Opened) -> None:
+    opened()
+    page.run("document.getElementById('length').value = 5")
+    for strategy, spec in (
+        ("bits", "counts:2"),
+        ("beam", "counts:2"),
+        ("particles", "counts:2"),
+        ("lookahead", "gzip"),
+    ):
+        page.run(f"app.setText(app.bytes.slice(0, 30), 30); document.getElementById('generator').value = '{spec}'")
+        page.run(f"document.getElementById('strategy').value = '{strategy}'; document.getElementById('go').click()")
+        page.wait(f"!app.generating && app.bytes.length === 35 && {READY}")
+
+
+def test_places_that_are_passed_are_not_asked_for(page: Page, opened: Opened) -> None:
+    opened()
+    page.wait(f"app.columns.every(c => c.answer?.position === {len(TEXT)})")
+    page.run(
+        "window.asked = 0; const send = fetch; fetch = (...all) => { asked += all[0].includes('cand'); return send(...all); }; 0"
+    )
+    page.run("for (let i = 0; i < 50; i++) app.columns[0].show(i)")
+    page.wait("app.columns[0].answer.position === 49 && !app.columns[0].asking")
+    assert page.run("asked") == 2
+
+
 def test_other_bytes_are_kept_and_shown_as_hex(page: Page, opened: Opened) -> None:
     strange = bytes(range(256)) + "é数🙂\u202e\u200b\U0010ff41".encode() + b"\xc3\xed\xa0\x80\xf5\r\n"
     opened(strange)

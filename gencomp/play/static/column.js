@@ -87,7 +87,7 @@ export class Column {
 
   close() {
     this.stream?.abort();
-    this.question?.abort();
+    this.closed = true;
     this.watch.disconnect();
     this.box.remove();
   }
@@ -389,25 +389,30 @@ export class Column {
     }
   }
 
-  // Shows the candidates for the byte at `position`.
+  // Shows the candidates for the byte at `position`. One question is asked at a time: of the places that were looked at
+  // meanwhile, the last one is asked for then.
   async show(position) {
-    this.question?.abort();
-    this.question = new AbortController();
-    const { signal } = this.question;
-    const { bytes } = this.app;
-    if (this.failed) {
-      this.candidates.replaceChildren();
-      return;
+    this.wanted = position;
+    if (this.asking) return;
+    this.asking = true;
+    while (this.wanted !== null && !this.closed) {
+      const { bytes } = this.app, wanted = this.wanted;
+      this.wanted = null;
+      if (this.failed) {
+        this.candidates.replaceChildren();
+        continue;
+      }
+      const body = { spec: this.spec, text: this.app.encoded(), position: wanted, draw: this.app.draw };
+      try {
+        const answer = await ask("api/candidates", body);
+        if (bytes !== this.app.bytes) continue; // the page asks again
+        this.answer = answer;
+        this.drawCandidates(answer);
+      } catch (error) {
+        this.candidates.replaceChildren(element("p", { class: "error" }, error.message));
+      }
     }
-    const body = { spec: this.spec, text: this.app.encoded(), position, draw: this.app.draw };
-    try {
-      const answer = await ask("api/candidates", body, signal);
-      if (signal.aborted || bytes !== this.app.bytes) return;
-      this.answer = answer;
-      this.drawCandidates(answer);
-    } catch (error) {
-      if (!signal.aborted) this.candidates.replaceChildren(element("p", { class: "error" }, error.message));
-    }
+    this.asking = false;
   }
 
   drawCandidates(answer) {

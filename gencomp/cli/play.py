@@ -56,7 +56,6 @@ def play(
         "models": list(models or DEFAULT_MODELS),
     }
     server = Server(desk, start, port)
-    ended = True
     try:
         with watching(server.compilations.told):
             show(f"The page is at {server.url}")
@@ -69,10 +68,11 @@ def play(
         show()
     finally:
         server.server_close()
-        ended = server.jobs.close()
-    if not ended:  # a thread is amid a piece that nothing interrupts
-        sys.stdout.flush()
-        os._exit(0)
+        server.jobs.close(1.0)
+    # Python's own end would take the ground from under threads that compile, or are amid a piece that nothing interrupts
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _read_start(file: str | None, most: int) -> tuple[bytes | None, str, int | None]:

@@ -69,7 +69,7 @@ def play(
     finally:
         server.server_close()
         server.jobs.close(1.0)
-    # Python's own end would take the ground from under threads that compile, or are amid a piece that nothing interrupts
+    # Python's own end would take the ground from under threads that compile, or that nothing interrupts
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -274,9 +274,8 @@ def test_every_strategy_draws(page: Page, opened: Opened) -> None:
 def test_places_that_are_passed_are_not_asked_for(page: Page, opened: Opened) -> None:
     opened()
     page.wait(f"app.columns.every(c => c.answer?.position === {len(TEXT)})")
-    page.run(
-        "window.asked = 0; const send = fetch; fetch = (...all) => { asked += all[0].includes('cand'); return send(...all); }; 0"
-    )
+    counting = "(...all) => { asked += all[0].includes('candidates'); return send(...all); }"
+    page.run(f"window.asked = 0; window.send = fetch; fetch = {counting}; 0")
     page.run("for (let i = 0; i < 50; i++) app.columns[0].show(i)")
     page.wait("app.columns[0].answer.position === 49 && !app.columns[0].asking")
     assert page.run("asked") == 2

@@ -396,6 +396,7 @@ def started() -> Iterator[Any]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
+            bufsize=0,  # else a line that came with the first one is lost to communicate()
         )
         processes.append(process)
         assert process.stdout is not None

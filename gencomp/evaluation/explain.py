@@ -1,4 +1,8 @@
-"""Arithmetic coding step by step: the intervals as exact fractions, the bits as they become certain."""
+"""Arithmetic coding step by step: the intervals as exact fractions, the bits as they become certain.
+
+They are the coder's own: it computes in 56 bits, so that each step gives away a little, under 10^-5 bits, and after a
+few bytes the bits of the exact products would be others than those of the code.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,12 +28,6 @@ class Interval:
     @property
     def high(self) -> Fraction:
         return self.low + self.width
-
-    def part(self, cdf: IntArray, symbol: int) -> "Interval":
-        """Return the share of ``symbol`` under an integer ``cdf`` (alphabet_size + 1,)."""
-        unit = self.width / int(cdf[-1])
-        start, stop = int(cdf[symbol]), int(cdf[symbol + 1])
-        return Interval(self.low + unit * start, unit * (stop - start))
 
     def decimals(self) -> tuple[str, str]:
         """Return both ends in decimal, rounded to as many places as tell them apart: at least 4, two in its width."""
@@ -130,7 +128,8 @@ def _explain(symbols: Sequence[int], cdf_after: Callable[[int | None], IntArray]
         for symbol in symbols:
             cdf = cdf_after(previous)
             encoder.encode(symbol, cdf)
-            after = before.part(cdf, symbol)
+            low, width, exponent = encoder.interval
+            after = Interval(Fraction(low, 1 << exponent), Fraction(width, 1 << exponent))
             yield Step(symbol, before, after, cdf)
             before, previous = after, symbol
 

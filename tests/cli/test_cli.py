@@ -170,7 +170,7 @@ def test_empty_input_is_an_empty_archive(cli, tmp_path: Path) -> None:
         (["sample", "--temperature", "nan"], 2, ["temperature must be above 0"]),
         (["sample", "--top-k", "0"], 2, ["top_k must be at least 1"]),
         (["sample", "--top-p", "2"], 2, ["top_p must be above 0"]),
-        (["sample", "--alphabet", "seen"], 2, ["the alphabet is empty"]),
+        (["sample", "--prompt", "", "--alphabet", "seen"], 2, ["the alphabet is empty"]),
         (["sample", "--alphabet", "some"], 2, ["'some'"]),
         (["sample", "-n", "-1"], 2, ["--length must be at least 0, got -1"]),
         (["sample", "--seed", "-1"], 2, ["--seed must be at least 0, got -1"]),

@@ -248,6 +248,15 @@ def test_a_zip_that_ends_otherwise(path: Path, tail: bytes) -> None:
         Mix.load_state(path)
 
 
+@pytest.mark.parametrize("shift", [100, 10**6, 1 << 31])
+def test_arrays_before_the_first_byte(path: Path, shift: int) -> None:
+    body = bytearray(path.read_bytes()[32:])
+    (offset,) = struct.unpack_from("<L", body, len(body) - 6)  # of the directory, at the end of the archive's end
+    struct.pack_into("<L", body, len(body) - 6, offset + shift)
+    write(path, bytes(body))
+    refused(path, "is no saved Mix state: ")
+
+
 def test_a_long_list_of_arrays_is_not_read(path: Path) -> None:
     again = io.BytesIO()
     with zipfile.ZipFile(again, "w") as file:

@@ -6,6 +6,7 @@ coder's registers, must be within their bounds. What remains are counters and we
 arrays of a network beside the tables are looked at by who asked for them.
 """
 
+import errno
 import hashlib
 import io
 import math
@@ -235,6 +236,10 @@ def _arrays(path: str | PathLike[str], family: Family) -> Iterator["_Arrays"]:
             yield _Arrays(path, family, file)
         except _WRONG as error:
             raise CorruptDataError(f"{not_one}: {error}") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # an entry before the file's first byte; anything else is the disk's
+                raise
+            raise CorruptDataError(f"{not_one}: an array in it has no place") from error
 
 
 class _Arrays:

@@ -10,7 +10,7 @@ class Phrase:
 
     It writes the bytes from ``position`` on; ``distance`` is 0 for literals, of which each has a phrase of its own.
     ``bits`` is what it takes in the code, extra bits among them. ``repeated`` says that its distance was told before,
-    so that the code only points at one of the last distances (LZMA has four of them, deflate none).
+    so that the code only points at one of the last distances (LZMA has four of them, zstd three, deflate none).
     """
 
     position: int
@@ -33,10 +33,11 @@ class Phrase:
 class Block:
     """A part of the code with codes of its own: it writes the bytes from ``start`` to ``stop``.
 
-    ``kind`` is ``stored``, ``fixed`` or ``dynamic`` for deflate, ``stream`` for a code of one piece. ``overhead`` are
+    ``kind`` is ``stored``, ``fixed`` or ``dynamic`` for deflate, ``raw``, ``repeated`` or ``compressed`` for zstd,
+    ``stream`` for a code of one piece. ``overhead`` are
     its bits beside its phrases: header, tables, end mark. ``codes`` has the prefix code of each literal and length
     symbol as a string of 0 and 1, ``distance_codes`` those of the distance symbols (RFC 1951, section 3.2.5); both are
-    empty where the block has none.
+    empty where the block has none, and for zstd.
     """
 
     kind: str

@@ -13,9 +13,11 @@ from gencomp.arguments import as_bytes, as_pieces
 from gencomp.bitstreams.zstd.frame import size_class
 from gencomp.bitstreams.zstd.sizer import ZstdSizer
 from gencomp.bitstreams.zstd_frame import used_bits
+from gencomp.bitstreams.zstd_parse import walk
 from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt, in_pieces
 from gencomp.cores import candidate_pool
+from gencomp.phrases import Parse
 from gencomp.protocols import FloatArray, IntArray
 
 CHECKED_VERSION = (1, 5, 7)  # of the library, whose decisions the sizer makes
@@ -116,6 +118,11 @@ class Zstd:
 
     def code_length(self, data: bytes) -> float:
         return float(used_bits(self.compress(data))[0])
+
+    def parse(self, data: bytes) -> Parse:
+        """Return the literals and copies of this codec's frame of ``data``."""
+        data = as_bytes(data)
+        return Parse(*walk(self.compress(data), data))
 
     def sizer(self, prefix: bytes = b"") -> ZstdSizer:
         """Return what prices suffixes after ``prefix``, as the library that it was made after would."""

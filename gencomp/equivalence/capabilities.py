@@ -276,7 +276,7 @@ def parses(model: object) -> bool:
 def parse_of(model: object, data: bytes) -> Parse:
     """Return how a codec cuts ``data`` into literals and copies. Raises ``ValueError`` where it does not tell."""
     if not isinstance(model, Parsing):
-        raise ValueError("this model does not tell of literals and copies; gzip, zlib and lzma do")
+        raise ValueError("this model does not tell of literals and copies; gzip, zlib, zstd and lzma do")
     return model.parse(as_bytes(data))
 
 

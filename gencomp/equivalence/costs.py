@@ -80,7 +80,7 @@ def _growths(codec: Compressor, data: bytes, given: bytes, piece: int) -> Iterat
 def parse(model: Model, data: bytes) -> Parse:
     """Return how a codec, a spec or an object, cuts ``data`` into literals and copies, with the bits of each.
 
-    Raises ``ValueError`` for a model that does not tell; gzip, zlib and lzma do.
+    Raises ``ValueError`` for a model that does not tell; gzip, zlib, zstd and lzma do.
 
     >>> [(phrase.position, phrase.length, phrase.distance) for phrase in parse("gzip", b"abcabcabcabc").phrases]
     [(0, 1, 0), (1, 1, 0), (2, 1, 0), (3, 9, 3)]

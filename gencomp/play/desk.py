@@ -181,7 +181,7 @@ class Desk:
         opened = self.open(spec)
         model = native(opened.predictor)
         if not parses(model):
-            raise RequestError(f"{opened.spec} does not tell of literals and copies; gzip, zlib and lzma do")
+            raise RequestError(f"{opened.spec} does not tell of literals and copies; gzip, zlib, zstd and lzma do")
         return parse_record(parse_of(model, text))
 
     def coder(self, spec: str, text: bytes, position: int) -> Event:

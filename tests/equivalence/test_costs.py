@@ -1,5 +1,6 @@
 """What each byte costs, what may come next, how a codec cut the text, and states along a text that is edited."""
 
+import contextlib
 import math
 import threading
 import zlib
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 import gencomp
 from gencomp.bitstreams.deflate_walk import code_words, walk
+from gencomp.bitstreams.zstd_parse import walk as zstd_walk
 from gencomp.budget import Budget
+from gencomp.compressors.zstd import Zstd
 from gencomp.equivalence import checkpoints
 from gencomp.equivalence.adapt import as_compressor, as_predictor
 from gencomp.equivalence.candidates import Candidates
@@ -90,7 +93,10 @@ def written(parse: Parse, text: bytes) -> bytes:
     return bytes(out)
 
 
-@pytest.mark.parametrize("spec", ["gzip", "gzip?level=1", "zlib", "lzma", "lzma?preset=0&lc=0&lp=2"])
+PARSING = ("gzip", "gzip?level=1", "zlib", "lzma", "lzma?preset=0&lc=0&lp=2", "zstd", "zstd?level=1&checksum=true")
+
+
+@pytest.mark.parametrize("spec", PARSING)
 def test_a_parse_writes_the_text_and_adds_up(spec: str, book: bytes) -> None:
     noise = np.random.default_rng(1).bytes(400)
     for text in (b"", b"a", b"abcabcabcabcabc", book[:3000], noise, bytes(2000), noise + book[:100] + noise):
@@ -99,7 +105,41 @@ def test_a_parse_writes_the_text_and_adds_up(spec: str, book: bytes) -> None:
         assert parse.code_length == pytest.approx(as_compressor(spec).code_length(text), abs=1e-6)
         assert [block.start for block in parse.blocks[1:]] == [block.stop for block in parse.blocks[:-1]]
         assert (parse.blocks[0].start, parse.blocks[-1].stop) == (0, len(text))
-        assert all(phrase.bits > 0 for phrase in parse.phrases)
+        assert all(
+            phrase.bits > 0 or spec.startswith("zstd") for phrase in parse.phrases
+        )  # it may have one symbol only
+
+
+@given(data, st.sampled_from([1, 3, 9, 19]))
+@fewer(2)
+def test_zstds_phrases_write_any_data(text: bytes, level: int) -> None:
+    codec = Zstd(level)
+    parse = codec.parse(text)
+    assert written(parse, text) == text
+    assert parse.code_length == codec.code_length(text)
+
+
+def test_zstds_blocks_follow_one_another(book: bytes) -> None:
+    """Tables and distances live on from block to block, and long texts have several streams of literals."""
+    rng = np.random.default_rng(5)
+    letters = rng.choice(np.frombuffer(b"ACGT", np.uint8), 40_000).tobytes()
+    for text in (book, letters, rng.bytes(3000) + bytes(300_000) + book[:20_000], book[:9000] * 20):
+        for codec in (Zstd(1), Zstd(6, window_log=12), Zstd(16)):
+            parse = codec.parse(text)
+            assert written(parse, text) == text
+            assert parse.code_length == codec.code_length(text)
+            assert [block.start for block in parse.blocks[1:]] == [block.stop for block in parse.blocks[:-1]]
+    assert any(phrase.repeated for phrase in Zstd(19).parse(book[:20_000]).phrases)
+
+
+@given(st.integers(0, 500), st.integers(0, 7), st.booleans())
+def test_a_damaged_zstd_frame_is_refused_or_read(place: int, bit: int, cut: bool) -> None:
+    text = b"the quick brown fox, the quicker brown dog; a lazy fox and a lazier dog, quick quick" * 3
+    frame = bytearray(Zstd(19).compress(text))
+    place %= len(frame)
+    frame[place] ^= 1 << bit
+    with contextlib.suppress(CorruptDataError):
+        zstd_walk(bytes(frame[:place] if cut else frame), text)
 
 
 @given(data)
@@ -161,7 +201,7 @@ def test_any_bytes_are_walked_or_refused(stream: bytes) -> None:
 
 
 def test_a_model_without_phrases_says_so() -> None:
-    with pytest.raises(ValueError, match="gzip, zlib and lzma do"):
+    with pytest.raises(ValueError, match="gzip, zlib, zstd and lzma do"):
         gencomp.parse("mix", b"abc")
 
 

@@ -110,7 +110,7 @@ function symbolName(symbol) {
 export function showBlocks(app, box) {
   const column = [app.active, ...app.columns].find((one) => one?.parse);
   if (!column) {
-    box.replaceChildren(element("p", {}, "None of the models here tells of its blocks; gzip, zlib and lzma do."));
+    box.replaceChildren(element("p", {}, "None of the models here tells of its blocks; gzip, zlib, zstd and lzma do."));
     return;
   }
   const { blocks, phrases, framing, bits } = column.parse;

@@ -141,11 +141,12 @@ def test_a_walk_is_the_coders(book: bytes) -> None:
     prompt = text_prompt("book", book, given=100, length=10)
     walk = Walk(prompt, "counts:2", 6).run()
     explanation = explain(as_predictor("counts:2"), book[100:106], book[:100])
-    low, width, exponent = 0, 1, 0
+    low, width, exponent = 0, 1 << 56, 56
     for record, step in zip(walk["steps"], explanation.steps, strict=True):
-        low = (low << record["precision"]) + width * record["start"]
-        width *= record["stop"] - record["start"]
-        exponent += record["precision"]
+        unit = width >> record["precision"]  # as the coder does, and the page
+        low, width = low + unit * record["start"], unit * (record["stop"] - record["start"])
+        while width < 1 << 48:
+            low, width, exponent = low << 8, width << 8, exponent + 8
         assert (step.after.low * 2**exponent, step.after.width * 2**exponent) == (low, width)
         assert record["lengths"][record["symbol"]] == pytest.approx(-np.log2(step.probability(step.symbol)), abs=1e-3)
     assert walk["code"] == explanation.code

@@ -53,7 +53,8 @@ def test_something_can_always_be_drawn(
     weights = Strategy(temperature, top_k, top_p).weights(code_lengths)
     assert weights.sum() > 0
     assert np.count_nonzero(weights) <= (top_k or len(weights))
-    assert weights[code_lengths.argmin()] == weights.max()
+    ties = code_lengths - code_lengths.min() <= temperature / 65536  # lengths are rounded to 1/65536 bit
+    assert weights[ties].max() == weights.max()
 
 
 def test_draws_follow_the_weights() -> None:

@@ -9,7 +9,8 @@ from gencomp.protocols import Predictor, PredictorState
 
 SPACING = 256  # bytes
 MEMORY = 1 << 28
-_MOST = 64  # states
+_MOST = 320  # states: as many as a text of the page has marks, and some
+_SMALL = 1 << 18  # bytes of a state that is copied in no time
 _LEAST_BYTES = 1 << 16  # that a state counts for, where it says less of itself
 _FAR = 4 * SPACING  # from here on a new state is quicker than byte by byte
 
@@ -37,11 +38,11 @@ class Checkpoints:
         mark = len(context) // SPACING * SPACING
         if state is None or mark - reached > _FAR:
             state, reached = self._predictor.begin(context[:mark]), mark
-            self._keep(context[:mark], state)
+            self.keep(context[:mark], state)
         for place in range(reached, len(context)):
             state.update(context[place])
             if place + 1 == mark:
-                self._keep(context[:mark], state)
+                self.keep(context[:mark], state)
         return state
 
     def _nearest(self, context: bytes) -> tuple[PredictorState | None, int]:
@@ -53,7 +54,13 @@ class Checkpoints:
             self._states.move_to_end(best)
             return self._states[best].copy(), len(best)
 
-    def _keep(self, context: bytes, state: PredictorState) -> None:
+    @property
+    def are_small(self) -> bool:
+        """Whether a state takes little enough to be kept every 256 bytes while a text is read."""
+        return 0 < state_cost(self._predictor, SPACING).held <= _SMALL
+
+    def keep(self, context: bytes, state: PredictorState) -> None:
+        """Keep a copy of ``state``, which has read ``context``, unless it is too large."""
         size = max(_LEAST_BYTES, state_cost(self._predictor, len(context)).held)
         with self._lock:
             if context in self._states or size > self._memory:

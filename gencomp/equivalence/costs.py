@@ -8,7 +8,7 @@ from gencomp.arguments import as_bytes
 from gencomp.budget import Cost
 from gencomp.cores import candidate_pool
 from gencomp.equivalence.adapt import Model, as_predictor, native
-from gencomp.equivalence.capabilities import block_cost, charge, grow, parse_of, state_cost
+from gencomp.equivalence.capabilities import block_cost, charge, grow, parse_of, sharing_of, state_cost
 from gencomp.equivalence.predictor import CodeLengthPredictor
 from gencomp.phrases import Parse
 from gencomp.protocols import Charging, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
@@ -16,6 +16,7 @@ from gencomp.protocols import Charging, Compressor, FloatArray, Predictor, Prefi
 PIECE = 64  # bytes
 _CANDIDATES = 256
 _CALL_SECONDS = 1e-4  # of Python, for a byte
+_SHARED_SECONDS = 5e-3  # for a byte, of a codec that keeps the work of what came before
 
 
 def costs(model: Model, data: bytes, *, given: bytes = b"", normalized: bool = False) -> FloatArray:
@@ -92,7 +93,11 @@ def costs_cost(predictor: Predictor, size: int, *, normalized: bool = False) -> 
     """Return what :func:`costs` of ``size`` bytes takes at most; 0 where the model does not say."""
     state = state_cost(predictor, size)
     if isinstance(predictor, CodeLengthPredictor):
-        step = state.step if normalized else state.step / _CANDIDATES + _CALL_SECONDS
+        step = state.step
+        if not normalized:
+            step = step / _CANDIDATES + _CALL_SECONDS
+            if sharing_of(predictor.compressor):  # else it is priced as if each byte were compressed with all before it
+                step = min(step, _SHARED_SECONDS)
         return Cost(state.held + state.scratch, state.begin + size * step, size * state.kept)
     cost = block_cost(predictor, size, size)
     return Cost(cost.memory, cost.work + size * _CALL_SECONDS, cost.kept)

@@ -17,14 +17,14 @@ import numpy as np
 from gencomp.budget import Budget, Cost
 from gencomp.equivalence.adapt import as_compressor, as_predictor, native, predictor_spec
 from gencomp.equivalence.candidates import candidates_of
-from gencomp.equivalence.capabilities import is_causal, parse_of, parses, resolution_of, state_cost
-from gencomp.equivalence.checkpoints import Checkpoints
+from gencomp.equivalence.capabilities import charge, is_causal, parse_of, parses, resolution_of, state_cost
+from gencomp.equivalence.checkpoints import SPACING, Checkpoints
 from gencomp.equivalence.costs import costs_cost, stream_costs
 from gencomp.equivalence.predictor import CodeLengthPredictor
 from gencomp.errors import BudgetError, GencompError
 from gencomp.evaluation.explain import Explanation, explain, explain_paper
 from gencomp.phrases import Parse
-from gencomp.protocols import FloatArray, Predictor
+from gencomp.protocols import Charging, FloatArray, Predictor
 from gencomp.registry import entries
 from gencomp.sampling.bits import stream_bits
 from gencomp.sampling.copies import find_copies
@@ -129,13 +129,7 @@ class Desk:
         found = [known]
         start = len(known)
         try:
-            for piece in stream_costs(
-                opened.predictor,
-                text[start:],
-                given=text[:start],
-                normalized=normalized,
-                piece=_PIECES[normalized and opened.is_codec],
-            ):
+            for piece in self._pieces(opened, text, start, normalized):
                 found.append(piece)
                 yield {"event": "costs", "start": start, "costs": _rounded(piece)}
                 start += len(piece)
@@ -143,6 +137,23 @@ class Desk:
             whole = np.concatenate(found)
             opened.known[normalized].append((text[: len(whole)], whole))
         yield {"event": "end", "bits": round(float(whole.sum()), 4), "seconds": time.perf_counter() - started}
+
+    def _pieces(self, opened: Opened, text: bytes, start: int, normalized: bool) -> Iterator[FloatArray]:
+        """Yield the costs from ``start`` on. Where states are small, they are kept on the way."""
+        size = _PIECES[normalized and opened.is_codec]
+        points = opened.points
+        if opened.is_codec or not points.are_small or not isinstance(opened.predictor.begin(), Charging):
+            yield from stream_costs(
+                opened.predictor, text[start:], given=text[:start], normalized=normalized, piece=size
+            )
+            return
+        state = points.at(text[:start])
+        while start < len(text):
+            stop = min(len(text), (start // size + 1) * size)
+            yield charge(state, text[start:stop])
+            start = stop
+            if start % SPACING == 0:
+                points.keep(text[:start], state)
 
     def candidates(self, spec: str, text: bytes, position: int, draw: Mapping[str, Any]) -> Event:
         """Return the candidates for the byte at ``position``, raw and as they would be drawn."""

@@ -69,6 +69,7 @@ def test_what_would_take_hours_is_known_before() -> None:
     gzip = as_predictor("gzip")
     assert costs_cost(gzip, 2048).work < 10 < costs_cost(gzip, 2048, normalized=True).work
     assert costs_cost(as_predictor("mix"), 2048).work < 10
+    assert costs_cost(as_predictor("lzma"), 30_000).work < 300  # it takes two seconds
 
 
 def test_candidates_have_an_order_and_a_kraft_sum() -> None:

@@ -132,6 +132,17 @@ def test_costs_are_streamed_and_add_up(client: Client, spec: str) -> None:
     assert costs_of(client.stream("api/costs", b"", spec=spec)) == []
 
 
+def test_small_states_are_kept_while_a_text_is_priced(book: bytes) -> None:
+    desk = Desk()
+    list(desk.costs("rnn", book[:1000]))
+    opened = desk.open("rnn")
+    assert len(opened.points) == 4  # after 0, 256, 512 and 768 bytes
+    text = book[:700] + b"?" + book[700:1100]
+    assert costs_of(list(desk.costs("rnn", text))) == pytest.approx(gencomp.costs("rnn", text).tolist(), abs=1e-3)
+    assert len(opened.points) == 6
+    assert not desk.open("mix").points.are_small
+
+
 def test_normalized_costs_are_a_predictors(client: Client) -> None:
     events = client.stream("api/costs", TEXT[:20], spec="gzip", normalized=True)
     assert costs_of(events) == pytest.approx(gencomp.score("gzip", TEXT[:20]).costs.tolist(), abs=1e-3)

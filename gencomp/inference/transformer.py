@@ -239,8 +239,8 @@ def multiply(
 ) -> None:
     """Write outputs [begin, end) of matrix ``number`` for ``count`` rows of the inputs into ``out``.
 
-    ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n) gets Q``bits`` within ``limit``, in addition to
-    what it has where ``adds``.
+    ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n) gets Q``bits`` within ``limit``, which is
+    added to what it has where ``adds``.
     """
     start, at = network.matrices[number, 0], network.matrices[number, 1]
     outputs, columns, scale = network.matrices[number, 2], network.matrices[number, 3], network.matrices[number, 4]

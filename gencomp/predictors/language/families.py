@@ -379,7 +379,7 @@ def _gpt_neox(options: _Options, family: str, tensors: Mapping[str, Tensor]) -> 
         "embedding": Part("gpt_neox.embed_in.weight"),
         "norm": Part("gpt_neox.final_layer_norm.weight"),
         "norm.bias": Part("gpt_neox.final_layer_norm.bias"),
-        "head": Part("embed_out.weight"),
+        "head": Part("embed_out.weight" if "embed_out.weight" in tensors else "lm_head.weight"),  # by the version
     }
     return Model(family, form, parts, tensors, limit)
 

@@ -5,8 +5,8 @@
 
 An **archive** is made of any spec with random options, models inside models among them; then anything in it is changed
 and every check of it computed again (CRC-32, BLAKE2b, the key, SHA-256), so that the change reaches what lies behind.
-A **state** is one of ``mix`` whose arrays, or the .zip around them, are changed and whose checksum is computed again. A
-**search** asks for a continuation with sizes of any magnitude.
+A **state** is one of ``mix`` or ``best`` whose arrays, or the .zip around them, are changed and whose checksum is
+computed again. A **search** asks for a continuation with sizes of any magnitude.
 
 A case is wrong where
 
@@ -530,21 +530,24 @@ def arrays_of(state: Any, path: Path) -> dict[str, np.ndarray]:
 def state_case(rng: random.Random) -> tuple[str, str | None]:
     """Read a forged state and go on with it; return (how it ended, what is wrong)."""
     from gencomp.errors import CorruptDataError, GencompError
+    from gencomp.predictors.mix.best import Best
     from gencomp.predictors.mix.predictor import Mix
 
+    family = Best if rng.random() < 0.3 and not Choice.few else Mix
     levels = Choice.levels()
     level = rng.choice([*levels[:1] * 3, *levels[:3], *levels])  # mostly small ones: tables are what takes time
     options: dict[str, Any] = {"level": level, "memory": 1, "freeze": rng.random() < 0.2}
-    options |= rng.choice([{}, {}, {"width": 64}, {"sample": "s16le:2"}, {"prime": "english"}, {"expert": "counts:2"}])
+    more = [{}, {}, {"width": 64}, {"sample": "s16le:2"}]
+    options |= rng.choice(more if family is Best else [*more, {"prime": "english"}, {"expert": "counts:2"}])
     read = data_of(rng, 3000)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"
-        arrays = arrays_of(Mix(**options).begin(read), path)
+        arrays = arrays_of(family(**options).begin(read), path)
         for _ in range(rng.choice([0, 1, 1, 2])):
-            name = rng.choice([*arrays, "registers", "registers", "registers", "positions"])
+            name = rng.choice([*arrays, "registers", "registers", "registers", "positions", "network_hidden"])
             if name == "spec":
                 arrays["spec"] = np.array(
-                    rng.choice([spec_of(rng), scrawled(rng, str(arrays["spec"])), "mix", "mix:9"])
+                    rng.choice([spec_of(rng), scrawled(rng, str(arrays["spec"])), "mix", "mix:9", "best:1"])
                 )
             elif name in arrays:
                 arrays[name] = changed_array(rng, arrays[name])
@@ -559,7 +562,7 @@ def state_case(rng: random.Random) -> tuple[str, str | None]:
 
         def run() -> tuple[str, str | None]:
             try:
-                mix = Mix(state=str(path))
+                mix = family(state=str(path))
                 state = mix.load_state(path)
             except GencompError as error:
                 return type(error).__name__, one_line(error)
@@ -579,7 +582,7 @@ def state_case(rng: random.Random) -> tuple[str, str | None]:
                 mix.decode_block(noise, len(data))
             return "taken", None
 
-        return watched(run, lambda: f"{options}, {len(read)} bytes read")
+        return watched(run, lambda: f"{family.__name__} {options}, {len(read)} bytes read")
 
 
 class Compiling(event.Listener):
@@ -658,6 +661,7 @@ def warm_up() -> None:
     from gencomp.equivalence.adapt import as_predictor
     from gencomp.equivalence.capabilities import decode_block, encode_block, state_cdf
     from gencomp.errors import GencompError
+    from gencomp.predictors.mix.best import Best
     from gencomp.predictors.mix.predictor import Mix
     from gencomp.registry import find_entry
 
@@ -672,8 +676,8 @@ def warm_up() -> None:
         decode_block(model, encode_block(model, text[:2]), 2)
         state_cdf(model.begin(text if name != "lookahead" else b"a"))
     for level in Choice.levels():
-        for options in ({}, {"expert": "counts:1"}):
-            mix = Mix(level, **options)
+        guided = [] if Choice.few else [Best(level)]
+        for mix in (Mix(level), Mix(level, expert="counts:1"), *guided):
             decode_block(mix, encode_block(mix, text), len(text))
             state = mix.begin(text).freeze()
             state.update(97)

@@ -1,7 +1,9 @@
 """Time the distribution of the next byte: 256 candidates after one context, and one byte fed.
 
-    python benchmarks/scoring.py [--codecs gzip bz2 lzma zstd brotli] [--contexts 2048 32768] [--steps 20] [FILE]
+    python benchmarks/scoring.py [--codecs gzip bz2 lzma zstd brotli] [--contexts 2048 32768] [--steps 20] [FILE ...]
     python benchmarks/scoring.py --beam
+
+Without a FILE: the book in the package, and enwik8's first 3 MiB where ``$GENCOMP_DATA`` is set.
 
 "plain" compresses context + candidate by one call of the library at its usual strongest setting, as
 len(gzip.compress(...)) does; it tells whole bytes. "copies" (zlib only) copies a compressobj that has read the context.
@@ -29,6 +31,7 @@ from pathlib import Path
 import brotli
 import numpy as np
 import zstandard
+from texts import text_of
 
 import gencomp
 from gencomp.bitstreams.deflate import DeflateSizer
@@ -131,7 +134,7 @@ def grown(beams: list[tuple[bytes, DeflateSizer]], alphabet: list[bytes]) -> lis
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", nargs="?", type=Path, help="a file instead of the book in the package")
+    parser.add_argument("files", nargs="*", type=Path, help="texts instead of the usual ones; .xz and .gz are read too")
     parser.add_argument("--codecs", nargs="+", choices=PLAIN, default=list(PLAIN))
     parser.add_argument("--contexts", type=int, nargs="+", default=[2048, 32768])
     parser.add_argument("--steps", type=int, default=20)
@@ -139,19 +142,29 @@ def main() -> None:
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):  # else threads that share a core take time from each other
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    text = options.file.read_bytes() if options.file else alice()
+    texts = [text_of(file) for file in options.files] or [("alice.txt", alice())]
+    if not options.files and "GENCOMP_DATA" in os.environ:
+        texts.append(text_of(None))
     if options.beam:
-        beam_race(text)
+        beam_race(texts[0][1])
         return
-    print(f"{len(text):,} bytes of {options.file or 'the book in the package'}; predicted bytes per second, one core")
-    print(f"{'codec':<13} {'context':>8} {'plain':>9} {'copies':>9} {'gencomp':>9} {'to plain':>9} {'to copies':>9}")
-    for name in options.codecs:
-        for context in options.contexts:
-            with multiprocessing.get_context("spawn").Pool(1) as fresh:
-                plain, copies, own = fresh.apply(measure, (name, text, context, options.steps))
-            rates = f"{1 / plain:9.3g} {1 / copies:9.3g}" if copies else f"{1 / plain:9.3g} {'':>9}"
-            ratio = f"{copies / own:8.1f}x" if copies else ""
-            print(f"{name:<13} {context:8,} {rates} {1 / own:9.3g} {plain / own:8.1f}x {ratio}", flush=True)
+    for title, text in texts:
+        print(f"{len(text):,} bytes of {title}; predicted bytes per second, one core")
+        print(
+            f"{'codec':<13} {'context':>8} {'plain':>9} {'copies':>9} {'gencomp':>9} {'to plain':>9} {'to copies':>9}"
+        )
+        for name in options.codecs:
+            for context in options.contexts:
+                row(name, text, context, options.steps)
+
+
+def row(name: str, text: bytes, context: int, steps: int) -> None:
+    """Measure in a process of its own, and print."""
+    with multiprocessing.get_context("spawn").Pool(1) as fresh:
+        plain, copies, own = fresh.apply(measure, (name, text, context, steps))
+    rates = f"{1 / plain:9.3g} {1 / copies:9.3g}" if copies else f"{1 / plain:9.3g} {'':>9}"
+    ratio = f"{copies / own:8.1f}x" if copies else ""
+    print(f"{name:<13} {context:8,} {rates} {1 / own:9.3g} {plain / own:8.1f}x {ratio}", flush=True)
 
 
 if __name__ == "__main__":

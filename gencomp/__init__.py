@@ -15,25 +15,36 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gencomp.archive.memory import compress, decompress
     from gencomp.equivalence.adapt import as_compressor, as_predictor
+    from gencomp.equivalence.candidates import Candidates, candidates
     from gencomp.equivalence.compressor import ArithmeticCompressor
     from gencomp.equivalence.conditional import code_length
+    from gencomp.equivalence.costs import costs, parse
     from gencomp.equivalence.predictor import CodeLengthPredictor
     from gencomp.errors import GencompError
+    from gencomp.evaluation.explain import Explanation, explain
     from gencomp.evaluation.score import Score, score
+    from gencomp.phrases import Parse
     from gencomp.registry import load, register, spec_of
     from gencomp.sampling.generate import sample
 
 __all__ = [
     "ArithmeticCompressor",
+    "Candidates",
     "CodeLengthPredictor",
+    "Explanation",
     "GencompError",
+    "Parse",
     "Score",
     "as_compressor",
     "as_predictor",
+    "candidates",
     "code_length",
     "compress",
+    "costs",
     "decompress",
+    "explain",
     "load",
+    "parse",
     "register",
     "sample",
     "score",
@@ -43,15 +54,22 @@ __all__ = [
 # loaded on first use, so that `import gencomp` and `gencomp --help` stay light
 _HOMES = {
     "ArithmeticCompressor": "gencomp.equivalence.compressor",
+    "Candidates": "gencomp.equivalence.candidates",
     "CodeLengthPredictor": "gencomp.equivalence.predictor",
+    "Explanation": "gencomp.evaluation.explain",
     "GencompError": "gencomp.errors",
+    "Parse": "gencomp.phrases",
     "Score": "gencomp.evaluation.score",
     "as_compressor": "gencomp.equivalence.adapt",
     "as_predictor": "gencomp.equivalence.adapt",
+    "candidates": "gencomp.equivalence.candidates",
     "code_length": "gencomp.equivalence.conditional",
     "compress": "gencomp.archive.memory",
+    "costs": "gencomp.equivalence.costs",
     "decompress": "gencomp.archive.memory",
+    "explain": "gencomp.evaluation.explain",
     "load": "gencomp.registry",
+    "parse": "gencomp.equivalence.costs",
     "register": "gencomp.registry",
     "sample": "gencomp.sampling.generate",
     "score": "gencomp.evaluation.score",

@@ -8,12 +8,14 @@ as plain Python through ``.py_func``, which the tests compare it with; ``NUMBA_D
 import functools
 import pickle
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import numba
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
+from numba.core.event import Listener, install_listener
 from numba.extending import intrinsic
 
 from gencomp.errors import GencompWarning
@@ -96,6 +98,33 @@ def step(function: F) -> F:
 def part(function: F) -> F:
     """Make ``function`` a part of each kernel that calls it, compiled there alone: for steps with one caller."""
     return cast(F, numba.njit(**_LEAN, inline="always")(function))
+
+
+class _Watch(Listener):
+    """Hands the names of functions to who watches, as they are compiled."""
+
+    def __init__(self, told: Callable[[str, bool], object]) -> None:
+        self._told = told
+
+    def on_start(self, event: Any) -> None:
+        self._tell(event, False)
+
+    def on_end(self, event: Any) -> None:
+        self._tell(event, True)
+
+    def _tell(self, event: Any, done: bool) -> None:
+        function = getattr((event.data or {}).get("dispatcher"), "py_func", None)
+        self._told(getattr(function, "__name__", "a loop").strip("_"), done)
+
+
+@contextmanager
+def watching(told: Callable[[str, bool], object]) -> Iterator[None]:
+    """Call ``told`` with the name of each function that any thread compiles meanwhile: False before, True after.
+
+    What a cache holds is not compiled, so that nothing is told of it.
+    """
+    with install_listener("numba:compile", _Watch(told)):
+        yield
 
 
 def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:

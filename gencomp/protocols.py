@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.budget import Cost, StateCost
+from gencomp.phrases import Parse
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -77,6 +78,14 @@ class PrefixScoring(Protocol):
     """Capability of a compressor: many suffixes after one long prefix, faster than compressing each anew."""
 
     def begin_scoring(self, prefix: bytes = b"") -> ScorerState: ...
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """Capability of a compressor's state after a prefix: many bytes more, one after the other, in one compiled pass."""
+
+    def grow(self, data: bytes) -> FloatArray:
+        """Append ``data``; return the code length after each of its bytes, float64 (n,) in bits."""
 
 
 @runtime_checkable
@@ -242,6 +251,14 @@ class Savable(Protocol):
     """Capability of a predictor's state: it can be written to a file that its predictor reads."""
 
     def save(self, path: str | PathLike[str]) -> None: ...
+
+
+@runtime_checkable
+class Parsing(Protocol):
+    """Capability of a compressor: it tells how it cuts data into literals and copies."""
+
+    def parse(self, data: bytes) -> Parse:
+        """Return the phrases of the code of ``data``, each with its bits."""
 
 
 @runtime_checkable

@@ -26,6 +26,8 @@ from gencomp.specs import Spec, alone, brief, parse_spec, separated
 
 __all__ = [
     "DEFAULT_MODEL",
+    "SMALL_INPUT",
+    "SMALL_INPUT_MODEL",
     "Entry",
     "Kind",
     "Spec",
@@ -34,6 +36,8 @@ __all__ = [
     "entries",
     "find_entry",
     "load",
+    "model_for_size",
+    "model_of_level",
     "parse_spec",
     "refused_plugins",
     "register",
@@ -146,7 +150,7 @@ _BUILTIN = (
         "gencomp.predictors.mix.best:Best",
         "mix with the recurrent network inside: the smallest archives",
         argument="level",
-        files=("weights",),
+        files=("weights", "state"),
     ),
     Entry(
         "transformer",
@@ -194,8 +198,22 @@ _BUILTIN = (
     ),
 )
 
-# the strongest predictor here that needs no download
-DEFAULT_MODEL = "mix"
+DEFAULT_MODEL = "mix"  # strong on everything, and fast
+
+# what archives are made with where the user does not say: for so many bytes, which cost a few seconds, the strongest
+SMALL_INPUT = 1 << 18
+SMALL_INPUT_MODEL = "best"
+
+
+def model_for_size(size: int) -> str:
+    """Return the spec of what archives of ``size`` bytes are made with by default."""
+    return SMALL_INPUT_MODEL if size <= SMALL_INPUT else DEFAULT_MODEL
+
+
+def model_of_level(level: int) -> str:
+    """Return the spec that ``gencomp compress -LEVEL`` stands for, 1 to 9: the upper levels have a network inside."""
+    return f"{'best' if level >= 7 else 'mix'}:{level}"
+
 
 _ENTRIES = {entry.name: entry for entry in _BUILTIN}
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome-headless-shell")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome-headless-shell", "chromium-headless-shell")
 SECONDS = 60.0
 # Chromium reads its commands from descriptor 3 and answers on 4
 _START = """
@@ -42,7 +42,7 @@ class Page:
         self.requests: list[str] = []
         self._loaded = False
 
-    def open(self, path: Path, width: int = 1280, height: int = 900, *, dark: bool = False) -> None:
+    def open(self, page: Path | str, width: int = 1280, height: int = 900, *, dark: bool = False) -> None:
         if self._session is None:
             target = self.call("Target.createTarget", url="about:blank")["targetId"]
             self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -52,7 +52,7 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self._loaded = False
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         deadline = time.monotonic() + SECONDS
         while not self._loaded:
             assert time.monotonic() < deadline, "the page does not load"
@@ -72,6 +72,32 @@ class Page:
     def press(self, key: str) -> None:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+
+    def write(self, text: str) -> None:
+        """Type into what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def point(self, x: float, y: float, *, click: bool = False) -> None:
+        """Move the mouse there, and press it."""
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased")[: 3 if click else 1]:
+            pressed = kind != "mouseMoved"
+            self.call(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=x,
+                y=y,
+                button="left" if pressed else "none",
+                clickCount=int(pressed),
+            )
+
+    def wait(self, condition: str, seconds: float = SECONDS) -> Any:
+        """Return the value of an expression as soon as it is true."""
+        deadline = time.monotonic() + seconds
+        script = f"(found => found instanceof Node ? true : found)({condition})"  # a node would come back as nothing
+        while not (value := self.run(script)):
+            assert time.monotonic() < deadline, f"never: {condition}; errors: {self.errors}"
+            time.sleep(0.02)
+        return value
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
         answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)

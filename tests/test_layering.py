@@ -12,7 +12,7 @@ PACKAGE = Path(gencomp.__file__).parent
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
     {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "vectors", "files", "places", "data"}
-    | {"progress", "specs", "budget", "protocols"},
+    | {"progress", "specs", "budget", "protocols", "phrases"},
     {"registry"},
     {"coding", "bitstreams", "inference", "modalities"},
     {"equivalence"},
@@ -21,6 +21,7 @@ LAYERS = [
     {"evaluation", "hf", "harness"},
     {"measure"},
     {"report", "sklearn"},
+    {"play"},
     {"cli", "__main__"},
 ]
 STRANGERS = {
@@ -71,7 +72,11 @@ def imported(source: str) -> tuple[set[str], set[str]]:
         ("from gencomp import sample", {"sampling"}, {"sample"}),
         ("from gencomp import compress as pack, __version__", {"archive"}, {"compress"}),
         ("def f():\n    from gencomp import score", {"evaluation"}, {"score"}),
-        ("from gencomp import *", {"archive", "sampling", "evaluation", "equivalence", "errors", "registry"}, {"*"}),
+        (
+            "from gencomp import *",
+            {"archive", "sampling", "evaluation", "equivalence", "errors", "registry", "phrases"},
+            {"*"},
+        ),
         ("import gencomp", set(), {"*"}),
         ("import os, gencomp as g", set(), {"*"}),
         ("if True: import gencomp", set(), {"*"}),

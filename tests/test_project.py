@@ -28,6 +28,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     info = f"gencomp-{gencomp.__version__}.dist-info/"
     assert "gencomp/py.typed" in names
     assert "gencomp/data/alice.txt" in names
+    assert {f"gencomp/play/static/{name}" for name in ("index.html", "main.js", "style.css")} <= set(names)
     assert "gencomp/cli/main.py" in names
     assert f"{info}licenses/LICENSE" in names
     assert all(name.startswith(("gencomp/", info)) for name in names), "no top-level cli, tests or docs"
@@ -122,3 +123,10 @@ def test_scripts_of_ci_are_in_order() -> None:
     assert len(paths) > 5
     for path in paths:
         assert (ROOT / path).exists(), path
+
+
+def test_the_python_of_the_live_page_runs() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/PLAY.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, "PLAY.md", "exec"), names)
+    assert len(gencomp.costs("gzip", names["text"])) == 59  # type: ignore[arg-type]

@@ -6,12 +6,11 @@ from gencomp.archive.reader import read_archive
 from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
 from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_predictor
-from gencomp.registry import DEFAULT_MODEL
 
 
 def compress(
     data: bytes,
-    model: Model = DEFAULT_MODEL,
+    model: Model | None = None,
     *,
     block_size: int = DEFAULT_BLOCK_SIZE,
     threads: int | None = None,
@@ -21,13 +20,14 @@ def compress(
 ) -> bytes:
     """Return an archive of ``data`` made with ``model``; see :func:`gencomp.archive.writer.write_archive`.
 
-    ``model`` is a spec or an object; an archive of an object that no spec names is decoded with that object at hand.
+    ``model`` is a spec or an object; if None, the data's size chooses (:func:`gencomp.registry.model_for_size`). An
+    archive of an object that no spec names is decoded with that object at hand.
     """
     sink = io.BytesIO()
     write_archive(
         io.BytesIO(as_bytes(data)),
         sink,
-        as_predictor(model),
+        None if model is None else as_predictor(model),
         block_size=block_size,
         threads=threads,
         verify=verify,

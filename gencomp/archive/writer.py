@@ -5,6 +5,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import BinaryIO
 
 from gencomp.archive.models import MAX_PROBED, check_describable, describe
@@ -21,6 +22,7 @@ from gencomp.coding.container import (
     pack_trailer,
 )
 from gencomp.cores import usable_cores
+from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import (
     block_cost,
     check_size,
@@ -35,6 +37,7 @@ from gencomp.equivalence.capabilities import (
 from gencomp.files import read_fully, write_fully
 from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
+from gencomp.registry import SMALL_INPUT, model_for_size
 
 DEFAULT_BLOCK_SIZE = 1 << 22  # blocks of 1 MiB cost 6 % on 3 MB of enwik8; files above 4 MiB fill two cores
 MIN_BLOCK_SIZE = 1 << 10
@@ -72,6 +75,16 @@ def read_blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
         yield block
         if len(block) < size:
             return
+
+
+def _size_or_more(blocks: Iterator[bytes], limit: int) -> tuple[int, Iterator[bytes]]:
+    """Return the size of all blocks, or of as many as are more than ``limit`` bytes; and all blocks again."""
+    read: list[bytes] = []
+    size = 0
+    while size <= limit and (block := next(blocks, b"")):
+        read.append(block)
+        size += len(block)
+    return size, chain(read, blocks)
 
 
 def checked_threads(threads: int | None) -> int:
@@ -145,7 +158,7 @@ def _within(contents: Iterator[bytes], model: Predictor, meter: Meter, verify: b
 def write_archive(
     source: BinaryIO,
     sink: BinaryIO,
-    model: Predictor,
+    model: Predictor | None,
     *,
     block_size: int = DEFAULT_BLOCK_SIZE,
     threads: int | None = None,
@@ -156,6 +169,7 @@ def write_archive(
 ) -> WriteSummary:
     """Write one member with everything that ``source`` holds; memory is bounded by the blocks under way.
 
+    Without a ``model``, :func:`~gencomp.registry.model_for_size` names one, once that many bytes have been read.
     ``block_size`` is in bytes, 2^10 to 2^24; a block starts from an empty context. ``threads`` blocks are coded at
     a time; the archive is the same whatever their number. ``verify`` decodes each block at once: by default for
     models that depend on their environment, not for integer ones. ``max_memory`` in bytes, 4 GiB by default as for
@@ -167,6 +181,10 @@ def write_archive(
     """
     if not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE:
         raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
+    blocks = read_blocks(source, block_size)
+    if model is None:
+        size, blocks = _size_or_more(blocks, SMALL_INPUT)
+        model = as_predictor(model_for_size(size))
     if verify is None:
         verify = revision_of(model) is None
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
@@ -187,7 +205,7 @@ def write_archive(
                 described = None if has_lanes(model) else describe(model)
             yield content
 
-    contents = prepared(_within(read_blocks(source, block_size), model, meter, verify))
+    contents = prepared(_within(blocks, model, meter, verify))
     coded = ordered_map(_BlockCoder(model, verify, progress), contents, threads)
     held: _CodedBlock | None = None
 

@@ -168,6 +168,27 @@ def _fill_bits(
         begin = ends[i]
 
 
+@lean_kernel
+def _grow(
+    state: State,
+    scratch: Scratch,
+    memory: IntArray,
+    data: npt.NDArray[np.uint8],
+    nothing: npt.NDArray[np.uint8],
+    ends: IntArray,
+    one: IntArray,
+    bits: IntArray,
+) -> None:
+    """Append ``data``; set ``bits`` (n,) to those of the stream that ends after each of its bytes.
+
+    ``nothing`` and ``ends`` are one empty suffix, ``one`` (1,) is for its bits.
+    """
+    for i in range(len(data)):
+        _feed(state, scratch.blocks.work, scratch.found, scratch.undo, data[i : i + 1])
+        _fill_bits(one, state, scratch, memory, nothing, ends)
+        bits[i] = one[0]
+
+
 @fragment
 def _is_usual(parse: Parse, usual: IntArray, last: Integer) -> Integer:
     """Tell whether a suffix of one byte, ``last``, is parsed like the one that left the registers ``usual``."""
@@ -231,6 +252,16 @@ class DeflateSizer:
             self._reserve(len(piece))
             scratch = _local.scratch
             _feed(self._state, scratch.blocks.work, scratch.found, scratch.undo, piece)
+
+    def grow(self, data: bytes) -> IntArray:
+        """Append ``data``; return the bits of the stream that ends after each of its bytes, int64 (n,)."""
+        bits = np.empty(len(data), np.int64)
+        nothing, ends, _ = _joined((b"",))
+        for at in range(0, len(data), WINDOW):
+            piece = np.frombuffer(data[at : at + WINDOW], np.uint8)
+            self._reserve(len(piece))
+            _grow(self._state, _local.scratch, _memory, piece, nothing, ends, np.empty(1, np.int64), bits[at:])
+        return bits
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
         """Return the bits of the stream that ends after each suffix, int64 (n,), the last byte not filled up."""

@@ -33,6 +33,7 @@ END_DISTANCE = (1 << 32) - 1
 LONGEST_SYMBOL = 24  # bytes: 22 decisions of at most 6.1 bits, and 26 direct bits
 FRACTION_BITS = 16
 FLUSH_BITS = 32
+LITERAL_KIND, MATCH_KIND, REPEAT_KIND = range(3)  # of a symbol; a repeat's distance is one of the last four
 
 # where each kind of probability begins (liblzma's names); 16 for each of 12 states, and so on
 STATES = 12
@@ -264,6 +265,34 @@ def _walk_on(walk: Walk, stream: Bytes, stop: Integer, lc: Integer, lp: Integer,
 
 
 @kernel
+def _trace(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer, found: IntArray) -> Integer:
+    """Write each symbol's position, length, distance and kind, and where it ends in 1/65536 bit, to ``found`` (n, 5).
+
+    Returns how many symbols there are, the end marker not among them; -1 on bad data. ``stream`` has LONGEST_SYMBOL
+    bytes to spare after its end.
+    """
+    registers, stop = walk.registers, len(stream) - LONGEST_SYMBOL
+    for i in range(1, 5):
+        registers[CODE] = registers[CODE] << 8 | np.int64(stream[i])
+    registers[AT] = 5
+    count = np.int64(0)
+    while True:
+        position = registers[SIZE]
+        if registers[AT] > stop or not _symbol(walk, stream, lc, lp, pb):
+            return -1
+        if registers[ENDED]:
+            return count
+        if count == len(found):
+            return -1
+        state, row = registers[STATE], found[count]
+        row[0], row[1] = position, registers[SIZE] - position
+        row[2] = 0 if state < 7 else registers[REP] + 1
+        row[3] = LITERAL_KIND if state < 7 else MATCH_KIND if state in (7, 10) else REPEAT_KIND
+        row[4] = (8 * registers[SHIFTS] << FRACTION_BITS) + minus_log2(registers[RANGE])
+        count += 1
+
+
+@kernel
 def _common(streams: Bytes, ends: IntArray, trunk: Bytes, common: IntArray) -> Integer:
     """Write how many bytes of each stream are those of the first; return how many of the first are ``trunk``'s."""
     begin, first = 0, ends[0]
@@ -353,6 +382,23 @@ class LzmaWalker:
             if size != walked:
                 raise ValueError(f"expected an LZMA1 stream of {size} bytes, found {walked} in {len(stream)} bytes")
         return np.asarray(found[:, 0] / (1 << FRACTION_BITS), dtype=np.float64)
+
+    def trace(self, stream: bytes, size: int) -> npt.NDArray[np.int64]:
+        """Return what each symbol of one stream writes, int64 (n, 5).
+
+        The columns are the position, the length, the distance (0 for a literal), the kind, and where the symbol ends,
+        in 1/65536 bit: the code length so far, without what the encoder flushes. Raises ``ValueError`` as :meth:`bits`
+        does.
+        """
+        walk = Walk(np.empty_like(self._trunk.probabilities), np.empty(REGISTERS, np.int64), np.empty(size, np.uint8))
+        _start(walk)
+        found = np.empty((size, 5), np.int64)
+        spare = np.frombuffer(stream + bytes(LONGEST_SYMBOL), np.uint8)
+        lc, lp, pb = self._properties
+        count = _trace(walk, spare, lc, lp, pb, found) if len(stream) >= 5 else -1
+        if count < 0 or walk.registers[SIZE] != size:
+            raise ValueError(f"expected an LZMA1 stream of {size} bytes, found another in {len(stream)} bytes")
+        return found[:count]
 
     def _go_on(self, stream: Bytes, shared: int, size: int) -> None:
         """Walk over the ``shared`` bytes that most streams begin with; make room for ``size`` bytes of data."""

@@ -35,6 +35,14 @@ class ZlibSizer:
         """Return the bits of the stream that ends after each suffix, int64 (n,), the last byte not filled up."""
         return np.array([self._bits_with(suffix) for suffix in suffixes], dtype=np.int64)
 
+    def grow(self, data: bytes) -> IntArray:
+        """Append ``data``; return the bits of the stream that ends after each of its bytes, int64 (n,)."""
+        bits = np.empty(len(data), dtype=np.int64)
+        for place in range(len(data)):
+            self.feed(data[place : place + 1])
+            bits[place] = self._bits_with(b"")
+        return bits
+
     def feed(self, data: bytes) -> None:
         self._written += len(self._stream.compress(data))
         self._read += len(data)

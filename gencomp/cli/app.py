@@ -20,6 +20,7 @@ from gencomp.cli import (
     explain,
     info,
     listing,
+    play,
     report,
     sample,
     score,
@@ -28,7 +29,7 @@ from gencomp.cli import (
 )
 from gencomp.cli.console import complain, describe_error, own_warnings, report_failure, show_tracebacks, whole_stdout
 from gencomp.cli.main import Terminated
-from gencomp.registry import DEFAULT_MODEL
+from gencomp.registry import model_of_level
 
 INTERRUPTED = 130  # the exit code
 
@@ -55,6 +56,7 @@ for name, function in (
     ("distance", distance.distance),
     ("classify", classify.classify),
     ("audit", audit.audit),
+    ("play", play.play),
     ("train", train.train),
     ("list", listing.list_models),
     ("demo", demo.demo),
@@ -84,15 +86,20 @@ _TAKE_A_VALUE = {"-m", "--model", "--compressor", "-o", "--output", "-T", "--thr
 
 
 def _with_levels(arguments: Sequence[str]) -> list[str]:
-    """Return the command line with compress's -1 to -9 written out as models; values and names stay what they are."""
+    """Return the command line with compress's -1 to -9 written out as models; values and names stay what they are.
+
+    An empty one asks for help.
+    """
     words = list(arguments)
+    if words in ([], ["--traceback"]):
+        return ["--help"]
     start = 1 + (words[:1] == ["--traceback"])
     if words[start - 1 : start] != ["compress"]:
         return words
     end = words.index("--") if "--" in words else len(words)
     for place in range(start, end):
         if re.fullmatch("-[1-9]", words[place]) and words[place - 1] not in _TAKE_A_VALUE:
-            words[place] = f"--model={DEFAULT_MODEL}:{words[place][1]}"
+            words[place] = f"--model={model_of_level(int(words[place][1]))}"
     return words
 
 

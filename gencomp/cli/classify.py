@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from gencomp.cli.console import note, progress_bar, show, show_json
-from gencomp.cli.options import DEFAULT_SPEC, JsonOption, QuietOption, at_least, size_parser, usage
+from gencomp.cli.options import DEFAULT_SPEC, ForceOption, JsonOption, QuietOption, at_least, size_parser, usage
+from gencomp.files import check_new, new_name
 from gencomp.labels import visible
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def classify(
         str | None, typer.Option(metavar="FILE", help="Keep the classifier; a .npz without pickle.")
     ] = None,
     load: Annotated[str | None, typer.Option(metavar="FILE", help="Take a kept classifier instead of --train.")] = None,
+    force: ForceOption = False,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -61,11 +63,14 @@ def classify(
         raise usage(f"--method must be one of {', '.join(_METHODS)}, got {method!r}")
     if (train is None) == (load is None):
         raise usage("give --train FOLDER, or --load FILE of a classifier that was kept")
+    if save is not None:
+        check_new(Path(save), overwrite=force)  # before the training, which may take long
     classifier = (
         _loaded(load) if load is not None else _trained(train or "", model, method, k, priming, fit_prior, quiet=quiet)
     )
     if save is not None:
-        classifier.save(save)
+        with new_name(Path(save), overwrite=force) as temporary:
+            classifier.save(temporary)
         if not quiet:
             note(f"kept in {save}")
     documents = _documents(texts or []) + ([] if test is None else _labelled(test))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MODELS = ["gzip", "lzma", "zstd", "mix"]
 STRATEGIES = ["bytes"]
-ALSO = ["gzip lookahead"]
+ALSO = ["gzip lookahead", "lzma lookahead", "zstd?level=3 lookahead"]
 SEEDS = {"text": 4, "image": 1, "audio": 1}
 PAGE = "report.html"
 

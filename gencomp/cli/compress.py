@@ -8,13 +8,11 @@ import typer
 from gencomp.cli.batch import SUFFIX, Destination, file_size, for_each, input_names, transform
 from gencomp.cli.console import note, progress_bar
 from gencomp.cli.options import (
-    DEFAULT_SPEC,
     FilesArgument,
     ForceOption,
     KeepOption,
     MaxMemoryOption,
     MaxWorkOption,
-    ModelOption,
     OutputOption,
     QuietOption,
     RemoveOption,
@@ -26,7 +24,16 @@ from gencomp.cli.options import (
 
 def compress(
     files: FilesArgument = None,
-    model: ModelOption = DEFAULT_SPEC,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "--compressor",
+            "-m",
+            metavar="SPEC",
+            help="Model or codec; `gencomp list` shows them. [default: best for up to 256 KiB, mix for more]",
+        ),
+    ] = None,
     output: OutputOption = None,
     stdout: StdoutOption = False,
     keep: KeepOption = False,
@@ -56,7 +63,7 @@ def compress(
 
     Each FILE becomes FILE.gcz. Without FILE, stdin is compressed to stdout. Input files are kept unless --rm says
     otherwise, which verifies first; mode, time and owner of a file go over to its archive. -1 (fast) to -9 (small)
-    stand for -m mix:1 to -m mix:9.
+    stand for -m mix:1 to -m mix:6 and -m best:7 to -m best:9.
     """
     from math import ceil
 
@@ -69,7 +76,7 @@ def compress(
     names = input_names(files)
     destination = Destination(output, stdout, remove and not keep, force)
     destination.check(names)
-    predictor = as_predictor(model)
+    predictor = None if model is None else as_predictor(model)
     if verify is None and destination.remove:
         verify = True
 
@@ -77,7 +84,7 @@ def compress(
         def work(source: BinaryIO, sink: BinaryIO) -> None:
             start = time.perf_counter()
             size = file_size(source)
-            if size is not None:
+            if size is not None and predictor is not None:
                 check_size(predictor, size)
             with progress_bar(name, size, quiet=quiet) as progress:
                 summary = write_archive(

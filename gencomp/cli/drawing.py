@@ -11,7 +11,7 @@ from gencomp.sampling.generate import Watcher
 
 if TYPE_CHECKING:
     from gencomp.equivalence.candidates import Candidates
-    from gencomp.protocols import PredictorState
+    from gencomp.protocols import IntArray, PredictorState
     from gencomp.sampling.search import Finding
 
 SHOWN = 5  # candidates or continuations of each step
@@ -53,7 +53,7 @@ class Reporter(Watcher):
         if self._alarm is not None:
             self._alarm.cancel()
 
-    def choosing(self, state: "PredictorState", symbol: int) -> None:
+    def choosing(self, state: "PredictorState", symbol: int, weights: "IntArray") -> None:
         first, self._looked = not self._looked, True
         if not self._explain and (self._quiet or not first):
             return
@@ -64,9 +64,9 @@ class Reporter(Watcher):
         if first and not self._quiet and isinstance(state, CodeLengthState):
             self._warn_of_ties(candidates.distinct_lengths)
         if self._explain and self._records:
-            self.steps.append(step_record(candidates, symbol))
+            self.steps.append(step_record(candidates, symbol, weights))
         elif self._explain:
-            for line in step_lines(candidates, symbol, self._done + 1):
+            for line in step_lines(candidates, symbol, weights, self._done + 1):
                 note(line)
 
     def _warn_of_ties(self, distinct: int) -> None:
@@ -128,32 +128,39 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _shown(candidates: "Candidates", symbol: int) -> list[int]:
-    """Return the likeliest bytes, and the one drawn where it is not among them."""
-    import numpy as np
+def _shown(candidates: "Candidates", symbol: int, weights: "IntArray") -> list[int]:
+    """Return the bytes that are likeliest to be drawn, and the one drawn where it is not among them.
 
-    best = [int(place) for place in np.argsort(candidates.code_lengths, kind="stable")[:SHOWN]]
+    Of equals those come first that the model finds likelier, then those that can be printed.
+    """
+    places = range(len(weights))
+    lengths = candidates.code_lengths
+    order = sorted(places, key=lambda place: (-weights[place], lengths[place], not 0x20 <= place < 0x7F, place))
+    best = order[:SHOWN]
     return best if symbol in best else [*best, symbol]
 
 
-def step_lines(candidates: "Candidates", symbol: int, number: int) -> list[str]:
+def step_lines(candidates: "Candidates", symbol: int, weights: "IntArray", number: int) -> list[str]:
     """Return the lines that explain one draw."""
+    total = int(weights.sum())
     lines = [
         f"{number}: drew {name(symbol)}; Kraft sum {candidates.kraft_sum:.4g}, entropy {candidates.entropy:.2f} bits, "
-        f"{candidates.distinct_lengths} distinct code lengths"
+        f"{candidates.distinct_lengths} distinct code lengths, {int((weights > 0).sum())} bytes to draw from"
     ]
-    for shown in _shown(candidates, symbol):
+    for shown in _shown(candidates, symbol, weights):
         length = float(candidates.code_lengths[shown])
         ties = candidates.ties(shown) - 1
         lines.append(
             f"   {name(shown):<7}{candidates.charged[shown]:9.3f} bits charged {length:9.3f} normalised   "
-            f"p {2**-length:.5f}{f'   ties with {ties} more' if ties else ''}{'   <- drawn' if shown == symbol else ''}"
+            f"p {2**-length:.5f}   drawn with p {int(weights[shown]) / total:.5f}"
+            f"{f'   ties with {ties} more' if ties else ''}{'   <- drawn' if shown == symbol else ''}"
         )
     return lines
 
 
-def step_record(candidates: "Candidates", symbol: int) -> dict[str, Any]:
+def step_record(candidates: "Candidates", symbol: int, weights: "IntArray") -> dict[str, Any]:
     """Return the same for --json."""
+    total = int(weights.sum())
     return {
         "drawn": symbol,
         "kraft_sum": candidates.kraft_sum,
@@ -164,9 +171,10 @@ def step_record(candidates: "Candidates", symbol: int) -> dict[str, Any]:
                 "byte": shown,
                 "charged_bits": float(candidates.charged[shown]),
                 "code_length": float(candidates.code_lengths[shown]),
+                "drawn_with": int(weights[shown]) / total,
                 "ties": candidates.ties(shown),
             }
-            for shown in _shown(candidates, symbol)
+            for shown in _shown(candidates, symbol, weights)
         ],
     }
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gencomp.evaluation.explain import Explanation
 
 MAX_BYTES = 64
+_DIGITS = 64  # of a number in a line
 _SMALL_ALPHABET = 8  # up to here every symbol's part of the interval has a column
 
 
@@ -62,33 +63,60 @@ def explain(
 
 def _print_steps(explanation: "Explanation") -> None:
     small = len(explanation.labels) <= _SMALL_ALPHABET
-    header = ["step", "symbol", "interval before"]
-    header += [f"p({label})" for label in explanation.labels] if small else ["p(symbol)", "cost in bits"]
-    rows = [[*header, "interval after", "certain bits"]]
-    for number, step in enumerate(explanation.steps, 1):
-        before, after = step.before, step.after
-        probability = step.probability(step.symbol)
-        if small:
-            middle = [f"{step.probability(symbol):.2f}" for symbol in range(len(explanation.labels))]
-        else:
-            middle = [f"{probability:.4g}", f"{_bits(Fraction(probability)):.2f}"]
-        digits = max(4, len(after.certain_bits()) // 3 + 3)
-        rows.append(
-            [
-                str(number),
-                explanation.labels[step.symbol],
-                f"[{float(before.low):.{digits}g}, {float(before.high):.{digits}g})",
-                *middle,
-                f"[{float(after.low):.{digits}g}, {float(after.high):.{digits}g})",
-                after.certain_bits() or "-",
-            ]
-        )
+    rows = _small_rows(explanation) if small else _rows(explanation)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     width = explanation.steps[-1].after.width if explanation.steps else Fraction(1)
+    if explanation.steps and not small:  # whose table has all digits
+        low, high = explanation.steps[-1].after.decimals()
+        _show_long("from", low)
+        _show_long("to", high)
     show(f"ideal  {_bits(width):.2f} bits: -log2 of the last interval's width")
-    show(f"code   {explanation.code} ({len(explanation.code)} bits): the shortest binary interval inside it")
+    _show_long("code", explanation.code, f" ({len(explanation.code)} bits): the shortest binary interval inside it")
+
+
+def _show_long(name: str, digits: str, note: str = "") -> None:
+    """Show digits, and what is to be said of them, in as many lines as they take."""
+    parts = [digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS)] or [""]
+    if len(parts[-1] + note) <= _DIGITS + 8:
+        parts[-1] += note
+    else:
+        parts.append(note.lstrip())
+    for number, part in enumerate(parts):
+        show(f"{'' if number else name:<6} {part}")
+
+
+def _small_rows(explanation: "Explanation") -> list[list[str]]:
+    """Return the table of a small alphabet: every symbol's probability, and the interval before and after."""
+    rows = [
+        ["step", "symbol", "interval before"]
+        + [f"p({label})" for label in explanation.labels]
+        + ["interval after", "certain bits"]
+    ]
+    for number, step in enumerate(explanation.steps, 1):
+        probabilities = [f"{step.probability(symbol):.2f}" for symbol in range(len(explanation.labels))]
+        before, after = ("[{}, {})".format(*interval.decimals()) for interval in (step.before, step.after))
+        label, bits = explanation.labels[step.symbol], step.after.certain_bits() or "-"
+        rows.append([str(number), label, before, *probabilities, after, bits])
+    return rows
+
+
+def _rows(explanation: "Explanation") -> list[list[str]]:
+    """Return the table of bytes, 80 columns wide: the digits and the bits that a step adds."""
+    from gencomp.evaluation.explain import elided
+
+    rows = [["step", "symbol", "p(symbol)", "bits", "interval after", "bits certain now"]]
+    told = 0
+    for number, step in enumerate(explanation.steps, 1):
+        probability = step.probability(step.symbol)
+        bits = step.after.certain_bits()
+        low, high = elided(*step.after.decimals())
+        cost = f"{_bits(Fraction(probability)):.2f}"
+        label = explanation.labels[step.symbol]
+        rows.append([str(number), label, f"{probability:.4g}", cost, f"[{low}, {high})", bits[told:] or "-"])
+        told = len(bits)
+    return rows
 
 
 def _bits(probability: Fraction) -> float:

@@ -2,7 +2,16 @@
 
 from gencomp.cli.console import note, show, show_json
 from gencomp.cli.options import JsonOption
-from gencomp.registry import DEFAULT_MODEL, Entry, entries, options_of, refused_plugins, resolve
+from gencomp.registry import (
+    DEFAULT_MODEL,
+    SMALL_INPUT,
+    SMALL_INPUT_MODEL,
+    Entry,
+    entries,
+    options_of,
+    refused_plugins,
+    resolve,
+)
 
 _RESOLUTIONS = {
     "fraction": "to a fraction of a bit",
@@ -51,6 +60,8 @@ def _describe(entry: Entry) -> dict[str, object]:
 
 def _print_row(row: dict[str, object]) -> None:
     mark = " (the default)" if row.get("default") else ""
+    if row["name"] == SMALL_INPUT_MODEL:
+        mark = f" (of files up to {SMALL_INPUT >> 10} KiB the default)"
     show(f"  {row['name']:<9} {row['summary']}{mark}")
     if "missing" in row:
         show(f"            {row['missing']}")

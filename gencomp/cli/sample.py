@@ -16,7 +16,6 @@ from gencomp.cli.options import (
     JsonOption,
     MaxMemoryOption,
     MaxWorkOption,
-    ModelOption,
     OutputOption,
     QuietOption,
     at_least,
@@ -24,15 +23,32 @@ from gencomp.cli.options import (
     usage,
 )
 
+# what is continued where nothing is given: by rnn, which has read much, and of a book, by models that have read nothing
+_OPENING = b"The history of the city begins in the "
+_OPENING_BYTES = 8192
+
 
 def sample(
-    model: ModelOption = DEFAULT_SPEC,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "--compressor",
+            "-m",
+            metavar="SPEC",
+            help=f"Model or codec; `gencomp list` shows them. [default: {DEFAULT_SPEC}; with no prompt, rnn]",
+        ),
+    ] = None,
     prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to continue, as UTF-8.")] = None,
     prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="What to continue; - is stdin.")] = None,
     prime: Annotated[str | None, typer.Option(metavar="FILE", help="A corpus that the model reads first.")] = None,
     save_to: Annotated[
         str | None,
-        typer.Option("--save-state", metavar="FILE", help="Save the model as primed, for -m 'mix?state=FILE'."),
+        typer.Option(
+            "--save-state",
+            metavar="FILE",
+            help="Save the model as primed, for -m 'mix?state=FILE', 'best?state=FILE' or 'rnn?state=FILE'.",
+        ),
     ] = None,
     length: Annotated[
         int, typer.Option("--length", "-n", callback=at_least("--length", 0), help="Bytes to draw.")
@@ -52,12 +68,16 @@ def sample(
         int | None,
         typer.Option(callback=at_least("--width", 1), help="Bytes, beams or particles to follow. [default: 32]"),
     ] = None,
-    temperature: Annotated[float, typer.Option(help="Below 1 sharpens, above 1 flattens.")] = 1.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Below 1 sharpens, above 1 flattens. [default: 1; with no prompt, 0.7]"),
+    ] = None,
     top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest bytes.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest bytes with this mass.")] = None,
     alphabet: Annotated[
-        Literal["all", "seen"], typer.Option(help="All 256 bytes, or those in the prompt and the corpus.")
-    ] = "all",
+        Literal["all", "seen"] | None,
+        typer.Option(help="All 256 bytes, or those in the prompt and the corpus. [default: all; with neither, seen]"),
+    ] = None,
     max_copy: Annotated[
         int | None,
         typer.Option(
@@ -85,7 +105,8 @@ def sample(
 
     Each byte is drawn from the distribution that the codec's code lengths, or the predictor's probabilities, give.
     Only the continuation is printed, as it is drawn. --strategy looks further than one byte, --horizon bytes ahead.
-    Ctrl-C keeps what has been drawn.
+    Ctrl-C keeps what has been drawn. With nothing to go on from, half a sentence, or with -m a book, is continued;
+    --prompt "" begins with nothing.
     """
     import numpy as np
 
@@ -110,9 +131,16 @@ def sample(
     start = prompt.encode("utf-8", "surrogateescape") if prompt is not None else b""
     if prompt_file is not None:
         start = read_input(prompt_file)
+    greets = prompt is None and prompt_file is None and prime is None and save_to is None and not _has_read(model)
+    if greets:
+        start = _OPENING if model is None else _opening()
+        if temperature is None and strategy != "beam":  # which takes the shortest code
+            temperature = 0.7
+        alphabet = alphabet or ("all" if model is None else "seen")
+    model = model or ("rnn" if greets else DEFAULT_SPEC)
     context = (read_input(prime) if prime is not None else b"") + start
     symbols = seen_alphabet(context) if alphabet == "seen" else None
-    draw = Strategy(temperature, top_k, top_p, symbols)
+    draw = Strategy(1.0 if temperature is None else temperature, top_k, top_p, symbols)
     search = Search(strategy, horizon, width, draw, max_copy, own_window)
     predictor = search.predictor(model)
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
@@ -120,6 +148,12 @@ def sample(
     window = window_of(native(predictor))
     if window is not None and len(context) > window and not quiet:
         note(f"note: {model} looks back {window:,} bytes; the context has {len(context):,}, of which it uses the last")
+    if greets and not quiet:
+        opening = repr(start.decode()) if start == _OPENING else f"a book's first {len(start):,} bytes"
+        note(
+            f"note: nothing to go on from is given; {model} goes on from {opening}, at temperature {draw.temperature:g}"
+            f"{'' if symbols is None else ', with the bytes that are in it'}; --prompt '' begins with nothing"
+        )
     if symbols is not None and len(symbols) == 1 and not quiet:
         note("note: the context has one byte only, so that no other can be drawn; see --alphabet all")
     if save_to is not None:
@@ -169,6 +203,21 @@ def sample(
         )
     if interrupted:
         raise KeyboardInterrupt
+
+
+def _has_read(model: str | None) -> bool:
+    """Return whether the options of a spec give it something that it has read, such as a saved state."""
+    from gencomp.registry import tree_of
+
+    return model is not None and any({"state", "prime"} & tree.options.keys() for tree in tree_of(model).walk())
+
+
+def _opening() -> bytes:
+    """Return what is continued where nothing is given: the beginning of a book, to the end of a paragraph."""
+    from gencomp.data import alice
+
+    book = alice().replace(b"\r", b"")[:_OPENING_BYTES]
+    return book[: book.rindex(b"\n\n") + 2]
 
 
 @contextmanager

@@ -10,10 +10,12 @@ import numpy as np
 
 from gencomp.arguments import as_bytes, as_pieces
 from gencomp.bitstreams.deflate import DeflateSizer
-from gencomp.bitstreams.zlib_stream import ZlibSizer
+from gencomp.bitstreams.deflate_walk import walk
+from gencomp.bitstreams.zlib_stream import ZlibSizer, raw_stream
 from gencomp.budget import StateCost
 from gencomp.compressors import checks
 from gencomp.compressors.checks import check_end, check_output, check_range, corrupt
+from gencomp.phrases import Parse
 from gencomp.protocols import FloatArray
 
 
@@ -42,6 +44,10 @@ class _DeflateScorer:
 
     def feed(self, data: bytes) -> None:
         self._sizer.feed(as_bytes(data))
+
+    def grow(self, data: bytes) -> FloatArray:
+        """Append ``data``; return the code length after each of its bytes, float64 (n,) in bits."""
+        return np.asarray(self._framing_bits + self._sizer.grow(as_bytes(data)), dtype=np.float64)
 
     def copy(self) -> Self:
         return type(self)(self._sizer.copy(), self._framing_bits)
@@ -85,6 +91,11 @@ class _Deflate:
         """Return the state after ``prefix``; code lengths are exact to the bit, the last byte not filled up."""
         sizer = DeflateSizer if _is_reproduced(self.level) else ZlibSizer
         return _DeflateScorer(sizer(self.level, as_bytes(prefix, "the prefix")), 8 * self.framing_bytes)
+
+    def parse(self, data: bytes) -> Parse:
+        """Return the literals and copies of this codec's stream of ``data``, and its blocks with their codes."""
+        phrases, blocks, _ = walk(raw_stream(self.level, as_bytes(data)))
+        return Parse(phrases, blocks, 8 * self.framing_bytes)
 
     def state_cost(self, size: int) -> StateCost:
         return StateCost(1 << 20, 4 << 20, 5e-3 + 3e-6 * size, 2.5e-2)

@@ -13,11 +13,12 @@ from gencomp.arguments import as_bytes, as_pieces
 from gencomp.bitstreams.lzma.sizer import LzmaSizer
 from gencomp.bitstreams.lzma.state import effort_of
 from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available, version
-from gencomp.bitstreams.lzma_walk import FRACTION_BITS, LzmaWalker
+from gencomp.bitstreams.lzma_walk import FRACTION_BITS, REPEAT_KIND, LzmaWalker
 from gencomp.budget import Cost, StateCost
 from gencomp.compressors import checks
 from gencomp.compressors.checks import check_end, check_output, check_range, corrupt
 from gencomp.cores import candidate_pool, candidate_threads
+from gencomp.phrases import Block, Parse, Phrase
 from gencomp.protocols import FloatArray
 
 MIN_DICTIONARY_BITS = 12
@@ -126,6 +127,18 @@ class Lzma:
     def code_length(self, data: bytes) -> float:
         data = as_bytes(data)
         return float(HEADER_BITS + self.walker().bits([self.stream(data)], [len(data)])[0])
+
+    def parse(self, data: bytes) -> Parse:
+        """Return the literals and matches of this codec's stream of ``data``, each to 1/65536 bit."""
+        data = as_bytes(data)
+        rows = self.walker().trace(self.stream(data), len(data))
+        ends = rows[:, 4] / (1 << FRACTION_BITS)
+        bits = np.diff(ends, prepend=0.0).tolist()
+        kinds = [kind == REPEAT_KIND for kind in rows[:, 3].tolist()]
+        columns = zip(*rows[:, :3].T.tolist(), bits, kinds, strict=True)
+        phrases = [Phrase(*row) for row in columns]
+        rest = self.code_length(data) - HEADER_BITS - (float(ends[-1]) if len(ends) else 0.0)
+        return Parse(phrases, [Block("stream", 0, len(data), rest)], HEADER_BITS)
 
     def state_cost(self, size: int) -> StateCost:
         """Return what a scorer takes: of a long prefix each thread keeps its encoder's memory, put back each time."""

@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from gencomp.arguments import as_bytes
+from gencomp.equivalence.adapt import Model, as_predictor
 from gencomp.equivalence.predictor import CodeLengthState
 from gencomp.protocols import FloatArray, PredictorState
 
@@ -26,6 +28,20 @@ class Candidates:
         return float(np.exp2(-self.charged).sum())
 
     @cached_property
+    def probabilities(self) -> FloatArray:
+        """What the code lengths stand for, float64 (n,): 2^-length, which add up to 1."""
+        return np.exp2(-self.code_lengths)
+
+    def top(self, k: int) -> list[int]:
+        """Return the ``k`` likeliest symbols, the likeliest first; of equals the lower one first.
+
+        Raises ``ValueError`` on k below 1.
+        """
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        return [int(symbol) for symbol in np.argsort(self.code_lengths, kind="stable")[:k]]
+
+    @cached_property
     def entropy(self) -> float:
         """The mean code length under the distribution itself, in bits."""
         probabilities = np.exp2(-self.code_lengths)
@@ -43,6 +59,15 @@ class Candidates:
     def ties(self, symbol: int) -> int:
         """Return the number of candidates that are charged the same as ``symbol``, itself among them."""
         return int((self.charged == self.charged[symbol]).sum())
+
+
+def candidates(model: Model, given: bytes = b"") -> Candidates:
+    """Return what ``model``, a spec or an object of either kind, says of the byte after ``given``.
+
+    >>> candidates("gzip", b"abcabcab").top(1)
+    [99]
+    """
+    return candidates_of(as_predictor(model).begin(as_bytes(given, "what is given")))
 
 
 def candidates_of(state: PredictorState) -> Candidates:

@@ -14,6 +14,7 @@ from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_code_lengths
 from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.cores import candidate_pool, candidate_threads
+from gencomp.phrases import Parse
 from gencomp.protocols import (
     BlockEstimating,
     CallEstimating,
@@ -26,11 +27,13 @@ from gencomp.protocols import (
     FingerprintEstimating,
     FloatArray,
     FusedCoding,
+    Growing,
     IntArray,
     IntegerState,
     Laned,
     Ordered,
     Parametric,
+    Parsing,
     Predictor,
     PredictorState,
     PrefixScoring,
@@ -75,6 +78,18 @@ def begin_scoring(compressor: Compressor, prefix: bytes = b"") -> ScorerState:
     if isinstance(compressor, PrefixScoring):
         return compressor.begin_scoring(prefix)
     return RecompressingScorer(compressor, prefix)
+
+
+def grow(scorer: ScorerState, data: bytes) -> FloatArray:
+    """Append ``data`` to what ``scorer`` has read; return the code length after each of its bytes, float64 (n,)."""
+    data = as_bytes(data)
+    if isinstance(scorer, Growing):
+        return scorer.grow(data)
+    lengths = np.empty(len(data), dtype=np.float64)
+    for place in range(len(data)):
+        scorer.feed(data[place : place + 1])
+        lengths[place] = scorer.code_lengths([b""])[0]
+    return lengths
 
 
 def state_cdf(state: PredictorState) -> IntArray:
@@ -249,8 +264,20 @@ def check_size(model: object, size: int) -> None:
 def save_state(state: PredictorState, path: str | PathLike[str]) -> None:
     """Write ``state`` to a file; raise ``ValueError`` where its predictor reads none."""
     if not isinstance(state, Savable):
-        raise ValueError("this model's states are not saved; those of mix and rnn are")
+        raise ValueError("this model's states are not saved; those of mix, best and rnn are")
     state.save(path)
+
+
+def parses(model: object) -> bool:
+    """Return whether :func:`parse_of` tells how ``model`` cuts data."""
+    return isinstance(model, Parsing)
+
+
+def parse_of(model: object, data: bytes) -> Parse:
+    """Return how a codec cuts ``data`` into literals and copies. Raises ``ValueError`` where it does not tell."""
+    if not isinstance(model, Parsing):
+        raise ValueError("this model does not tell of literals and copies; gzip, zlib and lzma do")
+    return model.parse(as_bytes(data))
 
 
 def window_of(model: object) -> int | None:

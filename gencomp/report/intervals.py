@@ -2,7 +2,7 @@
 
 from html import escape
 
-from gencomp.evaluation.explain import Explanation, Step
+from gencomp.evaluation.explain import Explanation, Step, elided
 
 _HEIGHT = 360
 _COLUMN = 120
@@ -59,8 +59,9 @@ def _column(explanation: Explanation, column: int, step: Step) -> list[str]:
             middle = (y(start) + y(stop)) / 2 + 4
             parts.append(_text(x + _BAR / 2, middle, explanation.labels[symbol], 'text-anchor="middle"'))
     parts.append(f'<rect x="{x}" y="{_TOP}" width="{_BAR}" height="{_HEIGHT}" fill="none" stroke="#333"/>')
-    parts.append(_text(x - 4, _TOP - 4, f"{float(step.before.high):.6g}", 'text-anchor="end" fill="#555"'))
-    parts.append(_text(x - 4, _TOP + _HEIGHT + 13, f"{float(step.before.low):.6g}", 'text-anchor="end" fill="#555"'))
+    below, above = elided(*step.before.decimals())
+    parts.append(_text(x - 4, _TOP - 4, above, 'text-anchor="end" fill="#555"'))
+    parts.append(_text(x - 4, _TOP + _HEIGHT + 13, below, 'text-anchor="end" fill="#555"'))
     low, high = int(step.cdf[step.symbol]), int(step.cdf[step.symbol + 1])
     for value, end in ((high, _TOP), (low, _TOP + _HEIGHT)):
         parts.append(
@@ -68,8 +69,9 @@ def _column(explanation: Explanation, column: int, step: Step) -> list[str]:
             'stroke-dasharray="4 3"/>'
         )
     if column == len(explanation.steps) - 1:
-        for end, bound in ((_TOP - 4, step.after.high), (_TOP + _HEIGHT + 13, step.after.low)):
-            parts.append(_text(x + _BAR + _COLUMN - 4, end, f"{float(bound):.6g}", 'text-anchor="end" fill="#b45f06"'))
+        below, above = elided(*step.after.decimals())
+        for end, bound in ((_TOP - 4, above), (_TOP + _HEIGHT + 13, below)):
+            parts.append(_text(x + _BAR + _COLUMN - 4, end, bound, 'text-anchor="end" fill="#b45f06"'))
     bits = step.after.certain_bits()
     shown = bits if len(bits) <= 14 else "…" + bits[-13:]
     parts.append(_text(x, _TOP + _HEIGHT + 28, f"certain: {shown or 'no bit yet'}", 'fill="#555"'))

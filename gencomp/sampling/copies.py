@@ -65,16 +65,48 @@ class Copies:
         return self.copied / self.drawn if self.drawn else 0.0
 
 
+@dataclass(frozen=True)
+class Copied:
+    """Bytes ``start`` to ``stop`` of what was drawn stand in the context from ``source`` on."""
+
+    start: int
+    stop: int
+    source: int
+
+
+def find_copies(context: bytes, drawn: bytes, at_least: int = MIN_COPY) -> list[Copied]:
+    """Return the longest strings of ``at_least`` bytes or more that ``drawn`` has from ``context``, in order.
+
+    None lies inside another; neighbours may overlap. The source is the last place in the context. Raises
+    ``ValueError`` on ``at_least`` below 1.
+    """
+    if at_least < 1:
+        raise ValueError(f"a copy must have at least 1 byte, got {at_least}")
+    found: list[Copied] = []
+    start = 0
+    for end in range(1, len(drawn) + 1):  # drawn[start:end] is the longest suffix so far that is in the context
+        before = start
+        while drawn[start:end] not in context:
+            start += 1
+        if start > before and end - 1 - before >= at_least:
+            found.append(_copied(context, drawn, before, end - 1))
+    if len(drawn) - start >= at_least:
+        found.append(_copied(context, drawn, start, len(drawn)))
+    return found
+
+
+def _copied(context: bytes, drawn: bytes, start: int, stop: int) -> Copied:
+    return Copied(start, stop, context.rfind(drawn[start:stop]))
+
+
 def measure_copies(context: bytes, drawn: bytes, at_least: int = MIN_COPY) -> Copies:
     """Return how much of ``drawn`` was copied from ``context``. Raises ``ValueError`` on ``at_least`` below 1."""
     if at_least < 1:
         raise ValueError(f"a copy must have at least 1 byte, got {at_least}")
     copied, longest = np.zeros(len(drawn), dtype=np.bool_), 0
-    start = 0
-    for end in range(1, len(drawn) + 1):  # drawn[start:end] is the longest suffix so far that is in the context
-        while drawn[start:end] not in context:
-            start += 1
-        longest = max(longest, end - start)
-        if end - start >= at_least:
-            copied[start:end] = True
+    for copy in find_copies(context, drawn, 1):
+        size = copy.stop - copy.start
+        longest = max(longest, size)
+        if size >= at_least:
+            copied[copy.start : copy.stop] = True
     return Copies(at_least, len(drawn), int(copied.sum()), longest)

@@ -11,10 +11,10 @@ from gencomp.budget import DEFAULT_MEMORY, Budget, Cost
 from gencomp.equivalence.adapt import Model, as_predictor, label_of, native
 from gencomp.equivalence.capabilities import state_cost
 from gencomp.equivalence.lookahead import Lookahead
-from gencomp.protocols import Predictor, PredictorState
+from gencomp.protocols import IntArray, Predictor, PredictorState
 from gencomp.sampling.copies import Limits
 from gencomp.sampling.search import Finding, SearchInterruptedError, beam_search, particles
-from gencomp.sampling.strategies import Strategy
+from gencomp.sampling.strategies import Strategy, draw_weighted
 
 StrategyName = Literal["bytes", "lookahead", "beam", "particles"]
 
@@ -28,8 +28,8 @@ _NODE_BYTES, _COPY_SECONDS, _PAIR_SECONDS = 1 << 14, 1e-9, 4e-7
 class Watcher:
     """Who is told what happens while bytes are drawn; this one ignores it."""
 
-    def choosing(self, state: PredictorState, symbol: int) -> None:
-        """``symbol`` was drawn after ``state``, which has not seen it yet."""
+    def choosing(self, state: PredictorState, symbol: int, weights: IntArray) -> None:
+        """``symbol`` was drawn after ``state``, which has not seen it yet, by integer ``weights`` (alphabet_size,)."""
 
     def found(self, finding: Finding) -> None:
         """A search came to its end."""
@@ -180,8 +180,9 @@ def _byte_by_byte(
         lengths = moving.state.code_lengths()
         if limits.max_copy is not None:
             lengths = np.where(limits.allowed(bytes(moving.drawn)), lengths, np.inf)
-        symbol = draw.draw(lengths, rng)
-        watcher.choosing(moving.state, symbol)
+        weights = draw.weights(lengths)
+        symbol = draw_weighted(weights, rng)
+        watcher.choosing(moving.state, symbol, weights)
         moving.append(bytes([symbol]))
         watcher.stepped()
         yield symbol

@@ -13,6 +13,7 @@ from gencomp.bitstreams.huffman import WORK_SHAPE, code_lengths
 from gencomp.bitstreams.zlib_stream import ZlibSizer, raw_stream
 from gencomp.compressors.deflate import Gzip, Zlib
 from gencomp.data import alice
+from tests.strategies import fewer
 
 BYTES = [bytes([symbol]) for symbol in range(256)]
 LEVELS = range(1, 10)
@@ -186,6 +187,7 @@ def test_compiled_and_plain_python_agree() -> None:
     script = """
 from gencomp.bitstreams.deflate import DeflateSizer
 from gencomp.data import alice
+from tests.strategies import fewer
 for level in (2, 6, 9):
     sizer = DeflateSizer(level, alice()[:600])
     sizer.feed(b"aaaaaaaaaaa")
@@ -197,3 +199,16 @@ for level in (2, 6, 9):
         for jit in "01"
     }
     assert len(outputs) == 1
+
+
+@given(data=data, level=st.sampled_from([1, 4, 9]))
+@fewer(2)
+def test_growing_is_feeding_byte_by_byte(data: bytes, level: int) -> None:
+    sizer, other, library = DeflateSizer(level, data[:9]), DeflateSizer(level, data[:9]), ZlibSizer(level, data[:9])
+    found = sizer.grow(data)
+    assert found.tolist() == library.grow(data).tolist()
+    for place in range(0, len(data), 7):
+        twin = other.copy()
+        twin.feed(data[: place + 1])
+        assert found[place] == twin.bits([b""])[0]
+    assert sizer.bits([b"", b"ab"]).tolist() == DeflateSizer(level, data[:9] + data).bits([b"", b"ab"]).tolist()

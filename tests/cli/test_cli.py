@@ -80,6 +80,21 @@ def test_levels_are_models(cli, tmp_path: Path, book: bytes) -> None:
     fails(cli("compress", "-q", "book", "--block-size", "-5"), 2, "got '-5'")
     assert cli("compress", "-q", "-2", "book").code == 0
     assert "spec mix:2" in cli("info", "book.gcz").text
+    assert cli("compress", "-q", "-9", "-f", "book").code == 0
+    assert "spec best:9" in cli("info", "book.gcz").text
+
+
+def test_the_default_is_chosen_by_size(cli, tmp_path: Path, book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe and a file of one content give one archive."""
+    for module in ("gencomp.registry", "gencomp.archive.writer"):
+        monkeypatch.setattr(f"{module}.SMALL_INPUT", 2000)
+    for size, spec in ((2000, b'"best:5?'), (2001, b'"mix:5?')):
+        (tmp_path / "book").write_bytes(book[:size])
+        assert cli("compress", "-q", "-f", "book").code == 0
+        archive = (tmp_path / "book.gcz").read_bytes()
+        assert spec in archive
+        assert cli("compress", "-q", stdin=book[:size]).out == archive
+        assert cli("decompress", "-q", "-c", "book.gcz").out == book[:size]
 
 
 def test_many_files_go_on_after_a_failure(cli, tmp_path: Path) -> None:
@@ -155,7 +170,7 @@ def test_empty_input_is_an_empty_archive(cli, tmp_path: Path) -> None:
         (["sample", "--temperature", "nan"], 2, ["temperature must be above 0"]),
         (["sample", "--top-k", "0"], 2, ["top_k must be at least 1"]),
         (["sample", "--top-p", "2"], 2, ["top_p must be above 0"]),
-        (["sample", "--alphabet", "seen"], 2, ["the alphabet is empty"]),
+        (["sample", "--prompt", "", "--alphabet", "seen"], 2, ["the alphabet is empty"]),
         (["sample", "--alphabet", "some"], 2, ["'some'"]),
         (["sample", "-n", "-1"], 2, ["--length must be at least 0, got -1"]),
         (["sample", "--seed", "-1"], 2, ["--seed must be at least 0, got -1"]),
@@ -421,6 +436,27 @@ def test_explain_shows_the_papers_example(cli, tmp_path: Path) -> None:
     fails_with_table = cli("explain", "hello", "-m", "counts:0", "-o", "x.svg")
     assert fails_with_table.code == 1
     assert (tmp_path / "x.svg").read_text() == before
+
+
+def test_explain_fits_a_terminal_and_its_bits_are_the_codes(cli) -> None:
+    lines = cli("explain", "hello hello hello, and so on and so on").text.splitlines()
+    assert max(map(len, lines)) <= 80
+    steps = [line.split() for line in lines[1:] if line[0].isdigit()]
+    assert len(steps) == 38
+    assert all(step[4].strip("[,") != step[5].strip(")") for step in steps)  # no interval is empty
+    certain = "".join(step[6] for step in steps).replace("-", "")
+    first = next(place for place, line in enumerate(lines) if line.startswith("code"))
+    code = "".join(line[7:].split(" ")[0] for line in lines[first:] if line[7:8] in ("0", "1"))
+    assert code.startswith(certain)
+    assert f"({len(code)} bits)" in lines[-1]
+
+
+def test_no_command_is_a_question_for_help(cli) -> None:
+    for arguments in ((), ("--traceback",)):
+        result = cli(*arguments)
+        assert (result.code, result.err) == (0, "")
+        assert result.text == cli("--help").text
+    assert "compress" in result.text
 
 
 def test_list(cli) -> None:

@@ -103,7 +103,21 @@ def test_wide_searches(cli, strategy: str, tmp_path: Path) -> None:
     )
     assert not (tmp_path / "state").exists()
     fails(cli("sample", "-m", "lookahead:gzip", "-n", "9", "--max-work", "0.1"), 1, "allow it with --max-work")
-    narrow = ["sample", "-m", "counts:1", "-n", "2", "--strategy", strategy, "--width", "3", "--max-memory", "1MiB"]
+    narrow = [
+        "sample",
+        "--prompt",
+        "",
+        "-m",
+        "counts:1",
+        "-n",
+        "2",
+        "--strategy",
+        strategy,
+        "--width",
+        "3",
+        "--max-memory",
+        "1MiB",
+    ]
     assert len(cli(*narrow).out) == 2
 
 

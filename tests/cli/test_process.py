@@ -39,7 +39,7 @@ def test_a_signal_leaves_nothing_half_written(number: int, code: int, tmp_path: 
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
-    with process("sample", "-m", "uniform", "-n", "300000") as running:
+    with process("sample", "--prompt", "", "-m", "uniform", "-n", "300000") as running:
         assert running.stdout is not None
         assert running.stderr is not None
         running.stdout.read(10)

@@ -221,3 +221,22 @@ def test_wrong_arguments_are_refused() -> None:
         RangeEncoder().encode_pmf([0], np.array([[0.2, 0.2]]))
     with pytest.raises(ValueError, match="sum to 1"):
         RangeDecoder(b"abc").decode_pmf(np.array([[np.nan, 0.2]]))
+
+
+@given(st.lists(st.integers(0, 3), max_size=60))
+def test_the_interval_holds_the_code_and_nothing_else_does(symbols: list[int]) -> None:
+    """Every stream that begins with the bits decodes to the symbols; its value lies in the interval told before."""
+    cdf = np.array([0, 1, 100, 200, 256], np.int64)
+    encoder = RangeEncoder()
+    assert encoder.interval == (0, 1 << 56, 56)
+    before = (Fraction(0), Fraction(1))
+    for symbol in symbols:
+        encoder.encode(symbol, cdf)
+        low, width, exponent = encoder.interval
+        now = (Fraction(low, 1 << exponent), Fraction(low + width, 1 << exponent))
+        assert before[0] <= now[0] < now[1] <= before[1]
+        before = now
+    code = encoder.finish()
+    value = Fraction(int.from_bytes(code, "big"), 1 << 8 * len(code))
+    assert before[0] <= value
+    assert value + Fraction(1, 1 << encoder.num_bits) <= before[1]

@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ElementTree
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from gencomp.coding.range_coder import RangeDecoder
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.evaluation.explain import explain, explain_paper
+from gencomp.evaluation.explain import Interval, elided, explain, explain_paper
 from gencomp.report.intervals import interval_svg
 from tests.strategies import fewer
 
@@ -15,11 +16,41 @@ def test_the_papers_example() -> None:
     explanation = explain_paper()
     bounds = [(float(step.after.low), float(step.after.high)) for step in explanation.steps]
     expected = [(0, 0.45), (0.09, 0.36), (0.2655, 0.36), (0.3222, 0.3411)]
+    # the coder's units of 2^-30 of an interval, rounded down, take up to 2^-24 of it at each step
     assert [value for pair in bounds for value in pair] == pytest.approx(
-        [value for pair in expected for value in pair], abs=1e-8
+        [value for pair in expected for value in pair], abs=4 * 2**-24
     )
     assert explanation.code == "0101010"
     assert [step.after.certain_bits() for step in explanation.steps] == ["0", "0", "010", "01010"]
+
+
+def test_decimals_are_exact_and_tell_the_ends_apart() -> None:
+    for model, text in (("counts:1", b"hello hello hello hello"), ("gzip", b"aaaaaaaaaaaa")):
+        for step in explain(model, text).steps:
+            low, high = step.after.decimals()
+            places = max(len(low), len(high)) - 2
+            assert Fraction(low) < Fraction(high)
+            for written, exact in ((low, step.after.low), (high, step.after.high)):
+                assert abs(Fraction(written) - exact) <= Fraction(1, 2 * 10**places) * 10
+                assert abs(Fraction(written) - exact) < step.after.width / 10
+            short = elided(low, high)
+            assert max(map(len, short)) < 16
+            assert all(one.endswith(two.removeprefix("…")) for one, two in zip((low, high), short, strict=True))
+    assert Interval(Fraction(1, 3), Fraction(1, 3)).decimals() == ("0.3333", "0.6667")
+    assert Interval(Fraction(0), Fraction(1)).decimals() == ("0", "1")
+
+
+@pytest.mark.parametrize("model", ["counts:1", "gzip", "uniform"])
+def test_long_codes_begin_with_what_was_certain_at_each_step(model: str) -> None:
+    text = b"hello hello hello, and so on and so forth and so on and so forth; and then?"
+    explanation = explain(model, text)
+    code = Fraction(int(explanation.code, 2), 2 ** len(explanation.code))
+    for step in explanation.steps:
+        assert explanation.code.startswith(step.after.certain_bits())
+        assert step.before.low <= step.after.low <= code < step.after.high <= step.before.high
+        share = step.after.width / step.before.width
+        exact = Fraction(step.probability(step.symbol))
+        assert exact * (1 - Fraction(1, 10**5)) <= share <= exact
 
 
 @given(st.binary(max_size=30))

@@ -10,6 +10,7 @@ from gencomp.data import alice
 
 FOLDER = Path(__file__).parent
 TEXT = alice()[:3000]
+MIXED = TEXT[:900] + bytes(range(256))
 
 # archive -> (content, model, block size)
 GOOD = {
@@ -24,6 +25,11 @@ GOOD = {
     "good-lz78.gcz": (TEXT, "lz78:2", 1 << 20),
     "good-ctw.gcz": (TEXT, "ctw:6", 1 << 20),
     "good-counts-blocks.gcz": (TEXT, "counts:2", 1 << 10),
+    "good-ensemble.gcz": (TEXT, "ensemble:counts:1,counts:3", 1 << 20),
+    "good-mix-expert.gcz": (TEXT, "mix:1?expert=counts:2", 1 << 20),
+    "good-rnn.gcz": (MIXED, "rnn", 1 << 10),
+    "good-best.gcz": (MIXED, "best:5", 1 << 20),
+    "good-best-small.gcz": (TEXT[:200], "best:9", 1 << 20),
 }
 
 

@@ -125,7 +125,10 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     (tmp_path / "test" / "english" / "new.txt").write_bytes(NEW[0])
     (tmp_path / "test" / "code" / "new.py").write_bytes(NEW[1])
     train, test, kept = (str(tmp_path / name) for name in ("train", "test", "kept.npz"))
-    assert run(["classify", "--train", train, "--test", test, "-m", "counts:2", "--save", kept, "-q"]) == 0
+    command = ["classify", "--train", train, "--test", test, "-m", "counts:2", "--save", kept, "-q"]
+    assert run(command) == 0
+    assert run(command) == 1, "a file is not overwritten without -f"
+    assert run([*command, "-f"]) == 0
     out = capsys.readouterr().out
     assert "english/new.txt  english  " in out
     assert "accuracy 100.00 %, ties split" in out

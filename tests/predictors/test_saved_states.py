@@ -19,7 +19,7 @@ from gencomp.errors import CorruptDataError, GencompError, ModelMismatchError
 from gencomp.predictors.mix import contexts
 from gencomp.predictors.mix.levels import LEVELS, new_model, table_bytes, table_shapes
 from gencomp.predictors.mix.predictor import Mix
-from gencomp.predictors.mix.saved import MAX_FILE, TABLES, read_header
+from gencomp.predictors.mix.saved import MAX_FILE, TABLES, Family, read_header
 from gencomp.registry import Entry
 
 TEXT = b"the cat sat on the mat; the dog sat on the log\n" * 12
@@ -248,6 +248,15 @@ def test_a_zip_that_ends_otherwise(path: Path, tail: bytes) -> None:
         Mix.load_state(path)
 
 
+@pytest.mark.parametrize("shift", [100, 10**6, 1 << 31])
+def test_arrays_before_the_first_byte(path: Path, shift: int) -> None:
+    body = bytearray(path.read_bytes()[32:])
+    (offset,) = struct.unpack_from("<L", body, len(body) - 6)  # of the directory, at the end of the archive's end
+    struct.pack_into("<L", body, len(body) - 6, offset + shift)
+    write(path, bytes(body))
+    refused(path, "is no saved Mix state: ")
+
+
 def test_a_long_list_of_arrays_is_not_read(path: Path) -> None:
     again = io.BytesIO()
     with zipfile.ZipFile(again, "w") as file:
@@ -366,10 +375,10 @@ def test_a_state_of_an_expert_by_its_short_name(path: Path) -> None:
 
 
 def test_a_header_is_read_without_the_tables(path: Path) -> None:
-    header = read_header(path, Mix.REVISION)
+    header = read_header(path, Family("Mix", Mix.REVISION))
     assert (header.length, header.size, header.frozen) == (len(TEXT), 1 << 15, False)
     with pytest.raises(ModelMismatchError, match="prime the model again"):
-        read_header(path, Mix.REVISION + 1)
+        read_header(path, Family("Mix", Mix.REVISION + 1))
 
 
 def test_limits_count_a_state(path: Path) -> None:

@@ -1,5 +1,6 @@
 """gencomp sample's and score's own words: explanations, copy rates, notes, interruption."""
 
+import base64
 import json
 import sys
 import threading
@@ -12,6 +13,8 @@ import gencomp
 from gencomp.cli import drawing
 from gencomp.cli.drawing import Reporter
 from gencomp.cli.main import run
+from gencomp.data import alice
+from gencomp.sampling.strategies import Strategy
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -41,6 +44,49 @@ def test_explain_shows_each_step(command: Command, wiki: bytes) -> None:
     assert err.count("Kraft sum") == 2
     assert err.count("<- drawn") == 2
     assert f"p {2 ** -state.code_lengths()[best]:.5f}" in err
+
+
+def test_without_a_prompt_something_readable_is_continued(command: Command) -> None:
+    code, out, err = command("sample", "-n", "60")
+    assert code == 0
+    prompt = b"The history of the city begins in the "
+    assert out.encode() == gencomp.sample("rnn", prompt=prompt, length=60, temperature=0.7)
+    assert "rnn goes on from 'The history of the city begins in the ', at temperature 0.7; --prompt '' begins" in err
+    code, out, err = command("sample", "-m", "counts:2", "-n", "40")
+    book = alice().replace(b"\r", b"")[:8192]
+    opening = book[: book.rindex(b"\n\n") + 2]
+    alphabet = tuple(sorted(set(opening)))
+    assert out.encode() == gencomp.sample("counts:2", prompt=opening, length=40, temperature=0.7, alphabet=alphabet)
+    assert f"a book's first {len(opening):,} bytes, at temperature 0.7, with the bytes that are in it" in err
+    drawn = command("sample", "-m", "counts:2", "--json", "--prompt", "", "-n", "9", "--seed", "4")
+    record = json.loads(drawn[1])
+    assert base64.b64decode(record["base64"]) == gencomp.sample("counts:2", length=9, seed=4)
+    assert "nothing to go on from" not in drawn[2]
+    assert (
+        "at temperature 1;"
+        in command("sample", "-m", "uniform", "-n", "1", "--temperature", "1", "--alphabet", "all")[2]
+    )
+
+
+def test_explain_shows_what_is_drawn_from(command: Command, wiki: bytes) -> None:
+    options = ("--temperature", "0.5", "--top-k", "3", "--alphabet", "seen")
+    record = json.loads(command(*SAMPLE, "2", *options, "--explain", "--json")[1])
+    first = record["steps"][0]["candidates"]
+    lengths = gencomp.as_predictor("gzip").begin(wiki[:600]).code_lengths()
+    weights = Strategy(0.5, 3, None, tuple(sorted(set(wiki[:600])))).weights(lengths)
+    for row in first:
+        assert row["drawn_with"] == int(weights[row["byte"]]) / int(weights.sum())
+    assert sum(row["drawn_with"] for row in first[:3]) == pytest.approx(1)
+    err = command(*SAMPLE, "2", *options, "--explain")[2]
+    assert err.count("3 bytes to draw from") == 2
+    assert f"drawn with p {first[0]['drawn_with']:.5f}" in err
+
+
+def test_among_equals_what_can_be_printed_is_shown(command: Command) -> None:
+    code, _, err = command("sample", "-m", "uniform", "--prompt", "", "-n", "1", "--explain")
+    assert code == 0
+    assert [f"{name!r} " in err for name in ' !"#$'] == [True] * 5
+    assert "x00" not in err
 
 
 def test_json_has_the_steps_and_the_copies(command: Command) -> None:

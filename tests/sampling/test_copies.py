@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gencomp
-from gencomp.sampling.copies import Limits, followers, measure_copies
+from gencomp.sampling.copies import Limits, find_copies, followers, measure_copies
 
 
 def test_followers_are_what_comes_after() -> None:
@@ -57,3 +57,31 @@ def test_wrong_values_are_refused() -> None:
         Limits(max_copy=0)
     with pytest.raises(ValueError, match="at least 1 byte"):
         measure_copies(b"", b"", 0)
+
+
+def test_copies_are_found_with_their_sources() -> None:
+    context = b"the quick brown fox jumps over the lazy dog"
+    drawn = b"zz quick brown FOX the lazy dog"
+    found = find_copies(context, drawn, 8)
+    assert [drawn[copy.start : copy.stop] for copy in found] == [b" quick brown ", b" the lazy dog"]
+    for copy in found:
+        size = copy.stop - copy.start
+        assert context[copy.source : copy.source + size] == drawn[copy.start : copy.stop]
+    assert find_copies(context, b"", 8) == []
+    with pytest.raises(ValueError, match="at least 1 byte"):
+        find_copies(context, drawn, 0)
+
+
+@given(st.text("ab", max_size=20), st.text("ab", max_size=20), st.integers(1, 5))
+def test_copies_found_are_those_that_are_measured(context: str, drawn: str, at_least: int) -> None:
+    found = find_copies(context.encode(), drawn.encode(), at_least)
+    copied = {place for copy in found for place in range(copy.start, copy.stop)}
+    expected = {
+        place
+        for start in range(len(drawn))
+        for stop in range(start + at_least, len(drawn) + 1)
+        if drawn[start:stop] in context
+        for place in range(start, stop)
+    }
+    assert copied == expected
+    assert measure_copies(context.encode(), drawn.encode(), at_least).copied == len(expected)

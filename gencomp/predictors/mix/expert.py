@@ -12,7 +12,16 @@ from gencomp.compiled import lean_kernel
 from gencomp.equivalence.capabilities import state_cdf
 from gencomp.inference.recurrent import Network, new_memory, step
 from gencomp.predictors.mix.contexts import LENGTH, ByteArray
-from gencomp.predictors.mix.model import GUIDE_CELLS, Guide, Model, run
+from gencomp.predictors.mix.model import (
+    DOUBT_BYTES,
+    FIRST_ERROR,
+    GUIDE_CELLS,
+    LATE_ERROR,
+    NUM_DOUBTS,
+    Guide,
+    Model,
+    run,
+)
 from gencomp.protocols import IntArray, PredictorState
 
 
@@ -56,7 +65,8 @@ def copied(companion: Companion) -> Companion:
     if not isinstance(companion, Guide):
         return None if companion is None else companion.copy()
     memory = companion.memory._replace(**{name: part.copy() for name, part in companion.memory._asdict().items()})
-    return companion._replace(memory=memory, trusts=companion.trusts.copy(), place=companion.place.copy())
+    own = {name: getattr(companion, name).copy() for name in ("trusts", "doubts", "place")}
+    return companion._replace(memory=memory, **own)
 
 
 def new_guide(network: Network) -> Guide:
@@ -64,4 +74,13 @@ def new_guide(network: Network) -> Guide:
     memory = new_memory(network)
     step(network, memory, 0)
     curve = SQUASH[SQUASH_LIMIT - 2048 + 128 * np.arange(GUIDE_CELLS)]
-    return Guide(network, memory, np.tile(curve, 256), np.zeros(1, dtype=np.int64))
+    doubts = np.zeros(NUM_DOUBTS, dtype=np.int64)
+    doubts[LATE_ERROR] = FIRST_ERROR
+    return Guide(network, memory, np.tile(curve, 256), doubts, np.zeros(1, dtype=np.int64))
+
+
+def check_doubts(guide: Guide) -> None:
+    """Raise ``ValueError`` unless how wrong a network has been is what it can have been, at the end of a byte."""
+    error, late, judged, doubted = (int(number) for number in guide.doubts)
+    if error or not 0 <= late <= 8 << 16 or not 0 <= judged <= DOUBT_BYTES or doubted not in (0, 1):
+        raise ValueError("doubts are out of bounds")

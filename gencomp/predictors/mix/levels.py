@@ -49,6 +49,7 @@ from gencomp.predictors.mix.tables import FIRST_COUNTERS
 from gencomp.vectors import HUGE_PAGE, LANES, aligned, aligned_zeros
 
 MIN_SIZE = 1 << 12
+TABLE_SECONDS = 1e-9  # to make a byte of tables
 GUIDED_SHARE = 4  # of the first weights of contexts and matches where a network is trusted first
 GUIDE_WEIGHT = WEIGHT_ONE * 9 // 10
 
@@ -71,13 +72,19 @@ class Level:
     direct_bits: int
     matches: tuple[int, ...]
     easy: int = 0  # errors below this many units of 2^-16 are not learnt from, which saves time
+    guided: bool = False  # whether a network predicts beside: it has one input more, and a second set of weights
     apart: bool = False  # whether the kernels are compiled for this level alone
 
     @property
     def num_inputs(self) -> int:
         """The length of a row of weights: whole vectors."""
-        used = COUNTER_INPUTS + self.direct + self.contexts * (1 + self.twice)
+        used = COUNTER_INPUTS + self.direct + self.contexts * (1 + self.twice) + self.guided
         return -(-used // LANES) * LANES
+
+    @property
+    def rows(self) -> int:
+        """How many rows of weights there are."""
+        return (1 + self.guided) * self.mixers * SELECTOR_ROWS
 
     @property
     def shape(self) -> Shape:
@@ -136,7 +143,7 @@ def table_shapes(level: Level, slot_bits: int, size: int) -> dict[str, tuple[typ
         "slots": (np.uint8, ((1 << slot_bits) + 4 * SLOT,)),
         "counters": (np.uint32, (level.contexts * 256,)),
         "direct": (np.uint32, (1 << min(level.direct_bits, size_bits + 4),)),
-        "weights": (np.int32, (level.mixers * SELECTOR_ROWS, level.num_inputs)),
+        "weights": (np.int32, (level.rows, level.num_inputs)),
         "final": (np.int32, (level.finals * SELECTOR_ROWS * level.mixers,)),
         "refine": (np.uint16, (512 * REFINE_CELLS if level.maps else 0,)),
         "refine_hashed": (np.uint16, ((level.maps << min(16, size_bits)) * REFINE_CELLS,)),
@@ -167,7 +174,7 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
         slots=aligned_zeros((1 << slot_bits) + 4 * SLOT),
         counters=np.tile(FIRST_COUNTERS, contexts),
         direct=aligned(np.full(1 << min(level.direct_bits, size_bits + 4), EVEN, dtype=np.uint32)),
-        weights=aligned(np.tile(row, (mixers * SELECTOR_ROWS, 1))),
+        weights=aligned(np.tile(row, (level.rows, 1))),
         final=np.full(level.finals * SELECTOR_ROWS * mixers, WEIGHT_ONE // mixers, dtype=np.int32),
         refine=np.tile(curve, 512 if level.maps else 0),
         refine_hashed=aligned(np.tile(curve, level.maps << min(16, size_bits))),
@@ -192,11 +199,15 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
 
 
 def with_guide(model: Model) -> Model:
-    """Let a new model begin with trust in the network that guides it, and less in its contexts; measured."""
-    weights = model.weights
-    weights[:, COUNTER_INPUTS:-1] //= GUIDED_SHARE
-    weights[:, MATCH_INPUT] //= GUIDED_SHARE
-    weights[:, EXTERNAL_INPUT] = GUIDE_WEIGHT
+    """Let a new model begin with trust in the network that guides it, and less in its contexts; measured.
+
+    Its second half of weights, for where the network is doubted, begins with none.
+    """
+    trusting, doubting = np.split(model.weights, 2)
+    trusting[:, COUNTER_INPUTS:-1] //= GUIDED_SHARE
+    trusting[:, MATCH_INPUT] //= GUIDED_SHARE
+    trusting[:, EXTERNAL_INPUT] = GUIDE_WEIGHT
+    doubting[:, EXTERNAL_INPUT] = 0
     return model
 
 

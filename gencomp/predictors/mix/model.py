@@ -72,6 +72,13 @@ WEIGHT_ONE = 1 << 16
 REFINE_CELLS = 16  # of an adaptive map's row, half a cache line: the logistic domain in steps of 256, and one to spare
 REFINE_RATE = 6
 GUIDE_CELLS = 33  # of a partial byte's row of trusts: the logistic domain in steps of 128
+# how wrong the network is: its error in the byte under way, and of late, in units of 2^-16; how many bytes it has read;
+# whether it is doubted
+ERROR, LATE_ERROR, JUDGED, DOUBTED, NUM_DOUBTS = range(5)
+DOUBT_BYTES = 32  # that "of late" is
+# errors above which it is doubted, and below which it is no more: 4 where nothing is known, 0.5 to 1.9 on text
+DOUBT_ERROR, TRUST_ERROR = 2 << 16, 29 << 12
+FIRST_ERROR = 1 << 16
 MIX_RATE, MIX_SHIFT, FINAL_SHIFT = 2, 18, 17
 NO_CHANGE = 64  # errors below it move no weight: |input| * error < 2^(MIX_SHIFT - 1)
 EAGER = 16384  # bytes until the mixers' rate has come down to about MIX_RATE
@@ -140,7 +147,8 @@ class Guide(NamedTuple):
     network: Network
     memory: Memory
     trusts: npt.NDArray[np.uint16]  # (256 * GUIDE_CELLS,) what its predictions have come to, by the partial byte
-    place: IntArray  # (1,) scratch: which of them is in use
+    doubts: IntArray  # (NUM_DOUBTS,) how wrong it has been of late: see judge
+    place: IntArray  # (1,) scratch: which of the trusts is in use
 
 
 @fragment
@@ -310,6 +318,7 @@ def predict(
         inputs[COUNTER_INPUTS + i - n] = STRETCH[np.int64(model.direct[np.int64(bases[i]) + node]) >> 20]
     guided = np.int64(model.external[partial])
     inputs[EXTERNAL_INPUT] = guided
+    doubted = guide is not None and guide.doubts[DOUBTED] != 0
     if guide is not None:
         cell = (guided + 2048) << 1
         at = partial * GUIDE_CELLS + (cell >> 8)
@@ -331,13 +340,14 @@ def predict(
                 length_class: Integer = min(14, (trust & (TRUSTS - 1)) >> 2)
                 match_select = 1 + length_class
     mode = np.int64(model.registers[MODE]) << 8
+    m, finals = mixers_of(model)
+    shelf: Integer = mode + (m * SELECTOR_ROWS if doubted else 0)
     recent = np.int64(model.registers[RECENT])
     # how much is known: the longest match, and the share of contexts seen before
     known_select = match_select << 4 | known * np.int64(model.counts[KNOWN_SHARE]) >> SHARE_BITS
-    m, finals = mixers_of(model)
     row: Integer = 0
     for k in range(m):
-        if guide is not None and k == m - 1:
+        if guide is not None and k == m - 1 and not doubted:
             row = (guided + 2048) >> 7 << 3 | step
         elif k == 0:
             row = partial
@@ -357,7 +367,7 @@ def predict(
             row = known << 3 | step
         else:
             row = np.int64(model.registers[WORD]) & 255
-        row += k * SELECTOR_ROWS + mode
+        row += k * SELECTOR_ROWS + shelf
         chosen = model.weights[row]
         one = clamp(dot(chosen, inputs, inputs_of(model)) >> 8)
         mixed[4 * k] = one
@@ -407,6 +417,7 @@ def learn(
     goal = bit << PROBABILITY_BITS
     certain = bit * CERTAIN
     if guide is not None:
+        guide.doubts[ERROR] += abs(goal - squash(np.int64(model.external[partial])))
         trusted = np.int64(guide.trusts[guide.place[0]])
         guide.trusts[guide.place[0]] = trusted + ((goal - bit - trusted) >> REFINE_RATE)
     if abs(goal - mixed[1]) < model.counts[EASY]:
@@ -445,6 +456,21 @@ def learn(
             at = (np.int64(bases[i]) + node) * REFINE_CELLS + cell
             refined = np.int64(model.refine_hashed[at])
             model.refine_hashed[at] = refined + ((goal - bit - refined) >> REFINE_RATE)
+
+
+@fragment
+def judge(guide: Guide) -> None:
+    """Let the error in the byte that has been read count for how wrong the network is of late.
+
+    A network that has nothing to say of the data would mislead mixers that begin with trust in it. Where it is doubted,
+    a second set of weights is in use, which begins as if there was none.
+    """
+    doubts = guide.doubts
+    judged: Integer = min(DOUBT_BYTES, doubts[JUDGED] + 1)
+    doubts[LATE_ERROR] += (doubts[ERROR] - doubts[LATE_ERROR]) // (judged + 1)
+    doubts[JUDGED] = judged
+    doubts[DOUBTED] = doubts[LATE_ERROR] > (TRUST_ERROR if doubts[DOUBTED] != 0 else DOUBT_ERROR)
+    doubts[ERROR] = 0
 
 
 @fragment
@@ -577,6 +603,7 @@ def run(
         advance(registers, model.followers, history, end, byte, True)
         if guide is not None:
             read_byte(guide.network, guide.memory, byte)
+            judge(guide)
     if end > start:
         follow(registers, model.positions, model.counts, history, end)
         seek(registers, model.positions, model.counts, history, end, True)

@@ -46,6 +46,7 @@ from gencomp.predictors.mix.expert import Companion, copied, run_with, show
 from gencomp.predictors.mix.levels import (
     LEVELS,
     MIN_SIZE,
+    TABLE_SECONDS,
     Level,
     bits_of,
     new_model,
@@ -57,6 +58,8 @@ from gencomp.predictors.mix.saved import (
     SCRATCH,
     SETTINGS,
     STATE_SIZE,
+    Arrays,
+    Family,
     Shapes,
     StateHeader,
     digest_of,
@@ -65,7 +68,7 @@ from gencomp.predictors.mix.saved import (
     write_state,
 )
 from gencomp.protocols import FloatArray, IntArray, Predictor
-from gencomp.registry import alike, load, spec_of, tree_of
+from gencomp.registry import Tree, alike, load, spec_of, tree_of
 from gencomp.specs import Spec, alone, brief
 from gencomp.vectors import aligned
 
@@ -75,8 +78,8 @@ SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
 SPENT_AT_ONCE = 4096  # bytes that are charged with one interval
-# what a byte costs, and more for each context; what the expert's distribution costs, bit by bit; a byte of tables
-_BYTE_SECONDS, _CONTEXT_SECONDS, _SHOW_SECONDS, _TABLE_SECONDS = 1e-6, 9e-7, 1e-4, 1e-9
+# what a byte costs, and more for each context; what the expert's distribution costs, bit by bit
+_BYTE_SECONDS, _CONTEXT_SECONDS, _SHOW_SECONDS = 1e-6, 9e-7, 1e-4
 BYTES_OF_A_CDF = 32  # whose steps a distribution takes
 
 
@@ -159,18 +162,37 @@ class ContextMixing:
         return history[start : start + size].tobytes()
 
     def _start(self, data: bytes, size: int) -> "MixState":
-        """Return a state that has read the priming, with tables for ``size`` bytes; ``data`` waits in its history."""
-        text = self._priming()
-        history = np.frombuffer(text + bytes(1024), dtype=np.uint8).copy()
-        size += len(text)
-        state = self._state(history, size)
-        state._read(len(text))
+        """Return the saved state, or one that has read the priming, with tables for ``size`` bytes.
+
+        ``data`` waits in its history.
+        """
+        state = self._saved_state()
+        if state is None:
+            text = self._priming()
+            history = np.frombuffer(text + bytes(1024), dtype=np.uint8).copy()
+            size += len(text)
+            state = MixState(self, self._new_model(size), history, self._companion(), size, frozen=self.freeze)
+            state._read(len(text))
+        state._frozen |= self.freeze
         state._append(data)
         return state
 
-    def _state(self, history: ByteArray, size: int) -> "MixState":
-        """Return a state that has read nothing; ``history`` waits, with tables for ``size`` bytes."""
-        return MixState(self, self._new_model(size), history, self._companion(), size, frozen=self.freeze)
+    def _saved_state(self) -> "MixState | None":
+        """Return the state of the file that is to be started from; None without one."""
+        return None
+
+    @classmethod
+    def _family(cls) -> Family:
+        """Return what a file with a state holds."""
+        raise NotImplementedError
+
+    def _state_spec(self) -> str:
+        """Return the spec that a state's file names."""
+        return spec_of(self, full=True)
+
+    def _arrays_of(self, companion: Companion) -> tuple[Arrays, str]:
+        """Return the arrays that a file holds of what predicts beside the contexts, and its network's digest."""
+        return {}, ""
 
     def _companion(self) -> Companion:
         """Return what predicts beside the contexts."""
@@ -228,7 +250,7 @@ class Mix(ContextMixing):
     ``level`` to ``freeze`` are those of :class:`ContextMixing`. ``prime``: a text of the package to read before each
     block or context, which pays for small files in English; it costs 0.1 s. ``expert``: another model, in the notation
     of :mod:`gencomp.specs`, whose distribution is one more input; archives then decode where the expert's own do.
-    ``state``: a file that :meth:`SavableMixState.save` or ``gencomp sample --save-state`` wrote, to start from; its
+    ``state``: a file that :meth:`MixState.save` or ``gencomp sample --save-state`` wrote, to start from; its
     settings come with it, and beside it ``expert`` only says where the state's own expert is.
     """
 
@@ -264,7 +286,7 @@ class Mix(ContextMixing):
 
     def environment(self) -> Mapping[str, Any]:
         """Return the digest of the state, and what the expert depends on; empty for integers alone."""
-        found: dict[str, Any] = {} if self.state is None else {"state": digest_of(self.state)}
+        found: dict[str, Any] = {} if self.state is None else {"state": digest_of(self.state, self._family())}
         expert = self._expert if self.state is None else self._saved[1]._expert
         depends_on = environment_of(expert)
         return found | ({"expert": dict(depends_on)} if depends_on else {})
@@ -302,17 +324,17 @@ class Mix(ContextMixing):
         if mix._expert is not None:
             expert = state_cost(mix._expert, read)
             begin += expert.begin + (read * expert.step if self.state is None else 0.0)
-        return mix, tables, read, begin + 2e-3 + tables * _TABLE_SECONDS
+        return mix, tables, read, begin + 2e-3 + tables * TABLE_SECONDS
 
     @cached_property
     def _saved(self) -> "tuple[StateHeader, Mix]":
         """What the saved state says of itself, and its settings."""
         path = self.state or ""
-        header = read_header(path, self.REVISION)
+        header = read_header(path, self._family())
         return header, _settings(path, header.spec, self.expert)
 
     @classmethod
-    def load_state(cls, path: str | PathLike[str], expert: str | None = None) -> "SavableMixState":
+    def load_state(cls, path: str | PathLike[str], expert: str | None = None) -> "MixState":
         """Return the state that ``save`` wrote; ``expert`` says where its expert's model folder is now.
 
         Raises :class:`CorruptDataError` on damage and on what no state holds, :class:`ModelMismatchError` on another
@@ -320,28 +342,24 @@ class Mix(ContextMixing):
         name: a state opens neither by itself.
         """
 
-        def shapes(spec: str, size: int) -> Shapes:
-            mix = _settings(path, spec, expert)
-            return table_shapes(LEVELS[mix.level - 1], mix._slot_bits(size), size)
+        def shapes(header: StateHeader) -> Shapes:
+            mix = _settings(path, header.spec, expert)
+            return table_shapes(LEVELS[mix.level - 1], mix._slot_bits(header.size), header.size)
 
-        def make(spec: str, size: int) -> Model:
-            return _settings(path, spec, expert)._new_model(size)
+        def make(header: StateHeader) -> tuple[Model, Arrays]:
+            return _settings(path, header.spec, expert)._new_model(header.size), {}
 
-        header, model, history = read_state(path, cls.REVISION, shapes, make)
+        header, model, history = read_state(path, cls._family(), shapes, make)
         mix = _settings(path, header.spec, expert)
         state = None if mix._expert is None else mix._expert.begin(history[: header.length].tobytes())
-        return SavableMixState(mix, model, history, state, header.size, frozen=header.frozen)
+        return MixState(mix, model, history, state, header.size, frozen=header.frozen)
 
-    def _start(self, data: bytes, size: int) -> "MixState":
-        if self.state is None:
-            return super()._start(data, size)
-        state = self.load_state(self.state, self.expert)
-        state._frozen |= self.freeze
-        state._append(data)
-        return state
+    @classmethod
+    def _family(cls) -> Family:
+        return Family("Mix", cls.REVISION)
 
-    def _state(self, history: ByteArray, size: int) -> "MixState":
-        return SavableMixState(self, self._new_model(size), history, self._companion(), size, frozen=self.freeze)
+    def _saved_state(self) -> "MixState | None":
+        return None if self.state is None else self.load_state(self.state, self.expert)
 
     def _companion(self) -> Companion:
         return None if self._expert is None else self._expert.begin()
@@ -448,20 +466,12 @@ class MixState:
         twin._frozen = True
         return twin
 
-
-class SavableMixState(MixState):
-    """A state that needs nothing but its own tables, or an expert that can read its history again."""
-
-    def __init__(
-        self, mix: Mix, model: Model, history: ByteArray, companion: Companion, size: int, *, frozen: bool
-    ) -> None:
-        super().__init__(mix, model, history, companion, size, frozen=frozen)
-        self._revision = mix.REVISION
-
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the state for :meth:`Mix.load_state` and ``mix?state=``."""
-        spec = spec_of(self._mix, full=True)
-        write_state(path, self._revision, spec, self._size, self._frozen, self._model, self._history)
+        """Write the state for its model's ``load_state`` and ``?state=``."""
+        mix, length = self._mix, int(self._model.registers[LENGTH])
+        more, network = mix._arrays_of(self._companion)
+        header = StateHeader(mix._state_spec(), self._size, self._frozen, length, network)
+        write_state(path, mix._family(), header, self._model, self._history, more)
 
 
 def _settings(path: str | PathLike[str], spec: str, expert: str | None) -> Mix:
@@ -471,11 +481,7 @@ def _settings(path: str | PathLike[str], spec: str, expert: str | None) -> Mix:
     user's to name, or not the one that is named.
     """
     try:
-        tree = tree_of(spec)
-        if tree.entry.name != "mix" or not tree.entry.is_own:
-            raise SpecError(f"its model is {brief(spec)!r}, expected mix")
-        if "state" in tree.options:
-            raise SpecError(f"it names another state: {brief(tree.options['state'])}")
+        tree = tree_of_state(spec, "mix")
         named = tree.members.get("expert", ())
         if expert is not None:
             given = tree_of(alone(expert))
@@ -490,13 +496,27 @@ def _settings(path: str | PathLike[str], spec: str, expert: str | None) -> Mix:
                     f"and no other package by itself; name it, wherever it is now: -m 'mix?state={path}&expert=...'"
                 )
         mix: Mix = load(spec)
+        check_written(spec, spec_of(mix, full=True), "expert")
     except SpecError as error:
         raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error
-    full = spec_of(mix, full=True)
-    written, expected = ({**tree_of(text).options, "expert": ""} for text in (spec, full))
-    if written != expected:
-        raise CorruptDataError(f"{path} is no saved Mix state: its model is {brief(spec)!r}, expected {full!r}")
     return mix
+
+
+def tree_of_state(spec: str, name: str) -> Tree:
+    """Return the tree of a saved state's spec; raise :class:`SpecError` unless it is of the model ``name`` itself."""
+    tree = tree_of(spec)
+    if tree.entry.name != name or not tree.entry.is_own:
+        raise SpecError(f"its model is {brief(spec)!r}, expected {name}")
+    if "state" in tree.options:
+        raise SpecError(f"it names another state: {brief(tree.options['state'])}")
+    return tree
+
+
+def check_written(spec: str, full: str, but: str) -> None:
+    """Raise :class:`SpecError` unless ``spec`` writes out the options of ``full``, whatever its option ``but`` is."""
+    written, expected = ({**tree_of(text).options, but: ""} for text in (spec, full))
+    if written != expected:
+        raise SpecError(f"its model is {brief(spec)!r}, expected {full!r}")
 
 
 def _machine_memory() -> int | None:

@@ -2,9 +2,11 @@
 
 A state may come from anybody. Before anything of it is inflated, the list of its arrays, their types and shapes must be
 those of the model that its spec names; before compiled code works on it, every number that leads to a place, and the
-coder's registers, must be within their bounds. What remains are counters and weights, for which any value is safe.
+coder's registers, must be within their bounds. What remains are counters and weights, for which any value is safe. The
+arrays of a network beside the tables are looked at by who asked for them.
 """
 
+import errno
 import hashlib
 import io
 import math
@@ -108,19 +110,49 @@ SCRATCH = (
 )
 
 
+@dataclass(frozen=True)
+class Family:
+    """The models whose state a file is to hold: their name and revision, and the arrays beside a model's tables.
+
+    With ``network``, a file names the network that it was made with, by the digest of its weights.
+    """
+
+    name: str
+    revision: int
+    more: tuple[str, ...] = ()
+    network: bool = False
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The names of all arrays in a file."""
+        return ("version", "spec", "settings", "history", *TABLES, *self.more, *(("network",) if self.network else ()))
+
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
 def write_state(
-    path: str | PathLike[str], revision: int, spec: str, size: int, frozen: bool, model: Model, history: ByteArray
+    path: str | PathLike[str],
+    family: Family,
+    header: "StateHeader",
+    model: Model,
+    history: ByteArray,
+    more: Arrays,
 ) -> None:
-    """Write a state of the model that ``spec`` names, its tables made for ``size`` bytes."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        version=np.array([FORMAT_VERSION, revision]),
-        spec=np.array(spec),
-        settings=np.array([size, frozen]),
-        history=history[: model.registers[LENGTH]],
+    """Write a state: what ``header`` says, the tables of ``model``, and ``more`` arrays, those of the family."""
+    arrays: dict[str, Any] = {
+        "version": np.array([FORMAT_VERSION, family.revision]),
+        "spec": np.array(header.spec),
+        "settings": np.array([header.size, header.frozen]),
+        "history": history[: header.length],
         **{name: part for name, part in model._asdict().items() if name not in SETTINGS + SCRATCH},
-    )
+        **more,
+    }
+    if family.network:
+        arrays["network"] = np.array(header.network)
+    assert tuple(arrays) == family.arrays
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
     body = buffer.getvalue()
     with new_file(Path(path), overwrite=True) as file:
         write_fully(file, hashlib.sha256(body).digest() + body)
@@ -128,90 +160,93 @@ def write_state(
 
 @dataclass(frozen=True)
 class StateHeader:
-    """What a saved state says of itself: the spec of its model, for how many bytes the tables are, what it has read."""
+    """What a saved state says of itself: the spec of its model, for how many bytes the tables are, what it has read.
+
+    ``network`` is the digest of its network's weights, empty where it has none.
+    """
 
     spec: str
     size: int
     frozen: bool
     length: int
-    registers: npt.NDArray[np.int64]
+    network: str = ""
 
 
 Shapes = Mapping[str, tuple[type[np.generic], tuple[int, ...]]]
 
 
-def digest_of(path: str | PathLike[str]) -> str:
+def digest_of(path: str | PathLike[str], family: Family) -> str:
     """Return the first 16 hexadecimal digits of a saved state's checksum; raise CorruptDataError without one."""
-    with _open(path) as file:
+    with _open(path, family) as file:
         digest = file.read(_DIGEST_BYTES)
     if len(digest) < _DIGEST_BYTES:
-        raise CorruptDataError(f"{path} is no saved Mix state: it has {len(digest)} bytes")
+        raise CorruptDataError(f"{path} is no saved {family.name} state: it has {len(digest)} bytes")
     return digest.hex()[:16]
 
 
-def read_header(path: str | PathLike[str], revision: int) -> StateHeader:
+def read_header(path: str | PathLike[str], family: Family) -> StateHeader:
     """Return what a saved state says of itself, without its tables. Raises as :func:`read_state`."""
-    with _open(path) as file:
-        _check_digest(path, file)
-        with _arrays(path, file) as arrays:
-            return arrays.header(revision)
+    with _arrays(path, family) as arrays:
+        return arrays.header()
 
 
 def read_state(
     path: str | PathLike[str],
-    revision: int,
-    shapes: Callable[[str, int], Shapes],
-    make: Callable[[str, int], Model],
+    family: Family,
+    shapes: Callable[[StateHeader], Shapes],
+    make: Callable[[StateHeader], tuple[Model, Arrays]],
 ) -> tuple[StateHeader, Model, ByteArray]:
     """Return (header, model, history) of a saved state.
 
-    ``shapes(spec, size)`` returns the shapes that the tables must have; only where the file has them, ``make(spec,
-    size)`` returns the fresh model to fill. Raises :class:`CorruptDataError` on damage, on content that no state has,
-    and on what is no regular file; :class:`ModelMismatchError` on another revision's state.
+    ``shapes(header)`` returns the shapes that the tables, and the family's arrays beside them, must have; only where
+    the file has them, ``make(header)`` returns the fresh model to fill, and the arrays beside it: whatever numbers of
+    their type the file holds. Raises :class:`CorruptDataError` on damage, on content that no state has, and on what is
+    no regular file; :class:`ModelMismatchError` on another revision's state.
     """
-    with _open(path) as file:
-        _check_digest(path, file)
-        with _arrays(path, file) as arrays:
-            header = arrays.header(revision)
-            expected = shapes(header.spec, header.size)
-            for name, (kind, shape) in expected.items():
-                arrays.check(name, np.dtype(kind), shape)
-            history = np.zeros(header.length + 1024, dtype=np.uint8)
-            arrays.fill("history", history[: header.length])
-            model = make(header.spec, header.size)
-            fresh = model.registers.copy()
-            for name in expected:
-                arrays.fill(name, getattr(model, name))
-            _check_registers(model, fresh, header.length)
+    with _arrays(path, family) as arrays:
+        header = arrays.header()
+        expected = shapes(header)
+        for name, (kind, shape) in expected.items():
+            arrays.check(name, np.dtype(kind), shape)
+        history = np.zeros(header.length + 1024, dtype=np.uint8)
+        arrays.fill("history", history[: header.length])
+        model, more = make(header)
+        fresh = model.registers.copy()
+        for name in expected:
+            arrays.fill(name, more[name] if name in more else getattr(model, name))
+        _check_registers(model, fresh, header.length)
     return header, model, history
 
 
-def _check_digest(path: str | PathLike[str], file: BinaryIO) -> None:
-    digest, hasher = file.read(_DIGEST_BYTES), hashlib.sha256()
-    while piece := file.read(1 << 20):
-        hasher.update(piece)
-    if hasher.digest() != digest:
-        raise CorruptDataError(f"{path} is no saved Mix state, or it is damaged: its checksum does not match")
-
-
-def _open(path: str | PathLike[str]) -> BinaryIO:
-    return open_regular(path, MAX_FILE, CorruptDataError, "a saved Mix state")
+def _open(path: str | PathLike[str], family: Family) -> BinaryIO:
+    return open_regular(path, MAX_FILE, CorruptDataError, f"a saved {family.name} state")
 
 
 @contextmanager
-def _arrays(path: str | PathLike[str], file: BinaryIO) -> Iterator["_Arrays"]:
-    """Yield the arrays in ``file``; what is wrong with them becomes a :class:`CorruptDataError` that names the file."""
-    try:
-        yield _Arrays(path, file)
-    except _WRONG as error:
-        raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error
+def _arrays(path: str | PathLike[str], family: Family) -> Iterator["_Arrays"]:
+    """Yield the arrays of an undamaged file; what is wrong with them is a :class:`CorruptDataError` that names it."""
+    with _open(path, family) as file:
+        digest, hasher = file.read(_DIGEST_BYTES), hashlib.sha256()
+        while piece := file.read(1 << 20):
+            hasher.update(piece)
+        not_one = f"{path} is no saved {family.name} state"
+        if hasher.digest() != digest:
+            raise CorruptDataError(f"{not_one}, or it is damaged: its checksum does not match")
+        try:
+            yield _Arrays(path, family, file)
+        except _WRONG as error:
+            raise CorruptDataError(f"{not_one}: {error}") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # an entry before the file's first byte; anything else is the disk's
+                raise
+            raise CorruptDataError(f"{not_one}: an array in it has no place") from error
 
 
 class _Arrays:
     """The arrays of a .npz, each read only as what it is expected to be. Everything raises ``ValueError``."""
 
-    def __init__(self, path: str | PathLike[str], file: BinaryIO) -> None:
-        self._path = path
+    def __init__(self, path: str | PathLike[str], family: Family, file: BinaryIO) -> None:
+        self._path, self._family = path, family
         # zipfile reads the whole directory at once, so its size is looked at first
         size = file.seek(0, 2)
         file.seek(max(_DIGEST_BYTES, size - _LOCATOR_BYTES - _END_BYTES))
@@ -221,7 +256,7 @@ class _Arrays:
         if not is_usual or directory > _MAX_DIRECTORY:
             raise ValueError("its list of arrays is not where numpy writes it")
         self._file = zipfile.ZipFile(file)
-        names = {f"{name}.npy" for name in ("version", "spec", "settings", "history", *TABLES)}
+        names = {f"{name}.npy" for name in family.arrays}
         infos = self._file.infolist()
         if len(infos) != len(names) or {info.filename for info in infos} != names:
             raise ValueError(f"its arrays are not the {len(names)} of a state")
@@ -229,12 +264,12 @@ class _Arrays:
             raise ValueError("its arrays are said to be longer than the file")
         self._infos = {info.filename.removesuffix(".npy"): info for info in infos}
 
-    def header(self, revision: int) -> StateHeader:
+    def header(self) -> StateHeader:
         version, made_by = self._integers("version")
-        if (version, made_by) != (FORMAT_VERSION, revision):
+        if (version, made_by) != (FORMAT_VERSION, self._family.revision):
             raise ModelMismatchError(
-                f"{self._path} is a Mix state of format {version} and revision {made_by}; "
-                f"this version reads {FORMAT_VERSION} and {revision}: prime the model again"
+                f"{self._path} is a {self._family.name} state of format {version} and revision {made_by}; "
+                f"this version reads {FORMAT_VERSION} and {self._family.revision}: prime the model again"
             )
         size, frozen = self._integers("settings")
         spec = self._text("spec")
@@ -252,7 +287,7 @@ class _Arrays:
             raise ValueError(f"tables for {size:,} bytes, where {length:,} were read")
         if frozen not in (0, 1):
             raise ValueError(f"a state that is frozen or not, not {frozen}")
-        return StateHeader(spec, size, bool(frozen), length, registers)
+        return StateHeader(spec, size, bool(frozen), length, self._text("network") if self._family.network else "")
 
     def check(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         """Raise unless an array says that it has this type and shape, and is as long as that."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -53,14 +54,15 @@ def read_state(path: str | PathLike[str], revision: int, weights: str, memory: M
                 f"{path} is an rnn state of revision {about.get('revision')} with the weights {about.get('weights')}; "
                 f"here are {revision} and {weights}: prime the model again"
             )
-        _check(tensors, memory)
+        check_kept(tensors, memory)
     except (ValueError, RecursionError) as error:
         raise CorruptDataError(f"{path} is no saved rnn state: {error}") from None
     for name in KEPT:
         getattr(memory, name)[...] = tensors[name]
 
 
-def _check(tensors: dict[str, npt.NDArray[Any]], memory: Memory) -> None:
+def check_kept(tensors: Mapping[str, npt.NDArray[Any]], memory: Memory) -> None:
+    """Raise ``ValueError`` unless ``tensors`` are what a network may have read, of the shapes of ``memory``."""
     if tensors.keys() != set(KEPT):
         raise ValueError(f"it has the tensors {', '.join(sorted(tensors))}, expected {', '.join(sorted(KEPT))}")
     for name, array in tensors.items():

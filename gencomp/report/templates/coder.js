@@ -21,17 +21,23 @@
     return node;
   }
 
-  // An interval is [low, low + width) / 2^exponent, in BigInt: nothing is ever rounded.
+  // An interval is [low, low + width) / 2^exponent, in BigInt: nothing is ever rounded but by the coder itself, whose
+  // width is an integer of 49 to 57 bits, and each share of it a whole number of units.
   function intervals(steps) {
-    const all = [{ low: 0n, width: 1n, exponent: 0n }];
+    const all = [{ low: 0n, width: 1n << 56n, exponent: 56n }];
     for (const step of steps) {
       const last = all[all.length - 1];
       const precision = BigInt(step.precision);
-      all.push({
-        low: (last.low << precision) + last.width * BigInt(step.start),
-        width: last.width * BigInt(step.stop - step.start),
-        exponent: last.exponent + precision,
-      });
+      const unit = last.width >> precision;
+      let low = last.low + unit * BigInt(step.start);
+      let width = unit * BigInt(step.stop - step.start);
+      let exponent = last.exponent;
+      while (width < 1n << 48n) {
+        low <<= 8n;
+        width <<= 8n;
+        exponent += 8n;
+      }
+      all.push({ low, width, exponent });
     }
     return all;
   }

@@ -1,0 +1,148 @@
+"""Time what the live page asks for: costs of a text, of the same text with a byte more, and candidates.
+
+    python benchmarks/play.py [--models gzip mix rnn ...] [--sizes 2048 30000] [--repeat 5] [FILE]
+    python benchmarks/play.py --browser
+
+Medians, after a first call that compiles. "first" is when the first piece of costs is there, "all" when the last one
+is, of a text that is new; "typed" is all costs after a byte was put in amid the text, "appended" after one at its end.
+Both profit from what is known of the beginning. "near" are candidates at a place near one that was asked for, "far" at
+one that was not. What the budget of the page refuses is marked so. Nothing of the network and the browser is in these
+figures.
+
+``--browser``: on the page in headless Chromium, with gzip and mix: milliseconds from a key press to the last colour
+drawn, and from a move of the pointer to the candidates, medians of 15.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gencomp.data import alice
+from gencomp.errors import BudgetError
+from gencomp.play.desk import Desk
+from gencomp.play.server import Server
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.chromium import chromium, find_chromium
+
+MODELS = ("gzip", "mix", "rnn", "lzma", "zstd?level=3", "zstd", "bz2")
+PRESSES = 15
+
+
+def seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def costs_times(desk: Desk, spec: str, text: bytes) -> tuple[float, float]:
+    """Return the seconds to the first piece of costs, and to the last."""
+    started, first = time.perf_counter(), 0.0
+    for event in desk.costs(spec, text):
+        if event["event"] == "costs" and not first:
+            first = time.perf_counter() - started
+    return first, time.perf_counter() - started
+
+
+def row(spec: str, texts: list[bytes]) -> dict[str, float]:
+    """Return the medians for one model, each of ``texts`` new to it."""
+    desk = Desk()
+    found: dict[str, list[float]] = {name: [] for name in ("first", "all", "typed", "appended", "far", "near")}
+    for number, text in enumerate(texts):
+        middle = len(text) // 2
+        first, whole = costs_times(desk, spec, text)
+        typed = costs_times(desk, spec, text[:middle] + b"e" + text[middle:])[1]
+        appended = costs_times(desk, spec, text + b"e")[1]
+        far = seconds(lambda text=text: desk.candidates(spec, text, len(text) - 40, {}))
+        near = seconds(lambda text=text: desk.candidates(spec, text, len(text) - 20, {}))
+        if number:  # the first compiles
+            for name, value in zip(found, (first, whole, typed, appended, far, near), strict=True):
+                found[name].append(value)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def models_table(models: list[str], sizes: list[int], repeat: int, source: bytes) -> None:
+    print(
+        "milliseconds"
+        + " " * 8
+        + "".join(f"{name:>10}" for name in ("first", "all", "typed", "appended", "far", "near"))
+    )
+    for size in sizes:
+        step = max(1, (len(source) - size) // (repeat + 1))
+        texts = [source[place * step : place * step + size] for place in range(repeat + 1)]
+        print(f"{size:,} bytes")
+        for spec in models:
+            try:
+                figures = row(spec, texts)
+            except BudgetError:
+                print(f"  {spec:<18}  refused: over the budget")
+                continue
+            print(f"  {spec:<18}" + "".join(f"{1000 * value:10.1f}" for value in figures.values()), flush=True)
+
+
+def browser_table(sizes: list[int], source: bytes) -> None:
+    ready = "document.body.dataset.ready && app.columns.every(c => c.done && !c.frame)"
+    typing = """new Promise(resolve => {
+        const started = performance.now();
+        const editor = document.getElementById('editor');
+        editor.setRangeText('e', POSITION, POSITION, 'end');
+        editor.dispatchEvent(new Event('input'));
+        const look = () => app.columns.every(c => c.done && !c.frame) ? resolve(performance.now() - started)
+            : requestAnimationFrame(look);
+        requestAnimationFrame(look);
+    })"""
+    hovering = """new Promise(resolve => {
+        const started = performance.now();
+        app.hover(POSITION);
+        const look = () => app.columns.every(c => c.answer?.position === POSITION)
+            ? resolve(performance.now() - started) : requestAnimationFrame(look);
+        requestAnimationFrame(look);
+    })"""
+    server = Server(Desk(), {"text": "", "name": "", "cut": False, "models": ["gzip", "mix"]})
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory() as profile, chromium(Path(profile)) as page:
+        page.open(server.url)
+        page.wait(ready, 300)
+        for size in sizes:
+            text = list(source[5000 : 5000 + size])
+            page.run(f"app.setText(Uint8Array.from({text}), 0)")
+            page.wait(ready, 300)
+            for name, script, places in (
+                ("typed at the end", typing, [size] * PRESSES),
+                ("typed in the middle", typing, [size // 2] * PRESSES),
+                ("typed at the beginning", typing, [10] * PRESSES),
+                ("candidates", hovering, [size // 3 + 17 * place for place in range(PRESSES)]),
+            ):
+                times = [page.run(script.replace("POSITION", str(place))) for place in places]
+                print(
+                    f"{size:>7,} bytes  {name:<24}{statistics.median(times):8.0f} ms, at most {max(times):.0f}",
+                    flush=True,
+                )
+    server.shutdown()
+    server.server_close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", type=Path, help="the text; by default the book that comes with the package")
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--sizes", nargs="+", type=int, default=[2048, 30_000])
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--browser", action="store_true")
+    arguments = parser.parse_args()
+    source = arguments.file.read_bytes() if arguments.file else alice()
+    if not arguments.browser:
+        models_table(arguments.models, arguments.sizes, arguments.repeat, source)
+    elif find_chromium() is None:
+        raise SystemExit("no Chromium found")
+    else:
+        browser_table(arguments.sizes, source)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""What each byte of a text costs where it stands, in one pass over it, piece by piece as it becomes known."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gencomp.arguments import as_bytes
+from gencomp.budget import Cost
+from gencomp.cores import candidate_pool
+from gencomp.equivalence.adapt import Model, as_predictor, native
+from gencomp.equivalence.capabilities import block_cost, charge, grow, parse_of, state_cost
+from gencomp.equivalence.predictor import CodeLengthPredictor
+from gencomp.phrases import Parse
+from gencomp.protocols import Charging, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
+
+PIECE = 64  # bytes
+_CANDIDATES = 256
+_CALL_SECONDS = 1e-4  # of Python, for a byte
+
+
+def costs(model: Model, data: bytes, *, given: bytes = b"", normalized: bool = False) -> FloatArray:
+    """Return what each byte of ``data`` costs in bits after ``given`` and the bytes before it, float64 (n,).
+
+    For a predictor that is -log2 p. A codec's code grows by so much with each byte: a copy costs where it begins, what
+    it goes on with is free, and a byte that completes a copy may make the code shorter. The sum is what ``data`` adds
+    to the code of ``given``. With ``normalized`` a codec is asked for all 256 candidates at each byte, and the cost is
+    -log2 of its probability among them, as in :func:`gencomp.score`; that takes up to 256 times as long.
+    """
+    pieces = list(stream_costs(model, data, given=given, normalized=normalized))
+    return np.concatenate([np.empty(0, np.float64), *pieces])
+
+
+def stream_costs(
+    model: Model, data: bytes, *, given: bytes = b"", normalized: bool = False, piece: int = PIECE
+) -> Iterator[FloatArray]:
+    """Yield what :func:`costs` returns in arrays of ``piece`` bytes at most, each as soon as it is known.
+
+    Raises ``ValueError`` on a piece below 1 byte.
+    """
+    if piece < 1:
+        raise ValueError(f"a piece must have at least 1 byte, got {piece}")
+    data, given = as_bytes(data), as_bytes(given, "what is given")
+    predictor = as_predictor(model)
+    if isinstance(predictor, CodeLengthPredictor) and not normalized:
+        return _growths(predictor.compressor, data, given, piece)
+    return _charges(predictor, data, given, piece)
+
+
+def _charges(predictor: Predictor, data: bytes, given: bytes, piece: int) -> Iterator[FloatArray]:
+    if not data:
+        return
+    if isinstance(predictor, SequenceScoring) and not isinstance(predictor.begin(), Charging):
+        (found,) = predictor.sequence_code_lengths([given + data])  # a parallel pass over all of it
+        for start in range(len(given), len(given) + len(data), piece):
+            yield np.asarray(found[start : start + piece], dtype=np.float64)
+        return
+    state = predictor.begin(given)
+    for start in range(0, len(data), piece):
+        yield charge(state, data[start : start + piece])
+
+
+def _growths(codec: Compressor, data: bytes, given: bytes, piece: int) -> Iterator[FloatArray]:
+    if isinstance(codec, PrefixScoring):
+        scorer = codec.begin_scoring(given)
+        before = float(scorer.code_lengths([b""])[0])
+        for start in range(0, len(data), piece):
+            lengths = grow(scorer, data[start : start + piece])
+            yield np.diff(lengths, prepend=before)
+            before = float(lengths[-1])
+        return
+    whole, before = given + data, codec.code_length(given)
+    for start in range(len(given), len(whole), piece):
+        ends = range(start + 1, min(start + piece, len(whole)) + 1)
+        texts = [whole[:end] for end in ends]
+        lengths = np.array([before, *candidate_pool().map(codec.code_length, texts)], np.float64)
+        before = float(lengths[-1])
+        yield np.diff(lengths)
+
+
+def parse(model: Model, data: bytes) -> Parse:
+    """Return how a codec, a spec or an object, cuts ``data`` into literals and copies, with the bits of each.
+
+    Raises ``ValueError`` for a model that does not tell; gzip, zlib and lzma do.
+
+    >>> [(phrase.position, phrase.length, phrase.distance) for phrase in parse("gzip", b"abcabcabcabc").phrases]
+    [(0, 1, 0), (1, 1, 0), (2, 1, 0), (3, 9, 3)]
+    """
+    return parse_of(native(as_predictor(model)), data)
+
+
+def costs_cost(predictor: Predictor, size: int, *, normalized: bool = False) -> Cost:
+    """Return what :func:`costs` of ``size`` bytes takes at most; 0 where the model does not say."""
+    state = state_cost(predictor, size)
+    if isinstance(predictor, CodeLengthPredictor):
+        step = state.step if normalized else state.step / _CANDIDATES + _CALL_SECONDS
+        return Cost(state.held + state.scratch, state.begin + size * step, size * state.kept)
+    cost = block_cost(predictor, size, size)
+    return Cost(cost.memory, cost.work + size * _CALL_SECONDS, cost.kept)

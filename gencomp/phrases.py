@@ -1,0 +1,65 @@
+"""How a codec cut a text: its literals and its copies, with the bits of each, and the blocks that they stand in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A literal, or a copy of ``length`` bytes from ``distance`` bytes back.
+
+    It writes the bytes from ``position`` on; ``distance`` is 0 for literals, of which each has a phrase of its own.
+    ``bits`` is what it takes in the code, extra bits among them. ``repeated`` says that its distance was told before,
+    so that the code only points at one of the last distances (LZMA has four of them, deflate none).
+    """
+
+    position: int
+    length: int
+    distance: int
+    bits: float
+    repeated: bool = False
+
+    @property
+    def is_literal(self) -> bool:
+        return self.distance == 0
+
+    @property
+    def source(self) -> int:
+        """Where a copy starts to read; the copy may run into what it writes itself."""
+        return self.position - self.distance
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of the code with codes of its own: it writes the bytes from ``start`` to ``stop``.
+
+    ``kind`` is ``stored``, ``fixed`` or ``dynamic`` for deflate, ``stream`` for a code of one piece. ``overhead`` are
+    its bits beside its phrases: header, tables, end mark. ``codes`` has the prefix code of each literal and length
+    symbol as a string of 0 and 1, ``distance_codes`` those of the distance symbols (RFC 1951, section 3.2.5); both are
+    empty where the block has none.
+    """
+
+    kind: str
+    start: int
+    stop: int
+    overhead: float
+    codes: Mapping[int, str] = field(default_factory=dict)
+    distance_codes: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Parse:
+    """All phrases of a text in order, and the blocks; ``framing_bits`` is the container around them.
+
+    The bits of the phrases, the overhead of the blocks and the framing add up to the code length.
+    """
+
+    phrases: Sequence[Phrase]
+    blocks: Sequence[Block]
+    framing_bits: float
+
+    @property
+    def code_length(self) -> float:
+        """The length of the whole code in bits."""
+        inside = sum(phrase.bits for phrase in self.phrases) + sum(block.overhead for block in self.blocks)
+        return inside + self.framing_bits

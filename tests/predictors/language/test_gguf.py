@@ -168,3 +168,16 @@ def test_a_real_model(book: bytes) -> None:
     for position, row in enumerate(np.concatenate(found)):
         assert (lockstep.logits[1] == row).all()
         lockstep.feed(np.array([7, text[position]]))
+
+
+def test_a_named_file_may_take_its_time(token_model: Path, wiki: bytes, tmp_path: Path) -> None:
+    """An archive by a language model takes as long as that takes: whoever names it knows."""
+    from gencomp.archive.memory import compress, decompress
+    from tests.predictors.language.test_exact import as_gguf
+
+    (tmp_path / "m.gguf").write_bytes(gguf_bytes(*as_gguf(token_model)))
+    spec = f"gguf:{tmp_path / 'm.gguf'}?context=8&stride=1"
+    archive = compress(wiki[:300], model=spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gencomp.predictors.language.exact._PRODUCT_SECONDS", 1.0)
+        assert decompress(archive, model=spec) == wiki[:300]

@@ -181,3 +181,19 @@ def test_a_named_file_may_take_its_time(token_model: Path, wiki: bytes, tmp_path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gencomp.predictors.language.exact._PRODUCT_SECONDS", 1.0)
         assert decompress(archive, model=spec) == wiki[:300]
+
+
+def test_scales_that_are_not_finite_are_refused(token_model: Path, tmp_path: Path) -> None:
+    from gencomp.inference.transformer_weights import TransformerError
+    from tests.predictors.language.test_exact import as_gguf
+
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf_bytes(*as_gguf(token_model, "Q8_0")))
+    tensor = read_gguf(path).tensors["blk.1.ffn_down.weight"]
+    at = path.read_bytes().index(tensor.data.tobytes())
+    for half in (b"\x00\x7c", b"\x00\x7e"):  # infinite, and no number
+        blob = bytearray(path.read_bytes())
+        blob[at : at + 2] = half
+        (tmp_path / "bad.gguf").write_bytes(blob)
+        with pytest.raises(TransformerError, match=r"layers.1.down has numbers that are not finite"):
+            encode_block(Gguf(str(tmp_path / "bad.gguf")), b"text")

@@ -58,7 +58,8 @@ class Entry:
 
     ``argument`` is the option that ``name:argument`` sets. ``lists`` are the options that name several models in the
     notation of :mod:`gencomp.specs`, ``partners`` those that name one. ``files`` and ``folders`` are the options whose
-    values are places on disk, but for the ``shipped`` values, which name what is in the package.
+    values are places on disk, but for the ``shipped`` values, which name what is in the package. ``is_large``: what is
+    named there is a language model, which may take hours, whatever the archive's size.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Entry:
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     shipped: tuple[str, ...] = ()
+    is_large: bool = False
 
     @property
     def is_own(self) -> bool:
@@ -161,6 +163,7 @@ _BUILTIN = (
         argument="model",
         folders=("model",),
         shipped=("800k",),
+        is_large=True,
     ),
     Entry(
         "hf",
@@ -170,6 +173,7 @@ _BUILTIN = (
         "lm",
         argument="model",
         folders=("model",),
+        is_large=True,
     ),
     Entry(
         "gguf",
@@ -179,6 +183,7 @@ _BUILTIN = (
         "lm",
         argument="model",
         files=("model",),
+        is_large=True,
     ),
     Entry(
         "ensemble",
@@ -307,9 +312,9 @@ class Tree:
         return tuple(value for value in given if value not in ("none", *self.entry.shipped))
 
     @property
-    def holds_folders(self) -> bool:
-        """Whether a model folder is named anywhere in it."""
-        return any(tree.entry.folders and tree.places for tree in self.walk())
+    def holds_large(self) -> bool:
+        """Whether a language model on disk is named anywhere in it."""
+        return any(tree.entry.is_large and tree.places for tree in self.walk())
 
 
 def tree_of(text: str) -> Tree:

@@ -215,16 +215,16 @@ def read_archive(
 
 
 def _is_unbounded(model: Model | None) -> bool:
-    """Whether the user names a folder, or has an object that no spec names: the archive does not say what it takes."""
+    """Whether the user names a language model, or has an object without a spec: no archive says what these take."""
     if model is None:
         return False
     if isinstance(model, str):
-        return tree_of(model).holds_folders
+        return tree_of(model).holds_large
     try:
         spec = predictor_spec(as_predictor(model), full=True)
     except ValueError:
         return True
-    return tree_of(spec).holds_folders
+    return tree_of(spec).holds_large
 
 
 class _Output:

@@ -5,9 +5,13 @@ of its own: the largest number takes 15 bits. The residual stream is Q20 within 
 heads and gates is Q16 within INNER_LIMIT, which fits int32.
 """
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
-from gencomp.compiled import Integer, fragment, lean_kernel
+import numpy as np
+from numba.core import types
+
+from gencomp.compiled import Integer, compiled, fragment, lean_kernel
 from gencomp.inference.arithmetic import square_root
 from gencomp.inference.products import Int16Array, Int32Array
 from gencomp.inference.tables import GATE_BITS, GATE_END, GATE_STEPS, ROTATION_BITS
@@ -35,6 +39,29 @@ _C0, _C1, _C2, _C3 = 45422, 15779, 3498, 837
 _GATE_HALF = 1 << (GATE_BITS - 1)
 _GATE_LAST = GATE_END << GATE_STEPS
 _GATE_SHIFT = INNER_BITS - GATE_STEPS
+
+
+def _shift(right: bool) -> Callable[..., Any]:
+    """Return a shift of int32 by int32, 0 to 31: numba's own are of int64, which vectors have in part alone."""
+
+    def instructions(typing_context: Any, value: Any, count: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return (builder.ashr if right else builder.shl)(*arguments)
+
+        return types.int32(types.int32, types.int32), codegen
+
+    return instructions
+
+
+def _plain_shift(right: bool) -> Callable[[Integer, Integer], Integer]:
+    def shift(value: Integer, count: Integer) -> Integer:
+        return np.int32(np.int32(value) >> np.int32(count) if right else np.int32(value) << np.int32(count))
+
+    return shift
+
+
+# of int32: right(value, count) is value >> count, left(value, count) is value << count
+right, left = (compiled(_shift(towards), _plain_shift(towards)) for towards in (True, False))
 
 
 @lean_kernel
@@ -68,10 +95,10 @@ def clamped(value: Integer, limit: Integer) -> Integer:
 def shifted(value: Integer, shift: Integer, limit: Integer) -> Integer:
     """Return ``value`` / 2^shift, rounded where that is a division, within [-limit, limit]; |value| <= 2^62."""
     if shift > 0:
-        right = min(shift, 61)
-        return clamped((value + (np.int64(1) << (right - 1))) >> right, limit)
-    left = min(-shift, 46)
-    return clamped(value, limit >> left) << left
+        down = min(shift, 61)
+        return clamped((value + (np.int64(1) << (down - 1))) >> down, limit)
+    up = min(-shift, 46)
+    return clamped(value, limit >> up) << up
 
 
 @lean_kernel
@@ -197,10 +224,10 @@ def fill_exponentials(logits: Int32Array, powers: Int32Array) -> Integer:
         largest = max(largest, logits[j])
     total = np.int64(0)
     for j in range(logits.shape[0]):
-        below = np.int32(max(np.int64(logits[j]) - np.int64(largest), np.int64(-(40 << 16))))
+        below = np.int32(max(np.int64(logits[j]) - np.int64(largest), np.int64(-(40 << 16))))  # 2^32 apart, at most
         whole = np.int32(below >> np.int32(16))
         fraction = np.int32(np.int32(below & np.int32(0xFFFF)) >> np.int32(1))
-        power = np.int32(power_of_two(fraction) >> min(np.int32(31), np.int32(-whole)))
+        power = right(power_of_two(fraction), min(np.int32(31), np.int32(-whole)))
         powers[j] = power
         total += np.int64(power)
     return total

@@ -28,10 +28,12 @@ from gencomp.inference.rows import (
     STREAM_LIMIT,
     clamped,
     gated,
+    left,
     normalise,
     peak_bits,
     power_of_two,
     quantise,
+    right,
     rotate,
     shifted,
 )
@@ -194,12 +196,12 @@ def new_scratch(network: Network, rows: int, positions: int) -> Scratch:
 
 
 @fragment
-def scaled(total: Integer, factor: Integer, left: Integer, right: Integer) -> Integer:
-    """Return ``total * factor`` 2^left / 2^right, rounded, of which one is 0; within STREAM_LIMIT where it goes up."""
+def scaled(total: Integer, factor: Integer, up: Integer, down: Integer) -> Integer:
+    """Return ``total * factor`` 2^up / 2^down, rounded, of which one is 0; within STREAM_LIMIT where it goes up."""
     product = np.int64(total) * np.int64(factor)
-    if left > 0:
-        product = clamped(product, STREAM_LIMIT >> left) << left
-    return (product + ((np.int64(1) << right) >> 1)) >> right
+    if up > 0:
+        product = clamped(product, STREAM_LIMIT >> up) << up
+    return (product + ((np.int64(1) << down) >> 1)) >> down
 
 
 @lean_kernel
@@ -216,10 +218,10 @@ def scale_row(
 
     Totals are within 2^37 and factors below 2^24.
     """
-    left, right = min(max(-shift, 0), 46), min(max(shift, 0), 61)
+    up, down = min(max(-shift, 0), 46), min(max(shift, 0), 61)
     kept = np.int64(-1) if adds else np.int64(0)
     for j in range(out.shape[0]):
-        value = scaled(totals[j], factors[j], left, right) + biases[j]
+        value = scaled(totals[j], factors[j], up, down) + biases[j]
         out[j] = clamped((out[j] & kept) + value, limit)
 
 
@@ -239,8 +241,8 @@ def multiply(
 ) -> None:
     """Write outputs [begin, end) of matrix ``number`` for ``count`` rows of the inputs into ``out``.
 
-    ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n) gets Q``bits`` within ``limit``, where
-    ``adds`` to what it has.
+    ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n) gets Q``bits`` within ``limit``, which is
+    added to what it has where ``adds``.
     """
     start, at = network.matrices[number, 0], network.matrices[number, 1]
     outputs, columns, scale = network.matrices[number, 2], network.matrices[number, 3], network.matrices[number, 4]
@@ -361,9 +363,9 @@ def fill_scores(scores: Int32Array, shifts: Int32Array, base: Integer, count: In
     if base + highest <= 0:  # which is usual: no sum goes up
         start = np.int32(-base)
         for t in range(count):
-            right = np.int32(start - shifts[t])
-            half = np.int32(np.int32(np.int32(1) << right) >> np.int32(1))
-            found = np.int32(np.int32(scores[t] + half) >> right)
+            down32 = np.int32(start - shifts[t])
+            half = np.int32(left(1, down32) >> np.int32(1))
+            found = right(scores[t] + half, down32)
             found = min(max(found, np.int32(-limit)), limit)
             scores[t] = found
             largest = max(largest, found)
@@ -392,7 +394,7 @@ def fill_mantissas(
         below = np.int32(scores[t] - largest)
         whole = max(np.int32(below >> np.int32(16)), np.int32(_LEAST_POWER))
         mantissa = power_of_two(np.int32(np.int32(below & np.int32(0xFFFF)) >> np.int32(1)))
-        denominator += np.int64(np.int32(mantissa >> min(np.int32(31), np.int32(-whole))))
+        denominator += np.int64(right(mantissa, min(np.int32(31), np.int32(-whole))))
         grade = np.int32(whole + shifts[t])
         scores[t] = mantissa
         grades[t] = grade
@@ -404,8 +406,8 @@ def fill_mantissas(
 def fill_shares(mantissas: Int32Array, grades: Int32Array, top: Integer, shares: Int16Array, count: Integer) -> None:
     """Write M 2^(grade - top - 16), rounded, into ``shares``, below 2^15."""
     for t in range(count):
-        right = min(np.int32(31), np.int32(np.int32(30 - SHARE_BITS) + np.int32(top - grades[t])))
-        share = np.int32(np.int32(np.int32(mantissas[t] >> right) + np.int32(1)) >> np.int32(1))
+        down = min(np.int32(31), np.int32(np.int32(30 - SHARE_BITS) + np.int32(top - grades[t])))
+        share = np.int32(np.int32(right(mantissas[t], down) + np.int32(1)) >> np.int32(1))
         shares[t] = np.int16(min(share, np.int32((1 << SHARE_BITS) - 1)))
 
 

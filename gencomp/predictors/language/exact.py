@@ -46,7 +46,7 @@ DEFAULT_LANE = 8192  # tokens: a lane is fast alone, and many are faster
 MAX_LANES = 4096
 _LEAST_ROOM = 64  # positions of a cache that has read little
 _MASS = 1 << 30
-_PRODUCT_SECONDS = 1.5e-10  # of int8 and int16, on a slow machine
+_PRODUCT_SECONDS, _LAYER_SECONDS = 1.5e-10, 2e-6  # of int8 and int16, and of the rest, on a slow machine
 _LOAD_BYTES = 64 << 20  # held while a network is made
 _PIECE = 1 << 20
 _MAX_FILE = 1 << 50
@@ -163,10 +163,13 @@ class ExactModel:
         return kept * (self.form.position_bytes() + 8) + 12 * self.vocabulary_size
 
     def call_seconds(self, positions: int) -> float:
-        """Return the work of one row at a position, its share of reading contexts anew included."""
+        """Return the work of a row in a text of so many positions, its share of reading contexts anew included."""
         form = self.form
-        products = form.weight_count + 8 * positions * form.heads * form.head_size * form.layers
-        return products * _PRODUCT_SECONDS * self.context / self.stride + form.layers * 2e-6
+        seen = min(positions, self.context)
+        # an attention's powers of two cost about what its products do
+        products = form.weight_count + 4 * seen * form.heads * form.head_size * form.layers
+        read = 1.0 if positions <= self.context else self.context / self.stride
+        return products * _PRODUCT_SECONDS * read + form.layers * _LAYER_SECONDS
 
     def block_cost(self, symbols: int, shortest: int) -> Cost:
         """Return the cost of a block of ``symbols`` symbols, cut into lanes of at least ``shortest``."""
@@ -178,13 +181,13 @@ class ExactModel:
             + ROWS * (64 * self.form.width + 4 * self.vocabulary_size)
         )
         memory = room + lanes * self.lane_bytes(length) + 40 * symbols
-        return Cost(memory, symbols * self.call_seconds(min(length, self.context)))
+        return Cost(memory, symbols * self.call_seconds(length))
 
     def state_cost(self, size: int, lanes: int) -> StateCost:
         """Return the cost of a state after ``size`` bytes that holds up to ``lanes`` hypotheses, one lane each."""
         one = self.lane_bytes(size + 1)
         room = self.form.network_bytes(self.context) + _LOAD_BYTES
-        call = self.call_seconds(min(size + 1, self.context))
+        call = self.call_seconds(size + 1)
         return StateCost(2 * lanes * one + 9 * size, room, call * max(1, min(size, self.context)), lanes * call)
 
 

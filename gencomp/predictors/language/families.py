@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.inference.transformer_weights import Form, TransformerError
+from gencomp.inference.transformer_weights import MAX_HEAD, Form, TransformerError
 
 FloatRows = npt.NDArray[np.float32]
 Order = npt.NDArray[np.int64]
@@ -188,6 +188,8 @@ def _rotation(
     options: _Options, size: int, base_name: str, share: float
 ) -> tuple[float, int, tuple[float, ...] | None]:
     """Return the base of rotations, how many numbers of a head turn, and the factors of their frequencies."""
+    if not 1 <= size <= MAX_HEAD:  # before anything is made of so many numbers
+        raise TransformerError(f"its head_size is {size!r}, expected 1 to {MAX_HEAD:,}")
     told = options.take("rope_parameters") or options.take("rope_scaling") or {}
     options.take("rope_scaling")
     if not isinstance(told, Mapping):
@@ -379,7 +381,7 @@ def _gpt_neox(options: _Options, family: str, tensors: Mapping[str, Tensor]) -> 
         "embedding": Part("gpt_neox.embed_in.weight"),
         "norm": Part("gpt_neox.final_layer_norm.weight"),
         "norm.bias": Part("gpt_neox.final_layer_norm.bias"),
-        "head": Part("embed_out.weight"),
+        "head": Part("embed_out.weight" if "embed_out.weight" in tensors else "lm_head.weight"),  # by the version
     }
     return Model(family, form, parts, tensors, limit)
 

@@ -162,7 +162,8 @@ class Tensor:
 
     def _unpacked(self, packed: ByteRows) -> FloatRows:
         blocks = np.ascontiguousarray(packed).reshape(-1, self.kind.num_bytes)
-        return self.kind.unpack(blocks).reshape(len(packed), -1)
+        with np.errstate(all="ignore"):  # a scale may be anything; what is not finite is refused later
+            return self.kind.unpack(blocks).reshape(len(packed), -1)
 
 
 @dataclass(frozen=True)

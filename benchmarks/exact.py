@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from gencomp.predictors.language.exact import ExactModel, Lockstep
+from gencomp.predictors.language.forward import Forward
 from gencomp.predictors.language.gguf import Gguf
 
 _NAMES = {
@@ -89,11 +90,11 @@ def steps_in_integers(model: ExactModel, rows: np.ndarray) -> None:
         lockstep.feed(column)
 
 
-def steps_in_floats(model: LlamaForCausalLM, rows: np.ndarray) -> None:
+def steps_in_floats(forward: Forward, rows: np.ndarray) -> None:
     with torch.inference_mode():
-        cache = DynamicCache(config=model.config)
+        memory = forward.begin(rows.shape[1])
         for column in rows.T:
-            model(input_ids=torch.from_numpy(column[:, None].copy()), past_key_values=cache, use_cache=True)
+            memory.read(torch.from_numpy(column[:, None].copy()))
 
 
 def window_in_floats(model: LlamaForCausalLM, row: np.ndarray) -> torch.Tensor:
@@ -119,10 +120,11 @@ def main() -> None:
     if options.file is not None:
         code_file(predictor, options.file.read_bytes()[: options.bytes])
     floats = in_floats(model)
+    forward = Forward(floats)
     print("tokens a second of processor time: lanes  integers  float32  ratio")
     for lanes in options.lanes:
         rows = rng.integers(0, model.vocabulary_size, (lanes, options.steps))
-        works = functools.partial(steps_in_integers, model, rows), functools.partial(steps_in_floats, floats, rows)
+        works = functools.partial(steps_in_integers, model, rows), functools.partial(steps_in_floats, forward, rows)
         pairs = [(rate(works[0], rows.size), rate(works[1], rows.size)) for _ in range(options.repeats)]
         report(f"{lanes} lanes", pairs)
     text = rng.integers(0, model.vocabulary_size, options.window)

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.equivalence.capabilities import decode_block, encode_block
-from gencomp.predictors.mix import Mix
+from gencomp.equivalence.capabilities import decode_block, encode_block, save_state
 from gencomp.predictors.mix.predictor import SAMPLE_FORMATS
 from gencomp.predictors.recurrent.predictor import Recurrent
 from gencomp.registry import entries, resolve
@@ -105,17 +104,25 @@ def test_a_saved_network_sees_no_future(tmp_path: Path) -> None:
     check(f"rnn:{small_network()}?state={tmp_path / 'state'}", "waves", 300, 100)
 
 
-@pytest.mark.parametrize("state_of", ["mix:1?width=1", "mix:5?sample=s16le", "mix:3"])
-def test_saved_states_see_no_future(state_of: str, tmp_path: Path) -> None:
-    mix = as_predictor(state_of)
-    assert isinstance(mix, Mix)
-    mix.begin(data("waves")[:701]).save(tmp_path / "state")
-    check(f"mix?state={tmp_path / 'state'}", "waves", 300, 100)
+@pytest.mark.parametrize(
+    ("state_of", "more"),
+    [
+        ("mix:1?width=1", ""),
+        ("mix:5?sample=s16le", ""),
+        ("mix:3", ""),
+        (f"best:1?weights={small_network()}", f"&weights={small_network()}"),
+    ],
+    ids=["width", "sample", "mix", "best"],
+)
+def test_saved_states_see_no_future(state_of: str, more: str, tmp_path: Path) -> None:
+    state = as_predictor(state_of).begin(data("waves")[:701])
+    save_state(state, tmp_path / "state")
+    check(f"{state_of[: state_of.index(':')]}?state={tmp_path / 'state'}{more}", "waves", 300, 100)
 
 
 def test_every_option_of_every_predictor_is_tried() -> None:
     """A new predictor, or a new option, needs a spec above. Language models have tests of their own."""
-    tried = {*MIX, *OTHERS, *ENSEMBLES, *SLOW, *NETWORKS, "mix?state=", "rnn?state="}
+    tried = {*MIX, *OTHERS, *ENSEMBLES, *SLOW, *NETWORKS, "mix?state=", "rnn?state=", "best?state="}
     for entry in entries():
         if entry.kind != "predictor" or entry.extra == "lm" or entry.distribution != "gencomp":
             continue

@@ -27,7 +27,7 @@ def demo(
     from gencomp.errors import MissingExtraError, VerificationError
     from gencomp.sampling.generate import seen_alphabet
 
-    note("(The first run compiles the models' loops, for up to a minute in all; later runs find them in a cache.)")
+    note("(The first run compiles the models' loops, for one to two minutes in all; later runs find them in a cache.)")
     book = alice()
     prompt = book[:PROMPT_BYTES]
     show(f"Compressors become generators: the book's first {PROMPT_BYTES:,} bytes end with")

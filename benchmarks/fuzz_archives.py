@@ -340,8 +340,8 @@ class Forgery:
         parts = [fixed, text, key]
         for place, block in enumerate(member["blocks"]):
             number, payload = block.get("number", place), block["payload"]
-            coded = block.get("coded", len(payload))
-            head = struct.pack("<4sBBHII", container.BLOCK_SYNC, block["type"], 0, 0, block["raw"] % (1 << 32), coded % (1 << 32))
+            sizes = [size % (1 << 32) for size in (block["raw"], block.get("coded", len(payload)))]
+            head = struct.pack("<4sBBHII", container.BLOCK_SYNC, block["type"], 0, 0, *sizes)
             head += struct.pack("<I", container._block_crc(key, number, head))
             check = container.content_check(key, number, block["content"])
             parts += [head, payload, check, container.written_check(key, number, payload, check)]

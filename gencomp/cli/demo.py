@@ -1,4 +1,4 @@
-"""gencomp demo: both directions on a real text, in under a minute."""
+"""gencomp demo: both directions on a real text, in a minute or two."""
 
 import time
 from typing import Annotated

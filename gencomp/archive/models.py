@@ -14,6 +14,7 @@ from gencomp.registry import Tree, alike, find_entry, resolve, tree_of
 from gencomp.specs import Spec, brief, parse_spec
 
 _COPIED = 500  # characters of a spec that the user may want to copy
+_REASON = 400  # characters of why a model cannot be made, which may repeat a value that an archive gives
 _KINDS_OF_DIGESTS = ("weights", "state")
 
 MAX_PROBED = 2  # numbers of lanes: those of the blocks that are at hand when the header is written
@@ -208,7 +209,7 @@ def _unread(spec: object, error: Exception) -> ModelMismatchError:
 
 def _not_here(spec: object, why: str) -> ModelMismatchError:
     return ModelMismatchError(
-        f"the archive needs the model '{brief(str(spec))}', which is not here: {why}; "
+        f"the archive needs the model '{brief(str(spec))}', which is not here: {brief(why, _REASON)}; "
         "a model folder or state that has moved is named with -m"
     )
 

@@ -37,6 +37,7 @@ from gencomp.equivalence.capabilities import (
 )
 from gencomp.equivalence.nested import canonical
 from gencomp.protocols import FloatArray, IntArray, Predictor, PredictorState
+from gencomp.specs import brief
 
 MIN_WINDOW = 1
 MAX_MEMBERS = 256
@@ -173,7 +174,7 @@ class Ensemble:
         try:
             sizes = tuple(int(size) for size in self.windows.split(",")) if self.windows is not None else ()
         except ValueError:
-            raise ValueError(f"windows must be numbers such as 512,2048, got {self.windows!r}") from None
+            raise ValueError(f"windows must be numbers such as 512,2048, got '{brief(str(self.windows))}'") from None
         if sizes and min(sizes) < MIN_WINDOW:
             raise ValueError(f"windows must be of at least {MIN_WINDOW} byte, got {min(sizes)}")
         return sizes

@@ -406,7 +406,7 @@ def load(spec: str) -> Any:
     tree_of(spec)
     parsed = parse_spec(spec)
     if any("\0" in value for value in (parsed.argument or "", *parsed.options.values())):
-        raise SpecError(f"{spec!r} holds a zero byte, which no number, name or path does")
+        raise SpecError(f"'{brief(spec)}' holds a zero byte, which no number, name or path does")
     factory = resolve(find_entry(parsed.name))
     options = options_of(factory)
     values: dict[str, Any] = {}
@@ -428,7 +428,7 @@ def load(spec: str) -> Any:
     try:
         return factory(**values)
     except ValueError as error:
-        raise SpecError(f"{parsed.name}: {error}") from error
+        raise SpecError(f"{parsed.name}: {brief(str(error), 600)}") from error
 
 
 @dataclasses.dataclass(frozen=True)

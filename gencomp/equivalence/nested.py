@@ -6,7 +6,7 @@ The notation is that of :mod:`gencomp.specs`; the registry declares which option
 from gencomp.equivalence.adapt import as_predictor, predictor_spec
 from gencomp.errors import SpecError
 from gencomp.protocols import Predictor
-from gencomp.specs import alone, joined, separated
+from gencomp.specs import alone, brief, joined, separated
 
 __all__ = ["canonical", "canonical_one", "joined", "separated"]
 
@@ -29,5 +29,7 @@ def canonical_one(argument: str) -> tuple[str, Predictor]:
 def _full(member: Predictor) -> str:
     spec = predictor_spec(member, full=True)
     if member.alphabet_size != 256:
-        raise SpecError(f"the members must be models of bytes; {spec} has {member.alphabet_size} symbols, not 256")
+        raise SpecError(
+            f"the members must be models of bytes; {brief(spec)} has {member.alphabet_size} symbols, not 256"
+        )
     return spec

@@ -1,18 +1,38 @@
-"""Compiled code where there is nowhere to keep it: slower, said once, and the same results."""
+"""Three ways to run a kernel, one result; libraries, caches and sources that are missing, damaged or out of date."""
 
+import concurrent.futures
+import importlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
+import zlib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from numba.core.caching import CacheImpl, FunctionCache
 
 from gencomp import compiled
+from gencomp.compiled import build, library, signatures, sources
 from gencomp.errors import GencompWarning
 from tests.conftest import ROOT
 
+needs_library = pytest.mark.skipif(compiled.way != "library", reason=f"no library of kernels: {compiled.why}")
+
+# what a short text becomes with models and sizers of all kinds, as one line of hexadecimal digits
+WORK = """
+import hashlib, gencomp
+data = b"one text, another text, one more text"
+whole = hashlib.sha256()
+for model in ("counts:2", "lz78", "mix:1"):
+    whole.update(gencomp.compress(data, model))
+for name in ("gzip", "lzma?preset=1", "zstd?level=1"):
+    whole.update(str([round(65536 * bits) for bits in gencomp.costs(name, data)]).encode())
+print(whole.hexdigest())
+"""
 # numba as in a read-only installation, without a home that can be written
 NOWHERE = (
     "import numba.core.caching as caching; caching.CacheImpl._locator_classes = []\n"
@@ -20,30 +40,279 @@ NOWHERE = (
 )
 
 
-def commands(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    return subprocess.run(
-        [sys.executable, "-c", NOWHERE, *arguments], capture_output=True, cwd=folder, env=environment, check=False
-    )
+def python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    whole = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **environment}
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, env=whole, check=False)
+
+
+@pytest.mark.parametrize("way", compiled.WAYS)
+def test_all_ways_give_the_same(way: str) -> None:
+    if way == "library" and compiled.way != "library":
+        pytest.skip("no library of kernels")
+    result = python(WORK, GENCOMP_KERNELS=way)
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout.decode().strip() == EXPECTED
+
+
+EXPECTED = "495df838bd9e508bff9ff4fea9d62fbb3f8d4733b39bfc6187bc417023e331b2"
+
+
+@needs_library
+def test_the_library_needs_no_numba() -> None:
+    hidden = "import sys; sys.modules['numba'] = sys.modules['llvmlite'] = sys.modules['scipy'] = None\n"
+    result = python(hidden + WORK, GENCOMP_KERNELS="library")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.decode().strip() == EXPECTED
+
+
+def test_an_unknown_way_is_refused() -> None:
+    result = python("from gencomp.cli.main import main; main()", "list", GENCOMP_KERNELS="fast")
+    assert result.returncode == 1
+    assert result.stderr == b"gencomp: GENCOMP_KERNELS: expected library, numba, python, found 'fast'\n"
+
+
+# ---- libraries that cannot be used
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the library that nothing has loaded."""
+    for name in ("FILE", "DESCRIPTION"):
+        place = getattr(library, name)
+        if place.exists():
+            shutil.copy(place, tmp_path)
+        monkeypatch.setattr(library, name, tmp_path / place.name)
+    monkeypatch.setattr(library, "_module", None)
+    return tmp_path
+
+
+def describe(**changed: Any) -> None:
+    known = json.loads(library.DESCRIPTION.read_text())
+    library.DESCRIPTION.write_text(json.dumps(known | changed))
+
+
+def flip() -> None:
+    data = bytearray(library.FILE.read_bytes())
+    data[len(data) // 2] ^= 1
+    library.FILE.write_bytes(data)
+
+
+def something_else() -> None:
+    data = b"no library"
+    library.FILE.write_bytes(data)
+    describe(checksum=zlib.crc32(data))
+
+
+def of_another_processor() -> None:
+    build.link([], build.table_of([], [("pdp-11", "0")]), library.FILE)
+    describe(checksum=zlib.crc32(library.FILE.read_bytes()), variants=["pdp-11"])
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda: library.FILE.unlink(), "no library of kernels was built"),
+        (lambda: library.DESCRIPTION.unlink(), "no library of kernels was built"),
+        (lambda: library.DESCRIPTION.write_text("{"), "cannot be read"),
+        (lambda: library.DESCRIPTION.write_text("[]"), "built by another version"),
+        (lambda: describe(format=0), "built by another version"),
+        (flip, "is damaged"),
+        (something_else, "cannot be loaded"),
+        (of_another_processor, "built for other processors: pdp-11"),
+    ],
+)
+def test_a_library_that_cannot_be_used_is_told(damage: Any, reason: str, elsewhere: Path) -> None:
+    damage()
+    assert reason in library.open_library()
+    assert "\n" not in library.open_library()
+
+
+@needs_library
+def test_where_it_cannot_be_used_the_next_way_is_taken(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flip()
+    monkeypatch.delenv("GENCOMP_KERNELS", raising=False)
+    way, why = compiled._chosen()
+    assert way == "numba"
+    assert "is damaged" in why
+
+
+@needs_library
+def test_kernels_whose_sources_changed_are_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gencomp.coding import quantize
+
+    digests = {**library._description["files"], "gencomp/coding/quantize.py": "another"}
+    monkeypatch.setattr(library, "_fresh", {})
+    monkeypatch.setitem(library._description, "files", digests)
+    told: list[str] = []
+    fresh = library.kernel(quantize._total_weight.py_func, {"lean": True})
+    with compiled.watching(lambda name, done: told.append(name)):
+        assert fresh(np.array([1, 2, 3], dtype=np.int64)) == quantize._total_weight(np.array([1, 2, 3], dtype=np.int64))
+    assert library.stale() == ["gencomp.coding.quantize"]
+    assert library._module.Kernel is type(fresh)
+
+
+# ---- calls
+
+
+def add(row: Any, number: Any, times: Any = 1) -> Any:
+    row[0] += number * times
+    return row[0]
+
+
+@needs_library
+def test_other_types_go_to_numba_or_to_plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = library.kernel(add, {"lean": True})
+    row = np.array([1.5], dtype=np.float32)
+    assert kernel(row, 2) == 3.5
+    assert kernel(row=row, number=2, times=2) == 7.5
+
+    def missing(self: object) -> None:
+        raise ImportError("numba")
+
+    monkeypatch.setattr(library._Otherwise, "dispatcher", property(missing))
+    monkeypatch.setattr(compiled, "_told", set())
+    plain = library.kernel(add, {"lean": True})
+    with pytest.warns(GencompWarning, match=r"runs as plain Python, which is slow: pip install 'gencomp\[jit\]'"):
+        assert plain(row, 1) == 8.5
+    assert plain(row, 1) == 9.5
+
+
+@needs_library
+def test_what_may_not_be_written_is_not_written() -> None:
+    from gencomp.coding.range_coder import encode_end
+
+    out = np.frombuffer(bytes(16), dtype=np.uint8)
+    with pytest.raises(Exception, match=r"(?i)readonly|read-only"):
+        encode_end(1 << 40, 1 << 50, out, 0)
+    assert not out.any()
+
+
+@needs_library
+def test_arguments_that_do_not_fit_are_told_as_python_tells_them() -> None:
+    from gencomp.coding.range_coder import tail_of
+
+    with pytest.raises(TypeError):
+        tail_of(1)
+    with pytest.raises(TypeError):
+        tail_of(1, 2, 3)
+
+
+@needs_library
+def test_strides_and_shapes_arrive() -> None:
+    from gencomp.coding.quantize import fill_cdf
+
+    wide = np.arange(1, 33, dtype=np.int64).reshape(4, 8)
+    plain, strided = np.zeros(9, dtype=np.int64), np.zeros(9, dtype=np.int64)
+    for row in (wide[2], wide[:, ::2][2], np.asfortranarray(wide)[2]):
+        size = len(row)
+        fill_cdf(row, 20, strided[: size + 1])
+        fill_cdf.py_func(row, 20, plain[: size + 1])
+        assert strided.tolist() == plain.tolist()
+
+
+@needs_library
+def test_threads_call_side_by_side(book: bytes) -> None:
+    from gencomp import compress, decompress
+
+    pieces = [book[start : start + 400] for start in range(0, 4000, 400)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        archives = list(pool.map(lambda piece: compress(piece, "counts:2"), pieces))
+    assert [decompress(archive) for archive in archives] == pieces
+
+
+# ---- signatures
+
+
+def test_signatures_name_kernels_that_exist() -> None:
+    lines = signatures.FILE.read_text().splitlines()
+    assert lines == sorted(set(lines)), "sorted, each once"
+    for signature in signatures.read():
+        function = getattr(importlib.import_module(signature.module), signature.function)
+        assert callable(function)
+        assert function.py_func.__code__.co_argcount == len(signature.arguments), signature.line
+
+
+def test_a_signature_is_read_as_it_is_spelled() -> None:
+    for signature in signatures.read():
+        function = getattr(importlib.import_module(signature.module), signature.function).py_func
+        assert signatures.spell(function, signature.numba_types()) == signature.line.replace("!", "")
+
+
+# ---- sources
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small package of its own, which sources are looked for in."""
+    for name, text in {
+        "gencomp/__init__.py": "",
+        "gencomp/outer.py": "from gencomp.inner import (\n    ONE,\n    add,\n)\n",
+        "gencomp/inner.py": "from gencomp import constants\nONE = constants.ONE\n",
+        "gencomp/constants.py": "ONE = 1\n",
+        "gencomp/words.py": 'made = compiled(plain, "gencomp.instructions:made")\n',
+        "gencomp/instructions.py": "",
+        "gencomp/stranger.py": "import gencomp.outer\n",
+    }.items():
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    for function in (sources.digest_of_file, sources._imported, sources.files, sources.digest):
+        function.cache_clear()
+
+
+def test_a_kernel_is_made_from_all_that_its_module_imports(package: Path) -> None:
+    assert [file.name for file in sources.files("gencomp.outer")] == [
+        "__init__.py", "constants.py", "inner.py", "outer.py",
+    ]  # fmt: skip
+    assert "instructions.py" in [file.name for file in sources.files("gencomp.words")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "differs"), [("outer", True), ("inner", True), ("constants", True), ("stranger", False)]
+)
+def test_a_change_of_an_inner_module_is_seen(package: Path, changed: str, differs: bool) -> None:
+    before = sources.digest("gencomp.outer")
+    with (package / f"gencomp/{changed}.py").open("a") as file:
+        file.write("# a change\n")
+    forget()
+    assert (sources.digest("gencomp.outer") != before) is differs
+
+
+# ---- numba's cache
 
 
 def test_commands_work_without_a_cache_and_say_so_once(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"some text, some more text; " * 40)
-    result = commands(tmp_path, "compress", "-q", "file", "-m", "uniform")
+    file = tmp_path / "file"
+    file.write_bytes(b"some text, some more text; " * 40)
+    result = python(NOWHERE, "compress", "-q", str(file), "-m", "uniform", GENCOMP_KERNELS="numba")
     assert (result.returncode, result.stdout) == (0, b"")
     line = result.stderr.decode()
     assert line.startswith("note: compiled code cannot be kept, so that each run compiles anew")
     assert "NUMBA_CACHE_DIR" in line
     assert line.count("\n") == 1
-    result = commands(tmp_path, "info", "file.gcz")
+    result = python(NOWHERE, "info", f"{file}.gcz", GENCOMP_KERNELS="numba")
     assert result.returncode == 0
     assert b"cannot be kept" not in result.stderr, "nothing is compiled for it"
 
 
 def test_kernels_without_a_folder_compile_uncached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "_told", False)
+    from numba.core.caching import CacheImpl
+
+    from gencomp.compiled import just_in_time
+
+    monkeypatch.setattr(compiled, "_told", set())
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
-    kernels = [make(double) for make in (compiled.kernel, compiled.lean_kernel, compiled.fragment)]
+    kernels = [
+        just_in_time.compiled(double, options) for options in ({}, {"lean": True}, {"lean": True, "forced": True})
+    ]
     with pytest.warns(GencompWarning, match="compiled code cannot be kept") as warned:
         assert [kernel(4) for kernel in kernels] == [8, 8, 8]
     assert len(warned) == 1
@@ -64,12 +333,30 @@ def cut_short(*_: object) -> None:
 @pytest.mark.parametrize("failure", [broken, cut_short])
 @pytest.mark.parametrize("step", ["load_overload", "save_overload"])
 def test_a_cache_that_fails_later_costs_time_alone(step: str, failure: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "_told", False)
+    from numba.core.caching import FunctionCache
+
+    from gencomp.compiled import just_in_time
+
+    monkeypatch.setattr(compiled, "_told", set())
     monkeypatch.setattr(FunctionCache, "load_overload", lambda *_: None)  # it may know the function from before
     monkeypatch.setattr(FunctionCache, step, failure)
-    kernel = compiled.kernel(double)
+    kernel = just_in_time.compiled(double, {})
     with pytest.warns(GencompWarning, match="cannot be kept"):
         assert kernel(21) == 42
+
+
+def test_what_older_sources_left_in_the_cache_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gencomp.compiled import just_in_time
+
+    old, other = tmp_path / f"coding.lanes-{'0' * 16}", tmp_path / f"coding.lanes.more-{'0' * 16}"
+    for folder in (old, other):
+        folder.mkdir()
+    monkeypatch.setattr(just_in_time, "_default_folder", lambda: tmp_path)
+    just_in_time._folder_of.cache_clear()
+    kept = just_in_time._folder_of("gencomp.coding.lanes", "")
+    just_in_time._folder_of.cache_clear()
+    assert kept == tmp_path / f"coding.lanes-{sources.digest('gencomp.coding.lanes')[:16]}"
+    assert (old.exists(), other.exists()) == (False, True)
 
 
 def test_workers_leave_it_to_their_parent_to_say() -> None:

@@ -1,5 +1,6 @@
 """The application: its commands, and how every failure becomes one line and an exit code."""
 
+import importlib
 import re
 import sys
 from collections.abc import Sequence
@@ -8,60 +9,51 @@ from typing import Annotated
 import typer
 
 from gencomp import __version__
-from gencomp.cli import (
-    audit,
-    classify,
-    compare,
-    compress,
-    decompress,
-    demo,
-    distance,
-    evaluate,
-    explain,
-    info,
-    listing,
-    play,
-    report,
-    sample,
-    score,
-    test,
-    train,
-)
 from gencomp.cli.console import complain, describe_error, own_warnings, report_failure, show_tracebacks, whole_stdout
 from gencomp.cli.main import Terminated
 from gencomp.registry import model_of_level
 
 INTERRUPTED = 130  # the exit code
 
-app = typer.Typer(
-    name="gencomp",
-    help="A predictor is a compressor read backwards: compress with models, sample from compressors.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for name, function in (
-    ("sample", sample.sample),
-    ("compress", compress.compress),
-    ("decompress", decompress.decompress),
-    ("info", info.info),
-    ("test", test.test),
-    ("score", score.score),
-    ("explain", explain.explain),
-    ("evaluate", evaluate.evaluate),
-    ("compare", compare.compare),
-    ("report", report.report),
-    ("distance", distance.distance),
-    ("classify", classify.classify),
-    ("audit", audit.audit),
-    ("play", play.play),
-    ("train", train.train),
-    ("list", listing.list_models),
-    ("demo", demo.demo),
-):
-    app.command(name)(function)
+# in the order of the help; each is a function of the module of its name
+COMMANDS = {
+    "sample": "sample",
+    "compress": "compress",
+    "decompress": "decompress",
+    "info": "info",
+    "test": "test",
+    "score": "score",
+    "explain": "explain",
+    "evaluate": "evaluate",
+    "compare": "compare",
+    "report": "report",
+    "distance": "distance",
+    "classify": "classify",
+    "audit": "audit",
+    "play": "play",
+    "train": "train",
+    "list": "listing:list_models",
+    "demo": "demo",
+}
+
+
+def application(only: str = "") -> typer.Typer:
+    """Return the application, with all commands or, so that nothing else is imported, with the named one alone."""
+    app = typer.Typer(
+        name="gencomp",
+        help="A predictor is a compressor read backwards: compress with models, sample from compressors.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_common)
+    for name, place in COMMANDS.items():
+        if only in ("", name):
+            module, _, function = place.partition(":")
+            app.command(name)(getattr(importlib.import_module(f"gencomp.cli.{module}"), function or module))
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -70,7 +62,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
@@ -109,7 +100,10 @@ def run(arguments: Sequence[str]) -> int:
     stderr = sys.stderr
     try:
         with own_warnings(), whole_stdout():
-            code = int(app(args=_with_levels(arguments), prog_name="gencomp", standalone_mode=False) or 0)
+            words = _with_levels(arguments)
+            named = next((word for word in words if not word.startswith("-")), "")
+            app = application(named if named in COMMANDS else "")
+            code = int(app(args=words, prog_name="gencomp", standalone_mode=False) or 0)
             if not code:
                 sys.stdout.flush()
         if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt

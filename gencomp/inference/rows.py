@@ -6,10 +6,8 @@ heads and gates is Q16 within INNER_LIMIT, which fits int32.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numba.core import types
 
 from gencomp.compiled import Integer, compiled, fragment, lean_kernel
 from gencomp.inference.arithmetic import square_root
@@ -41,18 +39,6 @@ _GATE_LAST = GATE_END << GATE_STEPS
 _GATE_SHIFT = INNER_BITS - GATE_STEPS
 
 
-def _shift(right: bool) -> Callable[..., Any]:
-    """Return a shift of int32 by int32, 0 to 31: numba's own are of int64, which vectors have in part alone."""
-
-    def instructions(typing_context: Any, value: Any, count: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return (builder.ashr if right else builder.shl)(*arguments)
-
-        return types.int32(types.int32, types.int32), codegen
-
-    return instructions
-
-
 def _plain_shift(right: bool) -> Callable[[Integer, Integer], Integer]:
     def shift(value: Integer, count: Integer) -> Integer:
         return np.int32(np.int32(value) >> np.int32(count) if right else np.int32(value) << np.int32(count))
@@ -61,7 +47,10 @@ def _plain_shift(right: bool) -> Callable[[Integer, Integer], Integer]:
 
 
 # of int32: right(value, count) is value >> count, left(value, count) is value << count
-right, left = (compiled(_shift(towards), _plain_shift(towards)) for towards in (True, False))
+right, left = (
+    compiled(_plain_shift(towards), "gencomp.inference.product_instructions:shift", towards)
+    for towards in (True, False)
+)
 
 
 @lean_kernel

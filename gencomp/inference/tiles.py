@@ -14,86 +14,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import cgutils, types
 
-from gencomp.compiled import Integer, compiled, data_of, element, emit_prefetch, lean_kernel, load, store
-from gencomp.inference.products import AHEAD, MAX_INPUTS, Int8Array, Int16Array, Int32Array
+from gencomp.compiled import Integer, compiled, lean_kernel
+from gencomp.inference.products import MAX_INPUTS, Int8Array, Int16Array, Int32Array
 
 Int64Array = npt.NDArray[np.int64]
 AnyArray = npt.NDArray[Any]
 
 BLOCK, SMALL = 64, 16  # outputs
-_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-_V16_I16, _V16_I32, _V8_I32 = (ir.VectorType(kind, count) for kind, count in ((_I16, 16), (_I32, 16), (_I32, 8)))
-_LINE = 64
-
-
-def _constant(numbers: range | list[int]) -> Any:
-    return ir.Constant(ir.VectorType(_I32, len(numbers)), list(numbers))
-
-
-def _tile(rows: int, vectors: int, kind: Any) -> Callable[..., Any]:
-    """Return a tile of ``rows`` rows and 8 ``vectors`` outputs, weights of LLVM's ``kind``: instructions for numba."""
-
-    def instructions(
-        typing_context: Any,
-        weights: Any,
-        start: Any,
-        stride: Any,
-        inputs: Any,
-        first: Any,
-        row: Any,
-        pairs: Any,
-        sums: Any,
-        out: Any,
-        out_row: Any,
-    ) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            weights, inputs, sums = (data_of(context, builder, signature, arguments, k) for k in (0, 3, 7))
-            _, start, stride, _, first, row, pairs, _, out, out_row = arguments
-            block = element(builder, weights, start, kind)
-            lanes = [
-                element(builder, inputs, builder.add(first, builder.mul(row, _I64(lane))), _I16) for lane in range(rows)
-            ]
-            totals = [
-                [cgutils.alloca_once_value(builder, _constant([0] * 8)) for _ in range(vectors)]  # type: ignore[no-untyped-call]
-                for _ in range(rows)
-            ]
-            with cgutils.for_range(builder, pairs) as loop:
-                at = builder.mul(loop.index, stride)
-                if rows == 1 and kind is _I8:
-                    for line in range(0, 16 * vectors, _LINE):
-                        emit_prefetch(builder, element(builder, block, builder.add(at, _I64(AHEAD + line)), _I8))
-                parts = []
-                for k in range(vectors):
-                    address = element(builder, block, builder.add(at, _I64(16 * k)), kind)
-                    part = load(builder, address, ir.VectorType(kind, 16), kind.width // 8)
-                    parts.append(part if kind is _I16 else builder.sext(part, _V16_I16))
-                for lane in range(rows):
-                    pair = load(builder, element(builder, lanes[lane], builder.mul(loop.index, _I64(2)), _I16), _I32, 2)
-                    spread = builder.insert_element(ir.Constant(_V8_I32, ir.Undefined), pair, _I32(0))
-                    spread = builder.bitcast(builder.shuffle_vector(spread, spread, _constant([0] * 8)), _V16_I16)
-                    for k in range(vectors):
-                        total = builder.add(builder.load(totals[lane][k]), _pair_sums(builder, parts[k], spread))
-                        builder.store(total, totals[lane][k])
-            for lane in range(rows):
-                for k in range(vectors):
-                    place = builder.add(builder.add(out, builder.mul(out_row, _I64(lane))), _I64(8 * k))
-                    store(builder, builder.load(totals[lane][k]), element(builder, sums, place, _I32), 4)
-            return context.get_dummy_value()
-
-        number = types.int64
-        return types.none(weights, number, number, inputs, number, number, number, sums, number, number), codegen
-
-    return instructions
-
-
-def _pair_sums(builder: Any, left: Any, right: Any) -> Any:
-    """Emit the sums of neighbouring products of two <16 x i16>: <8 x i32>."""
-    products = builder.mul(builder.sext(left, _V16_I32), builder.sext(right, _V16_I32))
-    even, odd = (builder.shuffle_vector(products, products, _constant(range(start, 16, 2))) for start in (0, 1))
-    return builder.add(even, odd)
 
 
 def _plain(rows: int, vectors: int) -> Callable[..., None]:
@@ -123,18 +51,18 @@ def _plain(rows: int, vectors: int) -> Callable[..., None]:
     return tile
 
 
-def _made(rows: int, vectors: int, kind: Any) -> Callable[..., None]:
-    return compiled(_tile(rows, vectors, kind), _plain(rows, vectors))
+def _made(rows: int, vectors: int, bits: int) -> Callable[..., None]:
+    return compiled(_plain(rows, vectors), "gencomp.inference.product_instructions:tile", rows, vectors, bits)
 
 
 # tile(weights, start, stride, inputs, first, row, pairs, sums, out, out_row): for each of the tile's rows r and outputs
 # o, sums[out + r out_row + o] = the sum over p < pairs and i < 2 of
 #     weights[start + p stride + 2 o + i] * inputs[first + r row + 2 p + i]
 # with flat places in C-contiguous arrays, all of them int64
-tile_1_64, tile_1_16 = _made(1, 8, _I8), _made(1, 2, _I8)
-tile_2_32, tile_2_16 = _made(2, 4, _I8), _made(2, 2, _I8)
-tile_4_16 = _made(4, 2, _I8)
-wide_1_64, wide_1_16 = _made(1, 8, _I16), _made(1, 2, _I16)
+tile_1_64, tile_1_16 = _made(1, 8, 8), _made(1, 2, 8)
+tile_2_32, tile_2_16 = _made(2, 4, 8), _made(2, 2, 8)
+tile_4_16 = _made(4, 2, 8)
+wide_1_64, wide_1_16 = _made(1, 8, 16), _made(1, 2, 16)
 
 
 def padded(size: int, unit: int) -> int:

@@ -38,7 +38,7 @@ _INSTRUCTIONS = re.compile(r"sse4\.2|avx.*|fma4?|f16c|amx-.*|neon|sve.*|sme.*|bf
 
 def processor() -> dict[str, str]:
     """Return the processor's name, and the instruction sets that math libraries choose their kernels by."""
-    from llvmlite import binding  # type: ignore[import-untyped]
+    from llvmlite import binding
 
     try:
         features = binding.get_host_cpu_features()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gencomp import compiled
 from gencomp.data import alice
 
 ROOT = Path(__file__).parent.parent
@@ -18,6 +19,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 # numba's cache takes no lock: each process that runs tests keeps its own, and the commands that it starts inherit it
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / f"numba-{worker}")
+
+
+def pytest_report_header() -> str:
+    return f"kernels: {compiled.way}" + (f" ({compiled.why})" if compiled.why else "")
 
 
 @pytest.fixture(scope="session")

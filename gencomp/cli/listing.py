@@ -1,7 +1,13 @@
-"""gencomp list: every model and codec that can be named."""
+"""gencomp list: every model and codec that can be named, and how kernels run."""
+
+from contextlib import suppress
+from typing import Annotated
+
+import typer
 
 from gencomp.cli.console import note, show, show_json
 from gencomp.cli.options import JsonOption
+from gencomp.errors import GencompError
 from gencomp.registry import (
     DEFAULT_MODEL,
     SMALL_INPUT,
@@ -21,8 +27,17 @@ _RESOLUTIONS = {
 }
 
 
-def list_models(json_output: JsonOption = False) -> None:
+def list_models(
+    json_output: JsonOption = False,
+    build: Annotated[
+        bool,
+        typer.Option("--build", help="Tell instead how compiled loops run: a library built before, numba, or Python."),
+    ] = False,
+) -> None:
     """List models and codecs, with their options."""
+    if build:
+        _print_build(json_output)
+        return
     rows = [_describe(entry) for entry in entries()]
     if json_output:
         show_json(rows, indent=2)
@@ -37,9 +52,26 @@ def list_models(json_output: JsonOption = False) -> None:
         note(f"gencomp: refused: {line}")
 
 
+def _print_build(json_output: bool) -> None:
+    from gencomp import __version__, compiled
+
+    for entry in entries():  # whose modules then have their kernels
+        with suppress(GencompError):
+            resolve(entry)
+    if json_output:
+        about = compiled.library.description() if compiled.way == "library" else {}
+        known = {name: about[name] for name in ("variant", "variants", "numba") if name in about}
+        stale = compiled.library.stale()
+        show_json(
+            {"gencomp": __version__, "kernels": compiled.way, "why": compiled.why, "stale": stale, **known}, indent=2
+        )
+    else:
+        show(f"gencomp {__version__}")
+        show(f"kernels: {compiled.described()}")
+
+
 def _describe(entry: Entry) -> dict[str, object]:
     from gencomp.equivalence.capabilities import copies_state, is_causal, resolution_of, sharing_of, window_of
-    from gencomp.errors import GencompError
 
     row: dict[str, object] = {"name": entry.name, "kind": entry.kind, "summary": entry.summary}
     row["default"] = entry.name == DEFAULT_MODEL

@@ -115,10 +115,27 @@ def _word(array: Any, index: Any) -> int:
     return int.from_bytes(bytes(array[index : index + 8]), "little", signed=True)
 
 
+def _product(left: Any, right: Any) -> int:
+    return ((int(left) * int(right) + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63)
+
+
 # prefetch(array, index): bring the cache line of ``array[index]``, which a later step needs; no effect on any result
 prefetch = cast(Callable[[Any, Integer], None], compiled(_ignore, "gencomp.compiled.llvm:prefetch"))
 # word(array, index): the eight bytes from ``index`` on, which must be there, as an integer, the lowest first
 word = cast(Callable[[Any, Integer], Integer], compiled(_word, "gencomp.compiled.llvm:word"))
+# product(left, right): of int64, modulo 2^64 as a signed number; what ``*`` is to numba, but not to Python
+product = cast(Callable[[Integer, Integer], Integer], compiled(_product, "gencomp.compiled.llvm:product"))
+
+
+def described() -> str:
+    """Return in a line how kernels run here, and why no faster way was taken."""
+    if way == "library":
+        about = library.description()
+        old = library.stale()
+        rest = f"; not for {', '.join(old)}, whose sources changed: python -m gencomp.compiled.build" if old else ""
+        return f"library, for {about['variant']}, built by numba {about['numba']}{rest}"
+    return f"{way}: {why}" if why else way
+
 
 _watchers: list[Callable[[str, bool], object]] = []
 

@@ -33,6 +33,18 @@ def word() -> Any:
     return typed
 
 
+def product() -> Any:
+    """Return the instructions of :data:`gencomp.compiled.product`."""
+
+    def typed(typing_context: Any, left: Any, right: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.mul(*arguments)
+
+        return types.int64(types.int64, types.int64), codegen
+
+    return typed
+
+
 def element(builder: Any, data: Any, index: Any, kind: Any) -> Any:
     """Emit the address of ``data[index]``, of LLVM's type ``kind``, whether pointers say what they point at or not."""
     if getattr(data.type, "is_opaque", False):

@@ -272,7 +272,7 @@ main()
     ("name", "number", "word"),
     [
         ("typer", signal.SIGINT, "interrupted"),
-        ("numba", signal.SIGINT, "interrupted"),
+        ("numpy", signal.SIGINT, "interrupted"),
         ("gencomp.archive.randomness", signal.SIGTERM, "terminated"),
     ],
 )

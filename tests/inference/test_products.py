@@ -6,9 +6,10 @@ import numba
 import numpy as np
 import pytest
 from llvmlite import ir
+from numba.extending import intrinsic
 
-from gencomp.compiled import data_of
-from gencomp.inference import products
+from gencomp.compiled.llvm import data_of
+from gencomp.inference import product_instructions, products
 from gencomp.inference.products import (
     LIST_AHEAD,
     MAX_INPUTS,
@@ -117,9 +118,9 @@ def test_pointers_need_not_say_what_they_point_at(monkeypatch: pytest.MonkeyPatc
     def opaque_data(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
         return builder.bitcast(data_of(context, builder, signature, arguments, k), ir.PointerType())
 
-    monkeypatch.setattr(products, "data_of", opaque_data)
-    block = products.compiled(products._block_product(64), products._plain_block(64))
-    listed = products.compiled(products._list_product(64), products._plain_list(64))
+    monkeypatch.setattr(product_instructions, "data_of", opaque_data)
+    block = intrinsic(product_instructions.block_product(64))
+    listed = intrinsic(product_instructions.list_product(64))
     matrix, vectors = random_case(64, 32)
     weights, pairs, sums = pack(matrix), np.arange(20, dtype=np.int32), np.zeros((2, 64), np.int32)
 

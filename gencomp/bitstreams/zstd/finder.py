@@ -276,7 +276,7 @@ def all_matches(
 ) -> Integer:
     """Set ``matches`` (n, 2) to lengths and offsets, the shortest first; return how many [ZSTD_getAllMatchesFn].
 
-    ``after_match`` is 1 if no literal stands before the position.
+    ``after_match`` tells whether no literal stands before the position.
     """
     registers, done = finder.registers, finder.done
     if position + 8 > known:
@@ -290,7 +290,8 @@ def all_matches(
     enough = min(parameters[TARGET_LENGTH], LONGEST_SERIES - 1)
     best, number = width - 1, 0
     first = word(buffer, position) & (0xFFFFFF if width == 3 else 0xFFFFFFFF)
-    for code in range(after_match, REPEATS + after_match):
+    shift = 1 if after_match else 0
+    for code in range(shift, REPEATS + shift):
         back = rep1 if code == 0 else rep2 if code == 1 else rep3 if code == 2 else rep1 - 1
         if back <= 0 or back > position:
             continue
@@ -301,7 +302,7 @@ def all_matches(
             registers[OPEN] = 1
         if length > best:
             best = length
-            matches[number, 0], matches[number, 1] = length, code - after_match + 1
+            matches[number, 0], matches[number, 1] = length, code - shift + 1
             number += 1
             if length > enough or position + length == end:
                 return number

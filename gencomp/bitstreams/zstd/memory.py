@@ -24,7 +24,7 @@ from gencomp.bitstreams.zstd.layout import (
     SEQUENCES,
     SHORTEST,
 )
-from gencomp.compiled import Integer, fragment, step, word
+from gencomp.compiled import Integer, fragment, product, step, word
 from gencomp.protocols import IntArray
 
 Bytes = npt.NDArray[np.uint8]
@@ -47,8 +47,8 @@ def hash_at(buffer: Bytes, at: Integer, width: Integer, bits: Integer) -> Intege
 
     The product of the bytes, moved to the top, has them where the library's hashes of 32 bits have theirs.
     """
-    product = (word(buffer, at) << (64 - 8 * width)) * PRIMES[width]
-    return product >> (64 - bits) & ((1 << bits) - 1)
+    hashed = product(word(buffer, at) << (64 - 8 * width), PRIMES[width])
+    return hashed >> (64 - bits) & ((1 << bits) - 1)
 
 
 @fragment

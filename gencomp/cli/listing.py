@@ -59,7 +59,7 @@ def _print_build(json_output: bool) -> None:
         with suppress(GencompError):
             resolve(entry)
     if json_output:
-        about = compiled.library.description() if compiled.way == "library" else {}
+        about: dict[str, object] = compiled.library.description() if compiled.way == "library" else {}
         known = {name: about[name] for name in ("variant", "variants", "numba") if name in about}
         stale = compiled.library.stale()
         show_json(

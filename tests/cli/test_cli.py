@@ -472,6 +472,14 @@ def test_list_names_what_is_missing(cli, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "pip install 'gencomp[ppmd]'" in cli("list").text
 
 
+def test_list_tells_how_kernels_run() -> None:
+    text = cli("list", "--build").text
+    assert f"kernels: {compiled.described()}" in text
+    about = json.loads(cli("list", "--build", "--json").text)
+    assert about["kernels"] == compiled.way
+    assert about["stale"] == []
+
+
 def test_version_and_help(cli) -> None:
     assert cli("--version").text == f"gencomp {gencomp.__version__}\n"
     assert "compress" in cli("--help").text

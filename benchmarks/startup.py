@@ -1,0 +1,145 @@
+"""Whole commands, start-up included: seconds and memory, medians, side by side with another installation of gencomp.
+
+    python benchmarks/startup.py [--other PYTHON] [--repeat 9]
+
+PYTHON is the interpreter of an environment in which another gencomp is installed, say the last release. Runs of the two
+take turns. Data are English text: the first bytes of the book in the package, repeated where more are needed; with
+GENCOMP_DATA the megabyte is the first of enwik8.
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from gencomp.data import alice
+
+FILES, FILE_SIZE = 1000, 2048
+
+
+def run(command: list[str], folder: Path) -> tuple[float, float]:
+    """Return the wall seconds and the megabytes at the most of one command, whose output goes nowhere."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        assert process.stderr is not None
+        sys.exit(f"{' '.join(command)}: {process.stderr.read().decode()}")
+    scale = 1 if sys.platform == "darwin" else 1024
+    return seconds, usage.ru_maxrss * scale / 1e6
+
+
+def first_byte(python: str, folder: Path) -> float:
+    """Return the seconds until ``sample --compressor gzip`` has written its first byte."""
+    command = [
+        python,
+        "-m",
+        "gencomp",
+        "sample",
+        "--compressor",
+        "gzip",
+        "--prompt",
+        "text-2000",
+        "-n",
+        "200",
+        "--seed",
+        "1",
+    ]
+    start = time.perf_counter()
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        seconds = time.perf_counter() - start
+        process.stdout.read()
+    return seconds
+
+
+def data(folder: Path) -> None:
+    """Write the files that the commands take."""
+    book = alice()
+    (folder / "text-1000").write_bytes(book[:1000])
+    (folder / "text-2000").write_bytes(book[:2000])
+    root = os.environ.get("GENCOMP_DATA")
+    whole = next(Path(root).rglob("enwik8*"), None) if root else None
+    with whole.open("rb") if whole else (folder / "text-2000").open("rb") as file:
+        million = file.read(1_000_000)
+    (folder / "text-1000000").write_bytes((million if whole else book * 7)[:1_000_000])
+    many = folder / "many"
+    many.mkdir()
+    for number in range(FILES):
+        start = number * FILE_SIZE % (len(book) - FILE_SIZE)
+        (many / f"{number}").write_bytes(book[start : start + FILE_SIZE])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--other", metavar="PYTHON", help="an interpreter with another gencomp")
+    parser.add_argument("--repeat", type=int, default=9)
+    arguments = parser.parse_args()
+    pythons = [sys.executable] + ([arguments.other] if arguments.other else [])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data(folder)
+        for python in pythons:
+            where = subprocess.run([python, "-m", "gencomp", "--version"], capture_output=True, text=True, cwd=folder)
+            print(f"{python}: {where.stdout.strip()}")
+        commands = {
+            "--help": ["--help"],
+            "--version": ["--version"],
+            "compress 1,000 bytes": ["compress", "-q", "-c", "text-1000"],
+            "compress 1,000,000 bytes": ["compress", "-q", "-c", "text-1000000"],
+            "score gzip, 1,000 bytes": ["score", "-m", "gzip", "text-1000"],
+            "demo": ["demo"],
+        }
+        for label, words in commands.items():
+            rows: list[list[tuple[float, float]]] = [[] for _ in pythons]
+            for turn in range(arguments.repeat + 1):
+                for row, python in zip(rows, pythons, strict=True):
+                    result = run([python, "-m", "gencomp", *words], folder)
+                    if turn:  # the first run finds no file in memory
+                        row.append(result)
+            report(label, [[seconds for seconds, _ in row] for row in rows], [max(mb for _, mb in row) for row in rows])
+        firsts = [[first_byte(python, folder) for _ in range(arguments.repeat)] for python in pythons]
+        report("sample gzip: first byte", firsts, None)
+        files_a_second(pythons, folder)
+
+
+def report(label: str, seconds: list[list[float]], megabytes: list[float] | None) -> None:
+    """Print a row: medians, and the other's over this one's."""
+    medians = [statistics.median(row) for row in seconds]
+    text = f"{label:28}" + "".join(f"{median:8.3f} s" for median in medians)
+    if megabytes:
+        text += "".join(f"{size:7.0f} MB" for size in megabytes)
+    print(text + (f"   {medians[1] / medians[0]:.1f} times" if len(medians) > 1 else ""), flush=True)
+
+
+def files_a_second(pythons: list[str], folder: Path) -> None:
+    """Print how many files of 2 KiB one command compresses a second, and the bytes of all, beside zstd and xz."""
+    names = [f"many/{number}" for number in range(FILES)]
+    tools = [[python, "-m", "gencomp", "compress", "-q", "-k", "-f"] for python in pythons]
+    tools += [[name, *options] for name, *options in (["zstd", "-19", "-q", "-k", "-f"], ["xz", "-9", "-k", "-f"])]
+    for tool in tools:
+        if shutil.which(tool[0]) is None:
+            print(f"{tool[0]} is not here")
+            continue
+        times = [run([*tool, *names], folder)[0] for _ in range(3)]
+        made = [path for path in (folder / "many").iterdir() if path.suffix]
+        size = sum(path.stat().st_size for path in made)
+        label = "gencomp" if "gencomp" in tool else tool[0]
+        speed = FILES / statistics.median(times)
+        print(f"{FILES} files of {FILE_SIZE} bytes, {label:8} {speed:8.0f} a second, {size} bytes in all")
+        for path in made:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    main()

@@ -246,14 +246,16 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in {
         "gencomp/__init__.py": "",
         "gencomp/outer.py": "from gencomp.inner import (\n    ONE,\n    add,\n)\n",
-        "gencomp/inner.py": "from gencomp import constants\nONE = constants.ONE\n",
+        "gencomp/inner.py": "from gencomp import constants\nfrom gencomp.compiled import kernel\nONE = constants.ONE\n",
         "gencomp/constants.py": "ONE = 1\n",
         "gencomp/words.py": 'made = compiled(plain, "gencomp.instructions:made")\n',
         "gencomp/instructions.py": "",
         "gencomp/stranger.py": "import gencomp.outer\n",
+        "gencomp/compiled/__init__.py": "from gencomp import stranger\n",
+        "gencomp/compiled/llvm.py": "",
     }.items():
         file = tmp_path / name
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     monkeypatch.setattr(sources, "ROOT", tmp_path)
     forget()
@@ -268,13 +270,14 @@ def forget() -> None:
 
 def test_a_kernel_is_made_from_all_that_its_module_imports(package: Path) -> None:
     assert [file.name for file in sources.files("gencomp.outer")] == [
-        "__init__.py", "constants.py", "inner.py", "outer.py",
+        "__init__.py", "llvm.py", "constants.py", "inner.py", "outer.py",
     ]  # fmt: skip
     assert "instructions.py" in [file.name for file in sources.files("gencomp.words")]
 
 
 @pytest.mark.parametrize(
-    ("changed", "differs"), [("outer", True), ("inner", True), ("constants", True), ("stranger", False)]
+    ("changed", "differs"),
+    [("outer", True), ("inner", True), ("constants", True), ("compiled/llvm", True), ("stranger", False)],
 )
 def test_a_change_of_an_inner_module_is_seen(package: Path, changed: str, differs: bool) -> None:
     before = sources.digest("gencomp.outer")

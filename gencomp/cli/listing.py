@@ -61,10 +61,8 @@ def _print_build(json_output: bool) -> None:
     if json_output:
         about: dict[str, object] = compiled.library.description() if compiled.way == "library" else {}
         known = {name: about[name] for name in ("variant", "variants", "numba") if name in about}
-        stale = compiled.library.stale()
-        show_json(
-            {"gencomp": __version__, "kernels": compiled.way, "why": compiled.why, "stale": stale, **known}, indent=2
-        )
+        row: dict[str, object] = {"gencomp": __version__, "kernels": compiled.way, "why": compiled.why}
+        show_json(row | known | {"stale": compiled.library.stale()}, indent=2)
     else:
         show(f"gencomp {__version__}")
         show(f"kernels: {compiled.described()}")

@@ -77,9 +77,8 @@ def stale() -> list[str]:
 
 def _is_fresh(module: str) -> bool:
     if module not in _fresh:
-        files = _description["modules"].get(module)
         digests = _description["files"]
-        _fresh[module] = files is not None and all(_unchanged(name, digests[name]) for name in files)
+        _fresh[module] = all(_unchanged(name, digests[name]) for name in _description["modules"].get(module, ()))
     return _fresh[module]
 
 

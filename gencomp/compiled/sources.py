@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]  # where the package ``gencomp`` lies
 
 _IMPORT = re.compile(r"^(?:from|import) (gencomp[\w.]*)(?: import \(?([^)]*?)\)?(?:$|#))?", re.MULTILINE)
+_DOOR = "gencomp.compiled"  # of which kernels have the steps in LLVM's terms alone
 _MAKER = re.compile(r"\"(gencomp[\w.]+):\w+\"")  # of instructions, named in a string
 
 
@@ -29,6 +30,8 @@ def digest_of_file(file: Path) -> str:
 @functools.cache
 def _imported(module: str) -> frozenset[str]:
     """Return the modules that ``module`` names in the imports that stand at its lines' beginnings."""
+    if module == _DOOR:
+        return frozenset({f"{_DOOR}.llvm"})
     file = file_of(module)
     if file is None:
         return frozenset()
@@ -53,7 +56,7 @@ def files(module: str) -> tuple[Path, ...]:
             if name not in seen:
                 seen.add(name)
                 waiting.append(name)
-    return tuple(sorted(file for name in seen if (file := file_of(name)) is not None))
+    return tuple(sorted(file for name in seen - {_DOOR} if (file := file_of(name)) is not None))
 
 
 @functools.cache

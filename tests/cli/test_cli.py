@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import gencomp
+from gencomp import compiled as kernels
 from gencomp.cli.main import run
 
 
@@ -472,11 +473,11 @@ def test_list_names_what_is_missing(cli, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "pip install 'gencomp[ppmd]'" in cli("list").text
 
 
-def test_list_tells_how_kernels_run() -> None:
+def test_list_tells_how_kernels_run(cli) -> None:
     text = cli("list", "--build").text
-    assert f"kernels: {compiled.described()}" in text
+    assert f"kernels: {kernels.described()}" in text
     about = json.loads(cli("list", "--build", "--json").text)
-    assert about["kernels"] == compiled.way
+    assert about["kernels"] == kernels.way
     assert about["stale"] == []
 
 

@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from texts import text_of
+
 from gencomp.data import alice
 
 FILES, FILE_SIZE = 1000, 2048
@@ -67,11 +69,8 @@ def data(folder: Path) -> None:
     book = alice()
     (folder / "text-1000").write_bytes(book[:1000])
     (folder / "text-2000").write_bytes(book[:2000])
-    root = os.environ.get("GENCOMP_DATA")
-    whole = next(Path(root).rglob("enwik8*"), None) if root else None
-    with whole.open("rb") if whole else (folder / "text-2000").open("rb") as file:
-        million = file.read(1_000_000)
-    (folder / "text-1000000").write_bytes((million if whole else book * 7)[:1_000_000])
+    _, text = text_of(None)
+    (folder / "text-1000000").write_bytes((text * (1 + 1_000_000 // len(text)))[:1_000_000])
     many = folder / "many"
     many.mkdir()
     for number in range(FILES):
@@ -95,6 +94,7 @@ def main() -> None:
             "--help": ["--help"],
             "--version": ["--version"],
             "compress 1,000 bytes": ["compress", "-q", "-c", "text-1000"],
+            "... with mix": ["compress", "-q", "-m", "mix", "-c", "text-1000"],
             "compress 1,000,000 bytes": ["compress", "-q", "-c", "text-1000000"],
             "score gzip, 1,000 bytes": ["score", "-m", "gzip", "text-1000"],
             "demo": ["demo"],
@@ -124,18 +124,21 @@ def report(label: str, seconds: list[list[float]], megabytes: list[float] | None
 def files_a_second(pythons: list[str], folder: Path) -> None:
     """Print how many files of 2 KiB one command compresses a second, and the bytes of all, beside zstd and xz."""
     names = [f"many/{number}" for number in range(FILES)]
-    tools = [[python, "-m", "gencomp", "compress", "-q", "-k", "-f"] for python in pythons]
+    tools = [
+        [python, "-m", "gencomp", "compress", "-q", "-f", *model]
+        for python in pythons
+        for model in ([], ["-m", "mix:1"])
+    ]
     tools += [[name, *options] for name, *options in (["zstd", "-19", "-q", "-k", "-f"], ["xz", "-9", "-k", "-f"])]
     for tool in tools:
         if shutil.which(tool[0]) is None:
             print(f"{tool[0]} is not here")
             continue
-        times = [run([*tool, *names], folder)[0] for _ in range(3)]
+        seconds, _ = run([*tool, *names], folder)
         made = [path for path in (folder / "many").iterdir() if path.suffix]
         size = sum(path.stat().st_size for path in made)
-        label = "gencomp" if "gencomp" in tool else tool[0]
-        speed = FILES / statistics.median(times)
-        print(f"{FILES} files of {FILE_SIZE} bytes, {label:8} {speed:8.0f} a second, {size} bytes in all")
+        label = " ".join(["gencomp", *tool[6:]]) if "gencomp" in tool else tool[0]
+        print(f"{FILES} files of {FILE_SIZE} bytes, {label:16} {FILES / seconds:8.0f} a second, {size} bytes in all")
         for path in made:
             path.unlink()
 

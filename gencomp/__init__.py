@@ -7,12 +7,12 @@ True
 5
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # typing's own would take a tenth of the command's start-up
 if TYPE_CHECKING:
+    from typing import Any
+
     from gencomp.archive.memory import compress, decompress
     from gencomp.equivalence.adapt import as_compressor, as_predictor
     from gencomp.equivalence.candidates import Candidates, candidates
@@ -77,9 +77,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module 'gencomp' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

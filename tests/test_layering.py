@@ -75,7 +75,7 @@ def imported(source: str) -> tuple[set[str], set[str]]:
         ("def f():\n    from gencomp import score", {"evaluation"}, {"score"}),
         (
             "from gencomp import *",
-            {"archive", "sampling", "evaluation", "equivalence", "errors", "registry", "phrases"},
+            {"archive", "sampling", "evaluation", "equivalence", "errors", "registry", "phrases", "predictors"},
             {"*"},
         ),
         ("import gencomp", set(), {"*"}),

@@ -8,7 +8,7 @@ import typer
 
 from gencomp.cli.console import note, progress_bar, show, show_json
 from gencomp.cli.options import DEFAULT_SPEC, ForceOption, JsonOption, QuietOption, at_least, size_parser, usage
-from gencomp.files import check_new, new_name
+from gencomp.files import check_new, expanded, new_name
 from gencomp.labels import visible
 
 if TYPE_CHECKING:
@@ -137,8 +137,8 @@ def _labelled(where: str) -> "list[Document]":
     from gencomp.errors import DatasetError
     from gencomp.modalities.documents import files, json_field, split_field
 
-    if Path(where).is_dir():
-        folder = Path(where).expanduser()
+    folder = expanded(where)
+    if folder.is_dir():
         for inside in sorted(folder.iterdir()):
             if inside.is_dir() and not inside.name.startswith(".") and not any(inside.rglob("*")):
                 raise DatasetError(f"{inside}: the class has no examples; put files there or remove the folder")

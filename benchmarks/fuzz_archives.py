@@ -5,8 +5,8 @@
 
 An **archive** is made of any spec with random options, models inside models among them; then anything in it is changed
 and every check of it computed again (CRC-32, BLAKE2b, the key, SHA-256), so that the change reaches what lies behind.
-A **state** is one of ``mix`` or ``best`` whose arrays, or the .zip around them, are changed and whose checksum is
-computed again. A **search** asks for a continuation with sizes of any magnitude.
+A **state** is one of ``mix``, ``best`` or ``rnn`` whose arrays, or the .zip around them, are changed and whose checksum
+is computed again. A **search** asks for a continuation with sizes of any magnitude.
 
 A case is wrong where
 
@@ -15,8 +15,10 @@ A case is wrong where
 - it takes over a second of processor time, or over 200 MB of memory, beyond the limits that it was run with.
 
 Cases run in a process of their own, which is started again when it dies. A case depends on the seed and its number
-alone: ``--only archive:123`` runs one and tells what it is. Kernels are compiled before the first case, which takes
-some minutes where they are not in numba's cache; ``--few`` keeps to models with few kernels.
+alone: ``--only archive:123`` runs one and tells what it is. ``--from`` goes on with a later number. Kernels are
+compiled before the first case, which takes a quarter of an hour where they are not in numba's cache (checked ones have
+a cache of their own); one that only a case needs is compiled then, outside what the case may take. ``--few`` keeps to
+models with few kernels.
 """
 
 import argparse
@@ -33,11 +35,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +51,9 @@ from numba.core import event
 
 MAX_MEMORY, MAX_WORK = 300 << 20, 0.5  # the limits of a case
 MORE_MEMORY, MORE_SECONDS = 200 << 20, 1.0  # and what it may take beside
-HANGING = 60.0  # seconds of a clock
+HANGING = 30.0  # seconds of a processor that no case takes
+WAITING = 60.0  # seconds of a clock after which a case without an answer is looked at
+COMPILING = 3600.0  # of them, while a kernel is compiled
 FEW = ("counts", "uniform", "gzip", "mix", "ensemble", "lookahead")
 ADDRESS_SPACE = 16 << 30  # bytes, against a case that would take the machine's memory
 
@@ -139,6 +146,29 @@ def options_of(rng: random.Random, name: str, depth: int) -> dict[str, Any]:
             "expert": lambda: members_of(rng, depth + 1, 1),
             "state": lambda: rng.choice(["none", "/dev/zero", "/etc/passwd", ".", "/nowhere"]),
         }
+    elif name == "best":
+        choices = {
+            "level": lambda: rng.choice([*Choice.levels() * 3, 1, 0, 10**30]),
+            "memory": lambda: rng.choice(["none", 1, 2, 64, 4096]),
+            "width": lambda: rng.choice(["none", 1, 64, (1 << 24) - 1]),
+            "sample": lambda: rng.choice(["u8", "s16le:2", "s16le:9"]),
+            "freeze": lambda: rng.choice(["true", "false"]),
+            "weights": lambda: rng.choice(["none", "/dev/zero", "/nowhere"]),
+            "state": lambda: rng.choice(["none", "/dev/zero", "/nowhere"]),
+        }
+    elif name == "rnn":
+        choices = {
+            "weights": lambda: rng.choice(["none", "/dev/zero", "/nowhere"]),
+            "state": lambda: rng.choice(["none", "/dev/zero", "/nowhere"]),
+        }
+    elif name == "ctw":
+        choices = {
+            "depth": lambda: number(rng, 0, 16),
+            "alpha": lambda: number(rng, 1, 128),
+            "memory": lambda: number(rng, 1, 256),
+        }
+    elif name == "lz78":
+        choices = {"gamma": lambda: number(rng, 1, 4096)}
     elif name in ("transformer", "hf", "gguf"):
         choices = {
             "model": lambda: rng.choice(["800k", "/dev", "/dev/zero", "gpt2", "../x"]),
@@ -496,7 +526,11 @@ def state_blob(rng: random.Random, arrays: dict[str, np.ndarray]) -> bytes:
     elif pick == 2:
         body = body[: rng.randrange(len(body))]
     elif pick == 3:
-        with zipfile.ZipFile(io.BytesIO(body)) as old, zipfile.ZipFile(again := io.BytesIO(), "w") as new:
+        with (
+            warnings.catch_warnings(action="ignore"),  # of names that are there twice
+            zipfile.ZipFile(io.BytesIO(body)) as old,
+            zipfile.ZipFile(again := io.BytesIO(), "w") as new,
+        ):
             for info in old.infolist():
                 small = info.file_size < 1 << 16
                 methods = [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA] if small else []
@@ -515,6 +549,46 @@ def state_blob(rng: random.Random, arrays: dict[str, np.ndarray]) -> bytes:
     return blob if rng.random() < 0.97 else blob[: rng.randrange(60)]
 
 
+def network_state_blob(rng: random.Random, path: Path) -> bytes:
+    """Return a saved state of ``rnn``, in ``path``, changed: its numbers, or the safetensors around them."""
+    from safetensors.numpy import load, save
+
+    body = path.read_bytes()[32:]
+    size = int.from_bytes(body[:8], "little")
+    header = json.loads(body[8 : 8 + size])
+    about = header["__metadata__"]
+    tensors = load(body)
+    for _ in range(rng.choice([0, 1, 1, 2])):
+        name = rng.choice([*tensors])
+        changed = changed_array(rng, tensors[name])
+        if not changed.dtype.hasobject and changed.dtype.isnative:
+            tensors[name] = np.ascontiguousarray(changed)
+    if rng.random() < 0.1:
+        about = rng.choice([{}, {"gencomp state": json.dumps(junk(rng))}, {"gencomp state": "[" * 3000}])
+    if rng.random() < 0.05:
+        tensors.pop(rng.choice([*tensors]))
+    body = save(tensors, about)
+    pick = rng.randrange(12)
+    size = int.from_bytes(body[:8], "little")
+    if pick == 0:
+        at = rng.randrange(len(body))
+        body = body[:at] + rng.randbytes(1) + body[at + 1 :]
+    elif pick == 1:
+        body = rng.choice([0, 1, size - 1, size + 1, (1 << 31) - 1, (1 << 64) - 1]).to_bytes(8, "little") + body[8:]
+    elif pick == 2:
+        body = body[: rng.randrange(len(body))] + rng.choice([b"", bytes(9)])
+    elif pick == 3:  # in the list of tensors: types, shapes, places
+        header = json.loads(body[8 : 8 + size])
+        entry = header[rng.choice([*tensors])] if tensors else header
+        entry[rng.choice(["dtype", "shape", "data_offsets"])] = rng.choice(
+            [junk(rng), "F64", "I8", [1 << 40, 1 << 40], [-1], [0, 1 << 62], [8, 0]]
+        )
+        text = json.dumps(header).encode()
+        body = len(text).to_bytes(8, "little") + text + body[8 + size :]
+    blob = hashlib.sha256(body).digest() + body
+    return blob if rng.random() < 0.97 else blob[: rng.randrange(60)]
+
+
 def arrays_of(state: Any, path: Path) -> dict[str, np.ndarray]:
     """Return what a state is saved as; where it is compressed costs more than all else here."""
     compressed = np.savez_compressed
@@ -527,43 +601,53 @@ def arrays_of(state: Any, path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
+def mixer_state_blob(rng: random.Random, state: Any, path: Path) -> bytes:
+    """Return a saved state of ``mix`` or ``best``, changed; ``path`` is a place to save it at."""
+    arrays = arrays_of(state, path)
+    for _ in range(rng.choice([0, 1, 1, 2])):
+        name = rng.choice([*arrays, "registers", "registers", "registers", "positions", "network_hidden"])
+        if name == "spec":
+            arrays["spec"] = np.array(
+                rng.choice([spec_of(rng), scrawled(rng, str(arrays["spec"])), "mix", "mix:9", "best:1"])
+            )
+        elif name in arrays:
+            arrays[name] = changed_array(rng, arrays[name])
+    if rng.random() < 0.05:
+        arrays.pop(rng.choice([*arrays]))
+    if rng.random() < 0.05:
+        arrays["settings"] = np.array([rng.choice([*EXTREMES, 4096, 1 << 16]) & (1 << 62) - 1, rng.choice([0, 1, 7])])
+    return state_blob(rng, arrays)
+
+
 def state_case(rng: random.Random) -> tuple[str, str | None]:
     """Read a forged state and go on with it; return (how it ended, what is wrong)."""
     from gencomp.errors import CorruptDataError, GencompError
     from gencomp.predictors.mix.best import Best
     from gencomp.predictors.mix.predictor import Mix
+    from gencomp.predictors.recurrent.predictor import Recurrent
 
-    family = Best if rng.random() < 0.3 and not Choice.few else Mix
+    family: Any = Mix if Choice.few else rng.choices([Mix, Best, Recurrent], [6, 3, 1])[0]
     levels = Choice.levels()
     level = rng.choice([*levels[:1] * 3, *levels[:3], *levels])  # mostly small ones: tables are what takes time
     options: dict[str, Any] = {"level": level, "memory": 1, "freeze": rng.random() < 0.2}
     more = [{}, {}, {"width": 64}, {"sample": "s16le:2"}]
     options |= rng.choice(more if family is Best else [*more, {"prime": "english"}, {"expert": "counts:2"}])
+    if family is Recurrent:
+        options = {}
     read = data_of(rng, 3000)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"
-        arrays = arrays_of(family(**options).begin(read), path)
-        for _ in range(rng.choice([0, 1, 1, 2])):
-            name = rng.choice([*arrays, "registers", "registers", "registers", "positions", "network_hidden"])
-            if name == "spec":
-                arrays["spec"] = np.array(
-                    rng.choice([spec_of(rng), scrawled(rng, str(arrays["spec"])), "mix", "mix:9", "best:1"])
-                )
-            elif name in arrays:
-                arrays[name] = changed_array(rng, arrays[name])
-        if rng.random() < 0.05:
-            arrays.pop(rng.choice([*arrays]))
-        if rng.random() < 0.05:
-            arrays["settings"] = np.array(
-                [rng.choice([*EXTREMES, 4096, 1 << 16]) & (1 << 62) - 1, rng.choice([0, 1, 7])]
-            )
-        path.write_bytes(state_blob(rng, arrays))
+        if family is Recurrent:
+            family().begin(read[:300]).save(path)
+            path.write_bytes(network_state_blob(rng, path))
+        else:
+            path.write_bytes(mixer_state_blob(rng, family(**options).begin(read), path))
         data, noise = data_of(rng, 300), rng.randbytes(30)
 
         def run() -> tuple[str, str | None]:
             try:
-                mix = family(state=str(path))
-                state = mix.load_state(path)
+                model = family(state=str(path))
+                state = model.load_state(path)
             except GencompError as error:
                 return type(error).__name__, one_line(error)
             twin = state.copy()
@@ -572,39 +656,45 @@ def state_case(rng: random.Random) -> tuple[str, str | None]:
                     return "taken", "a copy predicts otherwise"
                 state.update(symbol)
                 twin.update(symbol)
-            frozen = state.freeze()
+            frozen = state.freeze() if hasattr(state, "freeze") else twin
             for symbol in data[:20]:
                 frozen.update(symbol)
                 frozen.cdf()
-            if mix.decode_block(mix.encode_block(data), len(data)) != data:
+            if model.decode_block(model.encode_block(data), len(data)) != data:
                 return "taken", "wrong bytes"
             with contextlib.suppress(CorruptDataError):
-                mix.decode_block(noise, len(data))
+                model.decode_block(noise, len(data))
             return "taken", None
 
         return watched(run, lambda: f"{family.__name__} {options}, {len(read)} bytes read")
 
 
 class Compiling(event.Listener):
-    """The processor time that numba has spent on kernels, which is not a case's."""
+    """The processor time that numba has spent on kernels, compiled or read from its cache, which is not a case's."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._depth = 0
+        self.told: Callable[[bool], object] = lambda begun: None  # called when it begins and when it ends
+        self._depth = 0  # of all threads
+        self._lock = threading.Lock()
 
     def on_start(self, event: Any) -> None:
-        if self._depth == 0:
-            self._started = time.process_time()
-        self._depth += 1
+        with self._lock:
+            self._depth += 1
+            if self._depth == 1:
+                self._started = time.process_time()
+                self.told(True)
 
     def on_end(self, event: Any) -> None:
-        self._depth -= 1
-        if self._depth == 0:
-            self.seconds += time.process_time() - self._started
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0:
+                self.seconds += time.process_time() - self._started
+                self.told(False)
 
 
 compiling = Compiling()
-event.register("numba:compile", compiling)
+event.register("numba:compiler_lock", compiling)  # which is held for both
 
 
 def watched(run: Callable[[], tuple[str, str | None]], describe: Callable[[], str]) -> tuple[str, str | None]:
@@ -657,7 +747,18 @@ def case(kind: str, seed: int, number: int) -> tuple[str, str | None]:
 
 
 def warm_up() -> None:
-    """Compile, or load, every kernel that a case may use."""
+    """Compile, or load, the kernels that cases use; say how long each model's took where that is long."""
+    text = b"the cat sat on the mat, the dog sat on the log; " * 3
+    for name, warm in warming(text):
+        started = time.perf_counter()
+        warm()
+        seconds = time.perf_counter() - started
+        if seconds > 5.0:
+            print(f"compiled for {name}: {seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+def warming(text: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield what to compile for, and what does it."""
     from gencomp.equivalence.adapt import as_predictor
     from gencomp.equivalence.capabilities import decode_block, encode_block, state_cdf
     from gencomp.errors import GencompError
@@ -665,39 +766,53 @@ def warm_up() -> None:
     from gencomp.predictors.mix.predictor import Mix
     from gencomp.registry import find_entry
 
-    text = b"the cat sat on the mat, the dog sat on the log; " * 3
-    for name in Choice.names():
-        if find_entry(name).extra == "lm":
-            continue
+    def model_of(name: str) -> None:
         try:
-            model = as_predictor("mix:1" if name == "mix" else name)
+            model = as_predictor(name)
         except GencompError:
-            continue  # an extra that is not installed
+            return  # an extra that is not installed
         decode_block(model, encode_block(model, text[:2]), 2)
-        state_cdf(model.begin(text if name != "lookahead" else b"a"))
+        state = model.begin(text if not name.startswith("lookahead") else b"a")
+        for one in (state, state.copy()):
+            state_cdf(one)
+            one.code_lengths()
+            one.update(97)
+            state_cdf(one)
+
+    def mixing(model: Mix | Best) -> None:
+        decode_block(model, encode_block(model, text), len(text))
+        state = model.begin(text).freeze()
+        state.update(97)
+        state.cdf()
+
+    for name in Choice.names():
+        if find_entry(name).extra != "lm":
+            yield name, partial(model_of, "mix:1" if name == "mix" else name)
     for level in Choice.levels():
-        guided = [] if Choice.few else [Best(level)]
-        for mix in (Mix(level), Mix(level, expert="counts:1"), *guided):
-            decode_block(mix, encode_block(mix, text), len(text))
-            state = mix.begin(text).freeze()
-            state.update(97)
-            state.cdf()
-    ensemble = as_predictor("ensemble:counts:1,uniform?mean=product&weights=bayes").begin(text)
-    ensemble.cdf()
-    for _ in range(3):
-        as_predictor("gzip").begin(text * 60).copy().cdf()
+        yield f"mix:{level}", partial(mixing, Mix(level))
+        yield f"mix:{level}?expert=", partial(mixing, Mix(level, expert="counts:1"))
+        if not Choice.few:
+            yield f"best:{level}", partial(mixing, Best(level))
+    for name in ("ensemble:counts:1,uniform?mean=product&weights=bayes", "ensemble:gzip,counts:1?mean=geometric"):
+        yield name, partial(model_of, name)
+    yield "gzip's copies", lambda: [as_predictor("gzip").begin(text * 60).copy().cdf() for _ in range(3)]
 
 
 def work(seed: int) -> None:
-    """Do the cases that stdin names, one a line; answer each with a line of JSON."""
+    """Do the cases that stdin names, one a line; answer each with a line of JSON, and tell of kernels compiled."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     answers, sys.stdout = sys.stdout, sys.stderr
+
+    def tell(answer: Any) -> None:
+        print(json.dumps(answer), file=answers, flush=True)
+
     warm_up()
-    print(json.dumps("ready"), file=answers, flush=True)
+    compiling.told = lambda begun: tell("compiling" if begun else "compiled")
+    tell("ready")
     for line in sys.stdin:
         kind, number = line.split(":")
-        print(json.dumps(case(kind, seed, int(number))), file=answers, flush=True)
+        tell(case(kind, seed, int(number)))
 
 
 # ---------------------------------------------------------------- what watches it
@@ -712,25 +827,33 @@ class Worker:
             root = Path(__file__).parent.parent  # numba's caches do not tell checked code from unchecked
             environment["NUMBA_CACHE_DIR"] = str(root / ".pytest_cache" / "numba-boundscheck")
         command = [sys.executable, __file__, "--worker", "--seed", str(seed), *["--few"] * Choice.few]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        pipe = subprocess.PIPE  # unbuffered: what select does not see must not wait in here
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, bufsize=0)
         if self._answer(None) != "ready":
             raise SystemExit("the worker does not start")
 
     def _answer(self, seconds: float | None) -> Any:
+        """Return the next answer, "died", or None where none comes in time; compiling has a time of its own."""
         assert self._process.stdout is not None
-        readable, _, _ = select.select([self._process.stdout], [], [], seconds)
-        line = self._process.stdout.readline() if readable else b"null"
-        return json.loads(line) if line else "died"
+        allowed = seconds
+        while True:
+            readable, _, _ = select.select([self._process.stdout], [], [], allowed)
+            line = self._process.stdout.readline() if readable else b"null"
+            answer = json.loads(line) if line else "died"
+            if answer not in ("compiling", "compiled"):
+                return answer
+            allowed = COMPILING if answer == "compiling" else seconds
 
     def do(self, kind: str, number: int) -> tuple[str, str | None]:
         """Return (how a case ended, what is wrong); the worker is of no use after it has died."""
         assert self._process.stdin is not None
+        begun = spent = processor_seconds(self._process.pid)
         self._process.stdin.write(f"{kind}:{number}\n".encode())
-        self._process.stdin.flush()
-        answer = self._answer(HANGING)
-        if answer is None:
-            self.close()
-            return "hung", f"no answer in {HANGING:.0f} s"
+        while (answer := self._answer(WAITING)) is None:
+            before, spent = spent, processor_seconds(self._process.pid)
+            if spent - begun > HANGING or spent == before:  # on a busy machine it may just have had no turn
+                self.close()
+                return "hung", f"no answer in {spent - begun:.0f} s of processor time"
         if answer == "died":
             code = self._process.wait()
             return "died", f"the process died: {signal.Signals(-code).name if code < 0 else code}"
@@ -741,12 +864,22 @@ class Worker:
         self._process.wait()
 
 
+def processor_seconds(process: int) -> float:
+    """Return the processor time that a process has taken; on systems that do not say, 0."""
+    path = Path(f"/proc/{process}/stat")
+    if not path.exists():
+        return 0.0
+    user, system = path.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000, help="archives")
     parser.add_argument("--states", type=int, default=10_000)
     parser.add_argument("--searches", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--from", type=int, default=0, metavar="NUMBER", dest="first", help="of the first case")
     parser.add_argument("--only", metavar="KIND:NUMBER", help="do one case, here, and tell what it is")
     parser.add_argument("--few", action="store_true", help="only models with few kernels")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -766,7 +899,7 @@ def main() -> int:
     wrong = 0
     for kind, count in (("archive", options.cases), ("state", options.states), ("search", options.searches)):
         ends: Counter[str] = Counter()
-        for number in range(count):
+        for number in range(options.first, options.first + count):
             ended, finding = worker.do(kind, number)
             ends[ended] += 1
             if finding is not None:
@@ -774,8 +907,8 @@ def main() -> int:
                 print(f"--only {kind}:{number} --seed {options.seed}: {finding}", flush=True)
             if ended in ("died", "hung"):
                 worker = Worker(options.seed)
-            if (number + 1) % 10_000 == 0:
-                print(f"{kind}: {number + 1:,} cases, {dict(ends.most_common())}", flush=True)
+            if ends.total() % 1_000 == 0:
+                print(f"{kind}: {ends.total():,} cases, {dict(ends.most_common())}", flush=True)
         print(f"{kind}: {count:,} cases, {dict(ends.most_common())}", flush=True)
     worker.close()
     print(f"{wrong} wrong, {time.perf_counter() - started:.0f} s")

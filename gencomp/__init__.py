@@ -7,12 +7,12 @@ True
 5
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # typing's own would take a tenth of the command's start-up
 if TYPE_CHECKING:
+    from typing import Any
+
     from gencomp.archive.memory import compress, decompress
     from gencomp.equivalence.adapt import as_compressor, as_predictor
     from gencomp.equivalence.candidates import Candidates, candidates
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from gencomp.equivalence.predictor import CodeLengthPredictor
     from gencomp.errors import GencompError
     from gencomp.evaluation.explain import Explanation, explain
-    from gencomp.evaluation.score import Score, score
+    from gencomp.evaluation.score import Score, score, score_many
     from gencomp.phrases import Parse
+    from gencomp.predictors.network import NetworkPredictor
     from gencomp.registry import load, register, spec_of
     from gencomp.sampling.generate import sample
 
@@ -33,6 +34,7 @@ __all__ = [
     "CodeLengthPredictor",
     "Explanation",
     "GencompError",
+    "NetworkPredictor",
     "Parse",
     "Score",
     "as_compressor",
@@ -48,6 +50,7 @@ __all__ = [
     "register",
     "sample",
     "score",
+    "score_many",
     "spec_of",
 ]
 
@@ -58,6 +61,7 @@ _HOMES = {
     "CodeLengthPredictor": "gencomp.equivalence.predictor",
     "Explanation": "gencomp.evaluation.explain",
     "GencompError": "gencomp.errors",
+    "NetworkPredictor": "gencomp.predictors.network",
     "Parse": "gencomp.phrases",
     "Score": "gencomp.evaluation.score",
     "as_compressor": "gencomp.equivalence.adapt",
@@ -73,13 +77,16 @@ _HOMES = {
     "register": "gencomp.registry",
     "sample": "gencomp.sampling.generate",
     "score": "gencomp.evaluation.score",
+    "score_many": "gencomp.evaluation.score",
     "spec_of": "gencomp.registry",
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module 'gencomp' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

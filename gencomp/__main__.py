@@ -1,6 +1,6 @@
 """``python -m gencomp``: the command line."""
 
-from gencomp.cli.main import main
+from gencomp.cli.start import main
 
 if __name__ == "__main__":
     main()

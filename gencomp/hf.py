@@ -30,10 +30,19 @@ from transformers import (
 from transformers.modeling_outputs import CausalLMOutput
 
 from gencomp.equivalence.adapt import as_predictor
+from gencomp.predictors.language.in_memory import LanguageModel
 from gencomp.protocols import PredictorState
 from gencomp.training.vocabulary import BYTE_VOCABULARY, byte_tokenizer_backend
 
 FloatRows = npt.NDArray[np.float32]
+
+__all__ = [
+    "CompressorConfig",
+    "CompressorForCausalLM",
+    "LanguageModel",
+    "byte_tokenizer",
+    "from_model",
+]
 
 END_OF_TEXT = BYTE_VOCABULARY
 _END_TOKEN = "<|endoftext|>"
@@ -279,6 +288,16 @@ def _kept_positions(logits_to_keep: int | torch.Tensor, length: int) -> npt.NDAr
     if isinstance(logits_to_keep, torch.Tensor) and logits_to_keep.ndim:
         return np.asarray(positions[logits_to_keep.cpu().numpy()])
     return positions[-int(logits_to_keep) :] if logits_to_keep else positions
+
+
+def from_model(model: PreTrainedModel, tokenizer: Any, **options: Any) -> LanguageModel:
+    """Return a causal language model of transformers and its fast tokenizer, in memory, as a predictor of bytes.
+
+    It is taken wherever a model is: ``gencomp.score``, ``score_many``, ``sample``, ``compress``; who decodes its
+    archives hands over the same (``gencomp.decompress(archive, model=...)``). ``options`` are those of
+    :class:`LanguageModel`, such as ``batch``, ``context`` and ``lane``; what it raises is said there.
+    """
+    return LanguageModel(model, tokenizer, **options)
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:

@@ -116,9 +116,12 @@ class PrimedClassifier(_CompressionClassifier):
         return self._keep(fitted)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
-        """Return what :meth:`save` wrote. Raises ``CorruptDataError``."""
-        found = load_classifier(path)
+    def load(cls, path: str | PathLike[str], model: str | None = None) -> Self:
+        """Return what :meth:`save` wrote; ``model`` is its model, where it needs one that is not gencomp's own.
+
+        Raises ``CorruptDataError`` and ``ModelMismatchError``.
+        """
+        found = load_classifier(path, model)
         if not isinstance(found, Primed):
             raise ValueError(f"{path} holds {found.kind}; load it with CompressionNeighborsClassifier")
         return cls(found.model)._keep(found)
@@ -137,9 +140,12 @@ class CompressionNeighborsClassifier(_CompressionClassifier):
         return self._keep(Neighbours.fit(self.model, texts, labels, k=self.n_neighbors))  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
-        """Return what :meth:`save` wrote. Raises ``CorruptDataError``."""
-        found = load_classifier(path)
+    def load(cls, path: str | PathLike[str], model: str | None = None) -> Self:
+        """Return what :meth:`save` wrote; ``model`` is its model, where it needs one that is not gencomp's own.
+
+        Raises ``CorruptDataError`` and ``ModelMismatchError``.
+        """
+        found = load_classifier(path, model)
         if not isinstance(found, Neighbours):
             raise ValueError(f"{path} holds a {found.kind} classifier; load it with PrimedClassifier")
         return cls(found.model, n_neighbors=found.k)._keep(found)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import gencomp
 from gencomp.archive.reader import list_members, read_archive
 from gencomp.archive.writer import write_archive
 from gencomp.equivalence.adapt import as_predictor
@@ -393,3 +394,5 @@ def test_homes() -> None:
         expanded("~nosuchuser/data")
     with pytest.raises(OSError, match="zero byte"):
         expanded("a\0b")
+    for path in Path(gencomp.__file__).parent.rglob("*.py"):  # which raises RuntimeError where there is no such user
+        assert path.name == "files.py" or ".expanduser(" not in path.read_text(encoding="utf-8"), path

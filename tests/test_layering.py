@@ -11,20 +11,8 @@ PACKAGE = Path(gencomp.__file__).parent
 
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
-    {
-        "units",
-        "errors",
-        "extras",
-        "arguments",
-        "cores",
-        "labels",
-        "compiled",
-        "vectors",
-        "vector_instructions",
-        "files",
-        "places",
-        "data",
-    }
+    {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "files", "places", "data", "packed"}
+    | {"vectors", "vector_instructions"}
     | {"progress", "specs", "budget", "protocols", "phrases"},
     {"registry"},
     {"coding", "bitstreams", "inference", "modalities"},
@@ -87,7 +75,7 @@ def imported(source: str) -> tuple[set[str], set[str]]:
         ("def f():\n    from gencomp import score", {"evaluation"}, {"score"}),
         (
             "from gencomp import *",
-            {"archive", "sampling", "evaluation", "equivalence", "errors", "registry", "phrases"},
+            {"archive", "sampling", "evaluation", "equivalence", "errors", "registry", "phrases", "predictors"},
             {"*"},
         ),
         ("import gencomp", set(), {"*"}),

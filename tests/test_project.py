@@ -30,12 +30,12 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     assert "gencomp/py.typed" in names
     assert "gencomp/data/alice.txt" in names
     assert {f"gencomp/play/static/{name}" for name in ("index.html", "main.js", "style.css")} <= set(names)
-    assert "gencomp/cli/main.py" in names
+    assert {"gencomp/cli/start.py", "gencomp/cli/main.py"} <= set(names)
     assert f"{info}licenses/LICENSE" in names
     assert "gencomp/compiled/signatures.txt" in names
     assert all(name.startswith(("gencomp/", info)) for name in names), "no top-level cli, tests or docs"
     entry_points = zipfile.ZipFile(wheel).read(f"{info}entry_points.txt").decode()
-    assert "gencomp = gencomp.cli.main:main" in entry_points
+    assert "gencomp = gencomp.cli.start:main" in entry_points
 
 
 def test_the_command_reference_is_up_to_date() -> None:

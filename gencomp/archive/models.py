@@ -1,6 +1,7 @@
 """How an archive names its model, and what must agree before a block is decoded."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ from gencomp.equivalence.adapt import Model, as_predictor, label_of, predictor_s
 from gencomp.equivalence.capabilities import environment_of, fingerprint_cost, fingerprint_of, revision_of
 from gencomp.errors import ArchiveError, CorruptDataError, GencompError, ModelMismatchError, SpecError
 from gencomp.protocols import Predictor
-from gencomp.registry import Tree, alike, find_entry, resolve, tree_of
-from gencomp.specs import Spec, brief, parse_spec
+from gencomp.registry import Tree, alike, find_entry, load, resolve, tree_of
+from gencomp.specs import Spec, alone, brief, joined, parse_spec, separated
 
+_DIGEST = "digest-"  # before what stands in a spec for a file or a folder
 _COPIED = 500  # characters of a spec that the user may want to copy
 _REASON = 400  # characters of why a model cannot be made, which may repeat a value that an archive gives
 _KINDS_OF_DIGESTS = ("weights", "state")
@@ -43,7 +45,7 @@ def describe(model: Predictor, lanes: Sequence[int] = ()) -> dict[str, Any]:
     """
     check_describable(model)
     try:
-        description: dict[str, Any] = {"spec": predictor_spec(model, full=True)}
+        description: dict[str, Any] = {"spec": without_places(predictor_spec(model, full=True), model)}
     except ValueError:
         description = {"object": label_of(model)}
     revision = revision_of(model)
@@ -57,6 +59,30 @@ def describe(model: Predictor, lanes: Sequence[int] = ()) -> dict[str, Any]:
         "canary": canary(model, lanes),
         **({"lanes": list(lanes)} if lanes else {}),
     }
+
+
+def without_places(spec: str, model: object | None = None) -> str:
+    """Return a spec with the digest of each file and folder that it names in place of where that is.
+
+    ``model`` is what the spec names, where it is at hand.
+    """
+    tree = tree_of(spec)
+    if not any(inside.places for inside in tree.walk()):
+        return spec
+    options = dict(parse_spec(spec).options)
+    argument = tree.entry.argument
+    if argument is not None and argument in tree.options:
+        options[argument] = tree.options[argument]
+    for name in tree.members:
+        inside = separated(options[name]) if name in tree.entry.lists else (alone(options[name]),)
+        options[name] = joined(map(without_places, inside))
+    if tree.places:
+        digests = environment_of(load(spec) if model is None else model)
+        for name in (*tree.entry.files, *tree.entry.folders):
+            if options.get(name) in tree.places:
+                options[name] = _DIGEST + str(digests["state" if name == "state" else "weights"])
+    first = None if argument is None else options.pop(argument, None)
+    return str(Spec(tree.entry.name, first, options))
 
 
 def load_described(
@@ -187,9 +213,10 @@ def _load_own(spec: str) -> Predictor:
                     f"if you trust it, add -m '{brief(spec, _COPIED)}'"
                 )
             if inside.places:
+                to_copy = re.sub(_DIGEST + "[0-9a-f]+", "FOLDER" if inside.entry.folders else "FILE", spec)
                 raise ModelMismatchError(
                     f"the archive was made with {_joined_places(inside)}, and it opens nothing on disk by itself; "
-                    f"name it, wherever it is now, with -m, as in -m '{brief(spec, _COPIED)}'"
+                    f"name it, wherever it is now, with -m, as in -m '{brief(to_copy, _COPIED)}'"
                 )
         return as_predictor(_as_it_was(spec))
     except ModelMismatchError:
@@ -200,7 +227,11 @@ def _load_own(spec: str) -> Predictor:
 
 def _joined_places(tree: Tree) -> str:
     kind = "the model folder" if not tree.entry.files else "the state" if "state" in tree.options else "the file"
-    return f"{kind} {', '.join(repr(brief(place)) for place in tree.places)}"
+    named = (
+        f"of the digest {brief(place.removeprefix(_DIGEST))}" if place.startswith(_DIGEST) else repr(brief(place))
+        for place in tree.places  # of an archive of before, the place where it was
+    )
+    return f"{kind} {', '.join(named)}"
 
 
 def _unread(spec: object, error: Exception) -> ModelMismatchError:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _WORDS = {True: "yes", False: "NO", None: "-"}
 
 
+_MAX_TIMEOUT = 86400.0  # seconds
+
+
 def audit(
     model: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="A model or codec, such as hf:FOLDER.")] = None,
     command: Annotated[
@@ -37,7 +40,9 @@ def audit(
     claim: Annotated[
         float | None, typer.Option(metavar="BITS", help="The bits per byte that are claimed for these bytes.")
     ] = None,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long the program may take to answer.")] = 30.0,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long the --command may take to answer. [default: 30]")
+    ] = None,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -52,12 +57,14 @@ def audit(
 
     if sum(given is not None for given in (model, command, table, python)) != 1:
         raise usage("name one subject: a SPEC, --command, --table or --object")
-    if timeout <= 0:
-        raise usage(f"--timeout must be above 0 seconds, got {timeout:g}")
+    if timeout is not None and not 0 < timeout <= _MAX_TIMEOUT:
+        raise usage(f"--timeout must be above 0 and at most {_MAX_TIMEOUT:g} seconds, got {timeout:g}")
     if claim is not None and not 0 <= claim < float("inf"):
         raise usage(f"--claim is in bits per byte, at least 0; got {claim:g}")
+    if timeout is not None and command is None:
+        raise usage("--timeout is of a --command; leave it out")
     text = _data(data, limit)
-    predictor, subject = _subject(model, command, table, python, timeout)
+    predictor, subject = _subject(model, command, table, python, timeout or 30.0)
     report = (lambda name: None) if quiet or json_output else (lambda name: note(f"{CHECKS[name]} ..."))
     verdict = audit_predictor(predictor, text, subject=subject, claim=claim, report=report)
     if json_output:

@@ -8,7 +8,7 @@ import typer
 
 from gencomp.cli.console import note, progress_bar, show, show_json
 from gencomp.cli.options import DEFAULT_SPEC, ForceOption, JsonOption, QuietOption, at_least, size_parser, usage
-from gencomp.files import check_new, new_name
+from gencomp.files import check_new, expanded, new_name
 from gencomp.labels import visible
 
 if TYPE_CHECKING:
@@ -31,10 +31,21 @@ def classify(
         str | None, typer.Option(metavar="FOLDER", help="The same with known classes: how many are right.")
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="Model or codec that compresses.")
-    ] = DEFAULT_SPEC,
-    method: Annotated[str, typer.Option(metavar="NAME", help=f"How: {', '.join(_METHODS)}.")] = "primed",
-    k: Annotated[int, typer.Option("--k", "-k", callback=at_least("-k", 1), help="Neighbours that vote.")] = 3,
+        str | None,
+        typer.Option(
+            "--model",
+            "--compressor",
+            "-m",
+            metavar="SPEC",
+            help=f"Model or codec that compresses; with --load, the one that the file needs. [default: {DEFAULT_SPEC}]",
+        ),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"How: {', '.join(_METHODS)}. [default: primed]")
+    ] = None,
+    k: Annotated[
+        int | None, typer.Option("--k", "-k", callback=at_least("-k", 1), help="Neighbours that vote. [default: 3]")
+    ] = None,
     priming: Annotated[
         int | None,
         typer.Option(
@@ -59,14 +70,25 @@ def classify(
     primed: the class after whose texts one costs least, with the posterior that code lengths are. neighbours: the
     votes of the nearest training texts by compression distance; ties are split and counted.
     """
-    if method not in _METHODS:
+    if method not in (None, *_METHODS):
         raise usage(f"--method must be one of {', '.join(_METHODS)}, got {method!r}")
     if (train is None) == (load is None):
         raise usage("give --train FOLDER, or --load FILE of a classifier that was kept")
+    of_training = {"--method": method, "-k": k, "--priming": priming, "--fit-prior": fit_prior or None}
+    if method == "neighbours":
+        without_use = {name: of_training[name] for name in ("--priming", "--fit-prior")}
+    else:
+        without_use = {"-k": k}
+    for name, value in (of_training if load is not None else without_use).items():
+        if value is not None:
+            where = "--load, whose file has it" if load is not None else f"--method {method or 'primed'}"
+            raise usage(f"{name} says nothing beside {where}; leave one of them out")
     if save is not None:
         check_new(Path(save), overwrite=force)  # before the training, which may take long
     classifier = (
-        _loaded(load) if load is not None else _trained(train or "", model, method, k, priming, fit_prior, quiet=quiet)
+        _loaded(load, model)
+        if load is not None
+        else _trained(train or "", model or DEFAULT_SPEC, method, k or 3, priming, fit_prior, quiet=quiet)
     )
     if save is not None:
         with new_name(Path(save), overwrite=force) as temporary:
@@ -91,14 +113,14 @@ def classify(
     _print(records, summary)
 
 
-def _loaded(path: str) -> "Classifier":
+def _loaded(path: str, model: str | None) -> "Classifier":
     from gencomp.measure.classify import load_classifier
 
-    return load_classifier(path)
+    return load_classifier(path, model)
 
 
 def _trained(
-    train: str, model: str, method: str, k: int, priming: int | None, fit_prior: bool, *, quiet: bool
+    train: str, model: str, method: str | None, k: int, priming: int | None, fit_prior: bool, *, quiet: bool
 ) -> "Classifier":
     from gencomp.measure.classify import Neighbours, Primed
 
@@ -115,8 +137,8 @@ def _labelled(where: str) -> "list[Document]":
     from gencomp.errors import DatasetError
     from gencomp.modalities.documents import files, json_field, split_field
 
-    if Path(where).is_dir():
-        folder = Path(where).expanduser()
+    folder = expanded(where)
+    if folder.is_dir():
         for inside in sorted(folder.iterdir()):
             if inside.is_dir() and not inside.name.startswith(".") and not any(inside.rglob("*")):
                 raise DatasetError(f"{inside}: the class has no examples; put files there or remove the folder")

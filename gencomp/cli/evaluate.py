@@ -120,6 +120,9 @@ def evaluate(
     if options.named or preset in DOCUMENT_PRESETS:
         if file is not None or image or audio or random or source or chunk_sizes or cluster:
             raise usage("documents are measured by themselves: name them, models with -m, --window and --stride")
+        for name, value in (("--per-file", per_file), ("--jobs", jobs)):
+            if value is not None:
+                raise usage(f"{name} says nothing of documents, which are measured here, one after another")
         wanted = preset if preset in DOCUMENT_PRESETS else None
         if preset is not None and wanted is None:
             raise usage(f"--preset {preset} is of chunks; for documents there are {', '.join(DOCUMENT_PRESETS)}")
@@ -132,6 +135,8 @@ def evaluate(
 
     named = _named_datasets(text or [], image or [], audio or [], random, source or [])
     experiment = _experiment(file, preset, named, data)
+    if per_file is not None and not any(dataset.modality in ("image", "audio") for dataset in experiment.datasets):
+        raise usage("--per-file is of images and sound, and there are none; --limit is of all data")
     experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
     folder = Path(output if output is not None else f"results-{experiment.name}")
     check_folder(folder, JOURNAL, (*_FILES.values(), *CURVES), force=force)

@@ -1,4 +1,4 @@
-"""The process: signals from its first moment on, standard streams that may be closed, one exit code.
+"""The process: signals, as from :mod:`gencomp.cli.start` on, standard streams that may be closed, one exit code.
 
 Light, so that little of a start-up goes by unguarded; the commands are in :mod:`gencomp.cli.app`.
 """
@@ -6,7 +6,7 @@ Light, so that little of a start-up goes by unguarded; the commands are in :mod:
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -28,16 +28,26 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The console script."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
-            signal.signal(number, _on_signal)
-    _open_closed_streams()
-    code = run(sys.argv[1:])
+    _handle_signals(_on_signal)
+    try:
+        _open_closed_streams()
+        code = run(sys.argv[1:])
+        _handle_signals(_leave)  # what is left to do has nobody to catch an exception, Python's own end least of all
+    except KeyboardInterrupt:  # a second one, amid what the first had to tidy up
+        _leave(signal.SIGINT)
+    except Terminated as stop:
+        _leave(stop.signum)
     _settle(sys.stdout)
     _settle(sys.stderr)
     if code:
         os._exit(code)  # worker threads may be in the middle of a block: do not wait for them
+
+
+def _handle_signals(handler: Callable[[int, FrameType | None], object]) -> None:
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
+            signal.signal(number, handler)
 
 
 def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
@@ -51,7 +61,8 @@ def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
     raise Terminated(signum)
 
 
-def _leave(signum: int) -> NoReturn:
+def _leave(signum: int, frame: FrameType | None = None) -> NoReturn:
+    """End the process at once, without its unfinished files."""
     files: Any = sys.modules.get("gencomp.files")
     if hasattr(files, "discard_unfinished"):  # it may be half imported itself
         files.discard_unfinished()

@@ -77,15 +77,17 @@ def play(
 
 def _read_start(file: str | None, most: int) -> tuple[bytes | None, str, int | None]:
     """Return the file's first bytes, ``most`` of them, its name, and its size where that is all."""
+    from gencomp.files import read_fully
+
     if file is None:
         return None, "", 0
     if file == "-":
-        text, name = sys.stdin.buffer.read(most + 1), "stdin"
+        text, name = read_fully(sys.stdin.buffer, most + 1), "stdin"
     else:
         if Path(file).is_dir():
             raise usage(f"{file} is a folder; give a file")
         with Path(file).open("rb") as stream:
-            text, name = stream.read(most + 1), Path(file).name
+            text, name = read_fully(stream, most + 1), Path(file).name
     name = name.encode("utf-8", "backslashreplace").decode()  # a file's name may hold what UTF-8 does not
     return text[:most], name, len(text) if len(text) <= most else None
 

@@ -24,7 +24,6 @@ from gencomp.coding.quantize import (
     weights_of_code_lengths,
 )
 from gencomp.compiled import kernel
-from gencomp.equivalence.adapt import predictor_spec
 from gencomp.equivalence.capabilities import (
     environment_of,
     fingerprint_cost,
@@ -192,10 +191,10 @@ class Ensemble:
 
     def environment(self) -> Mapping[str, Any]:
         merged: dict[str, Any] = {}
-        for predictor in self._predictors:
+        for number, predictor in enumerate(self._predictors, 1):
             for key, value in environment_of(predictor).items():
                 taken = merged.get(key, value) != value
-                merged[f"{key} of {predictor_spec(predictor)}" if taken else key] = value
+                merged[f"{key} of member {number}" if taken else key] = value
         return merged
 
     def fingerprint(self) -> bytes:

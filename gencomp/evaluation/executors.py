@@ -161,7 +161,7 @@ class ClusterPool:
 
     def submit(self, function: Callable[[T], R], task: T) -> "Future[R]":
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # whole data are large, and meant
+            warnings.simplefilter("ignore", UserWarning)  # that whole data are large, which is meant
             return self._executor.submit(function, task)
 
     def renew(self) -> None:

@@ -1,5 +1,6 @@
 """What a model charges for data: as a code, and byte by byte as a predictor."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_compressor, as_predictor, label_of, native
 from gencomp.equivalence.candidates import candidates_of
 from gencomp.equivalence.capabilities import copies_state, resolution_of
+from gencomp.equivalence.conditional import code_lengths
 from gencomp.protocols import FloatArray, IntArray
 from gencomp.units import bits_per_byte
 
@@ -59,6 +61,14 @@ class Score:
             raise ValueError(f"k must be at least 1, got {k}")
         hits = np.clip((k - self.cheaper) / self.ties, 0.0, 1.0) if len(self.ties) else np.zeros(1)
         return float(hits.mean())
+
+
+def score_many(model: Model, texts: Sequence[bytes]) -> FloatArray:
+    """Return what each of ``texts`` costs in bits, alone, under a spec or an object of either kind: float64 (n,).
+
+    A codec's framing is left out. Language models read many texts at a time, other models use all cores.
+    """
+    return code_lengths(model, [(b"", text) for text in texts])
 
 
 def score(

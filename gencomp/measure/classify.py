@@ -10,9 +10,9 @@ its own; by Bayes' rule, p(class | text) is in proportion to p(class) * 2^-code_
 
 import io
 import json
-import zipfile
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -21,18 +21,28 @@ import numpy as np
 import numpy.typing as npt
 
 from gencomp.arguments import as_pieces
+from gencomp.budget import DEFAULT_MEMORY, in_bytes
 from gencomp.equivalence.adapt import as_predictor, native
-from gencomp.equivalence.capabilities import window_of
+from gencomp.equivalence.capabilities import state_cost, window_of
 from gencomp.equivalence.conditional import code_lengths
-from gencomp.errors import CorruptDataError, DatasetError
+from gencomp.errors import BudgetError, CorruptDataError, DatasetError, ModelMismatchError, SpecError
 from gencomp.files import new_file, write_fully
+from gencomp.packed import WRONG, PackedArrays, is_misplaced
+from gencomp.places import open_regular
 from gencomp.protocols import FloatArray, IntArray
+from gencomp.registry import alike, tree_of
+from gencomp.specs import brief
 
 Labels = npt.NDArray[Any]
 Report = Callable[[int], object]
 FORMAT = 1
 PRIMING_BYTES = 1 << 20  # of one class, where the model has no smaller window
 SEPARATOR = b"\n"
+MAX_BYTES = 1 << 30  # of a file, and of the texts in it
+MAX_TEXTS = 1 << 20  # in a file
+_MAX_HEADER = 1 << 16
+_TEXT_BYTES = 1 << 20  # of a text to classify, for which a model's memory is reckoned
+_COMMON = ("header", "classes", "sizes", "texts")
 
 
 def _silent(count: int) -> None:
@@ -99,6 +109,11 @@ class _Saved:
         """Write the classifier for :func:`load_classifier`: a .npz of numbers and JSON, without pickle."""
         if self.classes.dtype.kind not in "USiuf?b":
             raise ValueError(f"classes of type {self.classes.dtype} are not saved; take strings or numbers")
+        size = sum(map(len, self.texts))
+        if len(self.texts) > MAX_TEXTS or size > MAX_BYTES:
+            raise ValueError(
+                f"{len(self.texts):,} texts of {size:,} bytes are not saved; at most {MAX_TEXTS:,} of {MAX_BYTES:,} are"
+            )
         arrays = {
             "header": np.frombuffer(json.dumps(self._header()).encode(), dtype=np.uint8),
             "classes": self.classes,
@@ -245,35 +260,96 @@ Classifier = Neighbours | Primed
 Method = Literal["neighbours", "primed"]
 
 
-def load_classifier(path: str | PathLike[str]) -> Classifier:
-    """Return what ``save`` wrote. Raises :class:`CorruptDataError` on another file, ``OSError``."""
+def load_classifier(path: str | PathLike[str], model: str | None = None) -> Classifier:
+    """Return what ``save`` wrote.
+
+    A file may come from anybody, so that its model is taken at its word only where that imports no other package,
+    opens nothing on disk and keeps to the default limit of memory; else it is ``model``, the user's own spec of it.
+    Raises :class:`CorruptDataError` on another file, :class:`ModelMismatchError` on a model that is to be named or is
+    another, :class:`BudgetError`, ``OSError``.
+    """
+    with open_regular(path, MAX_BYTES, CorruptDataError, "a saved classifier") as file:
+        try:
+            found = _unpacked(PackedArrays(file))
+        except (*WRONG, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise CorruptDataError(f"{path} is no saved classifier: {brief(str(error), 300)}") from error
+        except OSError as error:
+            if not is_misplaced(error):
+                raise
+            raise CorruptDataError(f"{path} is no saved classifier: an array in it has no place") from error
+    if model is None:
+        _check_model(path, found)
+        return found
     try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            parts = {name: archive[name] for name in archive.files}
-        header = json.loads(parts["header"].tobytes())
-        if header["format"] != FORMAT:
-            raise ValueError(f"its format is {header['format']}, expected {FORMAT}")
-        kinds: dict[str, type[Classifier]] = {"neighbours": Neighbours, "primed": Primed}
-        kind = kinds[header["kind"]]
-        sizes, data = parts["sizes"], parts["texts"].tobytes()
-        if (sizes < 0).any() or int(sizes.sum()) != len(data):
-            raise ValueError(f"its texts have {len(data)} bytes, not {int(sizes.sum())}")
-        ends = np.cumsum(sizes).tolist()
-        texts = tuple(data[end - size : end] for size, end in zip(sizes.tolist(), ends, strict=True))
-        own = {name: parts[name] for name in ("places", "alone", "priors") if name in parts}
-        found: Classifier = kind(classes=parts["classes"], texts=texts, **header["options"], **own)
-        _check_shapes(found)
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise CorruptDataError(f"{path} is no saved classifier: {error}") from error
+        same = alike(tree_of(model), tree_of(found.model))
+    except SpecError as error:
+        raise ModelMismatchError(f"{path} needs the model {brief(found.model)!r}: {error}") from error
+    if not same:
+        raise ModelMismatchError(f"{path} was made with -m {brief(found.model)!r}, not {brief(model)!r}")
+    return replace(found, model=model)
+
+
+def _unpacked(arrays: PackedArrays) -> Classifier:
+    """Return the classifier that arrays hold; raise ``WRONG``, or what an odd header does, if they do not."""
+    header = json.loads(arrays.row("header", "u", _MAX_HEADER).tobytes())
+    if header["format"] != FORMAT:
+        raise ValueError(f"its format is {brief(str(header['format']))}, expected {FORMAT}")
+    own = {"neighbours": {"places": "i", "alone": "f"}, "primed": {"priors": "f"}}[header["kind"]]
+    if arrays.names != {*_COMMON, *own}:
+        raise ValueError("its arrays are not those of a classifier")
+    classes = arrays.row("classes", "USiuf?b", MAX_BYTES)
+    sizes = arrays.row("sizes", "i", 8 * MAX_TEXTS).tolist()
+    data = arrays.row("texts", "u", MAX_BYTES).tobytes()
+    if min(sizes, default=0) < 0 or sum(sizes) != len(data):
+        raise ValueError(f"its texts have {len(data)} bytes, not {sum(sizes)}")
+    ends = np.cumsum(sizes, dtype=np.int64).tolist()
+    texts = tuple(data[end - size : end] for size, end in zip(sizes, ends, strict=True))
+    parts = {name: arrays.row(name, letter, 8 * MAX_TEXTS) for name, letter in own.items()}
+    model, k = header["options"]["model"], header["options"].get("k", 1)
+    if not isinstance(model, str) or type(k) is not int:
+        raise ValueError("its options are not those of a classifier")
+    if classes.dtype.kind == "U" and (classes.view(f"{classes.dtype.byteorder}u4") > sys.maxunicode).any():
+        raise ValueError("its classes have letters that are none")
+    found: Classifier
+    if "priors" in parts:
+        found = Primed(model, classes, texts, parts["priors"])
+    else:
+        found = Neighbours(model, classes, texts, parts["places"], parts["alone"], k)
+    _check_parts(found)
     return found
 
 
-def _check_shapes(found: Classifier) -> None:
+def _check_parts(found: Classifier) -> None:
     count = len(found.classes)
     if isinstance(found, Primed):
-        right = found.priors.shape == (count,) and len(found.texts) == count
+        numbers = found.priors
+        right = numbers.shape == (count,) and len(found.texts) == count
+        right = right and count > 0 and abs(float(numbers.sum()) - 1.0) < 1e-6
     else:
-        right = found.places.shape == found.alone.shape == (len(found.texts),) and 1 <= found.k <= len(found.texts)
+        numbers = found.alone
+        right = found.places.shape == numbers.shape == (len(found.texts),) and 1 <= found.k <= len(found.texts)
         right = right and bool((found.places >= 0).all()) and bool((found.places < count).all())
-    if not right:
+    if not right or not bool((np.isfinite(numbers) & (numbers >= 0)).all()):
         raise ValueError("its parts do not fit one another")
+
+
+def _check_model(path: str | PathLike[str], found: Classifier) -> None:
+    """Raise where the file's model would import, open, or hold more than what comes from anybody may."""
+    named = f"name it with -m (model=), if you trust it: -m '{brief(found.model, 1000)}'"
+    try:
+        for inside in tree_of(found.model).walk():
+            if not inside.entry.is_own:
+                raise ModelMismatchError(f"{path} needs a model of the package {inside.entry.distribution}; {named}")
+            if inside.places:
+                where = ", ".join(map(brief, inside.places))
+                raise ModelMismatchError(f"{path} was made with {where}, and opens nothing on disk by itself; {named}")
+        longest = max(map(len, found.texts), default=0)
+        cost = state_cost(native(as_predictor(found.model)), longest + _TEXT_BYTES)
+    except SpecError as error:
+        raise CorruptDataError(f"{path} is no saved classifier: {error}") from error
+    memory = cost.held + cost.scratch
+    if memory > DEFAULT_MEMORY:
+        raise BudgetError(
+            f"{path} has a model that may take {in_bytes(memory)} of memory, expected at most "
+            f"{in_bytes(DEFAULT_MEMORY)}; {named}"
+        )

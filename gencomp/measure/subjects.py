@@ -9,6 +9,7 @@ each with one line of 256 probabilities, decimal numbers separated by blanks, th
 When its standard input ends, it ends. What it says on standard error is shown where it fails.
 """
 
+import math
 import os
 import selectors
 import shlex
@@ -208,19 +209,33 @@ class TableState:
         return type(self)(self._rows, self._position)
 
 
+def _read_npy(path: Path) -> FloatArray:
+    """Return the rows of a .npy file, whose type, shape and size are looked at before room is made for them."""
+    with path.open("rb") as file:
+        try:
+            if np.lib.format.read_magic(file) == (1, 0):
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            else:
+                shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        except Exception as error:  # of many kinds: a literal of Python's is parsed
+            raise SubjectError(f"{path} is no .npy file: {' '.join(str(error).split())[:200]}", 0) from error
+        if len(shape) != 2 or shape[1] != ALPHABET_SIZE or dtype.kind not in "fiu":
+            raise SubjectError(f"{path} is {dtype}{list(shape)}; expected a row of 256 numbers a byte", 0)
+        start = file.tell()
+        size, found = dtype.itemsize * math.prod(shape), file.seek(0, 2) - start
+        if size != found:
+            raise SubjectError(f"{path} has {found:,} bytes of numbers, and claims {size:,}; write it again", 0)
+        file.seek(0)
+        return np.asarray(np.load(file, allow_pickle=False), dtype=np.float64)
+
+
 def read_table(path: Path) -> TablePredictor:
     """Return the rows of a .npy file, (n, 256), or of a text: a line of 256 numbers a byte, blanks or commas between.
 
     Raises :class:`SubjectError` on another shape, and on what is no number.
     """
     if path.suffix == ".npy":
-        try:
-            table = np.load(path, allow_pickle=False)
-        except ValueError as error:
-            raise SubjectError(f"{path} is no .npy file: {error}", 0) from error
-        if table.ndim != 2 or table.shape[1] != ALPHABET_SIZE or not np.issubdtype(table.dtype, np.number):
-            raise SubjectError(f"{path} is {table.dtype}{list(table.shape)}; expected a row of 256 numbers a byte", 0)
-        return TablePredictor(np.asarray(table, dtype=np.float64))
+        return TablePredictor(_read_npy(path))
     rows: list[list[float]] = []
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from gencomp.errors import DatasetError
 from gencomp.extras import require
+from gencomp.files import expanded
 from gencomp.modalities.source import find_files, read_plain
 
 Kind = Literal["files", "lines", "json", "parquet", "separated"]
@@ -31,7 +32,7 @@ def files(paths: Iterable[str | Path], *, labelled: bool = False) -> list[Docume
     """
     found = []
     for where in paths:
-        root = Path(where).expanduser()
+        root = expanded(where)
         for path in find_files(where):
             inside = path.relative_to(root).as_posix() if root.is_dir() else path.name
             label = None

@@ -6,12 +6,13 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from html import escape
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.errors import GencompWarning
 from gencomp.labels import plot_label, visible
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _SERIES = [f"#0a0b{number:02x}" for number in range(SERIES)]
 _COLORS = {_INK: "currentColor", _LINE: "var(--line)"} | {
     color: f"var(--series-{number})" for number, color in enumerate(_SERIES)
 }
+_NAMESPACES = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
 _MARKERS = "osD^vPX*"
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -67,19 +69,49 @@ def _svg(figure: "Figure", label: str) -> str:
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": visible(label)}), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of letters that its font lacks
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r' id="[a-z0-9]+(?:\.[a-z]+)?_\d+"', "", text)  # the names of groups, the same in every figure
-    text = re.sub(r"font: (\d+)px [^;\"]*", r"font: \1px var(--sans)", text)
-    for color, name in _COLORS.items():
-        text = text.replace(color, name)
-    text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
-    view = re.search(r'viewBox="0 0 ([\d.]+)', text)
-    assert view is not None  # matplotlib writes one
-    width = round(float(view[1]) * 96 / 72)
-    return text.replace(
-        "<svg", f'<svg role="img" aria-label="{escape(visible(label))}" style="max-width: {width}px"', 1
-    )
+    return _themed(buffer.getvalue(), visible(label))
+
+
+def _themed(text: str, label: str) -> str:
+    """Return an SVG of matplotlib's as an element of the page: its own sizes, ids, fonts and colours taken out.
+
+    What stands in it otherwise than expected stays as it is; colours that are not found are told of, since a figure
+    then does not follow the page's theme.
+    """
+    for prefix, address in _NAMESPACES.items():
+        ElementTree.register_namespace(prefix, address)
+    root = ElementTree.fromstring(text)
+    used = set(re.findall(r"#([\w.:-]+)", " ".join(value for part in root.iter() for value in part.attrib.values())))
+    found = set()
+
+    def name_of(color: "re.Match[str]") -> str:
+        name = _COLORS.get(color.group().lower())
+        if name is None:
+            return color.group()
+        found.add(name)
+        return name
+
+    for part in root.iter():
+        for child in [child for child in part if str(child.tag).endswith("}metadata")]:
+            part.remove(child)
+        if part.get("id") not in used:  # the names of groups, the same in every figure
+            part.attrib.pop("id", None)
+        for key, value in part.attrib.items():
+            if key == "style":
+                value = re.sub(r"(font: [\d.]+px|font-family:) [^;]*", r"\1 var(--sans)", value)
+            if not key.endswith("href"):
+                part.set(key, re.sub(r"#[0-9A-Fa-f]{6}\b", name_of, value))
+    if "currentColor" not in found:
+        warnings.warn(
+            "this matplotlib writes colours in another way; figures keep its own", GencompWarning, stacklevel=4
+        )
+    for key in ("width", "height"):
+        root.attrib.pop(key, None)
+    root.attrib |= {"role": "img", "aria-label": label}
+    box = root.get("viewBox", "").replace(",", " ").split()
+    if len(box) == 4:
+        root.set("style", f"max-width: {round(float(box[2]) * 96 / 72)}px")
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def dots(label: str, axis: str, rows: dict[str, list[float]], ends: Mapping[str, float]) -> str:

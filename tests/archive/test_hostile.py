@@ -24,6 +24,7 @@ from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import block_cost, encode_block, fingerprint_cost
 from gencomp.errors import BudgetError, GencompError, ModelMismatchError, OutputLimitError, SpecError
 from gencomp.predictors.mix.predictor import Mix
+from gencomp.predictors.recurrent.predictor import Recurrent
 from gencomp.registry import Entry, load, tree_of
 from tests.archive.test_archive import forged
 
@@ -208,7 +209,33 @@ def test_an_archive_opens_nothing_on_disk(
         decompress_named(spec)
 
 
-@pytest.mark.parametrize("form", ["mix?state={}", "ensemble:counts:1,mix+state={}", "mix:1?expert=mix+state={}"])
+FORMS = ["mix?state={}", "ensemble:counts:1,mix+state={}", "mix:1?expert=mix+state={}"]
+
+
+@pytest.mark.parametrize("form", [*FORMS, "rnn?state={}", "ensemble:[mix:1+expert=[rnn+state={}]],lookahead:gzip"])
+def test_where_a_file_was_is_no_part_of_an_archive(form: str, tmp_path: Path) -> None:
+    """Its digest is: from two places, the same archive, however long the paths are."""
+    there = tmp_path.joinpath(*["a folder with a long name" * 4] * 3)
+    there.mkdir(parents=True)
+    first, second = tmp_path / "first", there / "second"
+    (Recurrent() if "rnn" in form else Mix(1)).begin(b"the cat sat").save(first)
+    second.write_bytes(first.read_bytes())
+    short, long = (models.describe(as_predictor(form.format(path))) for path in (first, second))
+    assert short == long
+    digest = first.read_bytes()[:8].hex()
+    assert f"=digest-{digest}" in short["spec"]
+    assert str(tmp_path) not in str(short)
+    model = models.load_described(short, form.format(first))
+    assert models.describe(model) == short
+    older = short | {"spec": short["spec"].replace(f"digest-{digest}", "/where/it/was")}
+    assert models.describe(models.load_described(older, form.format(first))) == short
+    with pytest.raises(ModelMismatchError, match="made with the state '/where/it/was', and it opens nothing"):
+        models.load_described(older)
+    with pytest.raises(ModelMismatchError, match=f"made with the state of the digest {digest}, .*state=FILE"):
+        models.load_described(short)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_the_user_names_a_place_wherever_it_is(form: str, tmp_path: Path) -> None:
     data = b"the cat sat on the mat; the dog sat on the log"
     first, moved, other = (tmp_path / name for name in ("first", "moved", "other"))

@@ -68,6 +68,65 @@ def test_streams_that_are_closed_or_full(command: str, code: int, complaint: str
     assert run.stderr.count(b"gencomp: ") <= 1
 
 
+# a console script, with Ctrl-C at one of its imports
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+left = {count}
+def hook(event, arguments):
+    global left
+    if event == "import":
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+from gencomp.cli.start import main
+sys.addaudithook(hook)
+sys.argv = ["gencomp", "list"]
+sys.exit(main())
+"""
+# what else happens to main(): its run() is interrupted while it tidies up, or all is done
+INTERRUPTED_END = """
+import atexit, os, signal, sys
+import gencomp.cli.main as command
+if {name!r} == "tidying":
+    command.run = lambda arguments: os.kill(os.getpid(), signal.SIGINT)
+else:
+    command.run = lambda arguments: 0
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+command.main()
+"""
+
+
+def heed_interrupts() -> None:
+    """Undo what shells do for jobs in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def assert_interrupted(program: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, cwd=ROOT, preexec_fn=heed_interrupts, check=False
+    )
+    assert (run.stderr, run.returncode) == (b"gencomp: interrupted\n", 130)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 12, 40, 150])
+def test_an_interrupt_at_any_import_is_one_line(count: int) -> None:
+    assert_interrupted(INTERRUPTED_IMPORT.format(count=count))
+
+
+@pytest.mark.parametrize("name", ["tidying", "leaving"])
+def test_an_interrupt_at_the_end_is_one_line(name: str) -> None:
+    assert_interrupted(INTERRUPTED_END.format(name=name))
+
+
+def test_nothing_is_loaded_before_interrupts_are_handled() -> None:
+    """What the first module brings with it is time in which Ctrl-C would print a traceback."""
+    program = "import sys; before = set(sys.modules); import gencomp.cli.start; print(*set(sys.modules) - before)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=ROOT, check=True)
+    assert set(run.stdout.decode().split()) == {"gencomp", "gencomp.cli", "gencomp.cli.start"}
+    program = "import sys, gencomp.cli.app; assert 'gencomp.cli.start' not in sys.modules"  # as a library it is quiet
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
 def test_importing_loads_nothing_heavy() -> None:
     for statement in ("import gencomp", "import gencomp.cli.main"):
         run = subprocess.run([sys.executable, "-X", "importtime", "-c", statement], capture_output=True, check=True)

@@ -15,6 +15,7 @@ import pytest
 
 import gencomp
 from gencomp.cli.main import run
+from gencomp.cli.play import _read_start
 from tests.cli.test_cli import cli, fails  # noqa: F401
 from tests.conftest import ROOT
 
@@ -56,6 +57,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "file.gcz").write_bytes(gencomp.compress(b"some text; " * 99, "counts:1"))
     (tmp_path / "rows.json").write_text(json.dumps(ROWS))
     return tmp_path
+
+
+class Stdin:
+    """What a command sees of stdin."""
+
+    def __init__(self, buffer: io.BufferedIOBase | io.RawIOBase) -> None:
+        self.buffer = buffer
 
 
 class Short(io.RawIOBase):
@@ -208,6 +216,19 @@ def test_a_stdin_that_does_not_block(arguments: tuple[str, ...], check: Callable
         feeding.join()
     assert running.returncode == 0
     assert check(out, content)
+
+
+def test_a_text_to_play_with_may_come_with_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    for raw in (False, True):
+        with monkeypatch.context() as patch, os.fdopen(os.dup(reading), "rb", buffering=0 if raw else -1) as source:
+            patch.setattr(sys, "stdin", Stdin(source))
+            feeding = fed_in_pieces(os.dup(writing), [b"so", b"me ", b"text"], 0.1)
+            assert _read_start("-", 8) == (b"some tex", "stdin", None)
+            feeding.join()
+    os.close(reading)
+    os.close(writing)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

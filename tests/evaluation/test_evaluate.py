@@ -454,6 +454,7 @@ def test_the_command_killed_and_resumed(tmp_path: Path, book: bytes, capsys: pyt
         (["missing.toml"], 1, "No such file"),
         (["x.toml", "--random", "1"], 2, "names its data itself"),
         (["--random", "1", "--format", "pdf"], 2, "--format must be one of"),
+        (["--random", "1", "--per-file", "2"], 2, "--per-file is of images and sound, and there are none"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(

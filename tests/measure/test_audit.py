@@ -1,6 +1,8 @@
 """Audits accept what is a predictor, and refuse what is not, each with its own message."""
 
+import io
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -279,6 +281,43 @@ def test_tables_of_another_kind(name: str, content: str, message: str, tmp_path:
         read_table(tmp_path / "flat.npy")
 
 
+def numpy_file(table: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, table, allow_pickle=True)
+    return file.getvalue()
+
+
+def numpy_archive() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, a=np.zeros(3))
+    return file.getvalue()
+
+
+ROWS = numpy_file(np.full((3, 256), 1 / 256))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no .npy file"),
+        (b"PK\x03\x04, or so", "is no .npy file"),
+        (numpy_archive(), "is no .npy file"),
+        (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "is no .npy file"),
+        (ROWS[:-5], "has 6,139 bytes of numbers, and claims 6,144"),
+        (ROWS + b"x", "has 6,145 bytes of numbers, and claims 6,144"),
+        (ROWS.replace(b"(3, 256), }          ", b"(3000000000, 256), } "), "claims 6,144,000,000,000"),
+        (ROWS.replace(b"(3, 256), ", b"(-3, 256),"), "claims -6,144"),
+        (numpy_file(np.zeros((2, 256), dtype=complex)), "is complex128[2, 256]; expected a row of 256 numbers"),
+        (numpy_file(np.array([[None] * 256])), "is object[1, 256]; expected a row of 256 numbers"),
+    ],
+)
+def test_numpy_files_of_another_kind(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "table.npy").write_bytes(content)
+    with pytest.raises(SubjectError, match=re.escape(message)) as refused:
+        read_table(tmp_path / "table.npy")
+    assert "\n" not in str(refused.value)
+
+
 def test_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], book: bytes
 ) -> None:
@@ -312,6 +351,9 @@ def test_the_command_line(
         (["--object", "nowhere:x"], "nowhere:x cannot be loaded: ModuleNotFoundError"),
         (["gzip", "--claim", "-1"], "--claim is in bits per byte"),
         (["gzip", "--timeout", "0"], "--timeout must be above 0"),
+        (["gzip", "--timeout", "nan"], "--timeout must be above 0"),
+        (["gzip", "--timeout", "inf"], "--timeout must be above 0"),
+        (["gzip", "--timeout", "9"], "--timeout is of a --command"),
     ):
         assert run(["audit", *arguments, "--data", "text"]) == 2
         assert message in capsys.readouterr().err

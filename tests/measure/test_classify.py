@@ -1,18 +1,24 @@
 """Classifiers by compression: votes and posteriors by hand, files, the command, and scikit-learn's own checks."""
 
+import io
 import json
+import os
 import pickle
+import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gencomp import registry
 from gencomp.cli.main import run
 from gencomp.equivalence.conditional import code_length
-from gencomp.errors import CorruptDataError, DatasetError
+from gencomp.errors import BudgetError, CorruptDataError, DatasetError, ModelMismatchError
 from gencomp.measure.classify import Answers, Neighbours, Primed, distances_to, load_classifier, priming_bytes
+from gencomp.registry import Entry
 
 ENGLISH = [b"the cat sat on the mat with the hat", b"she said that the day was the best of the week",
            b"it was the end of the road and the start of the hill"]  # fmt: skip
@@ -95,6 +101,109 @@ def test_a_classifier_is_saved_without_pickle(
             load_classifier(tmp_path / "damaged.npz")
 
 
+def forged(path: Path, model: str | None = None, **changed: Any) -> Path:
+    """Write a saved classifier of two texts with another model, or with other arrays; None leaves one out."""
+    Primed.fit("counts:1", TEXTS[:1] + TEXTS[-1:], ["a", "b"]).save(path)
+    with np.load(path) as file:
+        arrays = dict(file) | changed
+    if model is not None:
+        header = json.loads(arrays["header"].tobytes())
+        header["options"]["model"] = model
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    arrays = {name: part for name, part in arrays.items() if part is not None}
+    np.savez_compressed(path, allow_pickle=True, **arrays)
+    return path
+
+
+def as_header(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"header": as_header("[" * 5000)},
+        {"header": as_header("[]")},
+        {"header": as_header('{"format": 1, "kind": "primed", "options": []}')},
+        {"header": as_header('{"format": 1, "kind": "primed", "options": {"model": 5}}')},
+        {"header": as_header('{"format": 1, "kind": ["primed"], "options": {"model": "gzip"}}')},
+        {"header": as_header('{"format": 1, "kind": "neighbours", "options": {"model": "gzip"}}')},
+        {"header": as_header(json.dumps({"format": 1, "kind": "primed", "options": {"model": "no such"}}))},
+        {"header": np.zeros(1 << 20, dtype=np.uint8)},
+        {"classes": np.array([["a", "b"]])},
+        {"classes": np.array(["a", None], dtype=object)},
+        {"classes": np.array([0x7FFFFFFF, 5], dtype=np.uint32).view("U1")},
+        {"sizes": np.array([1 << 62, 1 << 62, 1 << 62, 1 << 62], dtype=np.int64)},
+        {"sizes": np.array([-1, 1], dtype=np.int64)},
+        {"sizes": np.array([0.5, 0.5])},
+        {"texts": np.zeros(0, dtype=np.uint8)},
+        {"texts": np.zeros(0, dtype="U0")},
+        {"texts": None},
+        {"priors": np.array([0.5, np.nan])},
+        {"priors": np.array([-1.0, 2.0])},
+        {"priors": np.array([1.0])},
+        {"more": np.array([1.0])},
+    ],
+)
+def test_a_forged_classifier_is_refused(changed: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(CorruptDataError, match=r"kept.npz is no saved classifier: ") as refused:
+        load_classifier(forged(tmp_path / "kept.npz", **changed))
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 500 + len(str(tmp_path))
+
+
+def test_a_classifier_claims_no_more_than_it_holds(tmp_path: Path) -> None:
+    """A million zeros in a kilobyte, an array of 10^12 numbers, a list of 10^5 arrays: none is inflated."""
+    path = forged(tmp_path / "kept.npz")
+    whole = path.read_bytes()
+    shape = re.search(rb"'shape': \(\d+,\), } {20,}", zipfile.ZipFile(path).read("texts.npy"))
+    assert shape is not None
+    with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            claim = b"'shape': (1000000000000,), }".ljust(len(shape[0]))
+            new.writestr(name, old.read(name).replace(shape[0], claim) if name == "texts.npy" else old.read(name))
+    with pytest.raises(CorruptDataError, match="texts has 1,000,000,000,000 bytes, expected at most"):
+        load_classifier(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as many:
+        for number in range(300):
+            many.writestr(f"{number:09}.npy", b"")
+    with pytest.raises(CorruptDataError, match="its list of arrays is not where numpy writes it"):
+        load_classifier(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CorruptDataError, match="is a pipe, expected a saved classifier: a regular file"):
+        load_classifier(path)
+
+
+@pytest.mark.parametrize("form", ["{}", "ensemble:gzip,{}", "lookahead:{}", "mix:1?expert={}"])
+def test_a_classifier_opens_and_imports_nothing_by_itself(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").write_bytes(b"")
+    path = forged(tmp_path / "kept.npz", model=form.format(f"rnn+state={tmp_path}/state" if form != "{}" else "rnn:/x"))
+    with pytest.raises(ModelMismatchError, match="opens nothing on disk by itself; name it with -m"):
+        load_classifier(path)
+    entry = Entry("theirs", "compressor", "nowhere_to_be_found:Theirs", "from another package", None, "theirs")
+    monkeypatch.setitem(registry._ENTRIES, "theirs", entry)
+    path = forged(tmp_path / "kept.npz", model=form.format("theirs"))
+    with pytest.raises(ModelMismatchError, match="needs a model of the package theirs; name it with -m"):
+        load_classifier(path)
+    if form != "{}":
+        path = forged(tmp_path / "kept.npz", model="lookahead:" * 20 + "gzip")
+        with pytest.raises(CorruptDataError, match="nested deeper than 8 levels"):
+            load_classifier(path)
+
+
+def test_a_classifier_of_somebody_elses_takes_no_more_memory_than_usual(tmp_path: Path) -> None:
+    spec = "ensemble:" + ",".join(["ctw+memory=4096"] * 2)
+    path = forged(tmp_path / "kept.npz", model=spec)
+    with pytest.raises(BudgetError, match="may take .* of memory, expected at most 4,295 MB; name it with -m"):
+        load_classifier(path)
+    assert load_classifier(path, spec).model == spec, "the user's word"
+    with pytest.raises(ModelMismatchError, match="was made with -m 'ensemble:.*, not 'gzip'"):
+        load_classifier(path, "gzip")
+
+
 def test_training_that_cannot_be_is_refused() -> None:
     for texts, labels, message in (
         ([], [], "there are no training texts"),
@@ -136,6 +245,8 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     record = json.loads(capsys.readouterr().out)
     assert record["texts"][0]["class"] == "code"
     assert record["model"] == "counts:2"
+    assert run(["classify", "--load", kept, "-m", "counts?order=2", "--test", test]) == 0
+    capsys.readouterr()
     assert run(["classify", "--train", train, "--test", test, "-m", "gzip", "--method", "neighbours", "-k", "2"]) == 0
     assert "2 texts: " in capsys.readouterr().out
     lines = [{"text": text.decode(), "kind": label} for text, label in zip(TEXTS, LABELS, strict=True)]
@@ -151,6 +262,12 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--test", test], 2, "give --train FOLDER, or --load FILE"),
         (["--train", train, "--load", kept], 2, "give --train FOLDER, or --load FILE"),
         (["--load", kept], 2, "nothing to classify"),
+        (["--load", kept, "-m", "gzip", test], 4, "was made with -m 'counts:2', not 'gzip'"),
+        (["--load", kept, "-k", "3", test], 2, "-k says nothing beside --load"),
+        (["--load", kept, "--method", "primed", test], 2, "--method says nothing beside --load"),
+        (["--load", kept, "--fit-prior", test], 2, "--fit-prior says nothing beside --load"),
+        (["--train", train, "--test", test, "-k", "3"], 2, "-k says nothing beside --method primed"),
+        (["--train", train, "--test", test, "--method", "neighbours", "--priming", "9"], 2, "--priming says nothing"),
         (["--load", f"{tmp_path}/train.jsonl", test], 3, "is no saved classifier"),
         (["--train", f"{tmp_path}/train.jsonl:text:label", test], 1, "line 1: there is no field 'label'"),
         (["--train", "nowhere", test], 1, "FILE:TEXT:LABEL"),

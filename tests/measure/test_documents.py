@@ -196,6 +196,8 @@ def test_the_command_line(tmp_path: Path, jsonl: Path, capsys: pytest.CaptureFix
         (["--json", field, "--preset", "in-context"], 2, "is of chunks"),
         (["--json", field, "--preset", "block-1900", "--window", "9"], 2, "says the window"),
         (["--json", field, "--chunk-size", "9"], 2, "documents are measured by themselves"),
+        (["--json", field, "--per-file", "9"], 2, "--per-file says nothing of documents"),
+        (["--json", field, "--jobs", "2"], 2, "--jobs says nothing of documents"),
     ):
         assert run(["evaluate", *arguments, *out]) == code, arguments
         assert message in capsys.readouterr().err

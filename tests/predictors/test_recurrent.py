@@ -200,7 +200,7 @@ class TestArchives:
         archive = gencomp.compress(b"Those who were there heard it, and sat to see.", spec_of(rnn))
         (member,) = list_members(io.BytesIO(archive))
         assert member.header.metadata["model"] == {
-            "spec": spec_of(rnn),
+            "spec": f"rnn:digest-{rnn.loaded.digest}",
             "numeric": "integer",
             "revision": 1,
             "environment": {"weights": rnn.loaded.digest},
@@ -209,7 +209,8 @@ class TestArchives:
 
     def test_an_archive_opens_no_file(self, archive: bytes) -> None:
         with pytest.raises(
-            ModelMismatchError, match="made with the file '.*', and it opens nothing on disk by itself; name it"
+            ModelMismatchError,
+            match="made with the file of the digest .*, and it opens nothing on disk by itself; name it, .* 'rnn:FILE'",
         ):
             gencomp.decompress(archive)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gencomp.errors import CorruptDataError
 from gencomp.extras import require
-from gencomp.predictors.language.loading import ModelFolderError, check_folder, digest, load_model
+from gencomp.predictors.language.loading import ModelFolderError, check_folder, digest, load_model, weight_files
 from gencomp.predictors.language.settings import Device, DType, Settings
 
 if TYPE_CHECKING:
@@ -48,11 +48,26 @@ class CausalModel:
         for name, value, most in (("batch", self.batch, 4096), ("threads", self.settings.threads, 256)):
             if not 1 <= value <= most:  # an archive's header may ask for anything
                 raise ValueError(f"{name} must be from 1 to {most}, got {value}")
-        limit = context_limit(check_folder(self.folder)) or MAX_CONTEXT
+        limit = context_limit(self.config) or MAX_CONTEXT
         if not 2 <= self.context <= limit:
             raise ValueError(f"context must be from 2 to the model's {limit} positions, got {self.context}")
         if not 1 <= self.stride < self.context:
             raise ValueError(f"stride must be from 1 to context - 1, which is {self.context - 1}, got {self.stride}")
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The model's configuration, checked."""
+        return check_folder(self.folder)
+
+    @property
+    def weights_digest(self) -> str:
+        """16 hexadecimal digits of all that makes the model what it is."""
+        return digest(self.folder)
+
+    @property
+    def weight_bytes(self) -> int:
+        """How large the weights are."""
+        return sum(path.stat().st_size for path in weight_files(self.folder))
 
     @cached_property
     def forward(self) -> "Forward":
@@ -98,7 +113,7 @@ class CausalModel:
             return sequence_costs(self.model, texts, start=self.start, context=self.context, stride=self.stride)
 
     def environment(self) -> Mapping[str, Any]:
-        return {**self.settings.environment(), "weights": digest(self.folder)}
+        return {**self.settings.environment(), "weights": self.weights_digest}
 
     def fingerprint(self, lanes: Sequence[int] | None = None) -> bytes:
         """Return 16 bytes that differ where the weights, or any float of a probe, differ.
@@ -106,7 +121,7 @@ class CausalModel:
         The probe is a few steps of each number of ``lanes``, by default of one and of a whole batch, through a context
         that is read anew. Raises :class:`~gencomp.errors.CorruptDataError` on lanes that no block has.
         """
-        hasher = hashlib.blake2b(digest(self.folder).encode(), digest_size=16)
+        hasher = hashlib.blake2b(self.weights_digest.encode(), digest_size=16)
         context = min(PROBE_CONTEXT, self.context)
         stride = min(PROBE_STRIDE, context - 1)
         probed = sorted({1, self.batch} if lanes is None else set(lanes))

@@ -37,7 +37,7 @@ def lanes_for(count: int, batch: int, shortest: int | None = None) -> int:
     return max(1, min(batch, count // (MIN_LANE_SYMBOLS if shortest is None else shortest)))
 
 
-def _lengths(count: int, lanes: int) -> Symbols:
+def lane_lengths(count: int, lanes: int) -> Symbols:
     """Return the lanes' lengths, (lanes,), longer ones first; they differ by at most one."""
     shortest, longer = divmod(count, lanes)
     return shortest + (np.arange(lanes) < longer).astype(np.int64)
@@ -46,7 +46,7 @@ def _lengths(count: int, lanes: int) -> Symbols:
 def encode_symbols(begin: BeginBatch, symbols: Symbols, batch: int, shortest: int | None = None) -> bytes:
     """Return the payload that codes ``symbols`` (n,): the streams of as many lanes as :func:`lanes_for` says."""
     lanes = lanes_for(len(symbols), batch, shortest)
-    lengths = _lengths(len(symbols), lanes)
+    lengths = lane_lengths(len(symbols), lanes)
     starts = np.cumsum(lengths) - lengths
     model = begin(lanes)
     encoder = LaneEncoder(lanes)
@@ -67,7 +67,7 @@ def decode_symbols(begin: BeginBatch, payload: bytes, count: int, batch: int, sh
     Raises :class:`~gencomp.errors.CorruptDataError` on a payload that no encoder wrote with this model.
     """
     lanes = lanes_for(count, batch, shortest)
-    lengths = _lengths(count, lanes)
+    lengths = lane_lengths(count, lanes)
     starts = np.cumsum(lengths) - lengths
     decoder = LaneDecoder(payload, lanes)
     symbols = np.empty(count, dtype=np.int64)

@@ -6,7 +6,6 @@ from typing import Any
 from gencomp.budget import Cost, StateCost
 from gencomp.predictors.language.causal import PROBE_CONTEXT, PROBE_STEPS, PROBE_STRIDE, CausalModel
 from gencomp.predictors.language.coding import lanes_for
-from gencomp.predictors.language.loading import check_folder, weight_files
 
 # seconds: of a call, for each layer; of one product of numbers. Activations are held that many times over
 _LAYER_SECONDS, _PRODUCT_SECONDS, _ACTIVATIONS = 1e-3, 5e-10, 24
@@ -17,10 +16,9 @@ class Estimate:
     """Sizes of a network of ``vocabulary`` symbols, in numbers; what a configuration does not say is taken large."""
 
     def __init__(self, causal: CausalModel) -> None:
-        config = check_folder(causal.folder)
+        config = causal.config
         self._causal = causal
-        # weights may have two bytes each
-        self._parameters = sum(path.stat().st_size for path in weight_files(causal.folder)) // 2
+        self._parameters = causal.weight_bytes // 2  # weights may have two bytes each
         self._layers = _number(config, 64, "num_hidden_layers", "n_layer", "num_layers")
         self._width = _number(config, 1 << 13, "hidden_size", "n_embd", "d_model")
         self._vocabulary = _number(config, 1 << 18, "vocab_size")

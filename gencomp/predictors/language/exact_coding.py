@@ -28,7 +28,7 @@ from gencomp.compiled import Integer, lean_kernel
 from gencomp.errors import CorruptDataError
 from gencomp.inference.products import Int32Array
 from gencomp.inference.rows import fill_weights
-from gencomp.predictors.language.coding import _lengths, lanes_for
+from gencomp.predictors.language.coding import lane_lengths, lanes_for
 from gencomp.predictors.language.exact import ExactModel
 from gencomp.predictors.language.tokens import ESCAPES
 from gencomp.progress import advance
@@ -140,7 +140,7 @@ def encode_tokens(model: ExactModel, symbols: IntArray, shortest: int, threads: 
     ``threads`` lanes are read at a time; the payload is the same whatever their number.
     """
     lanes = lanes_for(len(symbols), model.batch, shortest)
-    parts = np.split(symbols, np.cumsum(_lengths(len(symbols), lanes))[:-1])
+    parts = np.split(symbols, np.cumsum(lane_lengths(len(symbols), lanes))[:-1])
 
     def encode(part: IntArray) -> bytes:
         return _encode_lane(model, part, len(symbols))
@@ -183,7 +183,7 @@ def decode_tokens(model: ExactModel, payload: bytes, count: int, shortest: int) 
     Raises :class:`~gencomp.errors.CorruptDataError` on a payload that no encoder wrote with this model.
     """
     lanes = lanes_for(count, model.batch, shortest)
-    lengths = _lengths(count, lanes)
+    lengths = lane_lengths(count, lanes)
     starts = np.cumsum(lengths) - lengths
     data, bounds, state = _opened(payload, lanes)
     size = model.vocabulary_size

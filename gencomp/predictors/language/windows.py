@@ -3,9 +3,8 @@
 Its floats differ from the lockstep's in their last bits, so nothing is ever encoded with them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 # positions of one call: enough to fill the matrix products, little enough that logits fit
 _CALL_POSITIONS = 1 << 14
+_MOST_PADDED = 1.25  # times the shortest window of a call, its longest
 
 Symbols = npt.NDArray[np.int64]
 
@@ -40,9 +40,16 @@ class _Window:
         return self.last - self.begin
 
 
-def _batched(items: Iterable[_Window], size: int) -> Iterator[tuple[_Window, ...]]:
-    iterator = iter(items)
-    while batch := tuple(islice(iterator, size)):
+def _batches(windows: Sequence[_Window]) -> Iterator[list[_Window]]:
+    """Yield windows of much the same length, as many as one call takes."""
+    batch: list[_Window] = []
+    for window in sorted(windows, key=lambda window: window.positions):
+        full = (len(batch) + 1) * window.positions > _CALL_POSITIONS
+        if batch and (full or window.positions > _MOST_PADDED * batch[0].positions):
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
         yield batch
 
 
@@ -71,18 +78,20 @@ def sequence_costs(
         if len(text)
         for window in _windows(index, len(text), context, stride)
     ]
-    windows.sort(key=lambda window: window.positions)
-    for positions, alike in groupby(windows, key=lambda window: window.positions):
-        for batch in _batched(alike, max(1, _CALL_POSITIONS // positions)):
-            _measure(model, texts, batch, start, costs)
+    for batch in _batches(windows):
+        _measure(model, texts, batch, start, costs)
     return costs
 
 
 def _measure(
     model: "PreTrainedModel", texts: Sequence[Symbols], windows: Sequence[_Window], start: int, out: list[Costs]
 ) -> None:
-    """Write what the symbols of windows with equally many positions cost into ``out``."""
-    symbols = np.stack([texts[window.text][window.begin : window.last] for window in windows])
+    """Write what the symbols of windows cost into ``out``. Shorter ones are filled up at their ends, which no
+    earlier position sees.
+    """
+    symbols = np.full((len(windows), max(window.positions for window in windows)), start, dtype=np.int64)
+    for row, window in zip(symbols, windows, strict=True):
+        row[: window.positions] = texts[window.text][window.begin : window.last]
     inputs = np.hstack([np.full((len(symbols), 1), start, dtype=np.int64), symbols[:, :-1]])
     logits = whole_logits(model, torch.from_numpy(inputs).to(model.device)).float()
     targets = torch.from_numpy(symbols).to(model.device)
@@ -90,6 +99,6 @@ def _measure(
     bits = nats.double().cpu().numpy() / np.log(2)
     likeliest = (logits.argmax(-1) == targets).cpu().numpy()
     for window, row, likely in zip(windows, bits, likeliest, strict=True):
-        own = slice(window.first - window.begin, None)
+        own = slice(window.first - window.begin, window.positions)
         out[window.text].code_lengths[window.first : window.last] = row[own]
         out[window.text].likeliest[window.first : window.last] = likely[own]

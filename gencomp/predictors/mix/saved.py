@@ -6,13 +6,8 @@ coder's registers, must be within their bounds. What remains are counters and we
 arrays of a network beside the tables are looked at by who asked for them.
 """
 
-import errno
 import hashlib
 import io
-import math
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +21,7 @@ import numpy.typing as npt
 from gencomp.coding.range_coder import TOP
 from gencomp.errors import CorruptDataError, ModelMismatchError
 from gencomp.files import new_file, write_fully
+from gencomp.packed import WRONG, PackedArrays, is_misplaced
 from gencomp.places import open_regular
 from gencomp.predictors.mix.contexts import (
     BASES,
@@ -71,15 +67,6 @@ MAX_HISTORY = (1 << 31) - (1 << 16)  # positions are int32
 MAX_FILE = 1 << 32
 MAX_SPEC = 1 << 13  # characters
 _DIGEST_BYTES = 32
-_END = b"PK\x05\x06"  # a .zip's end of the central directory, 22 bytes where no comment follows (APPNOTE 4.3.16)
-_END_BYTES, _LOCATOR, _LOCATOR_BYTES = 22, b"PK\x06\x07", 20
-_MAX_DIRECTORY = 1 << 13
-_MAX_HEADER = 1 << 10
-_MAX_INFLATION = 1032  # bytes that deflate makes of one (zlib's algorithm.txt)
-# what is raised here, by zipfile and by what reads the arrays in it
-_WRONG = (
-    ValueError, EOFError, NotImplementedError, OverflowError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error
-)  # fmt: skip
 SETTINGS = ("plan", "shape", "counts")  # what follows from the spec
 # what a file holds of a model
 TABLES = (
@@ -234,35 +221,22 @@ def _arrays(path: str | PathLike[str], family: Family) -> Iterator["_Arrays"]:
             raise CorruptDataError(f"{not_one}, or it is damaged: its checksum does not match")
         try:
             yield _Arrays(path, family, file)
-        except _WRONG as error:
+        except WRONG as error:
             raise CorruptDataError(f"{not_one}: {error}") from error
         except OSError as error:
-            if error.errno != errno.EINVAL:  # an entry before the file's first byte; anything else is the disk's
+            if not is_misplaced(error):
                 raise
             raise CorruptDataError(f"{not_one}: an array in it has no place") from error
 
 
-class _Arrays:
-    """The arrays of a .npz, each read only as what it is expected to be. Everything raises ``ValueError``."""
+class _Arrays(PackedArrays):
+    """The arrays of a saved state, each read only as what it is expected to be. Everything raises ``ValueError``."""
 
     def __init__(self, path: str | PathLike[str], family: Family, file: BinaryIO) -> None:
+        super().__init__(file, _DIGEST_BYTES)
         self._path, self._family = path, family
-        # zipfile reads the whole directory at once, so its size is looked at first
-        size = file.seek(0, 2)
-        file.seek(max(_DIGEST_BYTES, size - _LOCATOR_BYTES - _END_BYTES))
-        before, end = file.read(_LOCATOR_BYTES), file.read()
-        directory = int.from_bytes(end[12:16], "little")
-        is_usual = end[:4] == _END and end[20:] == bytes(2) and before[:4] != _LOCATOR
-        if not is_usual or directory > _MAX_DIRECTORY:
-            raise ValueError("its list of arrays is not where numpy writes it")
-        self._file = zipfile.ZipFile(file)
-        names = {f"{name}.npy" for name in family.arrays}
-        infos = self._file.infolist()
-        if len(infos) != len(names) or {info.filename for info in infos} != names:
-            raise ValueError(f"its arrays are not the {len(names)} of a state")
-        if sum(info.compress_size for info in infos) > size:
-            raise ValueError("its arrays are said to be longer than the file")
-        self._infos = {info.filename.removesuffix(".npy"): info for info in infos}
+        if self.names != set(family.arrays):
+            raise ValueError(f"its arrays are not the {len(family.arrays)} of a state")
 
     def header(self) -> StateHeader:
         version, made_by = self._integers("version")
@@ -276,7 +250,7 @@ class _Arrays:
         registers = np.zeros(NUM_REGISTERS, dtype=np.int64)
         self.check("registers", registers.dtype, registers.shape)
         self.fill("registers", registers)
-        shape, _, _ = self._said("history")
+        shape, _, _ = self.said("history")
         length = shape[0] if len(shape) == 1 else -1
         if not 0 <= length <= MAX_HISTORY or length != registers[LENGTH]:
             raise ValueError(
@@ -289,47 +263,8 @@ class _Arrays:
             raise ValueError(f"a state that is frozen or not, not {frozen}")
         return StateHeader(spec, size, bool(frozen), length, self._text("network") if self._family.network else "")
 
-    def check(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        """Raise unless an array says that it has this type and shape, and is as long as that."""
-        info = self._infos[name]
-        found_shape, found_dtype, start = self._said(name)
-        if found_dtype != dtype or found_shape != shape:
-            found = brief(f"{found_dtype}{list(found_shape)}")  # a forged type may have a name of any length
-            raise ValueError(f"{name} is {found}, expected {dtype}{list(shape)}")
-        size = math.prod(shape) * dtype.itemsize
-        stored = info.compress_size if info.compress_type == zipfile.ZIP_STORED else _MAX_INFLATION * info.compress_size
-        if (
-            info.file_size != start + size
-            or info.file_size > stored
-            or info.compress_type
-            not in (
-                zipfile.ZIP_STORED,
-                zipfile.ZIP_DEFLATED,
-            )
-        ):
-            raise ValueError(f"{name} has {info.compress_size:,} bytes that claim to be {info.file_size:,}")
-
-    def _said(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-        """Return (shape, type, bytes of the header) as an array says of itself."""
-        with self._file.open(self._infos[name]) as stream:
-            return _npy_header(stream)
-
-    def fill(self, name: str, array: npt.NDArray[Any]) -> None:
-        """Read an array that :meth:`check` has accepted into ``array``."""
-        with self._file.open(self._infos[name]) as stream:
-            _npy_header(stream)
-            room, filled = array.reshape(-1).view(np.uint8), 0
-            while filled < len(room):
-                piece = stream.read(min(1 << 20, len(room) - filled))
-                if not piece:
-                    raise ValueError(f"{name} ends early")
-                room[filled : filled + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
-                filled += len(piece)
-            if stream.read(1):  # whose end is where zipfile compares the CRC-32
-                raise ValueError(f"{name} goes on after its end")
-
     def _integers(self, name: str) -> tuple[int, int]:
-        dtype = self._said(name)[1]
+        dtype = self.said(name)[1]
         if dtype.kind != "i" or dtype.itemsize not in (4, 8):
             raise ValueError(f"{name} is {str(dtype)[:40]}, not two integers")
         numbers = np.zeros(2, dtype=dtype)
@@ -338,29 +273,13 @@ class _Arrays:
         return int(numbers[0]), int(numbers[1])
 
     def _text(self, name: str) -> str:
-        dtype = self._said(name)[1]
+        dtype = self.said(name)[1]
         if dtype.kind != "U" or dtype.itemsize > 4 * MAX_SPEC:
             raise ValueError(f"{name} is {str(dtype)[:40]}, not a text of at most {MAX_SPEC} characters")
         self.check(name, dtype, ())
         codes = np.zeros(dtype.itemsize // 4, dtype=f"{dtype.str[0]}u4")
         self.fill(name, codes)
         return "".join(map(chr, codes.tolist())).rstrip("\0")
-
-
-def _npy_header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Return the (shape, type, bytes of the header) that an array in numpy's format says of itself."""
-    start = stream.read(10)
-    length = int.from_bytes(start[8:10], "little")
-    if start[:8] != b"\x93NUMPY\x01\x00" or length > _MAX_HEADER:
-        raise ValueError("an array that is not in numpy's format")
-    text = io.BytesIO(start[8:] + stream.read(length))
-    try:
-        shape, is_transposed, dtype = np.lib.format.read_array_header_1_0(text, max_header_size=_MAX_HEADER)
-    except Exception as error:  # a literal of Python's is parsed: of many kinds
-        raise ValueError("an array with a damaged header") from error
-    if is_transposed and len(shape) > 1:
-        raise ValueError("an array in Fortran's order")
-    return shape, dtype, 10 + length
 
 
 def _check_registers(model: Model, fresh: npt.NDArray[np.int64], length: int) -> None:

@@ -14,6 +14,7 @@ from gencomp.arguments import as_bytes, as_context, as_pieces, as_symbol
 from gencomp.budget import Cost, StateCost
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
+from gencomp.files import expanded
 from gencomp.inference.recurrent import Memory, new_memory, step
 from gencomp.inference.weights import Weights, WeightsError, load_weights
 from gencomp.predictors.recurrent.coding import (
@@ -194,7 +195,10 @@ class RecurrentState:
 def find_weights(path: str | None) -> Weights:
     """Return the weights of a file, or of the package; each file is read once, until it changes."""
     if path is not None:
-        file = Path(path).expanduser()
+        try:
+            file = expanded(path)
+        except OSError as error:
+            raise WeightsError(f"the weights {path!r} cannot be read: {error.strerror}") from None
     else:
         shipped = sorted(_SHIPPED.glob("*.safetensors"))
         if len(shipped) != 1:

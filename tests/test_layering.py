@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 import gencomp
+from gencomp import protocols
 
 PACKAGE = Path(gencomp.__file__).parent
 
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
     {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "vectors", "files", "places", "data"}
-    | {"progress", "specs", "budget", "protocols", "phrases"},
+    | {"journal", "progress", "specs", "budget", "protocols", "phrases"},
     {"registry"},
     {"coding", "bitstreams", "inference", "modalities"},
     {"equivalence"},
@@ -108,3 +109,24 @@ def test_only_the_command_line_uses_the_facade() -> None:
         part = path.relative_to(PACKAGE).parts[0]
         if part not in ("cli", "__init__.py"):
             assert not imported(path.read_text(encoding="utf-8"))[1], f"{path} imports the façade"
+
+
+# what a model may be asked beside the two protocols: one function each, in gencomp.equivalence.capabilities
+CAPABILITIES = {
+    name
+    for name, kind in vars(protocols).items()
+    if getattr(kind, "_is_protocol", False) and name not in ("Protocol", "Predictor", "Compressor")
+}
+# these choose the pass over a text, and try each thing that an object claims
+MAY_ASK = {"equivalence/capabilities.py", "equivalence/conditional.py", "equivalence/costs.py", "measure/audit.py"}
+
+
+def test_callers_do_not_ask_what_an_object_can_do() -> None:
+    asking = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+                kinds = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
+                if kinds & CAPABILITIES:
+                    asking.add(path.relative_to(PACKAGE).as_posix())
+    assert asking == MAY_ASK

@@ -111,13 +111,13 @@ def sample(
     import numpy as np
 
     from gencomp.budget import DEFAULT_MEMORY, Budget
-    from gencomp.cli.drawing import Reporter
+    from gencomp.cli.sample_notes import Reporter
     from gencomp.equivalence.adapt import native
     from gencomp.equivalence.capabilities import save_state, window_of
     from gencomp.files import check_new, new_name
     from gencomp.sampling.copies import measure_copies
+    from gencomp.sampling.draw import Draw
     from gencomp.sampling.generate import Search, seen_alphabet
-    from gencomp.sampling.strategies import Strategy
 
     if prompt is not None and prompt_file is not None:
         raise usage("--prompt and --prompt-file exclude each other")
@@ -140,7 +140,7 @@ def sample(
     model = model or ("rnn" if greets else DEFAULT_SPEC)
     context = (read_input(prime) if prime is not None else b"") + start
     symbols = seen_alphabet(context) if alphabet == "seen" else None
-    draw = Strategy(1.0 if temperature is None else temperature, top_k, top_p, symbols)
+    draw = Draw(1.0 if temperature is None else temperature, top_k, top_p, symbols)
     search = Search(strategy, horizon, width, draw, max_copy, own_window)
     predictor = search.predictor(model)
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)

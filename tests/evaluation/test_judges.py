@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gencomp.equivalence.adapt import as_predictor
+from gencomp.equivalence.candidates import entropy
 from gencomp.evaluation.judges import (
     code_lengths_after,
     distinct,
-    entropy,
     mean,
     repeat_lengths,
     repetition,

@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from gencomp.cores import usable_cores
-from gencomp.evaluation.executors import open_pool
 from gencomp.evaluation.experiment import Experiment
 from gencomp.evaluation.measure import code_lengths
 from gencomp.evaluation.run import Reports, run
+from gencomp.executors import open_pool
 from gencomp.modalities import text
 from gencomp.modalities.dataset import CHUNK_SIZE, Dataset
 from gencomp.registry import load

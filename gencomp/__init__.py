@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from gencomp.equivalence.compressor import ArithmeticCompressor
     from gencomp.equivalence.conditional import code_length
     from gencomp.equivalence.costs import costs, parse
+    from gencomp.equivalence.explain import Explanation, explain
     from gencomp.equivalence.predictor import CodeLengthPredictor
+    from gencomp.equivalence.score import Score, score
     from gencomp.errors import GencompError
-    from gencomp.evaluation.explain import Explanation, explain
-    from gencomp.evaluation.score import Score, score
     from gencomp.phrases import Parse
     from gencomp.registry import load, register, spec_of
     from gencomp.sampling.generate import sample
@@ -56,10 +56,10 @@ _HOMES = {
     "ArithmeticCompressor": "gencomp.equivalence.compressor",
     "Candidates": "gencomp.equivalence.candidates",
     "CodeLengthPredictor": "gencomp.equivalence.predictor",
-    "Explanation": "gencomp.evaluation.explain",
+    "Explanation": "gencomp.equivalence.explain",
     "GencompError": "gencomp.errors",
     "Parse": "gencomp.phrases",
-    "Score": "gencomp.evaluation.score",
+    "Score": "gencomp.equivalence.score",
     "as_compressor": "gencomp.equivalence.adapt",
     "as_predictor": "gencomp.equivalence.adapt",
     "candidates": "gencomp.equivalence.candidates",
@@ -67,12 +67,12 @@ _HOMES = {
     "compress": "gencomp.archive.memory",
     "costs": "gencomp.equivalence.costs",
     "decompress": "gencomp.archive.memory",
-    "explain": "gencomp.evaluation.explain",
+    "explain": "gencomp.equivalence.explain",
     "load": "gencomp.registry",
     "parse": "gencomp.equivalence.costs",
     "register": "gencomp.registry",
     "sample": "gencomp.sampling.generate",
-    "score": "gencomp.evaluation.score",
+    "score": "gencomp.equivalence.score",
     "spec_of": "gencomp.registry",
 }
 

@@ -73,7 +73,7 @@ def test_a_cache_that_fails_later_costs_time_alone(step: str, failure: object, m
 
 
 def test_workers_leave_it_to_their_parent_to_say() -> None:
-    from gencomp.evaluation.executors import LocalPool
+    from gencomp.executors import LocalPool
 
     pool = LocalPool(1)
     try:

@@ -25,7 +25,7 @@ import os, signal
 from gencomp.equivalence.capabilities import begin_scoring
 from gencomp.registry import load
 
-def lengths(name):  # RecompressingScorer's threads, lzma's own lanes
+def lengths(name):  # RecompressingScorer's threads, lzma's own encoders
     return begin_scoring(load(name), b"some text, some more text; " * 400).code_lengths([b"a", b"so", b"\\0"]).tolist()
 
 names = ("zstd?level=1", "lzma?preset=0", "gzip")
@@ -88,7 +88,7 @@ def test_scoring_uses_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
 
     asked = []
     with ThreadPoolExecutor(2) as pool:
-        monkeypatch.setattr(cores, "_pool", pool)
+        monkeypatch.setattr(cores, "_pools", {"gencomp-score": pool})
         original = pool.submit
         monkeypatch.setattr(pool, "submit", lambda *call: asked.append(1) or original(*call))
         monkeypatch.setattr(zstd, "is_reproduced", lambda level, size_class: False)  # else nothing is compressed

@@ -12,11 +12,11 @@ from gencomp.equivalence.adapt import as_predictor, native, predictor_spec
 from gencomp.equivalence.capabilities import parameter_count_of
 from gencomp.equivalence.identity import kept_under, versions_of
 from gencomp.errors import DatasetError
-from gencomp.evaluation.executors import Pool, finished
 from gencomp.evaluation.experiment import ChunkSize, Experiment
 from gencomp.evaluation.journal import Journal
 from gencomp.evaluation.measure import GROUP, Batch, code_lengths, measure
 from gencomp.evaluation.rows import WHOLE, Row, interval, total_code_length
+from gencomp.executors import Pool, finished
 from gencomp.modalities.dataset import Chunks, Dataset
 from gencomp.protocols import Predictor
 

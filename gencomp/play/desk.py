@@ -28,10 +28,9 @@ from gencomp.equivalence.capabilities import (
 )
 from gencomp.equivalence.checkpoints import SPACING, Checkpoints
 from gencomp.equivalence.costs import costs_cost, stream_costs
+from gencomp.equivalence.explain import coder_record, explain, explain_paper
 from gencomp.equivalence.predictor import CodeLengthPredictor
 from gencomp.errors import BudgetError, GencompError
-from gencomp.evaluation.explain import Explanation, explain, explain_paper
-from gencomp.phrases import Parse
 from gencomp.protocols import FloatArray, Predictor
 from gencomp.registry import entries
 from gencomp.sampling.bits import stream_bits
@@ -201,7 +200,7 @@ class Desk:
         model = native(opened.predictor)
         if not parses(model):
             raise RequestError(f"{opened.spec} does not tell of literals and copies; gzip, zlib, zstd and lzma do")
-        return parse_record(parse_of(model, text))
+        return parse_of(model, text).record()
 
     def coder(self, spec: str, text: bytes, position: int) -> Event:
         """Return what an arithmetic coder holds after the text up to ``position``, exactly.
@@ -213,7 +212,7 @@ class Desk:
         cost = state_cost(opened.predictor, position)
         steps = position - begin
         self._check(Cost(cost.held + cost.scratch, cost.begin + steps * cost.step), f"coding {steps} bytes")
-        record = explanation_record(explain(opened.predictor, text[begin:position], text[:begin]))
+        record = coder_record(explain(opened.predictor, text[begin:position], text[:begin]))
         return {"start": begin, **record}
 
     def generate(self, spec: str, text: bytes, options: Mapping[str, Any]) -> Iterator[Event]:
@@ -310,53 +309,10 @@ def _rounded(values: FloatArray) -> list[float]:
     return [round(value, 3) for value in values.tolist()]
 
 
-def parse_record(parse: Parse) -> Event:
-    """Return a parse for JSON; a phrase is [position, length, distance, bits, repeated]."""
-    return {
-        "framing": parse.framing_bits,
-        "bits": parse.code_length,
-        "phrases": [
-            [phrase.position, phrase.length, phrase.distance, round(phrase.bits, 3), int(phrase.repeated)]
-            for phrase in parse.phrases
-        ],
-        "blocks": [
-            {
-                "kind": block.kind,
-                "start": block.start,
-                "stop": block.stop,
-                "overhead": round(block.overhead, 3),
-                "codes": [[symbol, word] for symbol, word in sorted(block.codes.items())],
-                "distances": [[symbol, word] for symbol, word in sorted(block.distance_codes.items())],
-            }
-            for block in parse.blocks
-        ],
-    }
-
-
-def explanation_record(explanation: Explanation) -> Event:
-    """Return the steps of a coder for JSON: integers that may be long as text, the interval over 2^exponent."""
-    last = explanation.steps[-1].after if explanation.steps else None
-    exponent = last.low.denominator.bit_length() - 1 if last else 0
-    if last:
-        exponent = max(exponent, last.high.denominator.bit_length() - 1)
-    return {
-        "labels": [explanation.labels[step.symbol] for step in explanation.steps],
-        "shares": [
-            [int(step.cdf[step.symbol]), int(step.cdf[step.symbol + 1]), int(step.cdf[-1])]
-            for step in explanation.steps
-        ],
-        "certain": [step.after.certain_bits() for step in explanation.steps],
-        "exponent": exponent,
-        "low": str(int(last.low * 2**exponent)) if last else "0",
-        "high": str(int(last.high * 2**exponent)) if last else "1",
-        "code": explanation.code,
-    }
-
-
 def paper_record() -> Event:
     """Return the paper's example, AIXI, with its cdfs in full."""
     explanation = explain_paper()
-    record = explanation_record(explanation)
+    record = coder_record(explanation)
     record["cdfs"] = [[int(bound) for bound in step.cdf] for step in explanation.steps]
     record["alphabet"] = list(explanation.labels)
     return record

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from gencomp.archive.models import describe, load_described
+from gencomp.comparison.prompts import text_prompt
+from gencomp.comparison.tasks import Judge, Measure, _identity, predictor_of
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import parameter_count_of
 from gencomp.equivalence.identity import as_json, composed, identity_of, is_revision_of, kept_under
 from gencomp.errors import ModelMismatchError
-from gencomp.evaluation.compare_prompts import text_prompt
-from gencomp.evaluation.compare_tasks import Judge, Measure, _identity, predictor_of
 from gencomp.inference.weights import quantise, save_weights
 from gencomp.predictors.counts import Counts
 from gencomp.registry import load

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from gencomp.comparison import judges, judges_media
+from gencomp.comparison.prompts import Prompt
+from gencomp.comparison.strategies import parse_strategy, search_of
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.candidates import entropy
 from gencomp.equivalence.conditional import code_lengths
+from gencomp.equivalence.explain import explain, step_records
 from gencomp.equivalence.identity import kept_under
-from gencomp.evaluation import judges, judges_media
-from gencomp.evaluation.compare_prompts import Prompt
-from gencomp.evaluation.compare_strategies import parse_strategy, search_of
-from gencomp.evaluation.explain import Explanation, explain
 from gencomp.protocols import Predictor
 from gencomp.sampling.copies import measure_copies
 
@@ -200,24 +200,6 @@ class Walk(Task):
         given, truth = self.prompt.pieces[0]
         explanation = explain(predictor_of(self.model), truth[: self.length], given)
         return {"steps": step_records(explanation), "code": explanation.code}
-
-
-def step_records(explanation: Explanation) -> list[Result]:
-    """Return each step of the coder: the symbol, its exact part of 2^precision, and all symbols' lengths in bits."""
-    records = []
-    for step in explanation.steps:
-        precision = int(step.cdf[-1]).bit_length() - 1
-        lengths = precision - np.log2(np.diff(step.cdf))
-        records.append(
-            {
-                "symbol": step.symbol,
-                "start": int(step.cdf[step.symbol]),
-                "stop": int(step.cdf[step.symbol + 1]),
-                "precision": precision,
-                "lengths": [round(float(length), 3) for length in lengths],
-            }
-        )
-    return records
 
 
 def encoded(parts: list[bytes]) -> list[str]:

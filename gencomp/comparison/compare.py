@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from gencomp import __version__
-from gencomp.equivalence.adapt import predictor_spec
-from gencomp.evaluation.compare_prompts import Prompt
-from gencomp.evaluation.compare_strategies import parse_strategy
-from gencomp.evaluation.compare_tasks import (
+from gencomp.comparison.prompts import Prompt
+from gencomp.comparison.strategies import parse_strategy
+from gencomp.comparison.tasks import (
     Continue,
     Judge,
     Measure,
@@ -23,7 +22,8 @@ from gencomp.evaluation.compare_tasks import (
     predictor_of,
     run_task,
 )
-from gencomp.evaluation.executors import Pool, SerialPool, finished
+from gencomp.equivalence.adapt import predictor_spec
+from gencomp.executors import Pool, SerialPool, finished
 from gencomp.journal import JsonLines
 
 FORMAT = "gencomp-compare"

@@ -24,16 +24,20 @@ if TYPE_CHECKING:
     from gencomp.equivalence.score import Score, score
     from gencomp.errors import GencompError
     from gencomp.phrases import Parse
-    from gencomp.registry import load, register, spec_of
+    from gencomp.protocols import Compressor, Predictor
+    from gencomp.registry import Entry, load, register, spec_of
     from gencomp.sampling.generate import sample
 
 __all__ = [
     "ArithmeticCompressor",
     "Candidates",
     "CodeLengthPredictor",
+    "Compressor",
+    "Entry",
     "Explanation",
     "GencompError",
     "Parse",
+    "Predictor",
     "Score",
     "as_compressor",
     "as_predictor",
@@ -56,9 +60,12 @@ _HOMES = {
     "ArithmeticCompressor": "gencomp.equivalence.compressor",
     "Candidates": "gencomp.equivalence.candidates",
     "CodeLengthPredictor": "gencomp.equivalence.predictor",
+    "Compressor": "gencomp.protocols",
+    "Entry": "gencomp.registry",
     "Explanation": "gencomp.equivalence.explain",
     "GencompError": "gencomp.errors",
     "Parse": "gencomp.phrases",
+    "Predictor": "gencomp.protocols",
     "Score": "gencomp.equivalence.score",
     "as_compressor": "gencomp.equivalence.adapt",
     "as_predictor": "gencomp.equivalence.adapt",
@@ -77,10 +84,12 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gencomp' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # else every name that is not there would be Any to who checks types
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'gencomp' has no attribute {name!r}")
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ PACKAGE = Path(gencomp.__file__).parent
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
     {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "vectors", "files", "places", "data"}
-    | {"executors", "journal", "progress", "specs", "budget", "protocols", "phrases"},
+    | {"contract", "executors", "journal", "progress", "specs", "budget", "protocols", "phrases"},
     {"registry"},
     {"coding", "bitstreams", "inference", "modalities"},
     {"equivalence"},
@@ -77,7 +77,7 @@ def imported(source: str) -> tuple[set[str], set[str]]:
         ("def f():\n    from gencomp import score", {"equivalence"}, {"score"}),
         (
             "from gencomp import *",
-            {"archive", "sampling", "equivalence", "errors", "registry", "phrases"},
+            {"archive", "sampling", "equivalence", "errors", "registry", "phrases", "protocols"},
             {"*"},
         ),
         ("import gencomp", set(), {"*"}),

@@ -1,32 +1,16 @@
 """The application: its commands, and how every failure becomes one line and an exit code."""
 
+import importlib
+import pkgutil
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 
+import gencomp.cli
 from gencomp import __version__
-from gencomp.cli import (
-    audit,
-    classify,
-    compare,
-    compress,
-    decompress,
-    demo,
-    distance,
-    evaluate,
-    explain,
-    info,
-    listing,
-    play,
-    report,
-    sample,
-    score,
-    test,
-    train,
-)
 from gencomp.cli.console import complain, describe_error, own_warnings, report_failure, show_tracebacks, whole_stdout
 from gencomp.cli.main import Terminated
 from gencomp.registry import model_of_level
@@ -42,25 +26,47 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, function in (
-    ("sample", sample.sample),
-    ("compress", compress.compress),
-    ("decompress", decompress.decompress),
-    ("info", info.info),
-    ("test", test.test),
-    ("score", score.score),
-    ("explain", explain.explain),
-    ("evaluate", evaluate.evaluate),
-    ("compare", compare.compare),
-    ("report", report.report),
-    ("distance", distance.distance),
-    ("classify", classify.classify),
-    ("audit", audit.audit),
-    ("play", play.play),
-    ("train", train.train),
-    ("list", listing.list_models),
-    ("demo", demo.demo),
-):
+# where commands stand in the help; one that is not named here comes after these, by its name
+ORDER = (
+    "sample",
+    "compress",
+    "decompress",
+    "info",
+    "test",
+    "score",
+    "explain",
+    "evaluate",
+    "compare",
+    "report",
+    "distance",
+    "classify",
+    "audit",
+    "play",
+    "train",
+    "list",
+    "demo",
+)
+# the modules of this package that are no commands
+HELPERS = {"app", "main", "batch", "console", "documents", "groups", "options", "results", "sample_notes"}
+
+
+def commands() -> dict[str, Callable[..., None]]:
+    """Return the commands by name, in the order of the help.
+
+    A command is a module of this package, and in it the function of its name. One that is called otherwise says so:
+    ``COMMAND = ("list", list_models)``.
+    """
+    found: dict[str, Callable[..., None]] = {}
+    for module in pkgutil.iter_modules(gencomp.cli.__path__):
+        if module.name not in HELPERS:
+            code = importlib.import_module(f"gencomp.cli.{module.name}")
+            name, function = getattr(code, "COMMAND", (module.name, None))
+            found[name] = function or getattr(code, module.name)
+    place = {name: number for number, name in enumerate(ORDER)}
+    return dict(sorted(found.items(), key=lambda command: (place.get(command[0], len(place)), command[0])))
+
+
+for name, function in commands().items():
     app.command(name)(function)
 
 

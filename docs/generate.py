@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from gencomp.cli.app import app
+from gencomp.cli.app import COMMANDS, application
 
 TARGET = Path(__file__).parent / "cli.md"
 
@@ -14,9 +14,9 @@ TARGET = Path(__file__).parent / "cli.md"
 def reference() -> str:
     """Return the page: one section a command, in the order of the help."""
     runner = CliRunner(env={"TERMINAL_WIDTH": "100", "COLUMNS": "100"})
-    names = [command.name or "" for command in app.registered_commands]
+    app = application()
     parts = ["# The command line\n", "Generated from `--help` by `docs/generate.py`; do not edit.\n"]
-    for name in ["", *names]:
+    for name in ["", *COMMANDS]:
         arguments = [name, "--help"] if name else ["--help"]
         result = runner.invoke(app, arguments, prog_name="gencomp")
         if result.exit_code:

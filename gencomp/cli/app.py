@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -17,57 +17,57 @@ from gencomp.registry import model_of_level
 
 INTERRUPTED = 130  # the exit code
 
-app = typer.Typer(
-    name="gencomp",
-    help="A predictor is a compressor read backwards: compress with models, sample from compressors.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-# where commands stand in the help; one that is not named here comes after these, by its name
-ORDER = (
-    "sample",
-    "compress",
-    "decompress",
-    "info",
-    "test",
-    "score",
-    "explain",
-    "evaluate",
-    "compare",
-    "report",
-    "distance",
-    "classify",
-    "audit",
-    "play",
-    "train",
-    "list",
-    "demo",
-)
 # the modules of this package that are no commands
 HELPERS = {"app", "main", "batch", "console", "documents", "groups", "options", "results", "sample_notes"}
+# in the order of the help; each is a function of the module of its name
+_PLACES = {
+    "sample": "sample",
+    "compress": "compress",
+    "decompress": "decompress",
+    "info": "info",
+    "test": "test",
+    "score": "score",
+    "explain": "explain",
+    "evaluate": "evaluate",
+    "compare": "compare",
+    "report": "report",
+    "distance": "distance",
+    "classify": "classify",
+    "audit": "audit",
+    "play": "play",
+    "train": "train",
+    "list": "listing:list_models",
+    "demo": "demo",
+}
 
 
-def commands() -> dict[str, Callable[..., None]]:
-    """Return the commands by name, in the order of the help.
-
-    A command is a module of this package, and in it the function of its name. One that is called otherwise says so:
-    ``COMMAND = ("list", list_models)``.
-    """
-    found: dict[str, Callable[..., None]] = {}
-    for module in pkgutil.iter_modules(gencomp.cli.__path__):
-        if module.name not in HELPERS:
-            code = importlib.import_module(f"gencomp.cli.{module.name}")
-            name, function = getattr(code, "COMMAND", (module.name, None))
-            found[name] = function or getattr(code, module.name)
-    place = {name: number for number, name in enumerate(ORDER)}
-    return dict(sorted(found.items(), key=lambda command: (place.get(command[0], len(place)), command[0])))
+def _commands() -> dict[str, str]:
+    """Return where each command is: those above, then every other module of this package that is no helper."""
+    known = HELPERS | {place.partition(":")[0] for place in _PLACES.values()}
+    others = sorted(module.name for module in pkgutil.iter_modules(gencomp.cli.__path__) if module.name not in known)
+    return {**_PLACES, **{name: name for name in others}}
 
 
-for name, function in commands().items():
-    app.command(name)(function)
+COMMANDS = _commands()
+
+
+def application(only: str = "") -> typer.Typer:
+    """Return the application, with all commands or, so that nothing else is imported, with the named one alone."""
+    app = typer.Typer(
+        name="gencomp",
+        help="A predictor is a compressor read backwards: compress with models, sample from compressors.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_common)
+    for name, place in COMMANDS.items():
+        if only in ("", name):
+            module, _, function = place.partition(":")
+            app.command(name)(getattr(importlib.import_module(f"gencomp.cli.{module}"), function or module))
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,7 +76,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
@@ -115,7 +114,10 @@ def run(arguments: Sequence[str]) -> int:
     stderr = sys.stderr
     try:
         with own_warnings(), whole_stdout():
-            code = int(app(args=_with_levels(arguments), prog_name="gencomp", standalone_mode=False) or 0)
+            words = _with_levels(arguments)
+            named = next((word for word in words if not word.startswith("-")), "")
+            app = application(named if named in COMMANDS else "")
+            code = int(app(args=words, prog_name="gencomp", standalone_mode=False) or 0)
             if not code:
                 sys.stdout.flush()
         if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt

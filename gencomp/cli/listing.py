@@ -37,9 +37,6 @@ def list_models(json_output: JsonOption = False) -> None:
         note(f"gencomp: refused: {line}")
 
 
-COMMAND = ("list", list_models)
-
-
 def _describe(entry: Entry) -> dict[str, object]:
     from gencomp.equivalence.capabilities import copies_state, is_causal, resolution_of, sharing_of, window_of
     from gencomp.errors import GencompError

@@ -4,7 +4,7 @@
 # what depends on libraries: language models and their bridges, figures, clusters, media, and the core's round trips
 TESTS=(
     tests/predictors/language tests/test_hf.py tests/test_harness.py tests/training
-    tests/report tests/evaluation/test_executors.py tests/compressors tests/modalities
+    tests/report tests/test_executors.py tests/compressors tests/modalities
     tests/archive tests/coding tests/test_vectors.py tests/test_registry.py
     tests/cli/test_cli.py
 )

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gencomp.cores import usable_cores
 from gencomp.equivalence.conditional import code_length
 from gencomp.measure.classify import Answers, Neighbours, Primed
 
@@ -112,7 +113,7 @@ def main() -> None:
     if not (root / SOURCE).is_file():
         raise SystemExit(f"set GENCOMP_DATA to a folder that has {SOURCE}")
     train, labels, test, truth = drawn(root, arguments.train, arguments.test, arguments.bytes, arguments.seed)
-    print(f"Python {platform.python_version()}, {platform.machine()}; {os.cpu_count()} cores")
+    print(f"Python {platform.python_version()}, {platform.machine()}; {usable_cores()} cores")
     print(f"{len(set(labels))} classes, {len(train)} training and {len(test)} test articles of {arguments.bytes} bytes")
     print(f"{'method':<44} {'accuracy':>8} {'ties':>5} {'seconds':>8}", flush=True)
 

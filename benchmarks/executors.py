@@ -15,10 +15,11 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from gencomp.evaluation.executors import open_pool
+from gencomp.cores import usable_cores
 from gencomp.evaluation.experiment import Experiment
 from gencomp.evaluation.measure import code_lengths
 from gencomp.evaluation.run import Reports, run
+from gencomp.executors import open_pool
 from gencomp.modalities import text
 from gencomp.modalities.dataset import CHUNK_SIZE, Dataset
 from gencomp.registry import load
@@ -36,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?", default=default_input())
     parser.add_argument("--chunks", type=int, default=100_000)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=int, default=usable_cores())
     parser.add_argument("--without-cluster", action="store_true")
     arguments = parser.parse_args()
     data = text.read(arguments.file, arguments.chunks * CHUNK_SIZE)

@@ -9,7 +9,6 @@ in a step the parts push each other's weights out of the processor's second cach
 
 import argparse
 import functools
-import os
 import platform
 import statistics
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 from texts import text_of
 
 from gencomp.compiled import lean_kernel
+from gencomp.cores import usable_cores
 from gencomp.inference.arithmetic import add_rescaled, mix_with_before, normalise, scan, square_positive
 from gencomp.inference.products import LIST_AHEAD, list_pairs, multiply, multiply_lanes, multiply_listed, pack
 from gencomp.inference.recurrent import Memory, Network, Shape, embed, has_bias, new_memory, step
@@ -200,7 +200,7 @@ def main() -> None:
         name, text = text_of(None)
         text = text[: arguments.bytes]
         print(
-            f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+            f"{platform.processor() or platform.machine()}, {usable_cores()} cores, Python {platform.python_version()}"
         )
         print(f"{path.name}: {recurrent.loaded.shape}")
         payload = recurrent.encode_block(text)

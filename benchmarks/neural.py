@@ -31,6 +31,7 @@ import zstandard
 from compressors import read_set, tool_codec, unpacked
 
 import gencomp
+from gencomp.cores import usable_cores
 from gencomp.errors import GencompError
 from gencomp.predictors import language, recurrent
 
@@ -171,7 +172,7 @@ def main() -> None:
     parser.add_argument("--skip", nargs="+", choices=("sizes", "small"), default=[])
     options = parser.parse_args()
     root = os.environ.get("GENCOMP_DATA")
-    print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores")
+    print(f"Python {platform.python_version()}, {platform.machine()}, {usable_cores()} cores")
     if "sizes" not in options.skip:
         if root is None:
             raise SystemExit("set GENCOMP_DATA to the folder of the texts")

@@ -14,8 +14,8 @@ import numpy as np
 from texts import text_of
 
 from gencomp.equivalence.adapt import as_predictor
+from gencomp.sampling.draw import Draw
 from gencomp.sampling.generate import generate
-from gencomp.sampling.strategies import Strategy
 
 
 def main() -> None:
@@ -26,18 +26,18 @@ def main() -> None:
     parser.add_argument("--page", type=int, default=1500, help="bytes of the first model to show")
     arguments = parser.parse_args()
     name, text = text_of(arguments.file, "text/tinyshakespeare.txt")
-    strategy = Strategy(temperature=0.8)
+    draw = Draw(temperature=0.8)
     pages = []
     print(f"{name}: {len(text):,} bytes of priming, {arguments.length:,} drawn")
     print(f"{'model':<20} {'seconds to prime':>17} {'bytes/s drawn':>14} {'against the first':>18}")
     speeds = []
     for model in arguments.models:
         predictor = as_predictor(model)
-        list(generate(predictor.begin(text[:100]), 10, strategy, np.random.default_rng(0)))  # compiled
+        list(generate(predictor.begin(text[:100]), 10, draw, np.random.default_rng(0)))  # compiled
         start = time.process_time()
         state = predictor.begin(text)
         primed = time.process_time()
-        pages.append(bytes(generate(state, arguments.length, strategy, np.random.default_rng(0))))
+        pages.append(bytes(generate(state, arguments.length, draw, np.random.default_rng(0))))
         speeds.append(arguments.length / (time.process_time() - primed))
         print(f"{model:<20} {primed - start:>17.2f} {speeds[-1]:>14,.0f} {speeds[-1] / speeds[0]:>17.2f}x")
     print(f"\n{arguments.models[0]} writes:\n{pages[0][: arguments.page].decode('utf-8', 'replace')}")

@@ -6,10 +6,10 @@ Prints: truth shuffled gzip counts:3 page
 import tempfile
 from pathlib import Path
 
+from gencomp.comparison.compare import Contender, Plan, compare
+from gencomp.comparison.prompts import text_prompt
 from gencomp.data import alice
-from gencomp.evaluation.compare import Contender, Plan, compare
-from gencomp.evaluation.compare_prompts import text_prompt
-from gencomp.report.page import comparison_page
+from gencomp.report.comparison import page as comparison_page
 
 prompt = text_prompt("alice.txt", alice(), given=1948, length=40)
 contenders = [Contender("gzip", "bytes"), Contender("counts:3", "bytes")]

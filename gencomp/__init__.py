@@ -19,23 +19,27 @@ if TYPE_CHECKING:
     from gencomp.equivalence.compressor import ArithmeticCompressor
     from gencomp.equivalence.conditional import code_length
     from gencomp.equivalence.costs import costs, parse
+    from gencomp.equivalence.explain import Explanation, explain
     from gencomp.equivalence.predictor import CodeLengthPredictor
+    from gencomp.equivalence.score import Score, score, score_many
     from gencomp.errors import GencompError
-    from gencomp.evaluation.explain import Explanation, explain
-    from gencomp.evaluation.score import Score, score, score_many
     from gencomp.phrases import Parse
     from gencomp.predictors.network import NetworkPredictor
-    from gencomp.registry import load, register, spec_of
+    from gencomp.protocols import Compressor, Predictor
+    from gencomp.registry import Entry, load, register, spec_of
     from gencomp.sampling.generate import sample
 
 __all__ = [
     "ArithmeticCompressor",
     "Candidates",
     "CodeLengthPredictor",
+    "Compressor",
+    "Entry",
     "Explanation",
     "GencompError",
     "NetworkPredictor",
     "Parse",
+    "Predictor",
     "Score",
     "as_compressor",
     "as_predictor",
@@ -59,11 +63,14 @@ _HOMES = {
     "ArithmeticCompressor": "gencomp.equivalence.compressor",
     "Candidates": "gencomp.equivalence.candidates",
     "CodeLengthPredictor": "gencomp.equivalence.predictor",
-    "Explanation": "gencomp.evaluation.explain",
+    "Compressor": "gencomp.protocols",
+    "Entry": "gencomp.registry",
+    "Explanation": "gencomp.equivalence.explain",
     "GencompError": "gencomp.errors",
     "NetworkPredictor": "gencomp.predictors.network",
     "Parse": "gencomp.phrases",
-    "Score": "gencomp.evaluation.score",
+    "Predictor": "gencomp.protocols",
+    "Score": "gencomp.equivalence.score",
     "as_compressor": "gencomp.equivalence.adapt",
     "as_predictor": "gencomp.equivalence.adapt",
     "candidates": "gencomp.equivalence.candidates",
@@ -71,23 +78,25 @@ _HOMES = {
     "compress": "gencomp.archive.memory",
     "costs": "gencomp.equivalence.costs",
     "decompress": "gencomp.archive.memory",
-    "explain": "gencomp.evaluation.explain",
+    "explain": "gencomp.equivalence.explain",
     "load": "gencomp.registry",
     "parse": "gencomp.equivalence.costs",
     "register": "gencomp.registry",
     "sample": "gencomp.sampling.generate",
-    "score": "gencomp.evaluation.score",
-    "score_many": "gencomp.evaluation.score",
+    "score": "gencomp.equivalence.score",
+    "score_many": "gencomp.equivalence.score",
     "spec_of": "gencomp.registry",
 }
 
 
-def __getattr__(name: str) -> "Any":
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gencomp' has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:  # else every name that is not there would be Any to who checks types
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> "Any":
+        if name not in _HOMES:
+            raise AttributeError(f"module 'gencomp' has no attribute {name!r}")
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -8,8 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 MOST_THREADS = 16
 
 _lock = threading.Lock()
-_pool: Executor | None = None
-_pair_pool: Executor | None = None
+_pools: dict[str, Executor] = {}
 
 
 def usable_cores() -> int:
@@ -24,26 +23,25 @@ def candidate_threads() -> int:
 
 def candidate_pool() -> Executor:
     """Return the pool for candidates, made on first use in this process."""
-    global _pool
-    with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(candidate_threads(), thread_name_prefix="gencomp-score")
-        return _pool
+    return _pool("gencomp-score", candidate_threads())
 
 
 def pair_pool() -> Executor:
     """Return the pool for whole pairs of texts: another one, since a pair's scorer waits for its candidates."""
-    global _pair_pool
+    return _pool("gencomp-pairs", usable_cores())
+
+
+def _pool(name: str, threads: int) -> Executor:
     with _lock:
-        if _pair_pool is None:
-            _pair_pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="gencomp-pairs")
-        return _pair_pool
+        if name not in _pools:
+            _pools[name] = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        return _pools[name]
 
 
 def forget_pool() -> None:
     """Let the next calls make other pools. A child of ``os.fork`` has its parent's, but none of their threads."""
-    global _lock, _pool, _pair_pool
-    _lock, _pool, _pair_pool = threading.Lock(), None, None
+    global _lock, _pools
+    _lock, _pools = threading.Lock(), {}
 
 
 if hasattr(os, "register_at_fork"):

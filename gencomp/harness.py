@@ -21,9 +21,9 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
 from gencomp.equivalence.adapt import Model, as_predictor
-from gencomp.equivalence.capabilities import sequence_code_lengths, spend
-from gencomp.protocols import FloatArray, PredictorState, TokenScoring
-from gencomp.sampling.strategies import Strategy
+from gencomp.equivalence.capabilities import sequence_code_lengths, spend, token_scoring_of
+from gencomp.protocols import FloatArray, PredictorState
+from gencomp.sampling.draw import Draw
 
 NAME = "gencomp"
 Measure = Literal["bytes", "tokens"]
@@ -78,7 +78,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         self._rng = np.random.default_rng(_natural("seed", seed))
         self._compressor = compressor
         self._predictor = as_predictor(compressor)
-        self._tokens = self._predictor if isinstance(self._predictor, TokenScoring) else None
+        self._tokens = token_scoring_of(self._predictor)
         self._measure = measure
         if measure == "tokens" and self._tokens is None:
             raise ValueError(f"measure=tokens needs a model of tokens, such as hf:FOLDER; {compressor} has none")
@@ -146,11 +146,11 @@ class HarnessModel(LM):  # type: ignore[misc]
         return [self._generate(*request.args) for request in requests]
 
     def _generate(self, context: str, options: Mapping[str, Any]) -> str:
-        stops, strategy, length = _generation(options, len(context.encode("utf-8")))
+        stops, draw, length = _generation(options, len(context.encode("utf-8")))
         state = self._after(context)
         drawn = bytearray()
         for _ in range(length):
-            symbol = strategy.draw(state.code_lengths(), self._rng)
+            symbol = draw.symbol(state.code_lengths(), self._rng)
             state.update(symbol)
             drawn.append(symbol)
             text = drawn.decode("utf-8", "ignore")
@@ -174,7 +174,7 @@ def _natural(name: str, value: Any) -> int:
     return number
 
 
-def _generation(options: Mapping[str, Any], context_bytes: int) -> tuple[list[str], Strategy, int]:
+def _generation(options: Mapping[str, Any], context_bytes: int) -> tuple[list[str], Draw, int]:
     """Return (stop strings, how bytes are drawn, how many at most) of a request, by the harness's conventions.
 
     Raises ``ValueError`` on an option that means nothing here.
@@ -193,13 +193,13 @@ def _generation(options: Mapping[str, Any], context_bytes: int) -> tuple[list[st
     if given.get("do_sample", True) and temperature > 0.0:  # 0 is the harness's word for the likeliest
         top_k = int(given.get("top_k", 0))  # 0 is transformers' word for all
         top_p = given.get("top_p")
-        strategy = Strategy(temperature, top_k or None, None if top_p is None else float(top_p))
+        draw = Draw(temperature, top_k or None, None if top_p is None else float(top_p))
     else:
-        strategy = Strategy(top_k=1)
+        draw = Draw(top_k=1)
     lengths = [_natural(name, given[name]) for name in _LENGTHS if name in given]
     if not lengths and "max_length" in given:  # that of context and continuation
         lengths = [max(0, _natural("max_length", given["max_length"]) - context_bytes)]
-    return stops, strategy, lengths[0] if lengths else _MAX_LENGTH
+    return stops, draw, lengths[0] if lengths else _MAX_LENGTH
 
 
 def parse_arguments(text: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,25 @@ class Parse:
         """The length of the whole code in bits."""
         inside = sum(phrase.bits for phrase in self.phrases) + sum(block.overhead for block in self.blocks)
         return inside + self.framing_bits
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON takes it; a phrase is [position, length, distance, bits, repeated]."""
+        return {
+            "framing": self.framing_bits,
+            "bits": self.code_length,
+            "phrases": [
+                [phrase.position, phrase.length, phrase.distance, round(phrase.bits, 3), int(phrase.repeated)]
+                for phrase in self.phrases
+            ],
+            "blocks": [
+                {
+                    "kind": block.kind,
+                    "start": block.start,
+                    "stop": block.stop,
+                    "overhead": round(block.overhead, 3),
+                    "codes": [[symbol, word] for symbol, word in sorted(block.codes.items())],
+                    "distances": [[symbol, word] for symbol, word in sorted(block.distance_codes.items())],
+                }
+                for block in self.blocks
+            ],
+        }

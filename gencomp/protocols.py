@@ -20,6 +20,8 @@ from gencomp.phrases import Parse
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Revision = int | tuple["Revision", ...]
+"""A number that changes with the coded bytes; of a model made of models its own, then each member's."""
 
 
 class PredictorState(Protocol):
@@ -196,11 +198,19 @@ class Portable(Protocol):
     """Capability of a predictor: integers all the way, so that its archives decode on any machine.
 
     ``revision`` changes whenever the same bytes would be coded differently; None where a part of the model depends on
-    its environment after all.
+    its environment after all. A model made of models gives what :func:`gencomp.equivalence.identity.composed` does.
     """
 
     @property
-    def revision(self) -> int | None: ...
+    def revision(self) -> Revision | None: ...
+
+
+@runtime_checkable
+class PackedRevision(Protocol):
+    """Capability of a model made of models that archives of gencomp 0.1 name: how its revision stands in them."""
+
+    def packed_revision(self) -> int:
+        """Return its own revision and the members' as one number, in base 1000."""
 
 
 @runtime_checkable

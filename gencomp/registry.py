@@ -20,6 +20,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
+from gencomp.contract import complaints
 from gencomp.errors import GencompError, MissingExtraError, SpecError
 from gencomp.protocols import Compressor, Predictor
 from gencomp.specs import Spec, alone, brief, parse_spec, separated
@@ -224,10 +225,21 @@ _ENTRIES = {entry.name: entry for entry in _BUILTIN}
 
 
 def register(entry: Entry) -> None:
-    """Add a name for this process. Raises ``ValueError`` where the name is taken."""
+    """Add a name for this process.
+
+    Raises ``ValueError`` where the name is taken, where the target cannot be imported, and where it is not what it
+    claims to be: a member that a model needs is missing, a capability is misspelt or there by half. A target whose
+    extra is not installed is looked at when it is.
+    """
     taken = _ENTRIES.get(entry.name)
     if taken is not None:
         raise ValueError(f"the name {entry.name!r} is taken by {taken.target} of {taken.distribution}; choose another")
+    try:
+        resolve(entry)
+    except MissingExtraError:
+        pass
+    except GencompError as error:
+        raise ValueError(str(error)) from error
     _ENTRIES[entry.name] = entry
 
 
@@ -383,7 +395,20 @@ def _text(value: object) -> str:
 
 
 def resolve(entry: Entry) -> Any:
-    """Import the entry's target and return the class; raise :class:`MissingExtraError` with the pip command."""
+    """Import the entry's target and return the class.
+
+    Raises :class:`MissingExtraError` with the pip command, and :class:`GencompError` on what cannot be imported or, of
+    another package, is not what it claims to be.
+    """
+    factory = _imported(entry)
+    if not entry.is_own:
+        wrong = complaints(entry.kind, factory, options_of(factory))
+        if wrong:
+            raise GencompError(f"{entry.name} of {entry.target} is refused: {'; '.join(wrong)}")
+    return factory
+
+
+def _imported(entry: Entry) -> Any:
     module_name, _, attribute = entry.target.partition(":")
     try:
         return getattr(importlib.import_module(module_name), attribute)
@@ -397,7 +422,7 @@ def resolve(entry: Entry) -> Any:
         ) from error
 
 
-def load(spec: str) -> Any:
+def load(spec: str) -> Predictor | Compressor:
     """Return the compressor or predictor that ``spec`` names.
 
     Raises :class:`SpecError` on an unknown name, option or value, :class:`MissingExtraError` where an optional package
@@ -426,9 +451,10 @@ def load(spec: str) -> Any:
     if needed:
         raise SpecError(f"{parsed.name} needs an argument, its {needed[0]}: expected {parsed.name}:{needed[0].upper()}")
     try:
-        return factory(**values)
+        model: Predictor | Compressor = factory(**values)
     except ValueError as error:
         raise SpecError(f"{parsed.name}: {brief(str(error), 600)}") from error
+    return model
 
 
 @dataclasses.dataclass(frozen=True)

@@ -361,7 +361,7 @@ def test_what_older_sources_left_in_the_cache_goes(tmp_path: Path, monkeypatch: 
 
 
 def test_workers_leave_it_to_their_parent_to_say() -> None:
-    from gencomp.evaluation.executors import LocalPool
+    from gencomp.executors import LocalPool
 
     pool = LocalPool(1)
     try:

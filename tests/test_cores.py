@@ -100,7 +100,7 @@ def test_scoring_uses_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
 
     asked = []
     with ThreadPoolExecutor(2) as pool:
-        monkeypatch.setattr(cores, "_pool", pool)
+        monkeypatch.setattr(cores, "_pools", {"gencomp-score": pool})
         original = pool.submit
         monkeypatch.setattr(pool, "submit", lambda *call: asked.append(1) or original(*call))
         monkeypatch.setattr(zstd, "is_reproduced", lambda level, size_class: False)  # else nothing is compressed

@@ -6,20 +6,21 @@ from pathlib import Path
 import pytest
 
 import gencomp
+from gencomp import protocols
 
 PACKAGE = Path(gencomp.__file__).parent
 
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
     {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "files", "places", "data", "packed"}
-    | {"vectors", "vector_instructions"}
+    | {"vectors", "vector_instructions", "contract", "executors", "journal"}
     | {"progress", "specs", "budget", "protocols", "phrases"},
     {"registry"},
     {"coding", "bitstreams", "inference", "modalities"},
     {"equivalence"},
     {"predictors", "compressors"},
     {"archive", "sampling", "training"},
-    {"evaluation", "hf", "harness"},
+    {"evaluation", "comparison", "hf", "harness"},
     {"measure"},
     {"report", "sklearn"},
     {"play"},
@@ -30,6 +31,8 @@ STRANGERS = {
     ("compressors", "predictors"),
     ("archive", "sampling"),
     ("sampling", "archive"),
+    ("evaluation", "comparison"),
+    ("comparison", "evaluation"),
 }
 
 
@@ -72,10 +75,10 @@ def imported(source: str) -> tuple[set[str], set[str]]:
         ("from gencomp import registry, cores", {"registry", "cores"}, set()),
         ("from gencomp import sample", {"sampling"}, {"sample"}),
         ("from gencomp import compress as pack, __version__", {"archive"}, {"compress"}),
-        ("def f():\n    from gencomp import score", {"evaluation"}, {"score"}),
+        ("def f():\n    from gencomp import score", {"equivalence"}, {"score"}),
         (
             "from gencomp import *",
-            {"archive", "sampling", "evaluation", "equivalence", "errors", "registry", "phrases", "predictors"},
+            {"archive", "sampling", "equivalence", "errors", "registry", "phrases", "predictors", "protocols"},
             {"*"},
         ),
         ("import gencomp", set(), {"*"}),
@@ -109,3 +112,54 @@ def test_only_the_command_line_uses_the_facade() -> None:
         part = path.relative_to(PACKAGE).parts[0]
         if part not in ("cli", "__init__.py"):
             assert not imported(path.read_text(encoding="utf-8"))[1], f"{path} imports the façade"
+
+
+# what a model may be asked beside the two protocols: one function each, in gencomp.equivalence.capabilities
+CAPABILITIES = {
+    name
+    for name, kind in vars(protocols).items()
+    if getattr(kind, "_is_protocol", False) and name not in ("Protocol", "Predictor", "Compressor")
+}
+# these choose the pass over a text, and try each thing that an object claims
+MAY_ASK = {"equivalence/capabilities.py", "equivalence/conditional.py", "equivalence/costs.py", "measure/audit.py"}
+
+
+def test_callers_do_not_ask_what_an_object_can_do() -> None:
+    asking = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+                kinds = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
+                if kinds & CAPABILITIES:
+                    asking.add(path.relative_to(PACKAGE).as_posix())
+    assert asking == MAY_ASK
+
+
+def test_modules_do_not_import_one_another_in_a_circle() -> None:
+    """Not by any path, what a function imports when it is called included."""
+    inside: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(["gencomp", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
+        inside[name] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                inside[name] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "gencomp":
+                inside[name] |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    inside["gencomp"] = set()  # the façade
+    inside["gencomp.cli.main"].discard(
+        "gencomp.cli.app"
+    )  # the process's beginning, which calls what the commands raise in
+    done: set[str] = set()
+
+    def follow(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name in done or name not in inside:
+            return
+        for other in sorted(inside[name]):
+            follow(other, (*way, name))
+        done.add(name)
+
+    for name in sorted(inside):
+        follow(name, ())
+    assert len(done) > 200

@@ -1,5 +1,7 @@
 """The project's own promises: what the wheel holds, that docs and README do not rot."""
 
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -13,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import gencomp
+import gencomp.data
 from tests.conftest import ROOT
 
 
@@ -59,7 +62,7 @@ def test_every_public_name_exists() -> None:
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
-    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
@@ -118,13 +121,30 @@ def test_the_lowest_releases_are_those_of_the_project() -> None:
 
 
 def test_scripts_of_ci_are_in_order() -> None:
-    for name in ("run", "lowest", "newest"):
+    for name in ("run", "quick", "lowest", "newest"):
         assert os.access(ROOT / ".ci" / name, os.X_OK)
         subprocess.run(["bash", "-n", f".ci/{name}"], cwd=ROOT, check=True)
-    paths = re.findall(r"\btests/[\w./]+", (ROOT / ".ci/versions.sh").read_text())
-    assert len(paths) > 5
+    for name in ("versions.sh", "quick"):
+        paths = re.findall(r"\btests/[\w./]+", (ROOT / ".ci" / name).read_text())
+        assert len(paths) > 5
+        for path in paths:
+            assert (ROOT / path).exists(), path
+
+
+def test_what_releases_took_is_on_record() -> None:
+    """benchmarks/track.py writes a file a release; sizes are the same wherever they are measured."""
+    paths = list((ROOT / "benchmarks/history").glob("*.json"))
+    assert f"{gencomp.__version__}.json" in {path.name for path in paths}
+    book = gencomp.data.alice()
     for path in paths:
-        assert (ROOT / path).exists(), path
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert record["version"] == path.stem
+        assert record["data"]["sha256"] == hashlib.sha256(book).hexdigest()
+        assert all(row["coded_bytes"] > 0 < row["compress_seconds"] for row in record["rows"])
+    latest = json.loads((ROOT / f"benchmarks/history/{gencomp.__version__}.json").read_text(encoding="utf-8"))
+    sizes = {row["model"]: row["coded_bytes"] for row in latest["rows"]}
+    assert sizes["bz2"] == len(gencomp.as_compressor("bz2").compress(book))
+    assert sizes["best:5"] < sizes["mix:5"] < sizes["counts:6"] < sizes["mix:1"] < sizes["gzip"]
 
 
 def test_the_python_of_the_live_page_runs() -> None:

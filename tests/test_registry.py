@@ -1,13 +1,16 @@
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gencomp import registry
-from gencomp.errors import MissingExtraError, SpecError
+from gencomp.contract import CAPABILITIES, complaints
+from gencomp.errors import GencompError, MissingExtraError, SpecError
 from gencomp.registry import Entry, Spec, entries, find_entry, load, parse_spec, register, resolve, spec_of
 
 
@@ -23,6 +26,21 @@ class Example:
     limit: int | None = None
 
     spec_argument: ClassVar[str] = "path"
+    alphabet_size: ClassVar[int] = 256
+
+    def begin(self, context: Sequence[int] = ()) -> "ExampleState":
+        return ExampleState()
+
+
+class ExampleState:
+    def code_lengths(self) -> np.ndarray:
+        return np.full(256, 8.0)
+
+    def update(self, symbol: int) -> None:
+        pass
+
+    def copy(self) -> Self:
+        return self
 
 
 @pytest.fixture
@@ -149,3 +167,117 @@ def test_an_archive_cannot_load_another_packages_model(plugins: None) -> None:
     description = {"spec": "example:none", "numeric": "integer", "revision": 1}
     with pytest.raises(ModelMismatchError, match="of the package good-package; if you trust it, add -m"):
         load_described(description)
+
+
+class Codec:
+    """Has what a codec needs, and nothing more."""
+
+    def compress(self, data: bytes) -> bytes:
+        return data
+
+    def decompress(self, blob: bytes) -> bytes:
+        return blob
+
+    def code_length(self, data: bytes) -> float:
+        return 8.0 * len(data)
+
+    def code_length_in_nats(self, data: bytes) -> float:  # a name of its own
+        return 0.69 * self.code_length(data)
+
+
+class Misspelt(Codec):
+    def begin_scorring(self, prefix: bytes = b"") -> None: ...
+
+
+class Underscored(Codec):
+    def _begin_scorring(self, prefix: bytes = b"") -> None: ...
+
+
+class Half(Example):
+    def encode_block(self, data: bytes) -> bytes:
+        return data
+
+
+class Empty:
+    pass
+
+
+class ChargesMore(ExampleState):
+    def charges(self, data: bytes) -> None: ...
+
+
+class WithState(Example):
+    def begin(self, context: Sequence[int] = ()) -> ChargesMore:
+        return ChargesMore()
+
+
+class NoCopy:
+    def code_lengths(self) -> np.ndarray:
+        return np.full(256, 8.0)
+
+    def update(self, symbol: int) -> None: ...
+
+
+class WithHalfState(Example):
+    def begin(self, context: Sequence[int] = ()) -> NoCopy:
+        return NoCopy()
+
+
+def made(level: int = 1) -> Misspelt:
+    return Misspelt()
+
+
+CLAIMS = {
+    "Misspelt": ("compressor", r"Misspelt.begin_scorring is no capability; did you mean begin_scoring\?"),
+    "made": ("compressor", "Misspelt.begin_scorring is no capability"),
+    "Half": ("predictor", "Half has encode_block but no decode_block: FusedCoding is both"),
+    "Empty": ("compressor", "Empty has no compress, which a compressor needs; Empty has no decompress"),
+    "Codec": ("predictor", "Codec has no begin, which a predictor needs"),
+    "WithState": ("predictor", r"ChargesMore.charges is no capability; did you mean charge\?"),
+    "WithHalfState": ("predictor", "NoCopy has no copy, which a PredictorState needs"),
+    "Missing": ("predictor", "cannot be loaded from .*Missing"),
+}
+
+
+@pytest.mark.parametrize(("name", "told"), CLAIMS.items())
+def test_what_a_class_falls_short_of_is_told_at_registration(
+    name: str, told: tuple[registry.Kind, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    kind, complaint = told
+    with pytest.raises(ValueError, match=complaint):
+        register(Entry("mine", kind, f"{__name__}:{name}", ""))
+    with pytest.raises(SpecError, match="unknown model or codec 'mine'"):
+        load("mine")
+
+
+@pytest.mark.parametrize("name", ["Codec", "Underscored"])
+def test_names_of_ones_own_are_no_claims(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    register(Entry("mine", "compressor", f"{__name__}:{name}", ""))
+    assert isinstance(load("mine"), Codec)
+
+
+def test_another_packages_class_is_looked_at_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [_Point("mine", f"{__name__}:Misspelt", "other-package")]
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: points if group == "gencomp.compressors" else []
+    )
+    registry._plugins.cache_clear()
+    try:
+        with pytest.raises(GencompError, match=r"mine of .*:Misspelt is refused: .* did you mean begin_scoring"):
+            load("mine")
+    finally:
+        monkeypatch.undo()
+        registry._plugins.cache_clear()
+
+
+def test_own_classes_claim_what_they_have() -> None:
+    for entry in entries():
+        try:
+            factory = registry._imported(entry)
+        except MissingExtraError:
+            continue
+        assert complaints(entry.kind, factory, registry.options_of(factory)) == [], entry.name
+    assert CAPABILITIES["FusedCoding"] == ["decode_block", "encode_block"]
+    assert "SymbolCosts" not in CAPABILITIES

@@ -9,6 +9,7 @@ from gencomp.archive.environment import TRY_ANYWAY, advice, difference
 from gencomp.budget import Cost
 from gencomp.equivalence.adapt import Model, as_predictor, label_of, predictor_spec
 from gencomp.equivalence.capabilities import environment_of, fingerprint_cost, fingerprint_of, revision_of
+from gencomp.equivalence.identity import as_json, digests_of, identity_of, is_revision_of
 from gencomp.errors import ArchiveError, CorruptDataError, GencompError, ModelMismatchError, SpecError
 from gencomp.protocols import Predictor
 from gencomp.registry import Tree, alike, find_entry, load, resolve, tree_of
@@ -17,7 +18,6 @@ from gencomp.specs import Spec, alone, brief, joined, parse_spec, separated
 _DIGEST = "digest-"  # before what stands in a spec for a file or a folder
 _COPIED = 500  # characters of a spec that the user may want to copy
 _REASON = 400  # characters of why a model cannot be made, which may repeat a value that an archive gives
-_KINDS_OF_DIGESTS = ("weights", "state")
 
 MAX_PROBED = 2  # numbers of lanes: those of the blocks that are at hand when the header is written
 
@@ -48,17 +48,13 @@ def describe(model: Predictor, lanes: Sequence[int] = ()) -> dict[str, Any]:
         description: dict[str, Any] = {"spec": without_places(predictor_spec(model, full=True), model)}
     except ValueError:
         description = {"object": label_of(model)}
-    revision = revision_of(model)
-    if revision is not None:
-        environment = {name: value for name, value in environment_of(model).items() if value != {}}
-        beside = {"environment": environment} if environment else {}
-        return description | {"numeric": "integer", "revision": revision} | beside
-    return description | {
-        "numeric": "environment",
-        "environment": dict(environment_of(model)),
-        "canary": canary(model, lanes),
-        **({"lanes": list(lanes)} if lanes else {}),
-    }
+    identity = identity_of(model)
+    description |= identity.record()
+    if not identity.is_portable:
+        description["canary"] = canary(model, lanes)
+        if lanes:
+            description["lanes"] = list(lanes)
+    return description
 
 
 def without_places(spec: str, model: object | None = None) -> str:
@@ -177,26 +173,15 @@ def _with_options_of(spec: str, chosen: str) -> str:
 def _check_digests(description: Mapping[str, Any], model: Predictor, spec: str) -> None:
     """Compare the contents of what is on disk, which decide, wherever it is."""
     try:
-        here = _digests(environment_of(model))
+        here = identity_of(model).digests
     except (OSError, CorruptDataError) as error:
         raise _unread(spec, error) from error
-    there = _digests(description.get("environment"))
+    there = digests_of(description.get("environment"))
     if there != here:
         raise ModelMismatchError(
             f"the archive was made with {_joined(there)}, found {_joined(here)} here; "
             "name with -m the file or folder that it was made with"
         )
-
-
-def _digests(environment: object) -> list[tuple[str, str]]:
-    """Return what an environment says of the contents of files and folders, wherever in it: (kind, digest), sorted."""
-    found = []
-    for name, value in environment.items() if isinstance(environment, Mapping) else ():
-        kind = str(name).partition(" ")[0]  # an ensemble's two have longer names
-        if kind in _KINDS_OF_DIGESTS:
-            found.append((kind, str(value)))
-        found += _digests(value)
-    return sorted(found)
 
 
 def _joined(digests: list[tuple[str, str]]) -> str:
@@ -251,12 +236,12 @@ def _check_same(description: Mapping[str, Any], model: Predictor, spec: str, try
         raise ModelMismatchError(
             f"the archive's model '{brief(spec)}' has {model.alphabet_size} symbols; bytes need 256"
         )
-    revision = revision_of(model)
-    if description.get("numeric") == "integer" and description.get("revision") != revision and not try_anyway:
+    made_with = description.get("revision")
+    if description.get("numeric") == "integer" and not try_anyway and not is_revision_of(made_with, model):
         raise ModelMismatchError(
-            f"the archive was made with revision {brief(str(description.get('revision')))} of '{brief(spec)}'; "
-            f"this gencomp has revision {revision}: install the version of gencomp that made it; or let {TRY_ANYWAY} "
-            "decode, with the check of every block as the judge"
+            f"the archive was made with revision {brief(str(made_with))} of '{brief(spec)}'; this gencomp has revision "
+            f"{brief(str(as_json(revision_of(model))))}: install the version of gencomp that made it; or let "
+            f"{TRY_ANYWAY} decode, with the check of every block as the judge"
         )
 
 

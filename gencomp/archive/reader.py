@@ -215,7 +215,10 @@ def read_archive(
 
 
 def _is_unbounded(model: Model | None) -> bool:
-    """Whether the user names a language model, or has an object without a spec: no archive says what these take."""
+    """Return whether the user names a language model, or gives an object that has no spec.
+
+    Both are the user's own choice, and an archive says nothing of the work that they take; so it is not limited.
+    """
     if model is None:
         return False
     if isinstance(model, str):

@@ -1,6 +1,7 @@
 """The application: its commands, and how every failure becomes one line and an exit code."""
 
 import importlib
+import pkgutil
 import re
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+import gencomp.cli
 from gencomp import __version__
 from gencomp.cli.console import complain, describe_error, own_warnings, report_failure, show_tracebacks, whole_stdout
 from gencomp.cli.main import Terminated
@@ -15,8 +17,10 @@ from gencomp.registry import model_of_level
 
 INTERRUPTED = 130  # the exit code
 
+# the modules of this package that are no commands
+HELPERS = {"app", "main", "batch", "console", "documents", "groups", "options", "results", "sample_notes"}
 # in the order of the help; each is a function of the module of its name
-COMMANDS = {
+_PLACES = {
     "sample": "sample",
     "compress": "compress",
     "decompress": "decompress",
@@ -35,6 +39,16 @@ COMMANDS = {
     "list": "listing:list_models",
     "demo": "demo",
 }
+
+
+def _commands() -> dict[str, str]:
+    """Return where each command is: those above, then every other module of this package that is no helper."""
+    known = HELPERS | {place.partition(":")[0] for place in _PLACES.values()}
+    others = sorted(module.name for module in pkgutil.iter_modules(gencomp.cli.__path__) if module.name not in known)
+    return {**_PLACES, **{name: name for name in others}}
+
+
+COMMANDS = _commands()
 
 
 def application(only: str = "") -> typer.Typer:

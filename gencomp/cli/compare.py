@@ -3,18 +3,20 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from gencomp.cli.console import note
+from gencomp.cli.groups import grouped
 from gencomp.cli.options import QuietOption, at_least, usage
 from gencomp.cores import usable_cores
 
 if TYPE_CHECKING:
-    from gencomp.evaluation.compare import Contender
-    from gencomp.evaluation.compare_prompts import Prompt
+    from gencomp.comparison.compare import Contender
+    from gencomp.comparison.prompts import Prompt
 
 MODELS = ["gzip", "lzma", "zstd", "mix"]
 STRATEGIES = ["bytes"]
@@ -23,17 +25,58 @@ SEEDS = {"text": 4, "image": 1, "audio": 1}
 PAGE = "report.html"
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What is continued: files of each kind."""
+
+    text: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A text to continue. [default: the package's, unless others are given]"),
+    ] = None
+    image: Annotated[list[str] | None, typer.Option(metavar="FILE", help="An image whose rows to complete.")] = None
+    audio: Annotated[list[str] | None, typer.Option(metavar="FILE", help="A recording to continue.")] = None
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Which parts of them are given, and how much is to follow."""
+
+    offset: Annotated[
+        int, typer.Option(callback=at_least("--offset", 0), help="Bytes of the text before the prompt.")
+    ] = 0
+    prompt_bytes: Annotated[
+        int, typer.Option(callback=at_least("--prompt-bytes", 0), help="Bytes of text that are given.")
+    ] = 1948
+    length: Annotated[int, typer.Option("--length", "-n", callback=at_least("-n", 1), help="Bytes of text.")] = 100
+    rows: Annotated[
+        Literal["independent", "above"],
+        typer.Option(help="Each row of an image on its own, as in the paper, or in the context of those above."),
+    ] = "independent"
+    image_width: Annotated[
+        int, typer.Option(callback=at_least("--image-width", 2), help="Pixels that a wider image is scaled down to.")
+    ] = 96
+    audio_offset: Annotated[
+        int | None,
+        typer.Option(
+            callback=at_least("--audio-offset", 0),
+            help="Samples before the prompt, 16,000 a second. [default: up to the loudest place]",
+        ),
+    ] = None
+    audio_prompt: Annotated[
+        int, typer.Option(callback=at_least("--audio-prompt", 0), help="Samples that are given.")
+    ] = 2048
+    audio_length: Annotated[int, typer.Option(callback=at_least("--audio-length", 1), help="Samples to generate.")] = (
+        1024
+    )
+
+
+@grouped
 def compare(
     models: Annotated[
         list[str],
         typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="A model or codec; give it several times."),
     ] = MODELS,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE", help="A text to continue. [default: the package's, unless others are given]"),
-    ] = None,
-    image: Annotated[list[str] | None, typer.Option(metavar="FILE", help="An image whose rows to complete.")] = None,
-    audio: Annotated[list[str] | None, typer.Option(metavar="FILE", help="A recording to continue.")] = None,
+    inputs: Inputs = Inputs(),
     output: Annotated[str, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")] = "compare",
     strategy: Annotated[
         list[str], typer.Option(metavar="STRATEGY", help="How each model is sampled; give it several times.")
@@ -50,33 +93,7 @@ def compare(
         str | None,
         typer.Option(metavar="SPEC", help="Who judges. [default: mix, told the image's width or the format]"),
     ] = None,
-    offset: Annotated[
-        int, typer.Option(callback=at_least("--offset", 0), help="Bytes of the text before the prompt.")
-    ] = 0,
-    prompt_bytes: Annotated[
-        int, typer.Option(callback=at_least("--prompt-bytes", 0), help="Bytes of text that are given.")
-    ] = 1948,
-    length: Annotated[int, typer.Option("--length", "-n", callback=at_least("-n", 1), help="Bytes of text.")] = 100,
-    rows: Annotated[
-        Literal["independent", "above"],
-        typer.Option(help="Each row of an image on its own, as in the paper, or in the context of those above."),
-    ] = "independent",
-    image_width: Annotated[
-        int, typer.Option(callback=at_least("--image-width", 2), help="Pixels that a wider image is scaled down to.")
-    ] = 96,
-    audio_offset: Annotated[
-        int | None,
-        typer.Option(
-            callback=at_least("--audio-offset", 0),
-            help="Samples before the prompt, 16,000 a second. [default: up to the loudest place]",
-        ),
-    ] = None,
-    audio_prompt: Annotated[
-        int, typer.Option(callback=at_least("--audio-prompt", 0), help="Samples that are given.")
-    ] = 2048,
-    audio_length: Annotated[
-        int, typer.Option(callback=at_least("--audio-length", 1), help="Samples to generate.")
-    ] = 1024,
+    cuts: Cuts = Cuts(),
     steps: Annotated[
         int, typer.Option(callback=at_least("--steps", 0), help="Bytes of the text that the page steps through.")
     ] = 24,
@@ -96,24 +113,27 @@ def compare(
     FOLDER gets report.html, one page that works offline; rows.json, the figures; and artefacts/, each continuation as a
     text, PNG or WAV file. Every result is kept at once: an interrupted comparison goes on with --resume.
     """
-    from gencomp.evaluation.compare import RESULTS, WORK, Plan, Work
-    from gencomp.evaluation.compare import compare as compare_models
-    from gencomp.evaluation.compare_prompts import read_audio, read_image, read_text, text_prompt
-    from gencomp.evaluation.executors import open_pool
+    from gencomp.comparison.compare import RESULTS, WORK, Plan, Work
+    from gencomp.comparison.compare import compare as compare_models
+    from gencomp.comparison.prompts import read_audio, read_image, read_text, text_prompt
+    from gencomp.executors import open_pool
     from gencomp.files import new_file, write_fully
     from gencomp.report.artefacts import write_artefacts
-    from gencomp.report.page import check_extra, comparison_page
+    from gencomp.report.comparison import page as comparison_page
+    from gencomp.report.page import check_extra
 
     check_extra()
+    of_text = {"offset": cuts.offset, "given": cuts.prompt_bytes, "length": cuts.length}
+    of_audio: dict[str, Any] = {"given": cuts.audio_prompt, "length": cuts.audio_length, "offset": cuts.audio_offset}
     prompts: list[Prompt] = [
-        *(read_text(path, offset=offset, given=prompt_bytes, length=length) for path in text or ()),
-        *(read_image(path, width=image_width, rows=rows) for path in image or ()),
-        *(read_audio(path, offset=audio_offset, given=audio_prompt, length=audio_length) for path in audio or ()),
+        *(read_text(path, **of_text) for path in inputs.text or ()),
+        *(read_image(path, width=cuts.image_width, rows=cuts.rows) for path in inputs.image or ()),
+        *(read_audio(path, **of_audio) for path in inputs.audio or ()),
     ]
     if not prompts:
         from gencomp.data import alice
 
-        prompts = [text_prompt("alice.txt", alice(), offset=offset, given=prompt_bytes, length=length)]
+        prompts = [text_prompt("alice.txt", alice(), **of_text)]
     for prompt in prompts:
         for line in prompt.notes:
             note(f"note: {line}")
@@ -133,7 +153,7 @@ def compare(
 
 
 def _contenders(models: list[str], strategies: list[str], also: list[str]) -> list["Contender"]:
-    from gencomp.evaluation.compare import Contender
+    from gencomp.comparison.compare import Contender
 
     contenders = [Contender(model, strategy) for model in models for strategy in strategies]
     for words in (item.split() for item in also):
@@ -145,7 +165,7 @@ def _contenders(models: list[str], strategies: list[str], also: list[str]) -> li
 
 def _prepared(folder: Path, *, resume: bool, force: bool) -> Path:
     """Return the folder, made; refuse one that exists unless told what is meant."""
-    from gencomp.evaluation.compare import WORK
+    from gencomp.comparison.compare import WORK
 
     if resume and force:
         raise usage("--resume and --force exclude each other")

@@ -219,8 +219,8 @@ def _run(experiment: "Experiment", folder: Path, jobs: int, cluster: str | None,
     """Run the experiment, with a bar on stderr where that is a terminal."""
     from contextlib import ExitStack
 
-    from gencomp.evaluation.executors import open_pool
     from gencomp.evaluation.run import Reports, run
+    from gencomp.executors import open_pool
 
     with ExitStack() as stack:
         advance = [lambda count: None]

@@ -10,7 +10,7 @@ from gencomp.cli.console import show
 from gencomp.cli.options import DEFAULT_SPEC, ForceOption, usage
 
 if TYPE_CHECKING:
-    from gencomp.evaluation.explain import Explanation
+    from gencomp.equivalence.explain import Explanation
 
 MAX_BYTES = 64
 _DIGITS = 64  # of a number in a line
@@ -39,8 +39,8 @@ def explain(
     Each symbol of TEXT narrows an interval; the bits go out as soon as they are certain.
     """
     from gencomp.equivalence.adapt import as_predictor
-    from gencomp.evaluation.explain import PAPER_TEXT, explain_paper
-    from gencomp.evaluation.explain import explain as explain_data
+    from gencomp.equivalence.explain import PAPER_TEXT, explain_paper
+    from gencomp.equivalence.explain import explain as explain_data
     from gencomp.files import check_new, new_file, write_fully
     from gencomp.report.intervals import interval_svg
 
@@ -104,7 +104,7 @@ def _small_rows(explanation: "Explanation") -> list[list[str]]:
 
 def _rows(explanation: "Explanation") -> list[list[str]]:
     """Return the table of bytes, 80 columns wide: the digits and the bits that a step adds."""
-    from gencomp.evaluation.explain import elided
+    from gencomp.equivalence.explain import elided
 
     rows = [["step", "symbol", "p(symbol)", "bits", "interval after", "bits certain now"]]
     told = 0

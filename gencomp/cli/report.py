@@ -27,7 +27,9 @@ def report(
 
     from gencomp.errors import DatasetError
     from gencomp.files import check_new, new_file, read_file, write_fully
-    from gencomp.report.page import check_extra, comparison_page, evaluation_page
+    from gencomp.report.comparison import page as comparison_page
+    from gencomp.report.evaluation import page as evaluation_page
+    from gencomp.report.page import check_extra
 
     check_extra()
     path = folder / "rows.json" if folder.is_dir() else folder

@@ -4,12 +4,14 @@ import base64
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from gencomp.cli.console import note, printable, progress_bar, show, show_json
+from gencomp.cli.groups import grouped
 from gencomp.cli.options import (
     DEFAULT_SPEC,
     ForceOption,
@@ -28,6 +30,59 @@ _OPENING = b"The history of the city begins in the "
 _OPENING_BYTES = 8192
 
 
+@dataclass(frozen=True)
+class Given:
+    """What is continued."""
+
+    prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to continue, as UTF-8.")] = None
+    prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="What to continue; - is stdin.")] = None
+    prime: Annotated[str | None, typer.Option(metavar="FILE", help="A corpus that the model reads first.")] = None
+
+
+@dataclass(frozen=True)
+class How:
+    """How a continuation is found and drawn."""
+
+    strategy: Annotated[
+        Literal["bytes", "lookahead", "beam", "particles"],
+        typer.Option(
+            help="Byte by byte; by a codec's sum over continuations; the shortest code found; from the joint "
+            "distribution of whole continuations."
+        ),
+    ] = "bytes"
+    horizon: Annotated[
+        int | None,
+        typer.Option(callback=at_least("--horizon", 1), help="Bytes to look ahead. [default: 8, 24, 32]"),
+    ] = None
+    width: Annotated[
+        int | None,
+        typer.Option(callback=at_least("--width", 1), help="Bytes, beams or particles to follow. [default: 32]"),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Below 1 sharpens, above 1 flattens. [default: 1; with no prompt, 0.7]"),
+    ] = None
+    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest bytes.")] = None
+    top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest bytes with this mass.")] = None
+    alphabet: Annotated[
+        Literal["all", "seen"] | None,
+        typer.Option(help="All 256 bytes, or those in the prompt and the corpus. [default: all; with neither, seen]"),
+    ] = None
+    max_copy: Annotated[
+        int | None,
+        typer.Option(
+            callback=at_least("--max-copy", 1), help="Exclude bytes that extend a copy from the context beyond this."
+        ),
+    ] = None
+    own_window: Annotated[
+        int | None,
+        typer.Option(
+            callback=at_least("--own-window", 0), help="Bytes of its own output that the model sees. [default: all]"
+        ),
+    ] = None
+
+
+@grouped
 def sample(
     model: Annotated[
         str | None,
@@ -39,9 +94,7 @@ def sample(
             help=f"Model or codec; `gencomp list` shows them. [default: {DEFAULT_SPEC}; with no prompt, rnn]",
         ),
     ] = None,
-    prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to continue, as UTF-8.")] = None,
-    prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="What to continue; - is stdin.")] = None,
-    prime: Annotated[str | None, typer.Option(metavar="FILE", help="A corpus that the model reads first.")] = None,
+    given: Given = Given(),
     save_to: Annotated[
         str | None,
         typer.Option(
@@ -53,43 +106,7 @@ def sample(
     length: Annotated[
         int, typer.Option("--length", "-n", callback=at_least("--length", 0), help="Bytes to draw.")
     ] = 200,
-    strategy: Annotated[
-        Literal["bytes", "lookahead", "beam", "particles"],
-        typer.Option(
-            help="Byte by byte; by a codec's sum over continuations; the shortest code found; from the joint "
-            "distribution of whole continuations."
-        ),
-    ] = "bytes",
-    horizon: Annotated[
-        int | None,
-        typer.Option(callback=at_least("--horizon", 1), help="Bytes to look ahead. [default: 8, 24, 32]"),
-    ] = None,
-    width: Annotated[
-        int | None,
-        typer.Option(callback=at_least("--width", 1), help="Bytes, beams or particles to follow. [default: 32]"),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(help="Below 1 sharpens, above 1 flattens. [default: 1; with no prompt, 0.7]"),
-    ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest bytes.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest bytes with this mass.")] = None,
-    alphabet: Annotated[
-        Literal["all", "seen"] | None,
-        typer.Option(help="All 256 bytes, or those in the prompt and the corpus. [default: all; with neither, seen]"),
-    ] = None,
-    max_copy: Annotated[
-        int | None,
-        typer.Option(
-            callback=at_least("--max-copy", 1), help="Exclude bytes that extend a copy from the context beyond this."
-        ),
-    ] = None,
-    own_window: Annotated[
-        int | None,
-        typer.Option(
-            callback=at_least("--own-window", 0), help="Bytes of its own output that the model sees. [default: all]"
-        ),
-    ] = None,
+    how: How = How(),
     seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="The same seed gives the same bytes.")] = 0,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the candidates and their code lengths at each step, on stderr.")
@@ -111,15 +128,15 @@ def sample(
     import numpy as np
 
     from gencomp.budget import DEFAULT_MEMORY, Budget
-    from gencomp.cli.drawing import Reporter
+    from gencomp.cli.sample_notes import Reporter
     from gencomp.equivalence.adapt import native
     from gencomp.equivalence.capabilities import save_state, window_of
     from gencomp.files import check_new, new_name
     from gencomp.sampling.copies import measure_copies
+    from gencomp.sampling.draw import Draw
     from gencomp.sampling.generate import Search, seen_alphabet
-    from gencomp.sampling.strategies import Strategy
 
-    if prompt is not None and prompt_file is not None:
+    if given.prompt is not None and given.prompt_file is not None:
         raise usage("--prompt and --prompt-file exclude each other")
     if output is not None and json_output:
         raise usage("-o and --json exclude each other")
@@ -128,20 +145,21 @@ def sample(
     for path in (save_to, output):
         if path is not None and path != "-":
             check_new(Path(path), overwrite=force)  # before a corpus is read, for minutes
-    start = prompt.encode("utf-8", "surrogateescape") if prompt is not None else b""
-    if prompt_file is not None:
-        start = read_input(prompt_file)
-    greets = prompt is None and prompt_file is None and prime is None and save_to is None and not _has_read(model)
+    start = given.prompt.encode("utf-8", "surrogateescape") if given.prompt is not None else b""
+    if given.prompt_file is not None:
+        start = read_input(given.prompt_file)
+    nothing_given = (given.prompt, given.prompt_file, given.prime, save_to) == (None, None, None, None)
+    greets = nothing_given and not _has_read(model)
     if greets:
         start = _OPENING if model is None else _opening()
-        if temperature is None and strategy != "beam":  # which takes the shortest code
-            temperature = 0.7
-        alphabet = alphabet or ("all" if model is None else "seen")
+        if how.temperature is None and how.strategy != "beam":  # which takes the shortest code
+            how = replace(how, temperature=0.7)
+        how = replace(how, alphabet=how.alphabet or ("all" if model is None else "seen"))
     model = model or ("rnn" if greets else DEFAULT_SPEC)
-    context = (read_input(prime) if prime is not None else b"") + start
-    symbols = seen_alphabet(context) if alphabet == "seen" else None
-    draw = Strategy(1.0 if temperature is None else temperature, top_k, top_p, symbols)
-    search = Search(strategy, horizon, width, draw, max_copy, own_window)
+    context = (read_input(given.prime) if given.prime is not None else b"") + start
+    symbols = seen_alphabet(context) if how.alphabet == "seen" else None
+    draw = Draw(1.0 if how.temperature is None else how.temperature, how.top_k, how.top_p, symbols)
+    search = Search(how.strategy, how.horizon, how.width, draw, how.max_copy, how.own_window)
     predictor = search.predictor(model)
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
     search.check(predictor, len(context), length, budget)
@@ -180,14 +198,14 @@ def sample(
         record: dict[str, object] = {
             "model": model,
             "seed": seed,
-            "strategy": strategy,
+            "strategy": how.strategy,
             "context_bytes": len(context),
             "length": length,
             "text": drawn.decode("utf-8", "replace"),
             "base64": base64.b64encode(drawn).decode("ascii"),
             "copies": {"at_least": copies.at_least, "rate": round(copies.rate, 6), "longest": copies.longest},
         }
-        if strategy != "bytes":
+        if how.strategy != "bytes":
             record["horizon"], record["width"] = search.sizes()
         if reporter.searches:
             record["searches"] = reporter.searches

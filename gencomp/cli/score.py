@@ -9,9 +9,8 @@ from gencomp.cli.console import show, show_json, shown_as
 from gencomp.cli.options import DEFAULT_SPEC, JsonOption, ModelOption, read_input, size_parser, usage
 
 if TYPE_CHECKING:
-    from gencomp.evaluation.score import Score
+    from gencomp.equivalence.score import Score
 
-_TOPS = (1, 5, 10)
 _RESOLUTIONS = {
     "bit": "code lengths are exact to the bit",
     "byte": "code lengths are whole bytes: most candidates tie",
@@ -45,14 +44,14 @@ def score(
     A codec is asked for the code lengths of all 256 next bytes at each position, so only the first --limit bytes
     are taken one by one; the code length is that of the whole file.
     """
-    from gencomp.evaluation.score import score as score_data
+    from gencomp.equivalence.score import score as score_data
 
     if heat_map and json_output:
         raise usage("--heat-map and --json exclude each other")
     data = read_input(file)
     result = score_data(model, data, limit=limit, chunk_size=chunk_size)
     if json_output:
-        show_json(_record(result))
+        show_json(result.record())
         return
     _print_table(result)
     if len(result.costs) and not result.shares_work:
@@ -61,29 +60,9 @@ def score(
         _print_heat_map(result, data)
 
 
-def _record(result: "Score") -> dict[str, object]:
-    return {
-        "model": result.spec,
-        "raw_bytes": result.raw_bytes,
-        "code_length_bits": result.code_length,
-        "framing_bits": result.framing_bits,
-        "bits_per_byte": result.bits_per_byte,
-        "chunk_size": result.chunk_size,
-        "scored_bytes": len(result.costs),
-        "log_loss": result.log_loss,
-        "costs": [round(cost, 6) for cost in result.costs.tolist()],
-        "kraft_sums": [round(value, 6) for value in result.kraft_sums.tolist()],
-        "entropies": [round(value, 6) for value in result.entropies.tolist()],
-        "distinct_lengths": result.distinct_lengths.tolist(),
-        "cheaper": result.cheaper.tolist(),
-        "ties": result.ties.tolist(),
-        "top": {str(k): round(result.top(k), 6) for k in _TOPS},
-        "resolution": result.resolution,
-        "shares_work": result.shares_work,
-    }
-
-
 def _print_table(result: "Score") -> None:
+    from gencomp.equivalence.score import TOPS
+
     rows = [
         ("model", result.spec),
         ("raw", f"{result.raw_bytes:,} bytes"),
@@ -97,7 +76,7 @@ def _print_table(result: "Score") -> None:
         rows += [
             ("log-loss", f"{result.log_loss:.4f} bits/byte {taken}"),
             ("entropy", f"mean {result.entropies.mean():.4f} bits: the log-loss that the model itself expects"),
-            ("true byte", ", ".join(f"{100 * result.top(k):.1f} % in the top {k}" for k in _TOPS)),
+            ("true byte", ", ".join(f"{100 * result.top(k):.1f} % in the top {k}" for k in TOPS)),
             ("Kraft sums", f"median {median(kraft):.4f}, from {min(kraft):.4f} to {max(kraft):.4g}"),
             (
                 "distinct lengths",

@@ -8,40 +8,44 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gencomp.cli.console import note, step_progress
+from gencomp.cli.groups import grouped
 from gencomp.cli.options import ForceOption, QuietOption, at_least, size_parser, usage
 
 if TYPE_CHECKING:
     from gencomp.training.checkpoint import History
 
 
-def train(
-    data: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to learn from: text or any other bytes.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The model's folder.")],
-    kind: Annotated[
-        Literal["transformer", "rnn"],
-        typer.Option(help="rnn: a recurrent network that is saved in integers; its archives decode on any machine."),
-    ] = "transformer",
+@dataclass(frozen=True)
+class Sizes:
+    """How large the model is; None is what the kind and the size say."""
+
     size: Annotated[
         Literal["200k", "800k", "3.2m"] | None, typer.Option(help="A Transformer's: the paper's. [default: 200k]")
-    ] = None,
-    width: Annotated[int | None, typer.Option(help="Instead of the size's: numbers in a position's vector.")] = None,
-    layers: Annotated[int | None, typer.Option(help="Instead of the size's.")] = None,
-    heads: Annotated[int | None, typer.Option(help="Instead of the size's.")] = None,
-    key_value_heads: Annotated[int | None, typer.Option(help="Instead of the size's.")] = None,
-    feed_forward: Annotated[int | None, typer.Option(help="Instead of the size's: inner width.")] = None,
+    ] = None
+    width: Annotated[int | None, typer.Option(help="Instead of the size's: numbers in a position's vector.")] = None
+    layers: Annotated[int | None, typer.Option(help="Instead of the size's.")] = None
+    heads: Annotated[int | None, typer.Option(help="Instead of the size's.")] = None
+    key_value_heads: Annotated[int | None, typer.Option(help="Instead of the size's.")] = None
+    feed_forward: Annotated[int | None, typer.Option(help="Instead of the size's: inner width.")] = None
     context: Annotated[
         int | None,
         typer.Option(
             help="Positions that a Transformer is meant for [default: 2048]; bytes of each stream that an rnn learns "
             "from at once [default: 256]."
         ),
-    ] = None,
+    ] = None
     vocabulary: Annotated[
         int | None, typer.Option(help="Learn a byte-level BPE of so many tokens first. [default: bytes]")
-    ] = None,
+    ] = None
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is learnt from, and what is measured on."""
+
     limit: Annotated[
         int | None, typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="Bytes to take, from the start.")
-    ] = None,
+    ] = None
     held_out: Annotated[
         int,
         typer.Option(
@@ -49,15 +53,21 @@ def train(
             parser=size_parser("--held-out"),
             help="Bytes at the end to measure on; of an rnn, at the end of each FILE.",
         ),
-    ] = 1 << 20,
+    ] = 1 << 20
     shares: Annotated[
         str | None,
         typer.Option(
             metavar="NUMBER,...", help="An rnn's: how often each FILE is drawn from. [default: by their sizes]"
         ),
-    ] = None,
-    steps: Annotated[int, typer.Option(callback=at_least("--steps", 1), help="Updates of the weights.")] = 2000,
-    step_symbols: Annotated[int, typer.Option(help="Bytes, or tokens, that each update sees.")] = 8192,
+    ] = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the weights are moved."""
+
+    steps: Annotated[int, typer.Option(callback=at_least("--steps", 1), help="Updates of the weights.")] = 2000
+    step_symbols: Annotated[int, typer.Option(help="Bytes, or tokens, that each update sees.")] = 8192
     curriculum: Annotated[
         str | None,
         typer.Option(
@@ -65,39 +75,66 @@ def train(
             help="Sequence lengths and the share of the steps up to which each is used, such as 256:0.8,2048:1. "
             "[default: the context, throughout]",
         ),
-    ] = None,
+    ] = None
     learning_rate: Annotated[
         float | None, typer.Option(help="The highest, after the warm-up. [default: 4e-3, of an rnn 2.5e-3]")
-    ] = None,
+    ] = None
     table_learning_rate: Annotated[
         float | None, typer.Option(help="An rnn's: the highest of its tables. [default: 4e-3]")
-    ] = None,
+    ] = None
     warm_up: Annotated[
         int, typer.Option(callback=at_least("--warm-up", 0), help="Steps over which the learning rate rises.")
-    ] = 100,
-    weight_decay: Annotated[
-        float | None, typer.Option(help="AdamW's, on a Transformer's matrices. [default: 0.1]")
-    ] = None,
-    clip: Annotated[float, typer.Option(help="The largest norm of the gradient.")] = 1.0,
-    seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="Of the weights and the data's order.")] = 0,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where it is there.")] = "auto",
+    ] = 100
+    weight_decay: Annotated[float | None, typer.Option(help="AdamW's, on a Transformer's matrices. [default: 0.1]")] = (
+        None
+    )
+    clip: Annotated[float, typer.Option(help="The largest norm of the gradient.")] = 1.0
+    seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="Of the weights and the data's order.")] = 0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where it is computed, and in which numbers."""
+
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where it is there.")] = "auto"
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
         typer.Option(help="Of matrix products; auto: bfloat16 on a GPU."),
-    ] = "auto",
+    ] = "auto"
     threads: Annotated[
         int | None,
         typer.Option("--threads", "-T", callback=at_least("--threads", 1), help="CPU threads. [default: cores]"),
-    ] = None,
-    evaluate_every: Annotated[int, typer.Option(help="Steps between measurements, each with a checkpoint.")] = 250,
+    ] = None
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept, and what is gone on from."""
+
+    evaluate_every: Annotated[int, typer.Option(help="Steps between measurements, each with a checkpoint.")] = 250
     save_dtype: Annotated[
         Literal["float16", "float32"] | None, typer.Option(help="Of a Transformer's saved weights. [default: float16]")
-    ] = None,
+    ] = None
     begin: Annotated[
         Path | None,
         typer.Option("--from", metavar="FOLDER", help="Begin with the weights of this model, or of its checkpoint."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False
+
+
+@grouped
+def train(
+    data: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to learn from: text or any other bytes.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The model's folder.")],
+    kind: Annotated[
+        Literal["transformer", "rnn"],
+        typer.Option(help="rnn: a recurrent network that is saved in integers; its archives decode on any machine."),
+    ] = "transformer",
+    sizes: Sizes = Sizes(),
+    texts: Texts = Texts(),
+    schedule: Schedule = Schedule(),
+    machine: Machine = Machine(),
+    keeping: Keeping = Keeping(),
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that cannot be read.")] = False,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -118,106 +155,59 @@ def train(
     from gencomp.training.finish import OUTPUTS
 
     done = "training.json"
-    if (output / done).exists() and not (force or resume):
+    if (output / done).exists() and not (force or keeping.resume):
         raise usage(f"{output} holds a trained model; name another folder, or overwrite it with -f")
-    if (output / "checkpoint").exists() and not (resume or force):
+    if (output / "checkpoint").exists() and not (keeping.resume or force):
         raise usage(f"{output} holds an unfinished run; go on with --resume, or begin anew with -f")
     begun = (output / done).exists() or (output / "checkpoint").exists()  # here, by a run before
     taken = [name for name in OUTPUTS if (output / name).exists()]
     if taken and not (force or begun):
         raise usage(f"{output / taken[0]} is there already; name another folder, or overwrite it with -f")
+    device = machine.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = Settings(device, dtype, threads=1)
+    settings = Settings(device, machine.dtype, threads=1)
     settings.check()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    run = Run(
-        data=data,
-        output=output,
-        limit=limit,
-        held_out=held_out,
-        steps=steps,
-        step_symbols=step_symbols,
-        warm_up=warm_up,
-        clip=clip,
-        seed=seed,
-        device=device,
-        dtype=settings.resolved_dtype(),
-        evaluate_every=evaluate_every,
-        begin=begin,
-        resume=resume,
-        strict=strict,
-        quiet=quiet,
-    )
+    if machine.threads is not None:
+        torch.set_num_threads(machine.threads)
+    run = Run(data, output, texts, schedule, keeping, device, settings.resolved_dtype(), strict, quiet)
     of_transformers = {
-        "--size": size,
-        "--heads": heads,
-        "--key-value-heads": key_value_heads,
-        "--vocabulary": vocabulary,
-        "--curriculum": curriculum,
-        "--weight-decay": weight_decay,
-        "--save-dtype": save_dtype,
+        "--size": sizes.size,
+        "--heads": sizes.heads,
+        "--key-value-heads": sizes.key_value_heads,
+        "--vocabulary": sizes.vocabulary,
+        "--curriculum": schedule.curriculum,
+        "--weight-decay": schedule.weight_decay,
+        "--save-dtype": keeping.save_dtype,
     }
-    of_networks = {"--shares": shares, "--table-learning-rate": table_learning_rate}
+    of_networks = {"--shares": texts.shares, "--table-learning-rate": schedule.table_learning_rate}
     for option, value in (of_transformers if kind == "rnn" else of_networks).items():
         if value is not None:
             raise usage(f"{option} is not for --kind {kind}; leave it out")
     if kind == "rnn":
-        sizes = {"width": width, "hidden": width, "layers": layers, "feed_forward": feed_forward}
-        train_network(
-            run,
-            sizes,
-            length=context or 256,
-            shares=shares,
-            learning_rate=learning_rate or 2.5e-3,
-            table_learning_rate=table_learning_rate or 4e-3,
-        )
-        return
-    train_transformer(
-        run,
-        size or "200k",
-        {
-            "width": width,
-            "layers": layers,
-            "heads": heads,
-            "key_value_heads": key_value_heads,
-            "feed_forward": feed_forward,
-            "context": context,
-        },
-        vocabulary=vocabulary,
-        curriculum=curriculum,
-        learning_rate=4e-3 if learning_rate is None else learning_rate,
-        weight_decay=0.1 if weight_decay is None else weight_decay,
-        save_dtype=save_dtype or "float16",
-    )
+        train_network(run, sizes)
+    else:
+        train_transformer(run, sizes)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What both kinds of training are told: see the command's options."""
+    """What both kinds of training are told; ``device`` and ``dtype`` are those in use."""
 
     data: list[Path]
     output: Path
-    limit: int | None
-    held_out: int
-    steps: int
-    step_symbols: int
-    warm_up: int
-    clip: float
-    seed: int
+    texts: Texts
+    schedule: Schedule
+    keeping: Keeping
     device: str
     dtype: str
-    evaluate_every: int
-    begin: Path | None
-    resume: bool
     strict: bool
     quiet: bool
 
     def identity(self, training: bytes, holding_out: bytes, **more: Any) -> dict[str, Any]:
         """Return what says which run this is."""
         return {
-            "from": None if self.begin is None else self.begin.name,
+            "from": None if self.keeping.begin is None else self.keeping.begin.name,
             "data": [path.name for path in self.data],
             "digest": hashlib.blake2b(training + holding_out, digest_size=8).hexdigest(),
             "training_bytes": len(training),
@@ -230,8 +220,8 @@ class Run:
         if not self.quiet:
             note(
                 f"{identity['parameters']:,} parameters; {identity['training_bytes']:,} bytes to learn from, "
-                f"{identity['held_out_bytes']:,} held out; {self.steps:,} steps of {self.step_symbols:,} symbols on "
-                f"{self.device} in {self.dtype}"
+                f"{identity['held_out_bytes']:,} held out; {self.schedule.steps:,} steps of "
+                f"{self.schedule.step_symbols:,} symbols on {self.device} in {self.dtype}"
             )
         self.output.mkdir(parents=True, exist_ok=True)
 
@@ -244,15 +234,7 @@ class Run:
             note(f"{self.output}: {history.held_out_loss[-1]:.4f} bits/byte held out, {history.seconds[-1]:,.0f} s")
 
 
-def train_network(
-    run: Run,
-    sizes: dict[str, Any],
-    *,
-    length: int,
-    shares: str | None,
-    learning_rate: float,
-    table_learning_rate: float,
-) -> None:
+def train_network(run: Run, sizes: Sizes) -> None:
     """Train a recurrent network, and save its integers."""
     import numpy as np
 
@@ -264,31 +246,34 @@ def train_network(
     from gencomp.training.recurrent.trainer import RecurrentPlan, train_recurrent
     from gencomp.training.trainer import begin_from
 
-    if run.step_symbols % length:
-        raise usage(f"--step-symbols must be a multiple of the context's {length} bytes, got {run.step_symbols}")
-    shape = replace(Shape(), **{name: size for name, size in sizes.items() if size is not None})
+    schedule, length = run.schedule, sizes.context or 256
+    if schedule.step_symbols % length:
+        raise usage(f"--step-symbols must be a multiple of the context's {length} bytes, got {schedule.step_symbols}")
+    given = {"width": sizes.width, "hidden": sizes.width, "layers": sizes.layers, "feed_forward": sizes.feed_forward}
+    changes: dict[str, Any] = {name: size for name, size in given.items() if size is not None}
+    shape = replace(Shape(), **changes)
     plan = RecurrentPlan(
-        steps=run.steps,
-        batch=run.step_symbols // length,
+        steps=schedule.steps,
+        batch=schedule.step_symbols // length,
         length=length,
-        learning_rate=learning_rate,
-        table_learning_rate=table_learning_rate,
-        warm_up=run.warm_up,
-        clip=run.clip,
-        seed=run.seed,
+        learning_rate=schedule.learning_rate or 2.5e-3,
+        table_learning_rate=schedule.table_learning_rate or 4e-3,
+        warm_up=schedule.warm_up,
+        clip=schedule.clip,
+        seed=schedule.seed,
         dtype=run.dtype,
-        evaluate_every=run.evaluate_every,
+        evaluate_every=run.keeping.evaluate_every,
     )
     skipped: list[str] = []
     training, holding_out = read_sources(
-        run.data, run.held_out, run.limit, left_out=None if run.strict else skipped.append
+        run.data, run.texts.held_out, run.texts.limit, left_out=None if run.strict else skipped.append
     )
     _note_left_out(skipped)
-    sources = Sources.of(training, None if shares is None else _parse_shares(shares))
+    sources = Sources.of(training, None if run.texts.shares is None else _parse_shares(run.texts.shares))
     held_out = {name: np.frombuffer(part, np.uint8) for name, part in holding_out.items()}
-    network = Network(shape, seed=run.seed)
-    if run.begin is not None:
-        begin_from(network, run.begin, finished=None)
+    network = Network(shape, seed=schedule.seed)
+    if run.keeping.begin is not None:
+        begin_from(network, run.keeping.begin, finished=None)
     parameters = sum(weight.numel() for weight in network.parameters())
     identity = run.identity(
         b"".join(training),
@@ -299,7 +284,7 @@ def train_network(
         parameters=parameters,
     )
     run.announce(identity)
-    with step_progress("training", run.steps, quiet=run.quiet) as report:
+    with step_progress("training", schedule.steps, quiet=run.quiet) as report:
         history = train_recurrent(
             network,
             sources,
@@ -308,7 +293,7 @@ def train_network(
             run.output,
             device=run.device,
             identity=identity,
-            resume=run.resume,
+            resume=run.keeping.resume,
             report=report,
         )
     digest = save_recurrent(network, run.output, plan, history, identity)
@@ -323,17 +308,7 @@ def train_network(
         )
 
 
-def train_transformer(
-    run: Run,
-    size: str,
-    changes: dict[str, int | None],
-    *,
-    vocabulary: int | None,
-    curriculum: str | None,
-    learning_rate: float,
-    weight_decay: float,
-    save_dtype: str,
-) -> None:
+def train_transformer(run: Run, sizes: Sizes) -> None:
     """Train a Transformer, and save it as transformers does."""
     from gencomp.training.architecture import SIZES
     from gencomp.training.corpus import Corpus, read_corpus
@@ -341,33 +316,38 @@ def train_transformer(
     from gencomp.training.trainer import Plan, begin_from, train
     from gencomp.training.vocabulary import BYTE_VOCABULARY, byte_tokenizer, check_same_tokens, encode_corpus, train_bpe
 
-    architecture = replace(SIZES[size], **{name: value for name, value in changes.items() if value is not None})
+    schedule = run.schedule
+    given = {name: value for name, value in vars(sizes).items() if name not in ("size", "vocabulary")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    architecture = replace(SIZES[sizes.size or "200k"], **changes)
     plan = Plan(
-        steps=run.steps,
-        step_symbols=run.step_symbols,
-        curriculum=_parse_curriculum(curriculum) if curriculum is not None else ((architecture.context, 1.0),),
-        learning_rate=learning_rate,
-        warm_up=run.warm_up,
-        weight_decay=weight_decay,
-        clip=run.clip,
-        seed=run.seed,
+        steps=schedule.steps,
+        step_symbols=schedule.step_symbols,
+        curriculum=((architecture.context, 1.0),)
+        if schedule.curriculum is None
+        else _parse_curriculum(schedule.curriculum),
+        learning_rate=4e-3 if schedule.learning_rate is None else schedule.learning_rate,
+        warm_up=schedule.warm_up,
+        weight_decay=0.1 if schedule.weight_decay is None else schedule.weight_decay,
+        clip=schedule.clip,
+        seed=schedule.seed,
         dtype=run.dtype,
-        evaluate_every=run.evaluate_every,
+        evaluate_every=run.keeping.evaluate_every,
     )
     skipped: list[str] = []
     training, holding_out = read_corpus(
-        run.data, run.held_out, run.limit, left_out=None if run.strict else skipped.append
+        run.data, run.texts.held_out, run.texts.limit, left_out=None if run.strict else skipped.append
     )
     _note_left_out(skipped)
-    tokenizer = byte_tokenizer() if vocabulary is None else train_bpe(training, vocabulary)
+    tokenizer = byte_tokenizer() if sizes.vocabulary is None else train_bpe(training, sizes.vocabulary)
     corpus = Corpus(
         encode_corpus(tokenizer, training), encode_corpus(tokenizer, holding_out), len(training), len(holding_out)
     )
-    size_of_vocabulary = BYTE_VOCABULARY if vocabulary is None else len(tokenizer)
-    model = architecture.build(size_of_vocabulary, seed=run.seed)
-    if run.begin is not None:
-        begin_from(model, run.begin)
-        check_same_tokens(run.begin, tokenizer)
+    size_of_vocabulary = BYTE_VOCABULARY if sizes.vocabulary is None else len(tokenizer)
+    model = architecture.build(size_of_vocabulary, seed=schedule.seed)
+    if run.keeping.begin is not None:
+        begin_from(model, run.keeping.begin)
+        check_same_tokens(run.keeping.begin, tokenizer)
     parameters = architecture.parameter_count(size_of_vocabulary)
     identity = run.identity(
         training,
@@ -377,7 +357,7 @@ def train_transformer(
         parameters=parameters,
     )
     run.announce(identity)
-    with step_progress("training", run.steps, quiet=run.quiet) as report:
+    with step_progress("training", schedule.steps, quiet=run.quiet) as report:
         history = train(
             model,
             corpus,
@@ -385,10 +365,10 @@ def train_transformer(
             run.output,
             device=run.device,
             identity=identity,
-            resume=run.resume,
+            resume=run.keeping.resume,
             report=report,
         )
-    save_model(model, tokenizer, run.output, plan, history, identity, dtype=save_dtype)
+    save_model(model, tokenizer, run.output, plan, history, identity, dtype=run.keeping.save_dtype or "float16")
     run.conclude(history, parameters)
 
 

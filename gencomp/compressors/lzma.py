@@ -179,7 +179,7 @@ class Lzma:
         return _reproduced.get(self, version() == CHECKED_VERSION) or is_reproduced(self)
 
 
-class _Lane:
+class _SharedEncoder:
     """One thread's encoder, which several states may share: each begins it anew or puts its snapshot back."""
 
     def __init__(self, encoder: LzmaEncoder) -> None:
@@ -207,11 +207,11 @@ class _Lane:
             self.encoder.restore(snapshot)
 
 
-class _Lanes:
+class _Encoders:
     """Encoders of one dictionary size, one a thread, and what each keeps of a prefix: a snapshot, or nothing."""
 
-    def __init__(self, lanes: Sequence[_Lane], snapshots: Sequence[LzmaSnapshot | None]) -> None:
-        self._lanes = lanes
+    def __init__(self, encoders: Sequence[_SharedEncoder], snapshots: Sequence[LzmaSnapshot | None]) -> None:
+        self._encoders = encoders
         self._snapshots = snapshots
 
     @property
@@ -221,20 +221,21 @@ class _Lanes:
     def feed(self, data: bytes) -> None:
         """Append ``data``; the snapshots are replaced, never changed, since copies share them."""
         self._snapshots = list(
-            candidate_pool().map(_Lane.feed, self._lanes, self._snapshots, [data] * len(self._lanes))
+            candidate_pool().map(_SharedEncoder.feed, self._encoders, self._snapshots, [data] * len(self._encoders))
         )
 
     def streams(self, ends: Sequence[bytes]) -> list[bytes]:
         """Return the stream of what is kept and the end, for each of ``ends``."""
-        number = len(self._lanes)
-        shares = [ends[lane::number] for lane in range(number)]
+        number = len(self._encoders)
+        shares = [ends[place::number] for place in range(number)]
         found: list[bytes] = [b""] * len(ends)
-        for lane, part in enumerate(candidate_pool().map(_Lane.streams, self._lanes, self._snapshots, shares)):
-            found[lane::number] = part
+        parts = candidate_pool().map(_SharedEncoder.streams, self._encoders, self._snapshots, shares)
+        for place, part in enumerate(parts):
+            found[place::number] = part
         return found
 
     def copy(self) -> Self:
-        return type(self)(self._lanes, self._snapshots)
+        return type(self)(self._encoders, self._snapshots)
 
 
 _reproduced: dict[Lzma, bool] = {}
@@ -335,7 +336,7 @@ class ExactLzmaScorer:
         self._compressor = compressor
         self._prefix = prefix
         self._walker = compressor.walker()
-        self._lanes: dict[int, _Lanes] = {}
+        self._encoders: dict[int, _Encoders] = {}
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
         suffixes = as_pieces(suffixes, "a suffix")
@@ -352,27 +353,27 @@ class ExactLzmaScorer:
         """Return the streams for suffixes that ask for a dictionary of ``bits``."""
         if bits > KEPT_DICTIONARY_BITS or len(suffixes) == 1 or not is_available():
             return list(candidate_pool().map(lambda suffix: self._compressor.stream(self._prefix + suffix), suffixes))
-        if bits not in self._lanes:
-            encoders = [_Lane(self._compressor.encoder(bits)) for _ in range(candidate_threads())]
-            self._lanes[bits] = _Lanes(encoders, [None] * len(encoders))
-        lanes = self._lanes[bits]
+        if bits not in self._encoders:
+            made = [_SharedEncoder(self._compressor.encoder(bits)) for _ in range(candidate_threads())]
+            self._encoders[bits] = _Encoders(made, [None] * len(made))
+        encoders = self._encoders[bits]
         if len(self._prefix) < KEPT_PREFIX:
-            return lanes.streams([self._prefix + suffix for suffix in suffixes])
-        if not lanes.has_prefix:
-            lanes.feed(self._prefix)
-        return lanes.streams(suffixes)
+            return encoders.streams([self._prefix + suffix for suffix in suffixes])
+        if not encoders.has_prefix:
+            encoders.feed(self._prefix)
+        return encoders.streams(suffixes)
 
     def feed(self, data: bytes) -> None:
         data = as_bytes(data)
         self._prefix += data
         needed = self._compressor.bits_for(len(self._prefix))
-        self._lanes = {bits: lanes for bits, lanes in self._lanes.items() if bits >= needed}
-        for lanes in self._lanes.values():
-            if lanes.has_prefix:
-                lanes.feed(data)
+        self._encoders = {bits: encoders for bits, encoders in self._encoders.items() if bits >= needed}
+        for encoders in self._encoders.values():
+            if encoders.has_prefix:
+                encoders.feed(data)
 
     def copy(self) -> Self:
         twin = type(self)(self._compressor, self._prefix)
         twin._walker = self._walker.copy()
-        twin._lanes = {bits: lanes.copy() for bits, lanes in self._lanes.items()}
+        twin._encoders = {bits: encoders.copy() for bits, encoders in self._encoders.items()}
         return twin

@@ -11,6 +11,12 @@ from gencomp.equivalence.predictor import CodeLengthState
 from gencomp.protocols import FloatArray, PredictorState
 
 
+def entropy(code_lengths: FloatArray) -> float:
+    """Return the entropy in bits of the distribution 2^-code_lengths, (n,) with a Kraft sum of 1; inf means never."""
+    likely = code_lengths[np.isfinite(code_lengths)]
+    return float((np.exp2(-likely) * likely).sum())
+
+
 @dataclass(frozen=True)
 class Candidates:
     """The candidates for the next symbol. All lengths are in bits.
@@ -44,8 +50,7 @@ class Candidates:
     @cached_property
     def entropy(self) -> float:
         """The mean code length under the distribution itself, in bits."""
-        probabilities = np.exp2(-self.code_lengths)
-        return float((probabilities[probabilities > 0] * self.code_lengths[probabilities > 0]).sum())
+        return entropy(self.code_lengths)
 
     @cached_property
     def distinct_lengths(self) -> int:

@@ -32,12 +32,13 @@ from gencomp.protocols import (
     IntegerState,
     Laned,
     Ordered,
-    Parametric,
+    PackedRevision,
     Parsing,
     Predictor,
     PredictorState,
     PrefixScoring,
     Resolving,
+    Revision,
     Savable,
     ScorerState,
     SequenceScoring,
@@ -46,6 +47,7 @@ from gencomp.protocols import (
     Spending,
     StateEstimating,
     Tokenized,
+    TokenScoring,
     Windowed,
 )
 
@@ -154,6 +156,11 @@ def charge(state: PredictorState, data: bytes) -> FloatArray:
     return code_lengths
 
 
+def charges_at_once(state: PredictorState) -> bool:
+    """Return whether :func:`charge` is one compiled pass."""
+    return isinstance(state, Charging)
+
+
 def spend(state: PredictorState, data: bytes) -> float:
     """Append ``data`` to ``state``; return -log2 p of all of it where it came, in bits."""
     data = as_bytes(data)
@@ -176,6 +183,11 @@ def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatAr
     return np.array(lengths, dtype=np.float64)
 
 
+def token_scoring_of(model: object) -> TokenScoring | None:
+    """Return ``model`` if it tells what the tokens of a text cost, else None."""
+    return model if isinstance(model, TokenScoring) else None
+
+
 def token_counts(model: object, texts: Sequence[bytes]) -> Sequence[int] | None:
     """Return how many tokens each text is to ``model``; None where it reads bytes."""
     return model.token_counts(texts) if isinstance(model, Tokenized) else None
@@ -188,14 +200,24 @@ def context_and_stride_of(model: object) -> tuple[int, int] | None:
 
 def parameter_count_of(model: object) -> int:
     """Return how many trained parameters a decoder needs; 0 for a model that has none."""
-    return model.parameter_count if isinstance(model, Parametric) else 0
+    # not isinstance, for the reason that revision_of gives
+    count: int = getattr(model, "parameter_count", 0)
+    return count
 
 
-def revision_of(model: object) -> int | None:
+def revision_of(model: object) -> Revision | None:
     """Return the revision of a model whose archives decode on any machine, else None."""
-    # not isinstance: before Python 3.12 it computes the property, which asks every model inside for its own
-    revision: int | None = getattr(model, "revision", None)
+    # not isinstance: before Python 3.12 that computes the property too, which asks every model inside for its own
+    revision: Revision | None = getattr(model, "revision", None)
     return revision
+
+
+def packed_revision_of(model: object) -> int | None:
+    """Return the revision as archives of gencomp 0.1 hold it: one number; None where they have none of ``model``."""
+    if isinstance(model, PackedRevision):
+        return model.packed_revision()
+    revision = revision_of(model)
+    return revision if isinstance(revision, int) else None
 
 
 def environment_of(model: object) -> Mapping[str, Any]:

@@ -8,10 +8,10 @@ from gencomp.arguments import as_bytes
 from gencomp.budget import Cost
 from gencomp.cores import candidate_pool
 from gencomp.equivalence.adapt import Model, as_predictor, native
-from gencomp.equivalence.capabilities import block_cost, charge, grow, parse_of, sharing_of, state_cost
+from gencomp.equivalence.capabilities import block_cost, charge, charges_at_once, grow, parse_of, sharing_of, state_cost
 from gencomp.equivalence.predictor import CodeLengthPredictor
 from gencomp.phrases import Parse
-from gencomp.protocols import Charging, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
+from gencomp.protocols import Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
 
 PIECE = 64  # bytes
 _CANDIDATES = 256
@@ -50,7 +50,7 @@ def stream_costs(
 def _charges(predictor: Predictor, data: bytes, given: bytes, piece: int) -> Iterator[FloatArray]:
     if not data:
         return
-    if isinstance(predictor, SequenceScoring) and not isinstance(predictor.begin(), Charging):
+    if isinstance(predictor, SequenceScoring) and not charges_at_once(predictor.begin()):
         (found,) = predictor.sequence_code_lengths([given + data])  # a parallel pass over all of it
         for start in range(len(given), len(given) + len(data), piece):
             yield np.asarray(found[start : start + piece], dtype=np.float64)

@@ -29,13 +29,14 @@ from gencomp.equivalence.capabilities import (
     fingerprint_cost,
     fingerprint_of,
     has_lanes,
+    packed_revision_of,
     parameter_count_of,
-    revision_of,
     state_cdf,
     state_cost,
 )
+from gencomp.equivalence.identity import composed
 from gencomp.equivalence.nested import canonical
-from gencomp.protocols import FloatArray, IntArray, Predictor, PredictorState
+from gencomp.protocols import FloatArray, IntArray, Predictor, PredictorState, Revision
 from gencomp.specs import brief
 
 MIN_WINDOW = 1
@@ -179,14 +180,14 @@ class Ensemble:
         return sizes
 
     @cached_property
-    def revision(self) -> int | None:
-        """One number for the ensemble's revision and its members'; None if a member depends on its environment."""
+    def revision(self) -> Revision | None:
+        """The ensemble's own revision and its members'; None if a member depends on its environment."""
+        return composed(self.own_revision, self._predictors)
+
+    def packed_revision(self) -> int:
         number = self.own_revision
         for predictor in self._predictors:
-            revision = revision_of(predictor)
-            if revision is None:
-                return None
-            number = 1000 * number + revision
+            number = 1000 * number + (packed_revision_of(predictor) or 0)
         return number
 
     def environment(self) -> Mapping[str, Any]:

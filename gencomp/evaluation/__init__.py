@@ -1,1 +1,1 @@
-"""Measuring models: code lengths, log-losses, and arithmetic coding taken apart."""
+"""Experiments: how models compress data, as rows that a journal keeps."""

@@ -1,8 +1,6 @@
 """Running an experiment: cells of chunks, in batches through a pool, into the journal and rows."""
 
 import hashlib
-import json
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gencomp import __version__
 from gencomp.equivalence.adapt import as_predictor, native, predictor_spec
-from gencomp.equivalence.capabilities import environment_of, parameter_count_of, revision_of
+from gencomp.equivalence.capabilities import parameter_count_of
+from gencomp.equivalence.identity import kept_under, versions_of
 from gencomp.errors import DatasetError
-from gencomp.evaluation.executors import Pool, finished
 from gencomp.evaluation.experiment import ChunkSize, Experiment
 from gencomp.evaluation.journal import Journal
 from gencomp.evaluation.measure import GROUP, Batch, code_lengths, measure
 from gencomp.evaluation.rows import WHOLE, Row, interval, total_code_length
+from gencomp.executors import Pool, finished
 from gencomp.modalities.dataset import Chunks, Dataset
 from gencomp.protocols import Predictor
 
@@ -66,12 +64,14 @@ def facts_of(model: str) -> Facts:
     predictor = as_predictor(model)
     loaded = native(predictor)
     header = 0.0 if isinstance(loaded, Predictor) else float(code_lengths(loaded, [HEADER_PROBE])[0])
-    # Python's version stands for its bz2 and lzma, which do not tell theirs
-    versions = {"gencomp": __version__, "python": platform.python_version(), **environment_of(predictor)}
-    full_spec = predictor_spec(predictor, full=True)
-    # the environment of a trained model has a digest of its weights
-    identity = json.dumps([full_spec, versions, revision_of(predictor)], sort_keys=True, default=str)
-    return Facts(predictor_spec(predictor), full_spec, header, parameter_count_of(loaded), versions, identity)
+    return Facts(
+        predictor_spec(predictor),
+        predictor_spec(predictor, full=True),
+        header,
+        parameter_count_of(loaded),
+        versions_of(predictor),
+        kept_under(predictor),
+    )
 
 
 def cells_of(experiment: Experiment, note: Callable[[str], None]) -> list[Cell]:

@@ -1,15 +1,15 @@
 """Conditional code lengths on disk as they come in, so that what was computed is not computed again."""
 
 import hashlib
-import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gencomp.equivalence.adapt import Model
 from gencomp.equivalence.conditional import Pair, code_lengths, mixture
+from gencomp.journal import JsonLines
 from gencomp.protocols import FloatArray
 
 _AT_ONCE = 512  # pairs between two writes
@@ -19,20 +19,14 @@ class Kept:
     """Lines of JSON, ``[key, bits]``: a key is all that a code length depends on. Without a path, nothing is kept."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
         self._known: dict[str, float] = {}
-        whole = 0
-        for line in path.read_bytes().splitlines(keepends=True) if path is not None and path.exists() else ():
-            try:
-                key, bits = json.loads(line)
-                self._known[key] = float(bits)
-            except (ValueError, TypeError):
-                break  # killed while writing: this line is computed again
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
-        if path is not None and path.exists():
-            os.truncate(path, whole)
+        self._lines = JsonLines(path, self._accept, beginning='["', what="journal of code lengths")
+
+    def _accept(self, entry: Any) -> None:
+        key, bits = entry
+        if not isinstance(key, str) or type(bits) not in (int, float):
+            raise TypeError("no code length")
+        self._known[key] = float(bits)
 
     def code_lengths(
         self, model: Model, identity: str, pairs: Sequence[Pair], report: Callable[[int], object] = lambda count: None
@@ -57,11 +51,7 @@ class Kept:
             found = code_lengths(model, [pairs[place] for place in places], report).tolist()
             entries = {keys[place]: bits for place, bits in zip(places, found, strict=True)}
             self._known |= entries
-            if self._path is not None:
-                with self._path.open("a", encoding="utf-8") as file:
-                    file.writelines(json.dumps(entry) + "\n" for entry in entries.items())
-                    file.flush()
-                    os.fsync(file.fileno())
+            self._lines.add(entries.items())
         return np.array([self._known[key] for key in keys], dtype=np.float64)
 
     def mixed(

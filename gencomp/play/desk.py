@@ -17,19 +17,26 @@ import numpy as np
 from gencomp.budget import Budget, Cost
 from gencomp.equivalence.adapt import as_compressor, as_predictor, native, predictor_spec
 from gencomp.equivalence.candidates import candidates_of
-from gencomp.equivalence.capabilities import charge, is_causal, parse_of, parses, resolution_of, state_cost
+from gencomp.equivalence.capabilities import (
+    charge,
+    charges_at_once,
+    is_causal,
+    parse_of,
+    parses,
+    resolution_of,
+    state_cost,
+)
 from gencomp.equivalence.checkpoints import SPACING, Checkpoints
 from gencomp.equivalence.costs import costs_cost, stream_costs
+from gencomp.equivalence.explain import coder_record, explain, explain_paper
 from gencomp.equivalence.predictor import CodeLengthPredictor
 from gencomp.errors import BudgetError, GencompError
-from gencomp.evaluation.explain import Explanation, explain, explain_paper
-from gencomp.phrases import Parse
-from gencomp.protocols import Charging, FloatArray, Predictor
+from gencomp.protocols import FloatArray, Predictor
 from gencomp.registry import entries
 from gencomp.sampling.bits import stream_bits
 from gencomp.sampling.copies import find_copies
+from gencomp.sampling.draw import Draw
 from gencomp.sampling.generate import Search, StrategyName, seen_alphabet
-from gencomp.sampling.strategies import Strategy
 
 MAX_TEXT = 1 << 16  # bytes
 MAX_LENGTH = 4096  # bytes drawn at once
@@ -142,7 +149,7 @@ class Desk:
         """Yield the costs from ``start`` on. Where states are small, they are kept on the way."""
         size = _PIECES[normalized and opened.is_codec]
         points = opened.points
-        if opened.is_codec or not points.are_small or not isinstance(opened.predictor.begin(), Charging):
+        if opened.is_codec or not points.are_small or not charges_at_once(opened.predictor.begin()):
             yield from stream_costs(
                 opened.predictor, text[start:], given=text[:start], normalized=normalized, piece=size
             )
@@ -162,7 +169,7 @@ class Desk:
         cost = state_cost(opened.predictor, len(context))
         self._check(Cost(cost.held + cost.scratch, cost.begin + cost.step), f"a state after {len(context):,} bytes")
         found = candidates_of(opened.points.at(context))
-        weights = strategy_of(draw, context).weights(found.code_lengths)
+        weights = draw_of(draw, context).weights(found.code_lengths)
         total = int(weights.sum())
         shown = found.top(SHOWN)
         actual = text[position] if position < len(text) else None
@@ -193,7 +200,7 @@ class Desk:
         model = native(opened.predictor)
         if not parses(model):
             raise RequestError(f"{opened.spec} does not tell of literals and copies; gzip, zlib, zstd and lzma do")
-        return parse_record(parse_of(model, text))
+        return parse_of(model, text).record()
 
     def coder(self, spec: str, text: bytes, position: int) -> Event:
         """Return what an arithmetic coder holds after the text up to ``position``, exactly.
@@ -205,7 +212,7 @@ class Desk:
         cost = state_cost(opened.predictor, position)
         steps = position - begin
         self._check(Cost(cost.held + cost.scratch, cost.begin + steps * cost.step), f"coding {steps} bytes")
-        record = explanation_record(explain(opened.predictor, text[begin:position], text[:begin]))
+        record = coder_record(explain(opened.predictor, text[begin:position], text[:begin]))
         return {"start": begin, **record}
 
     def generate(self, spec: str, text: bytes, options: Mapping[str, Any]) -> Iterator[Event]:
@@ -240,9 +247,9 @@ class Desk:
         options: Mapping[str, Any],
         rng: np.random.Generator,
     ) -> Iterator[int]:
-        draw = strategy_of(options, text)
+        draw = draw_of(options, text)
         if name in ("beam", "particles"):  # which filter no single bytes
-            draw = Strategy(draw.temperature if name == "particles" else 1.0, alphabet=draw.alphabet)
+            draw = Draw(draw.temperature if name == "particles" else 1.0, alphabet=draw.alphabet)
         search = Search(name, None if name == "bytes" else 8, None if name == "bytes" else 16, draw)
         predictor = search.predictor(opened.predictor)
         return search.generate(predictor, text, length, rng, budget=self.budget)
@@ -276,14 +283,14 @@ def position_of(request: Mapping[str, Any], text: bytes) -> int:
     return _whole(request, "position", 0, len(text), len(text))
 
 
-def strategy_of(options: Mapping[str, Any], context: bytes) -> Strategy:
+def draw_of(options: Mapping[str, Any], context: bytes) -> Draw:
     """Return how bytes are drawn: ``temperature``, ``top_k``, ``top_p`` and ``seen``, only bytes of the context."""
     temperature, top_p = options.get("temperature", 1.0), options.get("top_p")
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (temperature, top_p or 1.0)):
         raise RequestError("temperature and top_p are numbers")
     top_k = None if options.get("top_k") is None else _whole(options, "top_k", 1, 256, 256)
     alphabet = seen_alphabet(context) if options.get("seen") and context else None
-    return Strategy(temperature, top_k, top_p, alphabet)
+    return Draw(temperature, top_k, top_p, alphabet)
 
 
 def _whole(options: Mapping[str, Any], name: str, low: int, high: int, default: int) -> int:
@@ -302,53 +309,10 @@ def _rounded(values: FloatArray) -> list[float]:
     return [round(value, 3) for value in values.tolist()]
 
 
-def parse_record(parse: Parse) -> Event:
-    """Return a parse for JSON; a phrase is [position, length, distance, bits, repeated]."""
-    return {
-        "framing": parse.framing_bits,
-        "bits": parse.code_length,
-        "phrases": [
-            [phrase.position, phrase.length, phrase.distance, round(phrase.bits, 3), int(phrase.repeated)]
-            for phrase in parse.phrases
-        ],
-        "blocks": [
-            {
-                "kind": block.kind,
-                "start": block.start,
-                "stop": block.stop,
-                "overhead": round(block.overhead, 3),
-                "codes": [[symbol, word] for symbol, word in sorted(block.codes.items())],
-                "distances": [[symbol, word] for symbol, word in sorted(block.distance_codes.items())],
-            }
-            for block in parse.blocks
-        ],
-    }
-
-
-def explanation_record(explanation: Explanation) -> Event:
-    """Return the steps of a coder for JSON: integers that may be long as text, the interval over 2^exponent."""
-    last = explanation.steps[-1].after if explanation.steps else None
-    exponent = last.low.denominator.bit_length() - 1 if last else 0
-    if last:
-        exponent = max(exponent, last.high.denominator.bit_length() - 1)
-    return {
-        "labels": [explanation.labels[step.symbol] for step in explanation.steps],
-        "shares": [
-            [int(step.cdf[step.symbol]), int(step.cdf[step.symbol + 1]), int(step.cdf[-1])]
-            for step in explanation.steps
-        ],
-        "certain": [step.after.certain_bits() for step in explanation.steps],
-        "exponent": exponent,
-        "low": str(int(last.low * 2**exponent)) if last else "0",
-        "high": str(int(last.high * 2**exponent)) if last else "1",
-        "code": explanation.code,
-    }
-
-
 def paper_record() -> Event:
     """Return the paper's example, AIXI, with its cdfs in full."""
     explanation = explain_paper()
-    record = explanation_record(explanation)
+    record = coder_record(explanation)
     record["cdfs"] = [[int(bound) for bound in step.cdf] for step in explanation.steps]
     record["alphabet"] = list(explanation.labels)
     return record

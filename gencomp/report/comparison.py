@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from gencomp.comparison import judges_media
+from gencomp.comparison.compare import FORMAT, FORMAT_VERSION, SHUFFLED, TRUTH
+from gencomp.equivalence.explain import byte_label, explain_paper, step_records
 from gencomp.errors import DatasetError
-from gencomp.evaluation import judges_media
-from gencomp.evaluation.compare import FORMAT, FORMAT_VERSION, SHUFFLED, TRUTH
-from gencomp.evaluation.compare_tasks import step_records
-from gencomp.evaluation.explain import byte_label, explain_paper
 from gencomp.modalities.audio import RATE, to_wav
 from gencomp.modalities.image import to_png
 from gencomp.report import figures
 from gencomp.report.artefacts import given_of, parts_of, whole_of
-from gencomp.report.page import embedded
+from gencomp.report.page import embedded, render
 from gencomp.report.shapes import Maybe, check_shape
 
 Record = dict[str, Any]
@@ -297,3 +296,11 @@ def _paper_walk() -> Record:
         "labels": list(explanation.labels),
         "models": [{"model": "the paper's", "steps": step_records(explanation), "code": explanation.code}],
     }
+
+
+def page(document: Record) -> str:
+    """Return the page of a comparison, from what :func:`gencomp.comparison.compare.compare` gave.
+
+    Raises :class:`~gencomp.errors.DatasetError` where that is of another shape.
+    """
+    return render("comparison.html.j2", **view(document))

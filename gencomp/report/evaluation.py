@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from gencomp import __version__
 from gencomp.errors import DatasetError
 from gencomp.evaluation.paper import TABLE_1_MODELS, table_1_models
 from gencomp.report import figures
+from gencomp.report.page import render
 from gencomp.report.shapes import Maybe, check_shape
 
 Record = dict[str, Any]
@@ -135,3 +137,11 @@ def _curves(
     for row in rows:
         found.setdefault(name(row), []).append((row[x], factor * row[y]))
     return {key: sorted(points) for key, points in found.items()}
+
+
+def page(rows: Any) -> str:
+    """Return the page of an experiment, from the rows that :func:`gencomp.evaluation.tables.to_json` wrote.
+
+    Raises :class:`~gencomp.errors.DatasetError` where they are of another shape.
+    """
+    return render("evaluation.html.j2", **view(rows, __version__))

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from gencomp.evaluation.explain import Explanation, Step, elided
+from gencomp.equivalence.explain import Explanation, Step, elided
 
 _HEIGHT = 360
 _COLUMN = 120

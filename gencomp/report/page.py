@@ -56,24 +56,3 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
-
-
-def comparison_page(document: dict[str, Any]) -> str:
-    """Return the page of a comparison, from what :func:`gencomp.evaluation.compare.compare` gave.
-
-    Raises :class:`~gencomp.errors.DatasetError` where that is of another shape.
-    """
-    from gencomp.report.comparison import view
-
-    return render("comparison.html.j2", **view(document))
-
-
-def evaluation_page(rows: Any) -> str:
-    """Return the page of an experiment, from the rows that :func:`gencomp.evaluation.tables.to_json` wrote.
-
-    Raises :class:`~gencomp.errors.DatasetError` where they are of another shape.
-    """
-    from gencomp import __version__
-    from gencomp.report.evaluation import view
-
-    return render("evaluation.html.j2", **view(rows, __version__))

@@ -13,8 +13,8 @@ from gencomp.equivalence.capabilities import state_cost
 from gencomp.equivalence.lookahead import Lookahead
 from gencomp.protocols import IntArray, Predictor, PredictorState
 from gencomp.sampling.copies import Limits
+from gencomp.sampling.draw import Draw, draw_weighted
 from gencomp.sampling.search import Finding, SearchInterruptedError, beam_search, particles
-from gencomp.sampling.strategies import Strategy, draw_weighted
 
 StrategyName = Literal["bytes", "lookahead", "beam", "particles"]
 
@@ -55,7 +55,7 @@ class Search:
     strategy: StrategyName = "bytes"
     horizon: int | None = None
     width: int | None = None
-    draw: Strategy = field(default_factory=Strategy)
+    draw: Draw = field(default_factory=Draw)
     max_copy: int | None = None
     own_window: int | None = None
 
@@ -174,7 +174,7 @@ class _Moving:
 
 
 def _byte_by_byte(
-    moving: _Moving, length: int, draw: Strategy, limits: Limits, rng: np.random.Generator, watcher: Watcher
+    moving: _Moving, length: int, draw: Draw, limits: Limits, rng: np.random.Generator, watcher: Watcher
 ) -> Iterator[int]:
     for _ in range(length):
         lengths = moving.state.code_lengths()
@@ -188,7 +188,7 @@ def _byte_by_byte(
         yield symbol
 
 
-def generate(state: PredictorState, length: int, draw: Strategy, rng: np.random.Generator) -> Iterator[int]:
+def generate(state: PredictorState, length: int, draw: Draw, rng: np.random.Generator) -> Iterator[int]:
     """Yield ``length`` symbols, each as soon as it is drawn; ``state`` moves on with them."""
     yield from _byte_by_byte(_Moving(state, None), length, draw, Limits(), rng, Watcher())
 
@@ -222,12 +222,12 @@ def sample(
     ``prime`` is a corpus that the model reads before the prompt. The same seed gives the same bytes, whatever the
     number of threads. ``max_memory`` is in bytes, 4 GiB by default, ``max_work`` in seconds of one core, without limit
     by default; both are compared with estimates (:mod:`gencomp.budget`) before anything is begun. See
-    :class:`~gencomp.sampling.strategies.Strategy` and :class:`Search` for the other arguments
+    :class:`~gencomp.sampling.draw.Draw` and :class:`Search` for the other arguments
     and what they raise.
     """
     if length < 0:
         raise ValueError(f"length must be at least 0, got {length}")
-    draw = Strategy(temperature, top_k, top_p, alphabet)
+    draw = Draw(temperature, top_k, top_p, alphabet)
     search = Search(strategy, horizon, width, draw, max_copy, own_window)
     context = as_bytes(prime, "prime") + as_bytes(prompt, "prompt")
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)

@@ -14,7 +14,7 @@ from gencomp.coding.quantize import weights_of_code_lengths
 from gencomp.equivalence.predictor import CodeLengthState
 from gencomp.protocols import FloatArray, IntArray, PredictorState
 from gencomp.sampling.copies import Limits
-from gencomp.sampling.strategies import draw_weighted
+from gencomp.sampling.draw import draw_weighted
 
 OnStep = Callable[[], None]
 

@@ -12,7 +12,7 @@ FILES = sorted(make.FOLDER.glob("*.gcz"))
 
 
 def test_the_list_is_complete() -> None:
-    assert {path.name for path in FILES} == set(make.GOOD) | set(make.bad())
+    assert {path.name for path in FILES} == set(make.GOOD) | set(make.FORMER) | set(make.bad())
 
 
 @pytest.mark.parametrize("name", make.GOOD)
@@ -21,6 +21,13 @@ def test_good_archives_decode_and_are_made_again(name: str) -> None:
     archive = (make.FOLDER / name).read_bytes()
     assert gencomp.decompress(archive) == content
     assert gencomp.compress(content, model, block_size=block_size) == archive
+
+
+@pytest.mark.parametrize("name", make.FORMER)
+def test_archives_that_are_made_otherwise_now_decode(name: str) -> None:
+    archive = (make.FOLDER / name).read_bytes()
+    assert b'"revision":1' in archive
+    assert gencomp.decompress(archive) == make.FORMER[name][0]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_the_number_of_threads_changes_nothing(codec: str, book: bytes, monkeypa
         barrier = threading.Barrier(threads)
         with monkeypatch.context() as patch:
             patch.setattr(cores, "usable_cores", lambda threads=threads: threads)
-            patch.setattr(cores, "_pool", None)
+            patch.setattr(cores, "_pools", {})
             patch.setattr(factory, "code_length", noted)
             state = gencomp.as_predictor(codec).begin(book[:300])
             used.clear()

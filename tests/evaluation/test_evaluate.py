@@ -18,7 +18,6 @@ from gencomp.cli.main import run as run_command
 from gencomp.equivalence.capabilities import chunk_code_lengths, parameter_count_of, sequence_code_lengths
 from gencomp.errors import DatasetError, SpecError
 from gencomp.evaluation import run as running
-from gencomp.evaluation.executors import LocalPool, SerialPool, open_pool
 from gencomp.evaluation.experiment import Experiment
 from gencomp.evaluation.journal import FILE, Journal
 from gencomp.evaluation.measure import GROUP, Batch, Measured
@@ -26,6 +25,7 @@ from gencomp.evaluation.presets import PRESETS
 from gencomp.evaluation.rows import Row, interval
 from gencomp.evaluation.run import Reports, run
 from gencomp.evaluation.tables import to_csv, to_json, to_markdown
+from gencomp.executors import LocalPool, SerialPool, open_pool
 from gencomp.labels import visible
 from gencomp.modalities.dataset import Dataset
 from gencomp.predictors.counts import Counts

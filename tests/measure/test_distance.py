@@ -133,3 +133,11 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], bo
     ):
         assert run(["distance", *arguments]) == code, arguments
         assert message in capsys.readouterr().err
+
+
+def test_what_somebody_else_wrote_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text("my notes\n")
+    with pytest.raises(DatasetError, match="is no journal of code lengths; move it"):
+        Kept(path)
+    assert path.read_text() == "my notes\n"

@@ -8,9 +8,9 @@ import pytest
 from gencomp.cli.main import run as run_command
 from gencomp.equivalence.conditional import code_length
 from gencomp.errors import SpecError
-from gencomp.evaluation.executors import SerialPool
 from gencomp.evaluation.presets import PRESETS
 from gencomp.evaluation.run import Reports, run
+from gencomp.executors import SerialPool
 from gencomp.modalities.dataset import Dataset
 from gencomp.modalities.known import Hidden, Markov, parse_source
 

@@ -21,7 +21,7 @@ import gencomp
 from gencomp.budget import Budget
 from gencomp.errors import BudgetError, GencompError
 from gencomp.play import server as server_module
-from gencomp.play.desk import MAX_TEXT, Desk, RequestError, common, strategy_of
+from gencomp.play.desk import MAX_TEXT, Desk, RequestError, common, draw_of
 from gencomp.play.examples import EXAMPLES
 from gencomp.play.jobs import Compilations, Jobs, failure, merged
 from gencomp.play.server import HOST, MAX_BODY, Server
@@ -152,7 +152,7 @@ def test_candidates_are_the_models_and_the_strategys(client: Client) -> None:
     draw = {"temperature": 0.5, "top_k": 3, "seen": True}
     answer = client.ask("api/candidates", TEXT, spec="gzip", position=20, draw=draw)
     candidates = gencomp.candidates("gzip", TEXT[:20])
-    weights = strategy_of(draw, TEXT[:20]).weights(candidates.code_lengths)
+    weights = draw_of(draw, TEXT[:20]).weights(candidates.code_lengths)
     assert answer["kraft"] == pytest.approx(candidates.kraft_sum)
     assert answer["actual"] == TEXT[20]
     assert answer["possible"] == np.count_nonzero(weights) == 3

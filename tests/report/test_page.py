@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gencomp.comparison.compare import Contender, Plan, compare
+from gencomp.comparison.prompts import Prompt, image_prompt, text_prompt
 from gencomp.equivalence.adapt import as_predictor
+from gencomp.equivalence.explain import explain, explain_paper
 from gencomp.errors import DatasetError
-from gencomp.evaluation.compare import Contender, Plan, compare
-from gencomp.evaluation.compare_prompts import Prompt, image_prompt, text_prompt
-from gencomp.evaluation.explain import explain, explain_paper
 from gencomp.modalities.image import Raster
 from gencomp.report.artefacts import name_of, write_artefacts
-from gencomp.report.page import comparison_page, evaluation_page
+from gencomp.report.comparison import page as comparison_page
+from gencomp.report.evaluation import page as evaluation_page
 from tests.chromium import Page, chromium, find_chromium
 
 STEPS = 12

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import gencomp
-from gencomp.cli import drawing
-from gencomp.cli.drawing import Reporter
+from gencomp.cli import sample_notes
 from gencomp.cli.main import run
+from gencomp.cli.sample_notes import Reporter
 from gencomp.data import alice
-from gencomp.sampling.strategies import Strategy
+from gencomp.sampling.draw import Draw
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -73,7 +73,7 @@ def test_explain_shows_what_is_drawn_from(command: Command, wiki: bytes) -> None
     record = json.loads(command(*SAMPLE, "2", *options, "--explain", "--json")[1])
     first = record["steps"][0]["candidates"]
     lengths = gencomp.as_predictor("gzip").begin(wiki[:600]).code_lengths()
-    weights = Strategy(0.5, 3, None, tuple(sorted(set(wiki[:600])))).weights(lengths)
+    weights = Draw(0.5, 3, None, tuple(sorted(set(wiki[:600])))).weights(lengths)
     for row in first:
         assert row["drawn_with"] == int(weights[row["byte"]]) / int(weights.sum())
     assert sum(row["drawn_with"] for row in first[:3]) == pytest.approx(1)
@@ -169,10 +169,10 @@ def test_ctrl_c_keeps_what_has_been_drawn(
 
 
 def test_a_long_search_says_how_long(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "ESTIMATE_AFTER", 0.0)
-    monkeypatch.setattr(drawing, "WORTH_A_NOTE", 0.0)
+    monkeypatch.setattr(sample_notes, "ESTIMATE_AFTER", 0.0)
+    monkeypatch.setattr(sample_notes, "WORTH_A_NOTE", 0.0)
     assert "to go for 20 bytes; Ctrl-C keeps what has been drawn" in command(*SAMPLE, "20")[2]
-    assert [drawing.duration(seconds) for seconds in (40, 600, 7200)] == ["40 s", "10 min", "2.0 h"]
+    assert [sample_notes.duration(seconds) for seconds in (40, 600, 7200)] == ["40 s", "10 min", "2.0 h"]
 
 
 def test_a_long_step_says_how_long_the_rest_takes_at_least(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_a_long_step_says_how_long_the_rest_takes_at_least(command: Command, mon
     def wait(self: Reporter, *_: object) -> None:
         assert told.wait(60)
 
-    monkeypatch.setattr(drawing, "LONG_STEP", 0.05)
+    monkeypatch.setattr(sample_notes, "LONG_STEP", 0.05)
     monkeypatch.setattr(Reporter, "_tell_of_long_step", tell_and_wake)
     monkeypatch.setattr(Reporter, "choosing", wait)
     assert "the rest over 1 s; Ctrl-C keeps what has been drawn" in command(*SAMPLE, "20")[2]

@@ -4,39 +4,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gencomp
+from gencomp.sampling.draw import Draw, draw_weighted
 from gencomp.sampling.generate import generate, seen_alphabet
-from gencomp.sampling.strategies import Strategy, draw_weighted
 
 LENGTHS = np.array([1.0, 2.0, 3.0, 4.0, 4.0])
 
 
-def shares(strategy: Strategy) -> list[float]:
-    weights = strategy.weights(LENGTHS)
+def shares(draw: Draw) -> list[float]:
+    weights = draw.weights(LENGTHS)
     return (weights / weights.sum()).round(6).tolist()
 
 
 def test_plain_is_the_distribution() -> None:
-    assert shares(Strategy()) == [0.5, 0.25, 0.125, 0.0625, 0.0625]
+    assert shares(Draw()) == [0.5, 0.25, 0.125, 0.0625, 0.0625]
 
 
 def test_temperature_raises_probabilities_to_a_power() -> None:
     expected = 2.0 ** -(2 * LENGTHS)
-    assert shares(Strategy(temperature=0.5)) == pytest.approx(expected / expected.sum(), abs=1e-6)
+    assert shares(Draw(temperature=0.5)) == pytest.approx(expected / expected.sum(), abs=1e-6)
 
 
 def test_top_k_keeps_the_likeliest_and_the_lower_of_a_tie() -> None:
-    assert shares(Strategy(top_k=2)) == pytest.approx([2 / 3, 1 / 3, 0, 0, 0], abs=1e-6)
-    assert shares(Strategy(top_k=4))[3:] == pytest.approx([1 / 15, 0], abs=1e-6)
+    assert shares(Draw(top_k=2)) == pytest.approx([2 / 3, 1 / 3, 0, 0, 0], abs=1e-6)
+    assert shares(Draw(top_k=4))[3:] == pytest.approx([1 / 15, 0], abs=1e-6)
 
 
 def test_top_p_keeps_the_fewest_with_that_mass() -> None:
-    assert shares(Strategy(top_p=0.5)) == [1, 0, 0, 0, 0]
-    assert shares(Strategy(top_p=0.51)) == pytest.approx([2 / 3, 1 / 3, 0, 0, 0], abs=1e-6)
-    assert shares(Strategy(top_p=1.0)) == shares(Strategy())
+    assert shares(Draw(top_p=0.5)) == [1, 0, 0, 0, 0]
+    assert shares(Draw(top_p=0.51)) == pytest.approx([2 / 3, 1 / 3, 0, 0, 0], abs=1e-6)
+    assert shares(Draw(top_p=1.0)) == shares(Draw())
 
 
 def test_an_alphabet_restricts() -> None:
-    assert shares(Strategy(alphabet=(2, 4))) == pytest.approx([0, 0, 2 / 3, 0, 1 / 3], abs=1e-6)
+    assert shares(Draw(alphabet=(2, 4))) == pytest.approx([0, 0, 2 / 3, 0, 1 / 3], abs=1e-6)
     assert seen_alphabet(b"banana") == (97, 98, 110)
 
 
@@ -50,7 +50,7 @@ def test_something_can_always_be_drawn(
     lengths: list[float], temperature: float, top_k: int | None, top_p: float | None
 ) -> None:
     code_lengths = np.array(lengths)
-    weights = Strategy(temperature, top_k, top_p).weights(code_lengths)
+    weights = Draw(temperature, top_k, top_p).weights(code_lengths)
     assert weights.sum() > 0
     assert np.count_nonzero(weights) <= (top_k or len(weights))
     ties = code_lengths - code_lengths.min() <= temperature / 65536  # lengths are rounded to 1/65536 bit
@@ -67,16 +67,16 @@ def test_draws_follow_the_weights() -> None:
 @pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_temperature_without_meaning_is_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="temperature must be above 0"):
-        Strategy(temperature=bad)
+        Draw(temperature=bad)
 
 
 def test_other_values_without_meaning_are_refused() -> None:
     with pytest.raises(ValueError, match="top_k"):
-        Strategy(top_k=0)
+        Draw(top_k=0)
     with pytest.raises(ValueError, match="top_p"):
-        Strategy(top_p=float("nan"))
+        Draw(top_p=float("nan"))
     with pytest.raises(ValueError, match="alphabet is empty"):
-        Strategy(alphabet=())
+        Draw(alphabet=())
     with pytest.raises(ValueError, match="length"):
         gencomp.sample("counts", length=-1)
 
@@ -94,7 +94,7 @@ def test_a_corpus_primes(book: bytes) -> None:
 
 def test_generation_is_lazy_and_updates_the_state(book: bytes) -> None:
     state = gencomp.as_predictor("counts").begin(book[:2000])
-    symbols = generate(state, 1000, Strategy(), np.random.default_rng(0))
+    symbols = generate(state, 1000, Draw(), np.random.default_rng(0))
     first = next(symbols)
     expected = gencomp.as_predictor("counts").begin(book[:2000] + bytes([first])).code_lengths()
     assert (state.code_lengths() == expected).all()

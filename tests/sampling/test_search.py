@@ -12,6 +12,7 @@ import gencomp
 from gencomp.equivalence.predictor import CodeLengthState
 from gencomp.protocols import FloatArray
 from gencomp.sampling.copies import Limits
+from gencomp.sampling.draw import Draw
 from gencomp.sampling.generate import Search, Watcher
 from gencomp.sampling.search import (
     Finding,
@@ -21,7 +22,6 @@ from gencomp.sampling.search import (
     particles,
     systematic,
 )
-from gencomp.sampling.strategies import Strategy
 
 
 class TinyScorer:
@@ -174,7 +174,7 @@ def test_an_interrupted_search_gives_what_it_has(strategy: str) -> None:
             if self.steps == 6:
                 raise KeyboardInterrupt
 
-    search = Search(strategy, horizon=4, width=2, draw=Strategy(alphabet=(97, 98)))
+    search = Search(strategy, horizon=4, width=2, draw=Draw(alphabet=(97, 98)))
     symbols = search.generate(gencomp.as_predictor("counts:1"), b"ab", 40, np.random.default_rng(0), Impatient())
     drawn = bytearray()
     with pytest.raises(SearchInterruptedError):

@@ -187,7 +187,8 @@ def _settings(path: str | PathLike[str], header: StateHeader, weights: str | Non
         if "weights" in tree.options:
             raise SpecError("it names a file of weights, which is known by its digest")
         given = {} if weights is None else {"weights": weights}
-        best: Best = load(str(Spec("best", None, {**tree.options, **given})))
+        best = load(str(Spec("best", None, {**tree.options, **given})))
+        assert isinstance(best, Best)
         check_written(header.spec, spec_of(best, full=True), "weights")
     except SpecError as error:
         raise CorruptDataError(f"{path} is no saved best state: {error}") from error

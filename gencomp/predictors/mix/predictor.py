@@ -22,7 +22,8 @@ from gencomp.coding.range_coder import (
     encode_end,
 )
 from gencomp.data import alice
-from gencomp.equivalence.capabilities import environment_of, revision_of, state_cost
+from gencomp.equivalence.capabilities import environment_of, packed_revision_of, parameter_count_of, state_cost
+from gencomp.equivalence.identity import composed
 from gencomp.equivalence.nested import canonical_one
 from gencomp.errors import CorruptDataError, ModelMismatchError, SpecError
 from gencomp.predictors.mix.contexts import (
@@ -67,7 +68,7 @@ from gencomp.predictors.mix.saved import (
     read_state,
     write_state,
 )
-from gencomp.protocols import FloatArray, IntArray, Predictor
+from gencomp.protocols import FloatArray, IntArray, Predictor, Revision
 from gencomp.registry import Tree, alike, load, spec_of, tree_of
 from gencomp.specs import Spec, alone, brief
 from gencomp.vectors import aligned
@@ -275,14 +276,19 @@ class Mix(ContextMixing):
         return None if self.expert is None else canonical_one(self.expert)[1]
 
     @cached_property
-    def revision(self) -> int | None:
-        """The revision of the coded bytes, with the expert's in it; None where they depend on its environment."""
+    def revision(self) -> Revision | None:
+        """The revision of the coded bytes, and the expert's beside it; None where they depend on its environment."""
         if self.state is not None:
             return None
-        if self._expert is None:
-            return self.REVISION
-        revision = revision_of(self._expert)
-        return None if revision is None else self.REVISION + 1000 * revision
+        return self.REVISION if self._expert is None else composed(self.REVISION, [self._expert])
+
+    def packed_revision(self) -> int:
+        return self.REVISION + 1000 * (packed_revision_of(self._expert) or 0)
+
+    @property
+    def parameter_count(self) -> int:
+        """The expert's numbers."""
+        return parameter_count_of(self._expert if self.state is None else self._saved[1]._expert)
 
     def environment(self) -> Mapping[str, Any]:
         """Return the digest of the state, and what the expert depends on; empty for integers alone."""
@@ -495,7 +501,8 @@ def _settings(path: str | PathLike[str], spec: str, expert: str | None) -> Mix:
                     f"{path} was made with the expert {brief(tree.options['expert'])!r}, and a state opens no folder "
                     f"and no other package by itself; name it, wherever it is now: -m 'mix?state={path}&expert=...'"
                 )
-        mix: Mix = load(spec)
+        mix = load(spec)
+        assert isinstance(mix, Mix)
         check_written(spec, spec_of(mix, full=True), "expert")
     except SpecError as error:
         raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error

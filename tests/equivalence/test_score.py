@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import gencomp
-from gencomp.evaluation.score import score
+from gencomp.equivalence.score import score
 
 
 def test_a_predictors_costs_add_up_to_its_code(wiki: bytes) -> None:

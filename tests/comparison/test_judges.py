@@ -7,17 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gencomp.equivalence.adapt import as_predictor
-from gencomp.evaluation.judges import (
+from gencomp.comparison.judges import (
     code_lengths_after,
     distinct,
-    entropy,
     mean,
     repeat_lengths,
     repetition,
     self_compressibility,
 )
-from gencomp.evaluation.judges_media import (
+from gencomp.comparison.judges_media import (
     log_spectral_distance,
     mean_absolute_error,
     power_spectrogram,
@@ -25,6 +23,8 @@ from gencomp.evaluation.judges_media import (
     ssim,
     waveform,
 )
+from gencomp.equivalence.adapt import as_predictor
+from gencomp.equivalence.candidates import entropy
 
 
 def test_distinct() -> None:

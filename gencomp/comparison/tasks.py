@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from gencomp.comparison import judges, judges_media
+from gencomp.comparison.prompts import Prompt
+from gencomp.comparison.strategies import parse_strategy, search_of
 from gencomp.equivalence.adapt import as_predictor
+from gencomp.equivalence.candidates import entropy
 from gencomp.equivalence.conditional import code_lengths
-from gencomp.evaluation import judges, judges_media
-from gencomp.evaluation.compare_prompts import Prompt
-from gencomp.evaluation.compare_strategies import parse_strategy, search_of
-from gencomp.evaluation.explain import Explanation, explain
+from gencomp.equivalence.explain import explain, step_records
+from gencomp.equivalence.identity import kept_under
 from gencomp.protocols import Predictor
 from gencomp.sampling.copies import measure_copies
 
@@ -38,6 +40,15 @@ def predictor_of(spec: str) -> Predictor:
     return predictor
 
 
+@functools.lru_cache(maxsize=64)
+def _identity(spec: str) -> str:
+    """Return what figures of the model depend on; of a class without a name, the spec alone."""
+    try:
+        return kept_under(predictor_of(spec))
+    except ValueError:
+        return spec
+
+
 @functools.lru_cache(maxsize=4)
 def _sampled(spec: str, strategy: str) -> Predictor:
     """Return what a strategy asks for the next byte: the model, or its lookahead."""
@@ -52,10 +63,15 @@ class Task:
     model: str
 
     def key(self) -> str:
-        """Return what the result is kept under: a hash of everything that it depends on."""
+        """Return what the result is kept under: a hash of everything that it depends on, the models' identities too."""
         fields = {name: repr(getattr(self, name)) for name in sorted(f.name for f in dataclasses.fields(self))}
-        text = json.dumps([type(self).__name__, REVISION, fields])
+        models = [_identity(model) for model in self.models()]
+        text = json.dumps([type(self).__name__, REVISION, fields, models])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def models(self) -> list[str]:
+        """Return the specs of the models that are asked."""
+        return [self.model]
 
     def run(self) -> Result:
         raise NotImplementedError
@@ -110,7 +126,7 @@ class Measure(Task):
             state = predictor.begin(given)
             for symbol in part[:LOSS_BYTES]:
                 lengths = state.code_lengths()
-                entropies.append(judges.entropy(lengths))
+                entropies.append(entropy(lengths))
                 costs.append(float(lengths[symbol]))
                 state.update(symbol)
         return {"entropy": float(np.mean(entropies)), "log_loss": float(np.mean(costs)), "bytes": len(costs)}
@@ -129,6 +145,9 @@ class Judge(Task):
 
     parts: tuple[bytes, ...]
     own: str = ""
+
+    def models(self) -> list[str]:
+        return [self.model, self.own] if self.own else [self.model]
 
     def run(self) -> Result:
         data = b"".join(self.parts)
@@ -181,24 +200,6 @@ class Walk(Task):
         given, truth = self.prompt.pieces[0]
         explanation = explain(predictor_of(self.model), truth[: self.length], given)
         return {"steps": step_records(explanation), "code": explanation.code}
-
-
-def step_records(explanation: Explanation) -> list[Result]:
-    """Return each step of the coder: the symbol, its exact part of 2^precision, and all symbols' lengths in bits."""
-    records = []
-    for step in explanation.steps:
-        precision = int(step.cdf[-1]).bit_length() - 1
-        lengths = precision - np.log2(np.diff(step.cdf))
-        records.append(
-            {
-                "symbol": step.symbol,
-                "start": int(step.cdf[step.symbol]),
-                "stop": int(step.cdf[step.symbol + 1]),
-                "precision": precision,
-                "lengths": [round(float(length), 3) for length in lengths],
-            }
-        )
-    return records
 
 
 def encoded(parts: list[bytes]) -> list[str]:

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gencomp.equivalence.adapt import as_predictor
-from gencomp.errors import DatasetError, SpecError
-from gencomp.evaluation.compare import Contender, Plan, Work, compare, shuffled
-from gencomp.evaluation.compare_prompts import (
+from gencomp.comparison.compare import Contender, Plan, Work, compare, shuffled
+from gencomp.comparison.prompts import (
     Prompt,
     image_prompt,
     loudest,
@@ -19,10 +17,12 @@ from gencomp.evaluation.compare_prompts import (
     shrunk,
     text_prompt,
 )
-from gencomp.evaluation.compare_strategies import parse_strategy
-from gencomp.evaluation.compare_tasks import Judge, Measure, Walk, decoded
-from gencomp.evaluation.executors import open_pool
-from gencomp.evaluation.explain import explain
+from gencomp.comparison.strategies import parse_strategy
+from gencomp.comparison.tasks import Judge, Measure, Walk, decoded
+from gencomp.equivalence.adapt import as_predictor
+from gencomp.equivalence.explain import explain
+from gencomp.errors import DatasetError, SpecError
+from gencomp.executors import open_pool
 from gencomp.modalities.audio import to_wav
 from gencomp.modalities.image import Raster, to_png
 

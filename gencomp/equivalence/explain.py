@@ -7,6 +7,7 @@ few bytes the bits of the exact products would be others than those of the code.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -143,3 +144,41 @@ def byte_label(symbol: int) -> str:
     if symbol == 0x20:
         return "SP"
     return chr(symbol) if 0x20 < symbol < 0x7F else f"{symbol:02X}"
+
+
+def step_records(explanation: Explanation) -> list[dict[str, Any]]:
+    """Return each step of the coder: the symbol, its exact part of 2^precision, and all symbols' lengths in bits."""
+    records = []
+    for step in explanation.steps:
+        precision = int(step.cdf[-1]).bit_length() - 1
+        lengths = precision - np.log2(np.diff(step.cdf))
+        records.append(
+            {
+                "symbol": step.symbol,
+                "start": int(step.cdf[step.symbol]),
+                "stop": int(step.cdf[step.symbol + 1]),
+                "precision": precision,
+                "lengths": [round(float(length), 3) for length in lengths],
+            }
+        )
+    return records
+
+
+def coder_record(explanation: Explanation) -> dict[str, Any]:
+    """Return the steps of a coder for JSON: integers that may be long as text, the interval over 2^exponent."""
+    last = explanation.steps[-1].after if explanation.steps else None
+    exponent = last.low.denominator.bit_length() - 1 if last else 0
+    if last:
+        exponent = max(exponent, last.high.denominator.bit_length() - 1)
+    return {
+        "labels": [explanation.labels[step.symbol] for step in explanation.steps],
+        "shares": [
+            [int(step.cdf[step.symbol]), int(step.cdf[step.symbol + 1]), int(step.cdf[-1])]
+            for step in explanation.steps
+        ],
+        "certain": [step.after.certain_bits() for step in explanation.steps],
+        "exponent": exponent,
+        "low": str(int(last.low * 2**exponent)) if last else "0",
+        "high": str(int(last.high * 2**exponent)) if last else "1",
+        "code": explanation.code,
+    }

@@ -11,8 +11,9 @@ from gencomp.protocols import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class Strategy:
-    """How a symbol is drawn.
+class Draw:
+    """How one symbol is drawn: the filters and the temperature. How a continuation is found is a *strategy*:
+    :class:`gencomp.sampling.generate.Search`.
 
     The filters apply in this order: ``alphabet`` (only these symbols), ``temperature`` (p^(1/temperature); below 1
     sharpens), ``top_k`` (the k likeliest), ``top_p`` (the fewest likeliest with at least that mass: nucleus
@@ -68,7 +69,7 @@ class Strategy:
         weights[order[kept:]] = 0
         return weights
 
-    def draw(self, code_lengths: FloatArray, rng: np.random.Generator) -> int:
+    def symbol(self, code_lengths: FloatArray, rng: np.random.Generator) -> int:
         """Return a symbol drawn from normalised ``code_lengths`` (n,) in bits."""
         return draw_weighted(self.weights(code_lengths), rng)
 

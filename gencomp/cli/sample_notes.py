@@ -1,4 +1,4 @@
-"""What `gencomp sample` tells about its drawing: each step's candidates, how long it will take, what tied."""
+"""What `gencomp sample` tells on stderr while it draws: each step's candidates, what tied, how long it will take."""
 
 import threading
 import time
@@ -18,10 +18,9 @@ SHOWN = 5  # candidates or continuations of each step
 FEW_LENGTHS = 8  # distinct code lengths below which a codec can hardly tell candidates apart
 ESTIMATE_AFTER = 3.0  # seconds
 WORTH_A_NOTE = 20.0  # seconds still to go
-LONG_STEP = (
-    90.0  # seconds; a first step that takes less is not counted: it may have compiled for half a minute; each that
-)
-# takes longer before there is an estimate is told about
+# Seconds. A first step that takes less is not counted in the estimate: it may have compiled kernels for half a minute.
+# While there is no estimate yet, a step that takes longer is told about as soon as it does.
+LONG_STEP = 90.0
 
 
 class Reporter(Watcher):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gencomp import executors
 from gencomp.errors import WorkersLostError
-from gencomp.evaluation import executors
-from gencomp.evaluation.executors import MAX_LOSSES, LocalPool, SerialPool, finished, open_pool
+from gencomp.executors import MAX_LOSSES, LocalPool, SerialPool, finished, open_pool
 
 
 def double(number: int) -> int:

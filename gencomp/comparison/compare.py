@@ -1,19 +1,16 @@
 """The same prompts continued by several models, judged by figures: tasks out, rows in, nothing computed lost."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gencomp import __version__
-from gencomp.equivalence.adapt import predictor_spec
-from gencomp.errors import DatasetError
-from gencomp.evaluation.compare_prompts import Prompt
-from gencomp.evaluation.compare_strategies import parse_strategy
-from gencomp.evaluation.compare_tasks import (
+from gencomp.comparison.prompts import Prompt
+from gencomp.comparison.strategies import parse_strategy
+from gencomp.comparison.tasks import (
     Continue,
     Judge,
     Measure,
@@ -25,14 +22,15 @@ from gencomp.evaluation.compare_tasks import (
     predictor_of,
     run_task,
 )
-from gencomp.evaluation.executors import Pool, SerialPool, finished
+from gencomp.equivalence.adapt import predictor_spec
+from gencomp.executors import Pool, SerialPool, finished
+from gencomp.journal import JsonLines
 
 FORMAT = "gencomp-compare"
 FORMAT_VERSION = 1
 ROWS_AT_ONCE = 8  # rows of an image that one task continues, where they are independent
 TRUTH, SHUFFLED = "truth", "shuffled"  # the two ends of every scale
 RESULTS, WORK = "rows.json", "work.jsonl"
-_BEGINNING = b'{"key": "'  # of every line of work
 
 Progress = Callable[[int, int], None]
 
@@ -72,16 +70,13 @@ class Work:
     """What the tasks gave, by key; with a file, every result is kept as soon as it is there, a line each."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
         self._results: dict[str, Result] = {}
-        known = path.read_bytes() if path is not None and path.exists() else b""
-        for line in known.splitlines():
-            # a line that was being written when the machine stopped
-            with suppress(ValueError, KeyError, TypeError, RecursionError):
-                record = json.loads(line)
-                self._results[record["key"]] = record["result"]
-        if known.strip() and not self._results and not known.lstrip().startswith(_BEGINNING):
-            raise DatasetError(f"{path} is no work of a comparison; move it, or name another folder with -o")
+        self._lines = JsonLines(path, self._accept, beginning='{"key": "', what="work of a comparison")
+
+    def _accept(self, record: Any) -> None:
+        if not isinstance(record["result"], dict):
+            raise TypeError("no result")
+        self._results[record["key"]] = record["result"]
 
     def __len__(self) -> int:
         return len(self._results)
@@ -91,9 +86,7 @@ class Work:
 
     def add(self, task: Task, result: Result) -> None:
         self._results[task.key()] = result
-        if self._path is not None:
-            with self._path.open("a", encoding="ascii") as file:
-                file.write("\n" + json.dumps({"key": task.key(), "result": result}) + "\n")
+        self._lines.add([{"key": task.key(), "result": result}])
 
     def do(self, tasks: Sequence[Task], pool: Pool, progress: Progress) -> None:
         """Do the tasks; those whose results are known are not done again."""

@@ -14,6 +14,7 @@ from gencomp.protocols import FloatArray, IntArray
 from gencomp.units import bits_per_byte
 
 DEFAULT_CHUNK_SIZE = 2048
+TOPS = (1, 5, 10)  # of how many likeliest bytes it is told how often the true one is among them
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,28 @@ class Score:
             raise ValueError(f"k must be at least 1, got {k}")
         hits = np.clip((k - self.cheaper) / self.ties, 0.0, 1.0) if len(self.ties) else np.zeros(1)
         return float(hits.mean())
+
+    def record(self) -> dict[str, object]:
+        """Return it as JSON takes it; rounded to 10^-6 bit."""
+        return {
+            "model": self.spec,
+            "raw_bytes": self.raw_bytes,
+            "code_length_bits": self.code_length,
+            "framing_bits": self.framing_bits,
+            "bits_per_byte": self.bits_per_byte,
+            "chunk_size": self.chunk_size,
+            "scored_bytes": len(self.costs),
+            "log_loss": self.log_loss,
+            "costs": [round(cost, 6) for cost in self.costs.tolist()],
+            "kraft_sums": [round(value, 6) for value in self.kraft_sums.tolist()],
+            "entropies": [round(value, 6) for value in self.entropies.tolist()],
+            "distinct_lengths": self.distinct_lengths.tolist(),
+            "cheaper": self.cheaper.tolist(),
+            "ties": self.ties.tolist(),
+            "top": {str(k): round(self.top(k), 6) for k in TOPS},
+            "resolution": self.resolution,
+            "shares_work": self.shares_work,
+        }
 
 
 def score_many(model: Model, texts: Sequence[bytes]) -> FloatArray:

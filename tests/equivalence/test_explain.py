@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gencomp.coding.range_coder import RangeDecoder
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.evaluation.explain import Interval, elided, explain, explain_paper
+from gencomp.equivalence.explain import Interval, elided, explain, explain_paper
 from gencomp.report.intervals import interval_svg
 from tests.strategies import fewer
 

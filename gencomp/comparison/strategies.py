@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from gencomp.errors import SpecError
 from gencomp.registry import Spec, parse_spec
+from gencomp.sampling.draw import Draw
 from gencomp.sampling.generate import Search, StrategyName, seen_alphabet
-from gencomp.sampling.strategies import Strategy
 
 _NAMES = get_args(StrategyName)
 _OF_DRAW = {"temperature": float, "top_k": int, "top_p": float}
@@ -34,7 +34,7 @@ def search_of(spec: Spec, context: bytes) -> Search:
         alphabet = spec.options.get("alphabet", "all")
         if alphabet not in ("all", "seen"):
             raise ValueError(f"alphabet must be all or seen, got {alphabet!r}")
-        draw = Strategy(**_values(spec, _OF_DRAW), alphabet=seen_alphabet(context) if alphabet == "seen" else None)
+        draw = Draw(**_values(spec, _OF_DRAW), alphabet=seen_alphabet(context) if alphabet == "seen" else None)
         return Search(spec.name, draw=draw, **_values(spec, _OF_SEARCH))  # type: ignore[arg-type]  # checked above
     except ValueError as error:
         raise SpecError(f"{spec}: {error}") from error

@@ -33,12 +33,6 @@ def self_compressibility(predictor: Predictor, data: bytes) -> float:
     return mean(code_lengths_after(predictor, [(b"", data)]))
 
 
-def entropy(code_lengths: FloatArray) -> float:
-    """Return the entropy in bits of the distribution 2^-code_lengths, (n,) with a Kraft sum of 1; inf means never."""
-    likely = code_lengths[np.isfinite(code_lengths)]
-    return float((np.exp2(-likely) * likely).sum())
-
-
 def mean(values: FloatArray) -> float:
     """Return the mean of (n,) values; 0 for none."""
     return float(values.mean()) if len(values) else 0.0

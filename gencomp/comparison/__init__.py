@@ -1,0 +1,1 @@
+"""The same prompts continued by several models and judged: plain tasks in, rows out."""

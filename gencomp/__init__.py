@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from gencomp.equivalence.costs import costs, parse
     from gencomp.equivalence.predictor import CodeLengthPredictor
     from gencomp.errors import GencompError
-    from gencomp.evaluation.explain import Explanation, explain
+    from gencomp.evaluation.explain import Explanation, Interval, explain
     from gencomp.evaluation.score import Score, score
     from gencomp.phrases import Parse
     from gencomp.registry import load, register, spec_of
+    from gencomp.sampling.bits import decode_bits
     from gencomp.sampling.generate import sample
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "CodeLengthPredictor",
     "Explanation",
     "GencompError",
+    "Interval",
     "Parse",
     "Score",
     "as_compressor",
@@ -41,6 +43,7 @@ __all__ = [
     "code_length",
     "compress",
     "costs",
+    "decode_bits",
     "decompress",
     "explain",
     "load",
@@ -58,6 +61,7 @@ _HOMES = {
     "CodeLengthPredictor": "gencomp.equivalence.predictor",
     "Explanation": "gencomp.evaluation.explain",
     "GencompError": "gencomp.errors",
+    "Interval": "gencomp.evaluation.explain",
     "Parse": "gencomp.phrases",
     "Score": "gencomp.evaluation.score",
     "as_compressor": "gencomp.equivalence.adapt",
@@ -66,6 +70,7 @@ _HOMES = {
     "code_length": "gencomp.equivalence.conditional",
     "compress": "gencomp.archive.memory",
     "costs": "gencomp.equivalence.costs",
+    "decode_bits": "gencomp.sampling.bits",
     "decompress": "gencomp.archive.memory",
     "explain": "gencomp.evaluation.explain",
     "load": "gencomp.registry",

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from gencomp import __version__
+from gencomp import __version__, markup
 from gencomp.equivalence.adapt import predictor_spec
 from gencomp.errors import DatasetError
 from gencomp.evaluation.compare_prompts import Prompt
@@ -35,6 +36,7 @@ RESULTS, WORK = "rows.json", "work.jsonl"
 _BEGINNING = b'{"key": "'  # of every line of work
 
 Progress = Callable[[int, int], None]
+_SHOWN = 100  # characters of a continuation in a notebook
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,31 @@ class Plan:
 
     def judge_of(self, prompt: Prompt) -> str:
         return self.judge or prompt.judge
+
+
+class Comparison(dict[str, Any]):
+    """What :func:`compare` returns: a dict as JSON holds it, that shows itself as a table in a notebook."""
+
+    def _repr_html_(self) -> str:
+        """Return one line for each contender and prompt: means over the seeds, and the first continuation of a text."""
+        groups: dict[tuple[int, str, str], list[Result]] = {}
+        for row in self["rows"]:
+            groups.setdefault((row["prompt"], row["model"], row["strategy"]), []).append(row)
+        parts = []
+        for number, prompt in enumerate(self["prompts"]):
+            lines: list[list[str | int | float]] = []
+            for (place, model, strategy), rows in groups.items():
+                if place != number:
+                    continue
+                (data, *_) = decoded(rows[0]["parts"])
+                line = [f"the truth{', shuffled' * (model == SHUFFLED)}" if model in (TRUTH, SHUFFLED) else model]
+                rate = float(np.mean([row["bits_per_byte"] for row in rows]))
+                copied = float(np.mean([row["copy_rate"] for row in rows]))
+                text = data.decode("utf-8", "replace")[:_SHOWN] if prompt["modality"] == "text" else ""
+                lines.append([*line, strategy, rate, copied, text])
+            heads = ("who", "strategy", f"bits/byte under {prompt['judge']}", "copied", "first continuation")
+            parts.append(markup.table(prompt["name"], heads, lines))
+        return markup.piece(*parts)
 
 
 class Work:
@@ -142,7 +169,7 @@ def compare(
     work: Work | None = None,
     pool: Pool | None = None,
     progress: Progress = lambda done, total: None,
-) -> Result:
+) -> Comparison:
     """Return the comparison as JSON holds it: settings, prompts, rows, and the coder's steps on the first text.
 
     ``progress`` is told (tasks done, tasks added). With the same ``work`` nothing is computed twice; the same rows come
@@ -199,15 +226,17 @@ def compare(
             | {"log_loss": _known(work, losses[cell.number, cell.contender.model])["log_loss"]}
             | _known(work, judgement)
         )
-    return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "version": __version__,
-        "settings": {"judge": plan.judge, "seeds": dict(plan.seeds), "steps": plan.steps},
-        "prompts": [_prompt_record(plan, prompt) for prompt in plan.prompts],
-        "rows": rows,
-        "walk": [{"model": walk.model, **_known(work, walk)} for walk in walks],
-    }
+    return Comparison(
+        {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "version": __version__,
+            "settings": {"judge": plan.judge, "seeds": dict(plan.seeds), "steps": plan.steps},
+            "prompts": [_prompt_record(plan, prompt) for prompt in plan.prompts],
+            "rows": rows,
+            "walk": [{"model": walk.model, **_known(work, walk)} for walk in walks],
+        }
+    )
 
 
 def _canonical(contender: Contender) -> Contender:

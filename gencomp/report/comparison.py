@@ -10,7 +10,9 @@ from gencomp.errors import DatasetError
 from gencomp.evaluation import judges_media
 from gencomp.evaluation.compare import FORMAT, FORMAT_VERSION, SHUFFLED, TRUTH
 from gencomp.evaluation.compare_tasks import step_records
-from gencomp.evaluation.explain import byte_label, explain_paper
+from gencomp.evaluation.explain import explain_paper
+from gencomp.labels import byte_label
+from gencomp.markup import byte_text, characters, heat_step
 from gencomp.modalities.audio import RATE, to_wav
 from gencomp.modalities.image import to_png
 from gencomp.report import figures
@@ -253,26 +255,11 @@ def _item(prompt: Record, row: Record) -> Record:
 def _spans(data: bytes, costs: Sequence[float] | None) -> list[Record]:
     """Return characters with their cost in bits and its step of the heat scale, 0 to 8."""
     spans = []
-    start = 0
-    while start < len(data):
-        size, text = _character(data, start)
-        bits = sum(costs[start : start + size]) if costs is not None else 0.0
-        spans.append({"text": text, "bits": bits, "heat": min(8, int(bits)), "line": data[start] == 0x0A})
-        start += size
+    for start, stop, text in characters(data):
+        bits = sum(costs[start:stop]) if costs is not None else 0.0
+        look = byte_text(data[start:stop]) if text in ("", "\t") else "↵" if text == "\n" else text
+        spans.append({"text": look, "bits": bits, "heat": heat_step(bits), "line": text == "\n"})
     return spans
-
-
-def _character(data: bytes, start: int) -> tuple[int, str]:
-    """Return the size and the look of the character at ``start``; a byte that is none shows as its value."""
-    for size in range(1, 5):
-        try:
-            text = data[start : start + size].decode("utf-8")
-        except UnicodeDecodeError:
-            continue
-        if len(text) == 1 and (text.isprintable() or text == "\n"):
-            return size, "↵" if text == "\n" else text
-        break
-    return 1, f"‹{data[start]:02X}›"
 
 
 def _walks(document: Record) -> list[Record]:

@@ -27,7 +27,15 @@ from gencomp.cli import (
     test,
     train,
 )
-from gencomp.cli.console import complain, describe_error, own_warnings, report_failure, show_tracebacks, whole_stdout
+from gencomp.cli.console import (
+    begin_command,
+    complain,
+    describe_error,
+    own_warnings,
+    report_failure,
+    show_tracebacks,
+    whole_stdout,
+)
 from gencomp.cli.main import Terminated
 from gencomp.registry import model_of_level
 
@@ -106,6 +114,7 @@ def _with_levels(arguments: Sequence[str]) -> list[str]:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code. No exception leaves; a traceback is printed for ``--traceback``."""
     show_tracebacks(False)
+    begin_command(arguments)
     stderr = sys.stderr
     try:
         with own_warnings(), whole_stdout():

@@ -27,6 +27,7 @@ def report(
 
     from gencomp.errors import DatasetError
     from gencomp.files import check_new, new_file, read_file, write_fully
+    from gencomp.report.made import read_made
     from gencomp.report.page import check_extra, comparison_page, evaluation_page
 
     check_extra()
@@ -39,7 +40,8 @@ def report(
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is no JSON: {error}") from error
     try:
-        page = comparison_page(document) if isinstance(document, dict) else evaluation_page(document)
+        is_comparison = isinstance(document, dict)
+        page = comparison_page(document) if is_comparison else evaluation_page(document, read_made(path.parent))
     except DatasetError as error:
         raise DatasetError(f"{path}: {error}") from error
     if output == "-":

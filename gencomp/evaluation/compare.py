@@ -27,6 +27,7 @@ from gencomp.evaluation.compare_tasks import (
     run_task,
 )
 from gencomp.evaluation.executors import Pool, SerialPool, finished
+from gencomp.evaluation.read_before import warn_if_read
 
 FORMAT = "gencomp-compare"
 FORMAT_VERSION = 1
@@ -191,6 +192,10 @@ def compare(
     parts = [_joined([work.get(task) for task in cell.tasks()]) for cell in cells]
 
     models = list(dict.fromkeys(contender.model for contender in contenders))
+    for prompt in plan.prompts:
+        if prompt.modality == "text":
+            for model in {*models, plan.judge_of(prompt)}:
+                warn_if_read(model, b"".join(prompt.truth), prompt.name)
     text = next((prompt for prompt in plan.prompts if prompt.modality == "text"), None)
     walks = [Walk(text, model, plan.steps) for model in models] if text is not None and plan.steps else []
     ends = [(number, name) for number in range(len(plan.prompts)) for name in (TRUTH, SHUFFLED)]

@@ -9,6 +9,7 @@ from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_compressor, as_predictor, label_of, native
 from gencomp.equivalence.candidates import candidates_of
 from gencomp.equivalence.capabilities import copies_state, resolution_of
+from gencomp.evaluation.read_before import warn_if_read
 from gencomp.protocols import FloatArray, IntArray
 from gencomp.units import bits_per_byte
 
@@ -106,6 +107,7 @@ def score(
     data = as_bytes(data)
     predictor = as_predictor(model)
     compressor = as_compressor(native(predictor))
+    warn_if_read(label_of(predictor), data)
     costs: list[float] = []
     asked: list[tuple[float, float, int, int, int]] = []
     part = data[:limit]

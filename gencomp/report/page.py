@@ -68,12 +68,14 @@ def comparison_page(document: dict[str, Any]) -> str:
     return render("comparison.html.j2", **view(document))
 
 
-def evaluation_page(rows: Any) -> str:
+def evaluation_page(rows: Any, made: dict[str, Any] | None = None) -> str:
     """Return the page of an experiment, from the rows that :func:`gencomp.evaluation.tables.to_json` wrote.
+
+    ``made`` says how they came about (:mod:`gencomp.report.made`).
 
     Raises :class:`~gencomp.errors.DatasetError` where they are of another shape.
     """
     from gencomp import __version__
     from gencomp.report.evaluation import view
 
-    return render("evaluation.html.j2", **view(rows, __version__))
+    return render("evaluation.html.j2", **view(rows, __version__, made))

@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gencomp.archive.memory import compress, decompress
+    from gencomp.archive.stream import open  # noqa: A004 - as gzip.open is
     from gencomp.equivalence.adapt import as_compressor, as_predictor
     from gencomp.equivalence.candidates import Candidates, candidates
     from gencomp.equivalence.compressor import ArithmeticCompressor
@@ -47,6 +48,7 @@ __all__ = [
     "decompress",
     "explain",
     "load",
+    "open",
     "parse",
     "register",
     "sample",
@@ -74,6 +76,7 @@ _HOMES = {
     "decompress": "gencomp.archive.memory",
     "explain": "gencomp.evaluation.explain",
     "load": "gencomp.registry",
+    "open": "gencomp.archive.stream",
     "parse": "gencomp.equivalence.costs",
     "register": "gencomp.registry",
     "sample": "gencomp.sampling.generate",

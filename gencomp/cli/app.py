@@ -45,7 +45,7 @@ app = typer.Typer(
     name="gencomp",
     help="A predictor is a compressor read backwards: compress with models, sample from compressors.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -135,8 +135,8 @@ def run(arguments: Sequence[str]) -> int:
         return 128 + stop.signum
     except BrokenPipeError:  # nobody reads: nobody to tell
         return 1
-    except SystemExit:  # which typer makes of a BrokenPipeError
-        return 1
+    except SystemExit as stop:  # which typer makes of a BrokenPipeError, and of what it has told a shell
+        return stop.code if isinstance(stop.code, int) else 1
     except Exception as error:
         return report_failure(error)
     finally:

@@ -139,7 +139,7 @@ def evaluate(
     experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
     folder = Path(output if output is not None else f"results-{experiment.name}")
     check_folder(folder, JOURNAL, (*_FILES.values(), *CURVES, MADE), force=force)
-    record = made(command_line(), experiment.name)
+    record = made(command_line(), None if file is None and preset is None else experiment.name)
     rows = _run(experiment, folder, jobs or usable_cores(), cluster, quiet)
     with new_file(folder / MADE, overwrite=True) as sink:
         write_fully(sink, json.dumps(record, indent=1).encode())

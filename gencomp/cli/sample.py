@@ -19,6 +19,7 @@ from gencomp.cli.options import (
     OutputOption,
     QuietOption,
     at_least,
+    complete_spec,
     read_input,
     usage,
 )
@@ -36,6 +37,7 @@ def sample(
             "--compressor",
             "-m",
             metavar="SPEC",
+            autocompletion=complete_spec,
             help=f"Model or codec; `gencomp list` shows them. [default: {DEFAULT_SPEC}; with no prompt, rnn]",
         ),
     ] = None,

@@ -222,7 +222,6 @@
     for (const row of costs.querySelectorAll("tbody tr")) {
       [...row.cells].slice(1).forEach((cell, index) => {
         cell.classList.toggle("now", index === place);
-        cell.classList.toggle("later", index > place);
         if (index !== place) return;
         const edge = cell.offsetLeft + cell.offsetWidth;
         if (edge > costs.scrollLeft + costs.clientWidth || cell.offsetLeft < costs.scrollLeft + row.cells[0].offsetWidth) {

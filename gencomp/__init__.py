@@ -14,18 +14,20 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gencomp.archive.memory import compress, decompress
+    from gencomp.archive.stream import open  # noqa: A004 - as gzip.open is
     from gencomp.equivalence.adapt import as_compressor, as_predictor
     from gencomp.equivalence.candidates import Candidates, candidates
     from gencomp.equivalence.compressor import ArithmeticCompressor
     from gencomp.equivalence.conditional import code_length
     from gencomp.equivalence.costs import costs, parse
-    from gencomp.equivalence.explain import Explanation, explain
+    from gencomp.equivalence.explain import Explanation, Interval, explain
     from gencomp.equivalence.predictor import CodeLengthPredictor
     from gencomp.equivalence.score import Score, score
     from gencomp.errors import GencompError
     from gencomp.phrases import Parse
     from gencomp.protocols import Compressor, Predictor
     from gencomp.registry import Entry, load, register, spec_of
+    from gencomp.sampling.bits import decode_bits
     from gencomp.sampling.generate import sample
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Entry",
     "Explanation",
     "GencompError",
+    "Interval",
     "Parse",
     "Predictor",
     "Score",
@@ -45,9 +48,11 @@ __all__ = [
     "code_length",
     "compress",
     "costs",
+    "decode_bits",
     "decompress",
     "explain",
     "load",
+    "open",
     "parse",
     "register",
     "sample",
@@ -64,6 +69,7 @@ _HOMES = {
     "Entry": "gencomp.registry",
     "Explanation": "gencomp.equivalence.explain",
     "GencompError": "gencomp.errors",
+    "Interval": "gencomp.equivalence.explain",
     "Parse": "gencomp.phrases",
     "Predictor": "gencomp.protocols",
     "Score": "gencomp.equivalence.score",
@@ -73,9 +79,11 @@ _HOMES = {
     "code_length": "gencomp.equivalence.conditional",
     "compress": "gencomp.archive.memory",
     "costs": "gencomp.equivalence.costs",
+    "decode_bits": "gencomp.sampling.bits",
     "decompress": "gencomp.archive.memory",
     "explain": "gencomp.equivalence.explain",
     "load": "gencomp.registry",
+    "open": "gencomp.archive.stream",
     "parse": "gencomp.equivalence.costs",
     "register": "gencomp.registry",
     "sample": "gencomp.sampling.generate",

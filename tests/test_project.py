@@ -80,11 +80,16 @@ def test_the_readmes_python_runs() -> None:
 
 def test_doctests() -> None:
     import doctest
+    import importlib
 
-    import gencomp.coding.range_coder
-    import gencomp.hf
-
-    for module in (gencomp, gencomp.coding.range_coder, gencomp.hf):
+    package = ROOT / "gencomp"
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in package.rglob("*.py")
+        if ">>> " in path.read_text(encoding="utf-8")
+    ]
+    assert {"gencomp", "gencomp.hf", "gencomp.equivalence.costs"} <= set(names)
+    for module in map(importlib.import_module, names):
         globs = {"np": __import__("numpy"), **vars(module)}
         result = doctest.testmod(module, globs=globs)
         assert result.attempted > 0

@@ -26,14 +26,14 @@ def run(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
-def main() -> None:
-    """The console script."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script; ``arguments`` are the process's own unless others are given."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
             signal.signal(number, _on_signal)
     _open_closed_streams()
-    code = run(sys.argv[1:])
+    code = run(sys.argv[1:] if arguments is None else arguments)
     _settle(sys.stdout)
     _settle(sys.stderr)
     if code:

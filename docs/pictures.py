@@ -16,9 +16,10 @@ def picture() -> str:
     """Return the SVG. Every letter has its own ground, so that it can be read on light pages and on dark ones."""
     width, height = _LEFT + _STEP * len(TEXT) + 150, _TOP + _LINE * len(MODELS) + 46
     label = "One sentence, coloured by what gzip, mix and rnn charge for each letter"
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="{label}" font-family="monospace" font-size="16">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{label}" font-family="monospace" '
+        'font-size="16">',
         f'<rect width="{width}" height="{height}" rx="8" fill="#ffffff"/>',
     ]
     for row, model in enumerate(MODELS):

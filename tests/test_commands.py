@@ -1,4 +1,4 @@
-"""Every command that the documents show: those of README, tutorial and how-to run; all others are command lines at least.
+"""Every command that the documents show: those of README, tutorial and how-to run, all others are command lines.
 
 What is in a README and a tutorial runs in the order in which it stands there, each document in a folder of its own with
 the files that a newcomer has.
@@ -19,11 +19,12 @@ from gencomp.data import alice
 from tests.conftest import ROOT
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-RUN = ["README.md", "README.zh.md", "docs/tutorial.md", "docs/how-to.md"]
+RUN = ["README.md", "docs/tutorial.md", "docs/how-to.md"]  # the Chinese README has the commands of the English one
 # which need weights, data sets or another package than the tests have, or a browser, or take minutes: parsed, not run
+# here; compare, evaluate, distance, classify, audit, train and play have tests of their own, in small
 LONG = re.compile(
     r"gguf:|hf:|-m transformer|gencomp train|gencomp (play|demo|install)|evaluate|harness|distance texts|classify|audit"
-    r"|--image photo|gencomp compare --text"
+    r"|gencomp compare"
 )
 
 
@@ -54,6 +55,9 @@ def test_a_command_that_is_shown_is_a_command_line(document: Path) -> None:
             if words[:1] != ["gencomp"]:
                 continue
             name, *rest = _with_levels(words[1:])
+            if name.startswith("-"):
+                group.make_context("gencomp", words[1:], resilient_parsing=True)
+                continue
             found = group.commands[name]  # type: ignore[attr-defined]
             found.make_context(name, [word for word in rest if word not in ("...", "…")], resilient_parsing=True)
 

@@ -134,4 +134,4 @@ def _cell(cell: str | int | float) -> str:
 
 def piece(*parts: str) -> str:
     """Return the parts as one piece for a notebook."""
-    return f'<div class="gencomp">{"".join(parts)}</div>'
+    return f'<div class="gencomp" style="overflow-x: auto">{"".join(parts)}</div>'

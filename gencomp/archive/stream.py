@@ -86,13 +86,13 @@ def open(  # noqa: A001
     seek: backwards it begins anew. Raises ``ValueError`` on another mode, :class:`OSError` as usual, and, also while
     reading, what :func:`gencomp.decompress` raises.
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with open(f"{folder}/a.gcz", "wt", "counts:1") as file:
-    ...         _ = file.write("to be or not to be")
-    ...     with open(f"{folder}/a.gcz", "rt") as file:
-    ...         file.read()
-    'to be or not to be'
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/a.gcz", "wt", "counts:1") as file:
+        ...         _ = file.write("to be or not to be")
+        ...     with open(f"{folder}/a.gcz", "rt") as file:
+        ...         file.read()
+        'to be or not to be'
     """
     text = "t" in mode
     way = mode.replace("t", "", 1).replace("b", "", 1)

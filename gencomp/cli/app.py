@@ -26,7 +26,7 @@ from gencomp.registry import model_of_level
 INTERRUPTED = 130  # the exit code
 
 # the modules of this package that are no commands
-HELPERS = {"app", "main", "batch", "console", "documents", "groups", "options", "results", "sample_notes"}
+HELPERS = {"app", "main", "batch", "console", "documents", "gcz", "groups", "options", "results", "sample_notes"}
 # in the order of the help; each is a function of the module of its name
 _PLACES = {
     "sample": "sample",

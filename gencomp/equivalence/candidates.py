@@ -94,8 +94,8 @@ def candidates(model: Model | PredictorState, given: bytes = b"") -> Candidates:
     A state, as a predictor's ``begin`` returns it, is asked where it stands, and is not moved: ``given`` is read by a
     copy of it.
 
-    >>> candidates("gzip", b"abcabcab").top(1)
-    [99]
+        >>> candidates("gzip", b"abcabcab").top(1)
+        [99]
     """
     given = as_bytes(given, "what is given")
     if isinstance(model, str | Predictor | Compressor) or not hasattr(model, "code_lengths"):

@@ -70,7 +70,7 @@ class Cuts:
         int, typer.Option(callback=at_least("--audio-prompt", 0), help="Samples that are given.")
     ] = 8000
     audio_length: Annotated[int, typer.Option(callback=at_least("--audio-length", 1), help="Samples to generate.")] = (
-        1024
+        8000
     )
 
 

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gencomp.archive.memory import compress, decompress
+    from gencomp.archive.stream import open  # noqa: A004 - as gzip.open is
     from gencomp.equivalence.adapt import as_compressor, as_predictor
     from gencomp.equivalence.candidates import Candidates, candidates
     from gencomp.equivalence.compressor import ArithmeticCompressor
     from gencomp.equivalence.conditional import code_length
     from gencomp.equivalence.costs import costs, parse
-    from gencomp.equivalence.explain import Explanation, explain
+    from gencomp.equivalence.explain import Explanation, Interval, explain
     from gencomp.equivalence.predictor import CodeLengthPredictor
     from gencomp.equivalence.score import Score, score, score_many
     from gencomp.errors import GencompError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gencomp.predictors.network import NetworkPredictor
     from gencomp.protocols import Compressor, Predictor
     from gencomp.registry import Entry, load, register, spec_of
+    from gencomp.sampling.bits import decode_bits
     from gencomp.sampling.generate import sample
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Entry",
     "Explanation",
     "GencompError",
+    "Interval",
     "NetworkPredictor",
     "Parse",
     "Predictor",
@@ -47,9 +50,11 @@ __all__ = [
     "code_length",
     "compress",
     "costs",
+    "decode_bits",
     "decompress",
     "explain",
     "load",
+    "open",
     "parse",
     "register",
     "sample",
@@ -67,6 +72,7 @@ _HOMES = {
     "Entry": "gencomp.registry",
     "Explanation": "gencomp.equivalence.explain",
     "GencompError": "gencomp.errors",
+    "Interval": "gencomp.equivalence.explain",
     "NetworkPredictor": "gencomp.predictors.network",
     "Parse": "gencomp.phrases",
     "Predictor": "gencomp.protocols",
@@ -77,9 +83,11 @@ _HOMES = {
     "code_length": "gencomp.equivalence.conditional",
     "compress": "gencomp.archive.memory",
     "costs": "gencomp.equivalence.costs",
+    "decode_bits": "gencomp.sampling.bits",
     "decompress": "gencomp.archive.memory",
     "explain": "gencomp.equivalence.explain",
     "load": "gencomp.registry",
+    "open": "gencomp.archive.stream",
     "parse": "gencomp.equivalence.costs",
     "register": "gencomp.registry",
     "sample": "gencomp.sampling.generate",

@@ -14,3 +14,10 @@ def plot_label(text: str) -> str:
     """
     shown = visible(text).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
+
+
+def byte_label(symbol: int) -> str:
+    """Return a byte for people: the character, or its value in hexadecimal."""
+    if symbol == 0x20:
+        return "SP"
+    return chr(symbol) if 0x20 < symbol < 0x7F else f"{symbol:02X}"

@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gencomp import markup
+
+_SHOWN = 40  # phrases in a notebook
+
 
 @dataclass(frozen=True)
 class Phrase:
@@ -87,3 +91,24 @@ class Parse:
                 for block in self.blocks
             ],
         }
+
+    def _repr_html_(self) -> str:
+        """Return the first phrases as a table for a notebook, and what the code is made of."""
+        rows: list[list[str | int | float]] = [
+            [phrase.position, "literal" if phrase.is_literal else "copy", phrase.length, phrase.distance, phrase.bits]
+            for phrase in self.phrases[:_SHOWN]
+        ]
+        copies = sum(not phrase.is_literal for phrase in self.phrases)
+        caption = f"{len(self.phrases) - copies:,} literals and {copies:,} copies"
+        if len(self.phrases) > _SHOWN:
+            caption += f", the first {_SHOWN} of them all shown"
+        literals = sum(phrase.bits for phrase in self.phrases if phrase.is_literal)
+        parts: list[list[str | int | float]] = [
+            ["literals", literals],
+            ["copies", sum(phrase.bits for phrase in self.phrases) - literals],
+            ["blocks: headers, tables, end marks", sum(block.overhead for block in self.blocks)],
+            ["framing", self.framing_bits],
+            ["in all", self.code_length],
+        ]
+        heads = ("position", "what", "bytes", "bytes back", "bits")
+        return markup.piece(markup.table(caption, heads, rows), markup.table("", ("what", "bits"), parts))

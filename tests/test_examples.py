@@ -1,5 +1,6 @@
 """Every example runs, and prints what it promises."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
 
 def test_examples_are_numbered_without_gaps() -> None:
@@ -25,3 +27,47 @@ def test_example(path: Path, tmp_path: Path) -> None:
     assert promised
     for word in promised:
         assert word in run.stdout.decode(), f"{word!r} is promised and not printed"
+
+
+def test_there_are_three_lessons() -> None:
+    assert [path.stem for path in NOTEBOOKS] == [
+        "language-modelling-is-compression",
+        "what-gzip-sees",
+        "your-own-predictor",
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_shows_its_results(path: Path) -> None:
+    """The cells assert what their texts say. What is kept in the file comes from a run of the same cells."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert (kept["nbformat"], kept["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in kept["cells"]}) == len(kept["cells"])
+    code = [cell for cell in kept["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] or "class " in "".join(cell["source"]) for cell in code)
+    run = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "examples/notebooks.py"), "--check", path.stem],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert f"{path.name}: " in run.stderr
+
+
+def test_a_cell_that_fails_fails_the_run(tmp_path: Path) -> None:
+    script = tmp_path / "notebooks.py"
+    script.write_text((ROOT / "examples/notebooks.py").read_text())
+    cells = [{"cell_type": "code", "id": "one", "metadata": {}, "source": ["x = 1\n", "print(x)\n", "x + 1"]}]
+    book = tmp_path / "book.ipynb"
+    book.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    subprocess.run([sys.executable, str(script)], check=True, capture_output=True)
+    printed, result = json.loads(book.read_text())["cells"][0]["outputs"]
+    assert printed["text"] == ["1\n"]
+    assert result["data"]["text/plain"] == ["2"]
+    cells.append({**cells[0], "id": "two", "source": ["assert x == 2"]})
+    book.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    run = subprocess.run([sys.executable, str(script), "--check"], check=False, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "in cell two" in run.stderr

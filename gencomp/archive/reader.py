@@ -192,11 +192,42 @@ def read_archive(
     :class:`~gencomp.errors.OutputLimitError` before more than ``max_output`` bytes are decoded.
     """
     write = in_full(write)
+    total = 0
+    for content in stream_archive(
+        source,
+        model=model,
+        threads=threads,
+        max_output=max_output,
+        max_memory=max_memory,
+        max_work=max_work,
+        try_anyway=try_anyway,
+        progress=progress,
+    ):
+        write(content)
+        total += len(content)
+    return total
+
+
+def stream_archive(
+    source: BinaryIO,
+    *,
+    model: Model | None = None,
+    threads: int | None = None,
+    max_output: int | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
+    try_anyway: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[bytes]:
+    """Yield the content that :func:`read_archive` writes, block by block, each after its check.
+
+    Only at the end is the whole known to be right, or an error raised.
+    """
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
     meter = Meter(budget, unbounded=_is_unbounded(model))
     output = _Output(max_output)
     output.expect(source)
-    total = before = 0
+    before = 0
     decoder: _BlockDecoder | None = None
     for reader in open_members(source):
         decoder = _BlockDecoder(reader.header, model, progress, decoder, try_anyway=try_anyway)
@@ -204,14 +235,12 @@ def read_archive(
         blocks = _within(reader, decoder, meter, output, before)
         side_by_side = budget.threads(decoder.block_memory(reader.header.block_size), checked_threads(threads))
         for content in ordered_map(decoder, blocks, side_by_side):
-            write(content)
+            yield content
             digest.update(content)
-            total += len(content)
         assert reader.trailer is not None
         before += reader.size
         if digest.digest() != reader.trailer.sha256:
             raise ArchiveError("the archive is damaged: the content's SHA-256 is not the trailer's")
-    return total
 
 
 def _is_unbounded(model: Model | None) -> bool:

@@ -11,14 +11,34 @@ import typer
 
 import gencomp.cli
 from gencomp import __version__
-from gencomp.cli.console import complain, describe_error, own_warnings, report_failure, show_tracebacks, whole_stdout
+from gencomp.cli.console import (
+    begin_command,
+    complain,
+    describe_error,
+    own_warnings,
+    report_failure,
+    show_tracebacks,
+    whole_stdout,
+)
 from gencomp.cli.main import Terminated
 from gencomp.registry import model_of_level
 
 INTERRUPTED = 130  # the exit code
 
 # the modules of this package that are no commands
-HELPERS = {"app", "main", "batch", "console", "documents", "groups", "options", "results", "sample_notes"}
+HELPERS = {
+    "app",
+    "main",
+    "start",
+    "batch",
+    "console",
+    "documents",
+    "gcz",
+    "groups",
+    "options",
+    "results",
+    "sample_notes",
+}
 # in the order of the help; each is a function of the module of its name
 _PLACES = {
     "sample": "sample",
@@ -57,7 +77,7 @@ def application(only: str = "") -> typer.Typer:
         name="gencomp",
         help="A predictor is a compressor read backwards: compress with models, sample from compressors.",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -111,6 +131,7 @@ def _with_levels(arguments: Sequence[str]) -> list[str]:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code. No exception leaves; a traceback is printed for ``--traceback``."""
     show_tracebacks(False)
+    begin_command(arguments)
     stderr = sys.stderr
     try:
         with own_warnings(), whole_stdout():
@@ -134,8 +155,8 @@ def run(arguments: Sequence[str]) -> int:
         return 128 + stop.signum
     except BrokenPipeError:  # nobody reads: nobody to tell
         return 1
-    except SystemExit:  # which typer makes of a BrokenPipeError
-        return 1
+    except SystemExit as stop:  # which typer makes of a BrokenPipeError, and of what it has told a shell
+        return stop.code if isinstance(stop.code, int) else 1
     except Exception as error:
         return report_failure(error)
     finally:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gencomp.cli.console import note
+from gencomp.cli.console import command_line, note
 from gencomp.cli.groups import grouped
 from gencomp.cli.options import QuietOption, at_least, usage
 from gencomp.cores import usable_cores
@@ -48,6 +48,10 @@ class Cuts:
         int, typer.Option(callback=at_least("--prompt-bytes", 0), help="Bytes of text that are given.")
     ] = 1948
     length: Annotated[int, typer.Option("--length", "-n", callback=at_least("-n", 1), help="Bytes of text.")] = 100
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Of every strategy that draws and names none: below 1 sharpens. [default: 1]"),
+    ] = None
     rows: Annotated[
         Literal["independent", "above"],
         typer.Option(help="Each row of an image on its own, as in the paper, or in the context of those above."),
@@ -64,9 +68,9 @@ class Cuts:
     ] = None
     audio_prompt: Annotated[
         int, typer.Option(callback=at_least("--audio-prompt", 0), help="Samples that are given.")
-    ] = 2048
+    ] = 8000
     audio_length: Annotated[int, typer.Option(callback=at_least("--audio-length", 1), help="Samples to generate.")] = (
-        1024
+        8000
     )
 
 
@@ -120,6 +124,7 @@ def compare(
     from gencomp.files import new_file, write_fully
     from gencomp.report.artefacts import write_artefacts
     from gencomp.report.comparison import page as comparison_page
+    from gencomp.report.made import made
     from gencomp.report.page import check_extra
 
     check_extra()
@@ -138,11 +143,12 @@ def compare(
         for line in prompt.notes:
             note(f"note: {line}")
     counts = SEEDS if seeds is None else dict.fromkeys(SEEDS, seeds)
-    plan = Plan(prompts, _contenders(models, strategy, also), counts, judge, steps)
+    plan = Plan(prompts, _contenders(models, strategy, also, cuts.temperature), counts, judge, steps)
     folder = _prepared(Path(output), resume=resume, force=force)
     work = Work(folder / WORK)
     with open_pool(jobs or usable_cores()) as pool, _progress(quiet=quiet) as progress:
         document = compare_models(plan, work, pool, progress)
+    document["made"] = made(command_line())
     with new_file(folder / RESULTS, overwrite=True) as file:
         write_fully(file, json.dumps(document, indent=1).encode())
     write_artefacts(document, folder / "artefacts")
@@ -152,15 +158,34 @@ def compare(
         note(f"{len(document['rows'])} rows in {folder / RESULTS}; open {folder / PAGE}")
 
 
-def _contenders(models: list[str], strategies: list[str], also: list[str]) -> list["Contender"]:
+def _contenders(
+    models: list[str], strategies: list[str], also: list[str], temperature: float | None
+) -> list["Contender"]:
     from gencomp.comparison.compare import Contender
 
+    if temperature is not None:
+        strategies = [_tempered(strategy, temperature) for strategy in strategies]
+        also = [_tempered_words(item.split(), temperature) for item in also]
     contenders = [Contender(model, strategy) for model in models for strategy in strategies]
     for words in (item.split() for item in also):
         if len(words) != 2:
             raise usage(f"--also takes a model and a strategy, such as 'gzip bytes?top_k=5'; got {' '.join(words)!r}")
         contenders.append(Contender(words[0], words[1], modalities=("text",)))
     return list(dict.fromkeys(contenders))
+
+
+def _tempered_words(words: list[str], temperature: float) -> str:
+    return " ".join([*words[:1], *(_tempered(word, temperature) for word in words[1:])])
+
+
+def _tempered(strategy: str, temperature: float) -> str:
+    """Return a strategy with this temperature, unless it names one; a beam draws nothing."""
+    from gencomp.comparison.strategies import parse_strategy
+
+    spec = parse_strategy(strategy)
+    if spec.name == "beam" or "temperature" in spec.options:
+        return strategy
+    return f"{strategy}{'&' if spec.options else '?'}temperature={temperature:g}"
 
 
 def _prepared(folder: Path, *, resume: bool, force: bool) -> Path:

@@ -18,6 +18,7 @@ from gencomp.cli.options import (
     RemoveOption,
     StdoutOption,
     ThreadsOption,
+    complete_spec,
     size_parser,
 )
 
@@ -31,6 +32,7 @@ def compress(
             "--compressor",
             "-m",
             metavar="SPEC",
+            autocompletion=complete_spec,
             help="Model or codec; `gencomp list` shows them. [default: best for up to 256 KiB, mix for more]",
         ),
     ] = None,

@@ -6,7 +6,7 @@ import json
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from gencomp.files import WholeWriter, flush_fully, write_fully
 from gencomp.labels import visible
 
 _tracebacks = False
+_arguments: list[str] = []  # of the command that runs
 # of a stream, what to do with a letter that its encoding lacks; what is not here raises
 _LENIENT = ("ignore", "replace", "backslashreplace", "namereplace", "xmlcharrefreplace")
 
@@ -106,6 +107,16 @@ def own_warnings() -> Iterator[None]:
 def complain(message: str) -> None:
     """Print an error as one line to stderr."""
     note("gencomp: " + " ".join(message.split()))
+
+
+def begin_command(arguments: Sequence[str]) -> None:
+    """Keep what the command line says, for records of how a result was made."""
+    _arguments[:] = arguments
+
+
+def command_line() -> list[str]:
+    """Return the arguments of the command that runs."""
+    return list(_arguments)
 
 
 def show_tracebacks(wanted: bool) -> None:

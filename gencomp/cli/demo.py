@@ -40,8 +40,13 @@ def demo(
         show(f"and {model} goes on ({len(text) / seconds:,.0f} bytes/s):")
         show(f"  {_one_line(text)}")
 
+    sentence = "The history of the city begins in the "
+    text = gencomp.sample("rnn", length=SAMPLE_BYTES, prompt=sentence.encode(), temperature=0.7, seed=seed)
+    show("rnn, a network that has read other texts before, goes on from a sentence:")
+    show(f"  {sentence}{_one_line(text)}")
+
     show()
-    show(f"Predictors become compressors: the whole book, {len(book):,} bytes")
+    show(f"Predictors become compressors: the whole book, {len(book):,} bytes; headers are counted")
     for model in MODELS:
         try:
             size = len(gencomp.as_compressor(model).compress(book))

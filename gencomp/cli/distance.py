@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gencomp.cli.console import note, progress_bar
+from gencomp.cli.console import command_line, note, progress_bar
 from gencomp.cli.options import DEFAULT_SPEC, QuietOption, size_parser, usage
 from gencomp.cli.results import check_folder, show_text
 from gencomp.labels import visible
@@ -141,12 +141,13 @@ def write(found: "Distances", folder: Path, *, quiet: bool) -> None:
     """Write the page, the picture, CSV and JSON into a folder."""
     from gencomp.files import new_file, write_fully
     from gencomp.report.distances import page, picture
+    from gencomp.report.made import made
 
     for name, content in (
         ("distances.csv", _csv(found).encode("utf-8", "backslashreplace")),
         ("distances.json", _json(found).encode()),
         ("distances.png", picture(found)),
-        ("report.html", page(found).encode()),
+        ("report.html", page(found, made(command_line())).encode()),
     ):
         with new_file(folder / name, overwrite=True) as file:
             write_fully(file, content)

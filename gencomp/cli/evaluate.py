@@ -1,11 +1,12 @@
 """gencomp evaluate: datasets x models x chunk sizes, as rows."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencomp.cli.console import note, progress_bar
+from gencomp.cli.console import command_line, note, progress_bar
 from gencomp.cli.documents import PRESETS as DOCUMENT_PRESETS
 from gencomp.cli.documents import DocumentOptions, evaluate_documents
 from gencomp.cli.options import DEFAULT_SPEC, QuietOption, at_least, usage
@@ -131,7 +132,10 @@ def evaluate(
     if window is not None or stride is not None:
         raise usage("--window and --stride are of documents: name some with --json, --parquet, --lines or --separator")
     from gencomp.evaluation.journal import FILE as JOURNAL
+    from gencomp.files import new_file, write_fully
     from gencomp.report.curves import FILES as CURVES
+    from gencomp.report.made import FILE as MADE
+    from gencomp.report.made import made
 
     named = _named_datasets(text or [], image or [], audio or [], random, source or [])
     experiment = _experiment(file, preset, named, data)
@@ -139,8 +143,11 @@ def evaluate(
         raise usage("--per-file is of images and sound, and there are none; --limit is of all data")
     experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
     folder = Path(output if output is not None else f"results-{experiment.name}")
-    check_folder(folder, JOURNAL, (*_FILES.values(), *CURVES), force=force)
+    check_folder(folder, JOURNAL, (*_FILES.values(), *CURVES, MADE), force=force)
+    record = made(command_line(), None if file is None and preset is None else experiment.name)
     rows = _run(experiment, folder, jobs or usable_cores(), cluster, quiet)
+    with new_file(folder / MADE, overwrite=True) as sink:
+        write_fully(sink, json.dumps(record, indent=1).encode())
     _write(experiment, folder, rows, format_, quiet)
 
 

@@ -26,12 +26,12 @@ def run(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
-def main() -> None:
-    """The console script."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the process; ``arguments`` are its own unless others are given."""
     _handle_signals(_on_signal)
     try:
         _open_closed_streams()
-        code = run(sys.argv[1:])
+        code = run(sys.argv[1:] if arguments is None else arguments)
         _handle_signals(_leave)  # what is left to do has nobody to catch an exception, Python's own end least of all
     except KeyboardInterrupt:  # a second one, amid what the first had to tidy up
         _leave(signal.SIGINT)

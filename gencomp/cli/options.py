@@ -39,9 +39,23 @@ def size_parser(name: str) -> Callable[[str | int], int]:
     return parse
 
 
+def complete_spec(incomplete: str) -> list[str]:
+    """Return the names of models and codecs that begin so, for a shell that completes words."""
+    from gencomp.registry import entries
+
+    return sorted(entry.name for entry in entries() if entry.name.startswith(incomplete))
+
+
 ModelOption = Annotated[
     str,
-    typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="Model or codec; `gencomp list` shows them."),
+    typer.Option(
+        "--model",
+        "--compressor",
+        "-m",
+        metavar="SPEC",
+        help="Model or codec; `gencomp list` shows them.",
+        autocompletion=complete_spec,
+    ),
 ]
 ArchiveModelOption = Annotated[
     str | None,

@@ -29,6 +29,7 @@ def report(
     from gencomp.files import check_new, new_file, read_file, write_fully
     from gencomp.report.comparison import page as comparison_page
     from gencomp.report.evaluation import page as evaluation_page
+    from gencomp.report.made import read_made
     from gencomp.report.page import check_extra
 
     check_extra()
@@ -41,7 +42,8 @@ def report(
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is no JSON: {error}") from error
     try:
-        page = comparison_page(document) if isinstance(document, dict) else evaluation_page(document)
+        is_comparison = isinstance(document, dict)
+        page = comparison_page(document) if is_comparison else evaluation_page(document, read_made(path.parent))
     except DatasetError as error:
         raise DatasetError(f"{path}: {error}") from error
     if output == "-":

@@ -21,6 +21,7 @@ from gencomp.cli.options import (
     OutputOption,
     QuietOption,
     at_least,
+    complete_spec,
     read_input,
     usage,
 )
@@ -91,6 +92,7 @@ def sample(
             "--compressor",
             "-m",
             metavar="SPEC",
+            autocompletion=complete_spec,
             help=f"Model or codec; `gencomp list` shows them. [default: {DEFAULT_SPEC}; with no prompt, rnn]",
         ),
     ] = None,

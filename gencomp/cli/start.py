@@ -9,6 +9,10 @@ later. So this module and the two packages around it import nothing that the int
 import _signal  # type: ignore[import-not-found]
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 def _interrupted(signum: int, frame: object) -> None:
     try:
@@ -21,8 +25,8 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # a job in
     _signal.signal(_signal.SIGINT, _interrupted)
 
 
-def main() -> None:
-    """The console script."""
+def main(arguments: "Sequence[str] | None" = None) -> None:
+    """The console script; ``arguments`` are the process's own unless others are given."""
     from gencomp.cli.main import main
 
-    main()
+    main(arguments)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gencomp import __version__
+from gencomp import __version__, markup
 from gencomp.comparison.prompts import Prompt
 from gencomp.comparison.strategies import parse_strategy
 from gencomp.comparison.tasks import (
@@ -23,6 +23,7 @@ from gencomp.comparison.tasks import (
     run_task,
 )
 from gencomp.equivalence.adapt import predictor_spec
+from gencomp.equivalence.read_before import warn_if_read
 from gencomp.executors import Pool, SerialPool, finished
 from gencomp.journal import JsonLines
 
@@ -33,6 +34,7 @@ TRUTH, SHUFFLED = "truth", "shuffled"  # the two ends of every scale
 RESULTS, WORK = "rows.json", "work.jsonl"
 
 Progress = Callable[[int, int], None]
+_SHOWN = 100  # characters of a continuation in a notebook
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,31 @@ class Plan:
 
     def judge_of(self, prompt: Prompt) -> str:
         return self.judge or prompt.judge
+
+
+class Comparison(dict[str, Any]):
+    """What :func:`compare` returns: a dict as JSON holds it, that shows itself as a table in a notebook."""
+
+    def _repr_html_(self) -> str:
+        """Return one line for each contender and prompt: means over the seeds, and the first continuation of a text."""
+        groups: dict[tuple[int, str, str], list[Result]] = {}
+        for row in self["rows"]:
+            groups.setdefault((row["prompt"], row["model"], row["strategy"]), []).append(row)
+        parts = []
+        for number, prompt in enumerate(self["prompts"]):
+            lines: list[list[str | int | float]] = []
+            for (place, model, strategy), rows in groups.items():
+                if place != number:
+                    continue
+                (data, *_) = decoded(rows[0]["parts"])
+                line = [f"the truth{', shuffled' * (model == SHUFFLED)}" if model in (TRUTH, SHUFFLED) else model]
+                rate = float(np.mean([row["bits_per_byte"] for row in rows]))
+                copied = float(np.mean([row["copy_rate"] for row in rows]))
+                text = data.decode("utf-8", "replace")[:_SHOWN] if prompt["modality"] == "text" else ""
+                lines.append([*line, strategy, rate, copied, text])
+            heads = ("who", "strategy", f"bits/byte under {prompt['judge']}", "copied", "first continuation")
+            parts.append(markup.table(prompt["name"], heads, lines))
+        return markup.piece(*parts)
 
 
 class Work:
@@ -135,7 +162,7 @@ def compare(
     work: Work | None = None,
     pool: Pool | None = None,
     progress: Progress = lambda done, total: None,
-) -> Result:
+) -> Comparison:
     """Return the comparison as JSON holds it: settings, prompts, rows, and the coder's steps on the first text.
 
     ``progress`` is told (tasks done, tasks added). With the same ``work`` nothing is computed twice; the same rows come
@@ -157,6 +184,10 @@ def compare(
     parts = [_joined([work.get(task) for task in cell.tasks()]) for cell in cells]
 
     models = list(dict.fromkeys(contender.model for contender in contenders))
+    for prompt in plan.prompts:
+        if prompt.modality == "text":
+            for model in {*models, plan.judge_of(prompt)}:
+                warn_if_read(model, b"".join(prompt.truth), prompt.name)
     text = next((prompt for prompt in plan.prompts if prompt.modality == "text"), None)
     walks = [Walk(text, model, plan.steps) for model in models] if text is not None and plan.steps else []
     ends = [(number, name) for number in range(len(plan.prompts)) for name in (TRUTH, SHUFFLED)]
@@ -192,15 +223,17 @@ def compare(
             | {"log_loss": _known(work, losses[cell.number, cell.contender.model])["log_loss"]}
             | _known(work, judgement)
         )
-    return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "version": __version__,
-        "settings": {"judge": plan.judge, "seeds": dict(plan.seeds), "steps": plan.steps},
-        "prompts": [_prompt_record(plan, prompt) for prompt in plan.prompts],
-        "rows": rows,
-        "walk": [{"model": walk.model, **_known(work, walk)} for walk in walks],
-    }
+    return Comparison(
+        {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "version": __version__,
+            "settings": {"judge": plan.judge, "seeds": dict(plan.seeds), "steps": plan.steps},
+            "prompts": [_prompt_record(plan, prompt) for prompt in plan.prompts],
+            "rows": rows,
+            "walk": [{"model": walk.model, **_known(work, walk)} for walk in walks],
+        }
+    )
 
 
 def _canonical(contender: Contender) -> Contender:

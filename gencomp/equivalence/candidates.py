@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 
+from gencomp import markup
 from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_predictor
 from gencomp.equivalence.predictor import CodeLengthState
-from gencomp.protocols import FloatArray, PredictorState
+from gencomp.labels import byte_label
+from gencomp.protocols import Compressor, FloatArray, Predictor, PredictorState
+
+_SHOWN = 16  # in a notebook
 
 
 def entropy(code_lengths: FloatArray) -> float:
@@ -65,14 +70,40 @@ class Candidates:
         """Return the number of candidates that are charged the same as ``symbol``, itself among them."""
         return int((self.charged == self.charged[symbol]).sum())
 
+    def _repr_html_(self) -> str:
+        """Return the likeliest candidates as a table with bars, for a notebook."""
+        likeliest = self.top(_SHOWN)
+        most = float(self.probabilities[likeliest[0]])
+        rows: list[list[str | int | float]] = []
+        for symbol in likeliest:
+            probability = float(self.probabilities[symbol])
+            name = byte_label(symbol) if len(self.charged) <= 256 else str(symbol)
+            bars = markup.Raw(markup.bar(probability / most))
+            rows.append([name, float(self.charged[symbol]), probability, bars])
+        heads = ("next", "bits charged", "probability", "")
+        caption = (
+            f"The likeliest {len(likeliest)} of {len(self.charged):,}; Kraft sum {self.kraft_sum:.4g}, "
+            f"entropy {self.entropy:.3f} bits"
+        )
+        return markup.piece(markup.table(caption, heads, rows))
 
-def candidates(model: Model, given: bytes = b"") -> Candidates:
+
+def candidates(model: Model | PredictorState, given: bytes = b"") -> Candidates:
     """Return what ``model``, a spec or an object of either kind, says of the byte after ``given``.
 
-    >>> candidates("gzip", b"abcabcab").top(1)
-    [99]
+    A state, as a predictor's ``begin`` returns it, is asked where it stands, and is not moved: ``given`` is read by a
+    copy of it.
+
+        >>> candidates("gzip", b"abcabcab").top(1)
+        [99]
     """
-    return candidates_of(as_predictor(model).begin(as_bytes(given, "what is given")))
+    given = as_bytes(given, "what is given")
+    if isinstance(model, str | Predictor | Compressor) or not hasattr(model, "code_lengths"):
+        return candidates_of(as_predictor(cast(Model, model)).begin(given))
+    state = model.copy() if given else model
+    for symbol in given:
+        state.update(symbol)
+    return candidates_of(state)
 
 
 def candidates_of(state: PredictorState) -> Candidates:

@@ -83,8 +83,8 @@ def parse(model: Model, data: bytes) -> Parse:
 
     Raises ``ValueError`` for a model that does not tell; gzip, zlib, zstd and lzma do.
 
-    >>> [(phrase.position, phrase.length, phrase.distance) for phrase in parse("gzip", b"abcabcabcabc").phrases]
-    [(0, 1, 0), (1, 1, 0), (2, 1, 0), (3, 9, 3)]
+        >>> [(phrase.position, phrase.length, phrase.distance) for phrase in parse("gzip", b"abcabcabcabc").phrases]
+        [(0, 1, 0), (1, 1, 0), (2, 1, 0), (3, 1, 0), (4, 8, 3)]
     """
     return parse_of(native(as_predictor(model)), data)
 

@@ -11,12 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from gencomp import markup
 from gencomp.arguments import as_bytes
 from gencomp.coding.quantize import cdf_from_weights
 from gencomp.coding.range_coder import RangeEncoder
 from gencomp.equivalence.adapt import Model, as_predictor
 from gencomp.equivalence.capabilities import state_cdf
+from gencomp.labels import byte_label
 from gencomp.protocols import IntArray
+
+_SHOWN = 64  # steps in a notebook
+_SHOWN_BITS = 512
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,26 @@ class Explanation:
     steps: Sequence[Step]
     code: str
 
+    def _repr_html_(self) -> str:
+        """Return the steps as a table for a notebook: each symbol's part of the interval as a bar inside [0, 1)."""
+        rows: list[list[str | int | float]] = []
+        told = 0
+        for number, step in enumerate(self.steps[:_SHOWN], 1):
+            probability = step.probability(step.symbol)
+            low, high = elided(*step.after.decimals())
+            bits = step.after.certain_bits()
+            part = markup.Raw(markup.bar(probability))
+            cost = float(-np.log2(probability))
+            row: list[str | int | float] = [number, self.labels[step.symbol], probability, part, cost]
+            rows.append([*row, f"[{low}, {high})", bits[told:] or "–"])
+            told = len(bits)
+        heads = ("step", "symbol", "probability", "", "bits", "interval after", "bits certain now")
+        caption = f"Arithmetic coding: {len(self.steps):,} symbols in {len(self.code):,} bits"
+        if len(self.steps) > _SHOWN:
+            caption += f", the first {_SHOWN} of them shown"
+        code = self.code if len(self.code) <= _SHOWN_BITS else self.code[:_SHOWN_BITS] + "…"
+        return markup.piece(markup.table(caption, heads, rows), markup.table("", (), [["code", code]]))
+
 
 # The paper's Figure 1 and appendix A: P(A), P(I), P(X) in hundredths at each step of "AIXI". (Its appendix prints
 # P(I | A) once as 0.3; its intervals need the 0.6 that stands here.)
@@ -137,13 +162,6 @@ def _explain(symbols: Sequence[int], cdf_after: Callable[[int | None], IntArray]
     taken = list(steps())
     code = "".join(f"{byte:08b}" for byte in encoder.finish())
     return Explanation(labels, taken, code[: encoder.num_bits])
-
-
-def byte_label(symbol: int) -> str:
-    """Return a byte for people: the character, or its value in hexadecimal."""
-    if symbol == 0x20:
-        return "SP"
-    return chr(symbol) if 0x20 < symbol < 0x7F else f"{symbol:02X}"
 
 
 def step_records(explanation: Explanation) -> list[dict[str, Any]]:

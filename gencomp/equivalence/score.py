@@ -1,15 +1,17 @@
 """What a model charges for data: as a code, and byte by byte as a predictor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from gencomp import markup
 from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_compressor, as_predictor, label_of, native
 from gencomp.equivalence.candidates import candidates_of
 from gencomp.equivalence.capabilities import copies_state, resolution_of
 from gencomp.equivalence.conditional import code_lengths
+from gencomp.equivalence.read_before import warn_if_read
 from gencomp.protocols import FloatArray, IntArray
 from gencomp.units import bits_per_byte
 
@@ -30,7 +32,8 @@ class Score:
     ``ties``, int64, the candidates that are charged less than the byte that came, and as much, itself among them.
     ``resolution`` is how finely the model's code lengths tell: ``fraction``, ``bit``, ``byte``, ``exact`` or
     ``unknown``; ``shares_work``, whether candidates are priced from what comes before them, and not compressed with it
-    each.
+    each. ``data`` are those first n bytes. ``raw_characters`` is how many characters the whole data has as UTF-8, None
+    where it is something else.
     """
 
     spec: str
@@ -46,10 +49,18 @@ class Score:
     ties: IntArray
     resolution: str
     shares_work: bool = True
+    data: bytes = field(default=b"", repr=False)
+    raw_characters: int | None = None
 
     @property
     def bits_per_byte(self) -> float:
+        """The whole code, framing and all, by the bytes of the data; 0 for no data."""
         return bits_per_byte(self.code_length, self.raw_bytes)
+
+    @property
+    def bits_per_character(self) -> float | None:
+        """The same by its characters; None for data that is no UTF-8."""
+        return None if self.raw_characters is None else bits_per_byte(self.code_length, self.raw_characters)
 
     @property
     def log_loss(self) -> float:
@@ -71,6 +82,7 @@ class Score:
             "code_length_bits": self.code_length,
             "framing_bits": self.framing_bits,
             "bits_per_byte": self.bits_per_byte,
+            "bits_per_character": self.bits_per_character,
             "chunk_size": self.chunk_size,
             "scored_bytes": len(self.costs),
             "log_loss": self.log_loss,
@@ -84,6 +96,26 @@ class Score:
             "resolution": self.resolution,
             "shares_work": self.shares_work,
         }
+
+    def _repr_html_(self) -> str:
+        """Return the figures and the coloured bytes for a notebook."""
+        rows: list[list[str | int | float]] = [["raw bytes", self.raw_bytes]]
+        if self.raw_characters not in (None, self.raw_bytes):
+            rows.append(["characters", self.raw_characters or 0])
+        rows += [
+            ["code length, bits", self.code_length],
+            ["of them framing", self.framing_bits],
+            ["bits/byte, framing and all", self.bits_per_byte],
+        ]
+        if self.raw_characters not in (None, self.raw_bytes):
+            rows.append(["bits/character", self.bits_per_character or 0.0])
+        if len(self.costs):
+            rows.append([f"log-loss of the first {len(self.costs):,} bytes, bits/byte", self.log_loss])
+            rows.append(["Kraft sum, median", float(np.median(self.kraft_sums))])
+        parts = [markup.table(self.spec, (), rows)]
+        if len(self.costs):
+            parts += [markup.legend(), markup.heat(self.data, self.costs.tolist())]
+        return markup.piece(*parts)
 
 
 def score_many(model: Model, texts: Sequence[bytes]) -> FloatArray:
@@ -109,6 +141,7 @@ def score(
     data = as_bytes(data)
     predictor = as_predictor(model)
     compressor = as_compressor(native(predictor))
+    warn_if_read(label_of(predictor), data)
     costs: list[float] = []
     asked: list[tuple[float, float, int, int, int]] = []
     part = data[:limit]
@@ -135,4 +168,14 @@ def score(
         ties.astype(np.int64),
         resolution_of(native(predictor)),
         copies_state(native(predictor)),
+        part,
+        _characters(data),
     )
+
+
+def _characters(data: bytes) -> int | None:
+    """Return how many characters ``data`` has as UTF-8; None where it is something else."""
+    try:
+        return len(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return None

@@ -11,6 +11,7 @@ import numpy as np
 from gencomp.equivalence.adapt import as_predictor, native, predictor_spec
 from gencomp.equivalence.capabilities import parameter_count_of
 from gencomp.equivalence.identity import kept_under, versions_of
+from gencomp.equivalence.read_before import has_read, note_of
 from gencomp.errors import DatasetError
 from gencomp.evaluation.experiment import ChunkSize, Experiment
 from gencomp.evaluation.journal import Journal
@@ -23,6 +24,7 @@ from gencomp.protocols import Predictor
 BATCH_SECONDS = 0.5  # a task of a cluster costs some milliseconds: few tasks, but none that is long to redo
 BATCH_BYTES = 4 << 20
 NOTES_SHOWN = 5
+_LOOKED_AT = 16  # chunks
 HEADER_PROBE = b"\0"  # the paper's: the header is what one zero byte takes
 
 
@@ -92,6 +94,15 @@ def cells_of(experiment: Experiment, note: Callable[[str], None]) -> list[Cell]:
             lines += read.notes[:NOTES_SHOWN]
             if len(read.notes) > NOTES_SHOWN:
                 lines.append(f"{len(read.notes)} such conversions in all")
+            for line in lines:
+                if line not in said:
+                    note(f"{dataset.name}: {line}")
+                    said.add(line)
+            lines = [
+                note_of(facts.spec, dataset.name)
+                for facts in models
+                if dataset.modality == "text" and has_read(facts.spec, b"".join(read.chunks[:_LOOKED_AT]))
+            ]
             for line in lines:
                 if line not in said:
                     note(f"{dataset.name}: {line}")

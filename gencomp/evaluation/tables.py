@@ -11,6 +11,10 @@ from gencomp.evaluation.paper import table_1_models, table_1_rate
 from gencomp.evaluation.rows import WHOLE, Row
 from gencomp.labels import visible
 
+RAW_RATE = (
+    "Raw rate: compressed / raw bytes in %, a codec's header counted once and not once a chunk; ± half the 95 % "
+    "interval over the chunks."
+)
 _COMPUTED = ("excess", "bits_per_byte", "raw_rate", "adjusted_rate", "bytes_per_second")
 
 
@@ -49,7 +53,7 @@ def to_markdown(rows: Sequence[Row], *, paper: bool = False) -> str:
     With ``paper``, Table 1's figure stands behind ours in parentheses, and its models have lines of their own.
     """
     datasets = list(dict.fromkeys(row.dataset for row in rows))
-    parts = [_sizes(rows, datasets), "Raw rate: compressed / raw bytes in %, ± half the 95 % interval over the chunks."]
+    parts = [_sizes(rows, datasets), RAW_RATE]
     if paper:
         parts.append("In parentheses: the paper's figure for that codec, on its own 10^9 bytes of that kind of data.")
     parts.append(_pivot(rows, datasets, "raw_rate", paper))

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gencomp import markup
 from gencomp.equivalence.conditional import beyond_window
 from gencomp.errors import DatasetError
 from gencomp.measure.kept import Kept
@@ -58,6 +59,11 @@ class Distances:
             "conditional_code_lengths": [[round(bits, 4) for bits in row] for row in self.after.tolist()],
             "distances": [[round(value, 6) for value in row] for row in self.matrix.tolist()],
         }
+
+    def _repr_html_(self) -> str:
+        """Return the matrix as a table for a notebook."""
+        rows = [[name, *row] for name, row in zip(self.names, self.matrix.tolist(), strict=True)]
+        return markup.piece(markup.table(f"{self.form} by {', '.join(self.models)}", ("", *self.names), rows))
 
 
 def of_form(form: Form, alone: FloatArray, after: FloatArray, sizes: Sequence[int]) -> FloatArray:

@@ -8,17 +8,23 @@ import numpy as np
 
 from gencomp.comparison import judges_media
 from gencomp.comparison.compare import FORMAT, FORMAT_VERSION, SHUFFLED, TRUTH
-from gencomp.equivalence.explain import byte_label, explain_paper, step_records
+from gencomp.equivalence.explain import explain_paper, step_records
 from gencomp.errors import DatasetError
+from gencomp.labels import byte_label
+from gencomp.markup import byte_text, characters, heat_step
 from gencomp.modalities.audio import RATE, to_wav
 from gencomp.modalities.image import to_png
 from gencomp.report import figures
 from gencomp.report.artefacts import given_of, parts_of, whole_of
+from gencomp.report.made import MADE_SHAPE, made_of
 from gencomp.report.page import embedded, render
 from gencomp.report.shapes import Maybe, check_shape
+from gencomp.sampling.copies import Copied, find_copies
 
 Record = dict[str, Any]
 ENDS = (TRUTH, SHUFFLED)
+COPYING = 0.3  # the share of copied bytes from which on a continuation is called cheap because copied
+NEARLY_EVEN = 4.0  # bits of entropy from which on drawing byte by byte is told to be near noise
 TAIL = 240  # bytes of a prompt that stand before its continuations
 # key, heading, digits, modalities or none for all
 COLUMNS = (
@@ -42,6 +48,7 @@ COLUMNS = (
 
 _SHAPE = {
     "version": str,
+    "made": Maybe(MADE_SHAPE),
     "prompts": [
         {"modality": str, "name": str, "given": [str], "joined": bool, "width": int, "notes": [str], "judge": str}
     ],
@@ -78,7 +85,8 @@ def _view(document: Record) -> Record:
     sections = [_section(document, number) for number in range(len(document["prompts"]))]
     models = list(dict.fromkeys(row["model"] for row in document["rows"] if row["model"] not in ENDS))
     return {
-        "title": "Side by side",
+        "title": f"Side by side: {_listed([prompt['name'] for prompt in document['prompts']])}",
+        "made": made_of(document.get("made")),
         "version": document["version"],
         "models": models,
         "sections": sections,
@@ -92,7 +100,9 @@ def _name(row: Record) -> str:
     """Return who a row is of."""
     if row["model"] in ENDS:
         return {TRUTH: "the truth", SHUFFLED: "the truth, shuffled"}[row["model"]]
-    return row["model"] if row["strategy"] == "bytes" else f"{row['model']}, {row['strategy']}"
+    if row["strategy"] == "bytes":
+        return str(row["model"])
+    return f"{row['model']}, {row['strategy']}"
 
 
 def _grouped(rows: Sequence[Record]) -> dict[str, list[Record]]:
@@ -157,10 +167,15 @@ def _section(document: Record, number: int) -> Record:
         "columns": [head for _, head, _, kinds in COLUMNS if not kinds or prompt["modality"] in kinds],
         "table": [_table_row(name, rows, prompt["modality"]) for name, rows in groups.items()],
         "plots": plots,
-        "items": [_item(prompt, row) for row in rows],
+        "items": [_item(prompt, row) for row in sorted(rows, key=_place)],
         "tail": _spans(given_of(prompt)[-1][-TAIL:], None) if prompt["modality"] == "text" else [],
         "findings": _findings(prompt, generated, ends),
     }
+
+
+def _place(row: Record) -> tuple[bool, int]:
+    """Return what orders continuations: the ends first, then seed by seed, so that models stand side by side."""
+    return (row["model"] not in ENDS, row["seed"] or 0)
 
 
 def _mean_running_cost(rows: Sequence[Record]) -> list[tuple[float, float]]:
@@ -191,20 +206,78 @@ def _table_row(name: str, rows: Sequence[Record], modality: str) -> Record:
 
 
 def _findings(prompt: Record, generated: dict[str, list[Record]], ends: dict[str, float]) -> list[str]:
-    """Return sentences with the figures that the section comes down to."""
+    """Return sentences with the figures that the section comes down to, and what they are worth."""
     means = {name: mean(row["bits_per_byte"] for row in rows) for name, rows in generated.items()}
     truth, noise = (ends[name] for name in ends)
-    closest = min(means, key=lambda name: abs(means[name] - truth))
+    judge = prompt["judge"]
+    own = [name for name, rows in generated.items() if _is_judge(prompt, rows[0])]
     sentences = [
-        f"{prompt['name']}: {prompt['judge']} charges {truth:.2f} bits/byte for the truth and {noise:.2f} for the same "
-        f"bytes shuffled. Closest to the truth comes {closest}, with {means[closest]:.2f}."
+        f"{prompt['name']}: {judge} is the judge. It charges {truth:.2f} bits/byte for the truth and {noise:.2f} for "
+        "the same bytes shuffled, which is noise with the right letters."
     ]
+    if own:
+        sentences[0] += f" {_listed(own)} takes part itself: it likes what it would have said, so do not rank it."
+    others = {name: value for name, value in means.items() if name not in own}
+    noisy = {name: value for name, value in others.items() if value >= noise}
+    better = {name: value for name, value in others.items() if value < noise}
+    if better:
+        closest = min(better, key=lambda name: abs(better[name] - truth))
+        words = f"Closest to the truth comes {closest}, with {better[closest]:.2f} bits/byte"
+        copied = mean(row["copy_rate"] for row in generated[closest])
+        sentences.append(f"{words}; {100 * copied:.0f} % of its bytes are copied from what was given.")
+    if noisy:
+        names = _listed([f"{name} ({value:.2f})" for name, value in noisy.items()])
+        share = "" if better else "Nothing here is better than noise to the judge: "
+        sentences.append(f"{share}{names}: no better than the shuffled truth.")
+        sentences += _why_noise(generated, list(noisy))
+    copying = [
+        f"{name} ({100 * rate:.0f} %)"
+        for name, rows in generated.items()
+        if (rate := mean(row["copy_rate"] for row in rows)) >= COPYING
+    ]
+    if copying and prompt["modality"] == "text":
+        sentences.append(
+            f"Cheap because copied: {_listed(copying)} of the bytes stand in what was given; underlined below."
+        )
     for name, rows in generated.items():
         model, strategy = rows[0]["model"], rows[0]["strategy"]
-        if strategy == "bytes" or model not in generated:
+        if strategy.partition("?")[0] == "bytes":
             continue
-        sentences.append(_against_one_byte(prompt, name, rows, generated[model]))
+        plain = next((some for some in generated.values() if _draws_bytes(some[0]) and some[0]["model"] == model), None)
+        if plain is not None:
+            sentences.append(_against_one_byte(prompt, name, rows, plain))
     return sentences
+
+
+def _draws_bytes(row: Record) -> bool:
+    return bool(row["strategy"].partition("?")[0] == "bytes")
+
+
+def _is_judge(prompt: Record, row: Record) -> bool:
+    """Return whether the judge is of the family of the model that generated ``row``."""
+    judge, model = (spec.partition("?")[0].partition(":")[0] for spec in (prompt["judge"], row["model"]))
+    return bool(judge == model)
+
+
+def _why_noise(generated: dict[str, list[Record]], noisy: Sequence[str]) -> list[str]:
+    """Return why codecs that are drawn byte by byte give noise, with their own figures."""
+    drawn = [
+        f"{name} {mean(row['entropy'] for row in generated[name]):.1f}"
+        for name in noisy
+        if _draws_bytes(generated[name][0]) and mean(row["entropy"] for row in generated[name]) > NEARLY_EVEN
+    ]
+    if not drawn:
+        return []
+    return [
+        "Why: one byte more changes a code's length by a few bits at most, and by the same for many bytes, so "
+        "that the distribution drawn from is nearly even. Its entropy, where 8 bits are all 256 bytes alike: "
+        f"{', '.join(drawn)}. "
+        "What a codec knows shows over several bytes, with lookahead, beam or particles."
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _against_one_byte(prompt: Record, name: str, rows: Sequence[Record], plain: Sequence[Record]) -> str:
@@ -227,13 +300,17 @@ def _item(prompt: Record, row: Record) -> Record:
     item = {
         "name": _name(row),
         "end": row["model"] in ENDS,
+        "judge": _is_judge(prompt, row),
         "seed": row["seed"],
         "bits_per_byte": row["bits_per_byte"],
         "row": dict.fromkeys(key for key, *_ in COLUMNS) | row,
     }
     data = whole_of(prompt, row)
     if prompt["modality"] == "text":
-        item["spans"] = _spans(b"".join(parts_of(row)), row["costs"])
+        drawn = b"".join(parts_of(row))
+        copies = find_copies(b"".join(given_of(prompt)), drawn) if row["model"] not in ENDS else []
+        item["spans"] = _spans(drawn, row["costs"], copies)
+        item["copied"] = row["copy_rate"] if copies else None
     elif prompt["modality"] == "image":
         height = len(prompt["given"])
         item["png"] = figures.data_uri("image/png", to_png(data, prompt["width"], height))
@@ -243,35 +320,26 @@ def _item(prompt: Record, row: Record) -> Record:
         item["wav"] = figures.data_uri("audio/wav", to_wav(data))
         power = judges_media.power_spectrogram(judges_media.waveform(data), hop=judges_media.HOP // 2)
         decibels = 10 * np.log10(np.maximum(power, judges_media.SILENCE))
-        label = f"Spectrogram of {prompt['name']}, {_name(row)}, seed {row['seed']}"
+        label = f"Spectrogram of {prompt['name']}, {_name(row)}"
+        if row["seed"] is not None:
+            label += f", seed {row['seed']}"
         given = sum(map(len, given_of(prompt)))
         item["svg"] = figures.spectrogram(label, decibels, RATE, judges_media.HOP // 2, judges_media.FRAME, given)
     return item
 
 
-def _spans(data: bytes, costs: Sequence[float] | None) -> list[Record]:
-    """Return characters with their cost in bits and its step of the heat scale, 0 to 8."""
+def _spans(data: bytes, costs: Sequence[float] | None, copies: Sequence[Copied] = ()) -> list[Record]:
+    """Return characters with their cost in bits, its step of the heat scale from 0 to 8, and where they are from."""
+    source = dict[int, int]()
+    for copy in copies:
+        source |= {place: copy.source + place - copy.start for place in range(copy.start, copy.stop)}
     spans = []
-    start = 0
-    while start < len(data):
-        size, text = _character(data, start)
-        bits = sum(costs[start : start + size]) if costs is not None else 0.0
-        spans.append({"text": text, "bits": bits, "heat": min(8, int(bits)), "line": data[start] == 0x0A})
-        start += size
+    for start, stop, text in characters(data):
+        bits = sum(costs[start:stop]) if costs is not None else 0.0
+        look = byte_text(data[start:stop]) if text in ("", "\t") else "↵" if text == "\n" else text
+        span = {"text": look, "bits": bits, "heat": heat_step(bits), "line": text == "\n"}
+        spans.append(span | {"source": source.get(start)})
     return spans
-
-
-def _character(data: bytes, start: int) -> tuple[int, str]:
-    """Return the size and the look of the character at ``start``; a byte that is none shows as its value."""
-    for size in range(1, 5):
-        try:
-            text = data[start : start + size].decode("utf-8")
-        except UnicodeDecodeError:
-            continue
-        if len(text) == 1 and (text.isprintable() or text == "\n"):
-            return size, "↵" if text == "\n" else text
-        break
-    return 1, f"‹{data[start]:02X}›"
 
 
 def _walks(document: Record) -> list[Record]:

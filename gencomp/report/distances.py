@@ -73,11 +73,12 @@ def draw(figure: "Figure", found: Distances) -> None:
     figure.suptitle(f"{found.form}, {' + '.join(found.models)}")
 
 
-def page(found: Distances) -> str:
-    """Return the page: the picture, and the tables."""
+def page(found: Distances, made: dict[str, Any] | None = None) -> str:
+    """Return the page: the picture, and the tables; ``made`` says how they came about."""
     from gencomp import __version__
     from gencomp.measure.distance import FRAMING
     from gencomp.report.figures import data_uri
+    from gencomp.report.made import made_of
     from gencomp.report.page import render
 
     check_extra()
@@ -85,6 +86,7 @@ def page(found: Distances) -> str:
     return render(
         "distances.html.j2",
         title="Distances",
+        made=made_of(made),
         version=__version__,
         models=" + ".join(found.models),
         form=found.form,

@@ -7,6 +7,7 @@ from gencomp import __version__
 from gencomp.errors import DatasetError
 from gencomp.evaluation.paper import TABLE_1_MODELS, table_1_models
 from gencomp.report import figures
+from gencomp.report.made import made_of
 from gencomp.report.page import render
 from gencomp.report.shapes import Maybe, check_shape
 
@@ -31,8 +32,11 @@ _SHAPE = {
 }
 
 
-def view(rows: Sequence[Record], version: str) -> Record:
-    """Return the values of the page's template. Raises :class:`DatasetError` on rows of another kind."""
+def view(rows: Sequence[Record], version: str, made: Record | None = None) -> Record:
+    """Return the values of the page's template; ``made`` says how the rows came about.
+
+    Raises :class:`DatasetError` on rows of another kind.
+    """
     try:
         check_shape(rows, [_SHAPE], "rows")
         if not rows:
@@ -44,12 +48,18 @@ def view(rows: Sequence[Record], version: str) -> Record:
             f"these are no rows of an experiment: {error}; expected the rows.json that `gencomp evaluate` writes"
         ) from error
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    told = made_of(made)
     return {
-        "title": "Rates",
+        "title": f"Rates: {told['name'] or _some(datasets)}",
+        "made": told,
         "version": version,
         "sections": [_section(rows, name, number + 1) for number, name in enumerate(datasets)],
         "versions": sorted({f"{key} {value}" for row in rows for key, value in (row.get("versions") or {}).items()}),
     }
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _section(rows: Sequence[Record], dataset: str, number: int) -> Record:
@@ -62,15 +72,44 @@ def _section(rows: Sequence[Record], dataset: str, number: int) -> Record:
         lines += [
             _paper_line(model, theirs[model]) for model in TABLE_1_MODELS if model in theirs and model not in measured
         ]
-    columns = ["raw rate, %", *(["the paper's, %"] if with_paper else []), "95 % from", "to", "adjusted rate, %"]
+    heads = ["raw rate, %", *(["the paper's, %"] if with_paper else []), "95 % from", "to", "adjusted rate, %"]
+    heads += ["bits/byte", "parameters", "bytes/s"]
+    if not any(row["parameters"] for row in mine):  # then it is the raw rate again
+        lines, heads = _without(lines, heads, "adjusted rate, %")
+    facts = [f"{max(row['raw_bytes'] for row in mine):,} bytes of {mine[0]['modality']}"]
+    words = [0, 1]
+    for place, (name, default) in reversed([*enumerate((("chunks of", ""), ("first bytes", "all")))]):
+        values = {line["words"][place] for line in lines if not line["end"]}
+        if len(values) == 1 and len(mine) > 1:  # a column that says one thing is said once
+            words.remove(place)
+            (value,) = values
+            if value != default:
+                facts.append(f"{name} {value}" + (" bytes" if value.isdecimal() else ""))
+    for line in lines:
+        line["words"] = [line["words"][place] for place in words]
+    for head in list(heads):
+        values = {line["cells"][heads.index(head)][0] for line in lines}
+        if len(values) == 1 and len(lines) > 1:
+            (value,) = values
+            if value:
+                facts.append(f"{head}: {value:,}")
+            lines, heads = _without(lines, heads, head)
     return {
         "id": f"data-{number}",
         "title": dataset,
-        "facts": f"{max(row['raw_bytes'] for row in mine):,} bytes of {mine[0]['modality']}",
-        "columns": [*columns, "bits/byte", "parameters", "bytes/s"],
+        "facts": "; ".join(facts),
+        "first": ["model", *(("chunk", "first bytes")[place] for place in words)],
+        "columns": heads,
         "table": lines,
         "plots": _plots(mine, dataset),
     }
+
+
+def _without(lines: Sequence[Record], heads: list[str], head: str) -> tuple[list[Record], list[str]]:
+    """Return the table without the column ``head``."""
+    place = heads.index(head)
+    cut = [{**line, "cells": line["cells"][:place] + line["cells"][place + 1 :]} for line in lines]
+    return cut, heads[:place] + heads[place + 1 :]
 
 
 def _line(row: Record, with_paper: bool) -> Record:
@@ -96,6 +135,22 @@ def _cut(row: Record) -> list[str]:
 
 def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
     plots = []
+    entire = [row for row in rows if row["length"] is None]
+    sizes = list(dict.fromkeys(row["chunk_size"] for row in entire))
+    for size in sizes:
+        found = {row["model"]: row for row in entire if row["chunk_size"] == size}
+        where = "whole" if size == "whole" else f"chunks of {size} bytes" if isinstance(size, int) else str(size)
+        label = f"Rates, {dataset}" + (f", {where}" if len(sizes) > 1 else "")
+        figure = figures.intervals(
+            label,
+            "raw rate, %",
+            {name: tuple(_percent(row.get(key)) for key in ("raw_rate", "low", "high")) for name, row in found.items()},
+            {name: 100 * row["paper_raw_rate"] for name, row in found.items() if row.get("paper_raw_rate")},
+        )
+        caption = "Compressed / raw bytes, a codec's header counted once; a line is the 95 % interval over the chunks."
+        if any(row.get("paper_raw_rate") for row in found.values()):
+            caption += " Hollow: the paper's, on its own data."
+        plots.append({"svg": figure, "caption": caption if len(sizes) == 1 else f"{where}: {caption}"})
     by_length = [row for row in rows if row["length"] is not None]
     if by_length:
         curves = _curves(by_length, "length", "raw_rate", lambda row: str(row["model"]))
@@ -130,6 +185,10 @@ def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
     return plots
 
 
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
 def _curves(
     rows: Sequence[Record], x: str, y: str, name: Any, factor: float = 100.0
 ) -> dict[str, list[tuple[float, float]]]:
@@ -139,9 +198,10 @@ def _curves(
     return {key: sorted(points) for key, points in found.items()}
 
 
-def page(rows: Any) -> str:
+def page(rows: Any, made: dict[str, Any] | None = None) -> str:
     """Return the page of an experiment, from the rows that :func:`gencomp.evaluation.tables.to_json` wrote.
 
-    Raises :class:`~gencomp.errors.DatasetError` where they are of another shape.
+    ``made`` says how they came about (:mod:`gencomp.report.made`). Raises :class:`~gencomp.errors.DatasetError` where
+    they are of another shape.
     """
-    return render("evaluation.html.j2", **view(rows, __version__))
+    return render("evaluation.html.j2", **view(rows, __version__, made))

@@ -134,6 +134,33 @@ def dots(label: str, axis: str, rows: dict[str, list[float]], ends: Mapping[str,
         return _svg(figure, label)
 
 
+def intervals(
+    label: str,
+    axis: str,
+    rows: Mapping[str, tuple[float | None, ...]],
+    others: Mapping[str, float],
+) -> str:
+    """Return one line a name with a dot at its value and a bar from its lower to its upper bound, if it has them.
+
+    ``rows`` are (value, low, high); ``others`` are hollow dots, such as somebody else's figures.
+    """
+    with _figure(7, 0.9 + 0.34 * len(rows)) as figure:
+        axes = figure.subplots()
+        for place, (name, (value, low, high)) in enumerate(reversed(list(rows.items()))):
+            if low is not None and high is not None:
+                axes.plot([low, high], [place, place], color=_SERIES[1], linewidth=3, solid_capstyle="butt", alpha=0.6)
+            if value is not None:
+                axes.plot([value], [place], "o", color=_SERIES[1], markersize=6)
+            if name in others:
+                axes.plot([others[name]], [place], "o", markerfacecolor="none", markeredgecolor=_INK, markersize=7)
+        axes.set_yticks(range(len(rows)), [plot_label(name) for name in reversed(list(rows))])
+        axes.set_ylim(-0.6, len(rows) - 0.4)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlim(left=0)
+        axes.set_xlabel(plot_label(axis))
+        return _svg(figure, label)
+
+
 def curves(
     label: str,
     axes_labels: tuple[str, str],

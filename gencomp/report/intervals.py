@@ -9,7 +9,7 @@ _COLUMN = 120
 _BAR = 64
 _TOP = 56
 _LEFT = 70
-_MIN_LABEL = 0.035  # a segment thinner than this part of the bar has no label
+_SMALLEST = 7.0  # pixels: letters that can be read; a thinner segment has no label inside
 _COLORS = ("#cfe3f7", "#e3eefb")
 _CHOSEN = "#f6b26b"
 
@@ -55,9 +55,15 @@ def _column(explanation: Explanation, column: int, step: Step) -> list[str]:
             f'<rect x="{x}" y="{y(stop):.2f}" width="{_BAR}" height="{max(0.5, y(start) - y(stop)):.2f}" '
             f'fill="{color}" stroke="white" stroke-width="0.5"/>'
         )
-        if stop - start >= _MIN_LABEL * total:
-            middle = (y(start) + y(stop)) / 2 + 4
-            parts.append(_text(x + _BAR / 2, middle, explanation.labels[symbol], 'text-anchor="middle"'))
+        tall = y(start) - y(stop)
+        middle = (y(start) + y(stop)) / 2
+        if tall >= _SMALLEST:  # a label that fits, in smaller letters where it must be
+            size = min(12.0, tall)
+            look = f'text-anchor="middle" font-size="{size:.1f}"'
+            parts.append(_text(x + _BAR / 2, middle + 0.35 * size, explanation.labels[symbol], look))
+        elif chosen:  # beside the bar, as there is no room in it
+            height = min(max(middle + 4, _TOP + 10), _TOP + _HEIGHT - 2)
+            parts.append(_text(x + _BAR + 4, height, explanation.labels[symbol]))
     parts.append(f'<rect x="{x}" y="{_TOP}" width="{_BAR}" height="{_HEIGHT}" fill="none" stroke="#333"/>')
     below, above = elided(*step.before.decimals())
     parts.append(_text(x - 4, _TOP - 4, above, 'text-anchor="end" fill="#555"'))

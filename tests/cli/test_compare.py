@@ -71,3 +71,23 @@ def test_what_cannot_be_compared(cli, tmp_path: Path) -> None:  # type: ignore[n
     fails(cli("report", "rows.json"), 1, "no JSON")
     (tmp_path / "rows.json").write_text("[1]")
     fails(cli("report", "rows.json"), 1, "no rows of an experiment")
+
+
+def test_a_temperature_is_of_all_that_draw() -> None:
+    from gencomp.cli.compare import _contenders
+
+    found = _contenders(["gzip"], ["bytes", "beam"], ["mix bytes?top_k=3", "mix bytes?temperature=2"], 0.5)
+    assert [contender.strategy for contender in found] == [
+        "bytes?temperature=0.5",
+        "beam",
+        "bytes?top_k=3&temperature=0.5",
+        "bytes?temperature=2",
+    ]
+
+
+def test_the_page_tells_the_command(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    assert cli(*FAST, *SMALL, "-o", "out", "--temperature", "0.7").code == 0
+    document = json.loads((tmp_path / "out/rows.json").read_text())
+    assert document["made"]["command"].startswith("gencomp compare -m counts:2 --also 'counts:2 bytes?top_k=1'")
+    assert document["rows"][2]["strategy"] == "bytes?temperature=0.7"
+    assert "--temperature 0.7" in (tmp_path / "out/report.html").read_text()

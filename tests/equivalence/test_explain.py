@@ -72,3 +72,17 @@ def test_the_picture_is_well_formed_and_shows_every_step() -> None:
         texts = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
         assert sum(text.startswith("certain:") for text in texts) == len(explanation.steps)
         assert any(f"({len(explanation.code)} bits)" in text for text in texts)
+
+
+def test_a_thin_part_is_named_beside_its_bar() -> None:
+    """Of 256 bytes alike none has room for a letter; the one that comes is named nevertheless."""
+    root = ElementTree.fromstring(interval_svg(explain(as_predictor("uniform"), b"hi")))
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("h") == texts.count("i") == 1
+    sizes = [
+        float(element.get("font-size", "12"))
+        for element in ElementTree.fromstring(interval_svg(explain(as_predictor("counts:1"), b"hello")))
+        if (element.text or "") in tuple("helo")
+    ]
+    assert sizes
+    assert min(sizes) >= 7

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 import gencomp
+from gencomp.equivalence.read_before import has_read
 from gencomp.equivalence.score import score
+from gencomp.errors import GencompWarning
 
 
 def test_a_predictors_costs_add_up_to_its_code(wiki: bytes) -> None:
@@ -60,3 +62,13 @@ def test_wrong_arguments_are_refused() -> None:
         score("counts", b"x", chunk_size=0)
     with pytest.raises(ValueError, match="limit"):
         score("counts", b"x", limit=-1)
+
+
+def test_a_model_is_not_measured_in_silence_on_what_it_has_read(book: bytes, wiki: bytes) -> None:
+    with pytest.warns(GencompWarning, match="has read this text"):
+        score("mix:1?prime=english", book[1000:3000], limit=0)
+    assert has_read("ensemble:counts:1,mix?prime=english", book[500:900])
+    assert not has_read("mix?prime=english", wiki)
+    assert not has_read("mix", book)
+    assert not has_read("tests.Object", book)
+    score("mix:1?prime=english", wiki, limit=0)  # no warning

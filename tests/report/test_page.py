@@ -19,8 +19,10 @@ from gencomp.equivalence.explain import explain, explain_paper
 from gencomp.errors import DatasetError
 from gencomp.modalities.image import Raster
 from gencomp.report.artefacts import name_of, write_artefacts
+from gencomp.report.comparison import _findings
 from gencomp.report.comparison import page as comparison_page
 from gencomp.report.evaluation import page as evaluation_page
+from gencomp.report.made import made
 from tests.chromium import Page, chromium, find_chromium
 
 STEPS = 12
@@ -131,6 +133,62 @@ def test_findings_compare_lookahead_with_one_byte(document: dict[str, Any], path
     assert f"{ahead:.2f} against {plain:.2f} bits/byte in gzip&#39;s own code" in text
 
 
+def findings(rates: dict[str, float], judge: str = "mix", copied: float = 0.0) -> list[str]:
+    """Return what is found where models have these rates: the truth costs 2 bits a byte, noise 6."""
+    prompt = {"name": "book", "judge": judge, "modality": "text"}
+    row = {"strategy": "bytes", "entropy": 6.5, "copy_rate": copied, "own_bits_per_byte": 1.0}
+    generated = {name: [{**row, "model": name, "bits_per_byte": rate}] for name, rate in rates.items()}
+    return _findings(prompt, generated, {"the truth": 2.0, "the truth, shuffled": 6.0})
+
+
+def test_what_is_no_better_than_noise_is_never_praised() -> None:
+    text = " ".join(findings({"gzip": 6.1, "lzma": 7.0}))
+    assert "Closest to the truth" not in text
+    assert "Nothing here is better than noise to the judge: gzip (6.10) and lzma (7.00)" in text
+    assert "nearly even" in text
+    mixed = findings({"gzip": 6.1, "counts": 4.0})
+    assert any(line.startswith("Closest to the truth comes counts, with 4.00") for line in mixed)
+    assert any(line.startswith("gzip (6.10): no better than the shuffled truth") for line in mixed)
+
+
+def test_the_judge_is_no_competitor() -> None:
+    told = findings({"mix:9": 2.1, "counts": 4.0})
+    assert "mix:9 takes part itself" in told[0]
+    assert any(line.startswith("Closest to the truth comes counts") for line in told)
+    assert "takes part" not in findings({"counts": 4.0})[0]
+
+
+def test_copying_is_told() -> None:
+    assert any("Cheap because copied: counts (60 %)" in line for line in findings({"counts": 1.0}, copied=0.6))
+    assert not any("copied:" in line for line in findings({"counts": 1.0}, copied=0.1))
+
+
+def test_a_page_says_how_it_was_made(document: dict[str, Any]) -> None:
+    record = made(["compare", "-m", "<b>"], "paper")
+    assert record["command"] == "gencomp compare -m '<b>'"
+    text = comparison_page({**document, "made": record})
+    assert "gencomp compare -m &#39;&lt;b&gt;&#39;" in text
+    assert f"<span>{record['date']}, gencomp" in text
+    rates = evaluation_page(ROWS, record)
+    assert "<h1>Rates: paper</h1>" in rates
+    assert "<h1>Rates: enwik8</h1>" in evaluation_page(ROWS)
+    assert "seed None" not in text
+
+
+def test_an_evaluation_begins_with_charts_and_says_nothing_twice() -> None:
+    rows = [row("gzip", None, 0.5, 0), row("mix", None, 0.4, 0)]
+    text = evaluation_page(rows)
+    assert text.index("Rates, enwik8") < text.index("<table")
+    heads = re.findall(r"<th scope=\"col\"[^>]*><button[^>]*>([^<]*)<", text)
+    assert "chunk" not in heads
+    assert "first bytes" not in heads
+    assert "adjusted rate, %" not in heads  # there are no parameters
+    assert "chunks of 2048 bytes" in text
+    both = re.findall(r"<button[^>]*>([^<]*)<", evaluation_page(ROWS))
+    assert {"first bytes", "adjusted rate, %", "parameters"} <= set(both)
+    assert "chunk" not in both
+
+
 def test_other_formats_are_refused(document: dict[str, Any]) -> None:
     with pytest.raises(DatasetError, match="expected gencomp-compare 1"):
         comparison_page({**document, "format_version": 2})
@@ -157,7 +215,13 @@ def test_json_of_any_other_shape_is_refused_or_drawn(document: dict[str, Any], m
     """Whatever is in the file: a page, or an error that says what was expected. Never a traceback."""
     from gencomp.report import figures
 
-    for name in ("dots", "bars", "curves", "spectrogram"):  # which take their time, and get what is checked before
+    for name in (
+        "dots",
+        "bars",
+        "curves",
+        "intervals",
+        "spectrogram",
+    ):  # which take their time, and get what is checked before
         monkeypatch.setattr(figures, name, lambda *_: "<svg/>")
     refusals = []
     for other in shapes_of(ROWS[:2]):
@@ -268,6 +332,33 @@ def test_a_table_sorts_both_ways_and_keeps_what_is_missing_last(page: Page) -> N
     assert sorting == "descending"
 
 
+@pytest.mark.parametrize("width", [1280, 400])
+def test_each_byte_stands_above_its_cost(page: Page, width: int) -> None:
+    page.resize(width, 900)
+    lefts = "[...r.cells].map(c => Math.round(c.getBoundingClientRect().left))"
+    rows = page.run(f"[...document.querySelectorAll('.costs tr')].map(r => {lefts})")
+    assert len(rows) == 3
+    assert all(row == rows[0] for row in rows)
+    assert page.run("document.querySelector('.costs button').getBoundingClientRect().height") >= 36  # for a finger
+
+
+def test_a_tap_and_the_keys_tell_a_characters_bits(page: Page) -> None:
+    card = "document.querySelectorAll('.texts .card')[2]"
+    page.run(f"{card}.querySelectorAll('.text span')[1].click()")
+    title = page.run(f"{card}.querySelectorAll('.text span')[1].title")
+    assert title in page.run(f"{card}.querySelector('.told').textContent")
+    page.run(f"{card}.querySelector('.text').focus()")
+    page.press("ArrowRight")
+    title = page.run(f"{card}.querySelectorAll('.text span')[2].title")
+    assert title in page.run(f"{card}.querySelector('.told').textContent")
+
+
+def test_four_models_stand_in_a_row(page: Page) -> None:
+    page.resize(1280, 900)
+    columns = "getComputedStyle(document.querySelector('.texts')).gridTemplateColumns.split(' ').length"
+    assert page.run(columns) == 4
+
+
 def shown(page: Page) -> list[dict[str, str]]:
     """Return what the cards say of their intervals, a record a model."""
     script = (
@@ -325,9 +416,9 @@ def test_buttons_slider_and_keys_step(page: Page) -> None:
     slide = "(s => { s.value = 6; s.dispatchEvent(new Event('input')); })(document.querySelector('.controls input'))"
     page.run(slide)
     assert page.run(where) == f"byte 7 of {STEPS}"
-    page.run("document.querySelectorAll('.strip button')[4].click()")
+    page.run("document.querySelectorAll('.costs button')[4].click()")
     assert page.run(where) == f"byte 5 of {STEPS}"
-    page.run("document.querySelectorAll('.strip button')[4].focus()")
+    page.run("document.querySelectorAll('.costs button')[4].focus()")
     page.press("End")
     assert page.run(where) == f"byte {STEPS} of {STEPS}"
     assert page.errors == []

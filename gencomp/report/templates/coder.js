@@ -150,7 +150,7 @@
   const choice = make("select", { ariaLabel: "Text" }, ...walks.map((item, number) => make("option", { value: number }, item.title)));
   const slider = make("input", { type: "range", min: 0, ariaLabel: "Step" });
   const where = make("span", { className: "where", ariaLive: "polite" });
-  const strip = make("div", { className: "strip" });
+  const strip = make("div", { className: "strip" }); // what came before
   const costs = make("div", { className: "scroll costs", tabIndex: 0 });
   const models = make("div", { className: "models" });
   const buttons = [["|◀", "First byte", () => 0], ["◀", "One byte back", () => place - 1], ["▶", "One byte on", () => place + 1], ["▶|", "Last byte", () => length() - 1]];
@@ -173,14 +173,17 @@
     exacts = walk.models.map((model) => intervals(model.steps));
     slider.max = length() - 1;
     strip.replaceChildren(make("span", { className: "before" }, walk.before));
+    const table = make("table", {});
+    const head = table.createTHead().insertRow(); // each byte stands above what it costs
+    head.append(make("th", { scope: "col" }, "byte"));
     walk.models[0].steps.forEach((step, index) => {
       const button = make("button", { type: "button" }, walk.labels[step.symbol]);
       button.addEventListener("click", () => go(index));
-      strip.append(button);
+      head.append(make("th", { scope: "col" }, button));
     });
-    const table = make("table", {});
+    const body = table.createTBody();
     for (const model of walk.models) {
-      const row = table.insertRow();
+      const row = body.insertRow();
       row.append(make("th", { scope: "row" }, model.model));
       model.steps.forEach((step) => {
         const value = step.lengths[step.symbol];
@@ -211,15 +214,14 @@
     slider.value = place;
     where.textContent = `byte ${place + 1} of ${length()}`;
     pressed.forEach((button, number) => (button.disabled = number < 2 ? place === 0 : place === length() - 1));
-    [...strip.querySelectorAll("button")].forEach((button, index) => {
+    [...costs.querySelectorAll("button")].forEach((button, index) => {
       button.classList.toggle("done", index < place);
       if (index === place) button.setAttribute("aria-current", "step");
       else button.removeAttribute("aria-current");
     });
-    for (const row of costs.querySelectorAll("tr")) {
+    for (const row of costs.querySelectorAll("tbody tr")) {
       [...row.cells].slice(1).forEach((cell, index) => {
         cell.classList.toggle("now", index === place);
-        cell.classList.toggle("later", index > place);
         if (index !== place) return;
         const edge = cell.offsetLeft + cell.offsetWidth;
         if (edge > costs.scrollLeft + costs.clientWidth || cell.offsetLeft < costs.scrollLeft + row.cells[0].offsetWidth) {

@@ -46,3 +46,27 @@
     });
   }
 })();
+
+// A text's characters tell their bits: under the pointer by themselves, by touch or by keys in a line below.
+(function () {
+  for (const text of document.querySelectorAll(".card .text")) {
+    const told = text.parentElement.querySelector(".told");
+    const spans = [...text.querySelectorAll("span")];
+    let place = -1;
+    const pick = (number) => {
+      if (number < 0 || number >= spans.length) return;
+      if (place >= 0) spans[place].classList.remove("picked");
+      place = number;
+      spans[place].classList.add("picked");
+      told.textContent = `“${spans[place].textContent}”: ${spans[place].title}`;
+    };
+    text.addEventListener("click", (event) => pick(spans.indexOf(event.target)));
+    text.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      pick(place < 0 ? 0 : place + step);
+    });
+  }
+})();

@@ -159,3 +159,16 @@ def test_a_terminal_is_told_apart(tmp_path: Path) -> None:
         os.close(leader)
         assert running.returncode == 2
         assert complaint in err
+
+
+def test_a_shell_completes_commands_and_models(tmp_path: Path) -> None:
+    """As the script does that --show-completion prints: the words in the environment, the answers on lines."""
+    for words, number, answers in (
+        ("gencomp co", 1, ["compress", "compare"]),
+        ("gencomp score -m z", 3, ["zlib", "zstd"]),
+    ):
+        asked = {"_GENCOMP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+        with process(cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **asked}) as running:
+            out, err = running.communicate(timeout=60)
+        assert (running.returncode, err) == (0, b"")
+        assert out.decode().split() == answers

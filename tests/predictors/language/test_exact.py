@@ -195,8 +195,8 @@ def test_a_header_names_weights_and_a_revision_alone(token_model: Path, wiki: by
     archive = compress(wiki, model=f"hf:{token_model}?context=64")
     header = list_members(io.BytesIO(archive))[0].header.metadata["model"]
     assert header == {
-        "spec": f"hf:digest-{digest(token_model)}?device=cpu&dtype=auto&batch=16&context=64&stride=32&threads=1&lane=8192"
-        "&arithmetic=exact",
+        "spec": f"hf:digest-{digest(token_model)}?device=cpu&dtype=auto&batch=16&context=64&stride=32&threads=1"
+        "&lane=8192&arithmetic=exact",
         "numeric": "integer",
         "revision": 1,
         "environment": {"weights": digest(token_model)},

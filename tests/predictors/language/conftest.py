@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load as load_safetensors
 
 from gencomp.training.architecture import Architecture
 from gencomp.training.corpus import Corpus
@@ -22,6 +23,11 @@ PLAN = Plan(
     evaluate_every=120,
     evaluation_sequences=2,
 )
+
+
+def tensors_of(path: Path) -> dict[str, torch.Tensor]:
+    """Return a safetensors file's tensors, in memory: a file that is mapped must not be written over."""
+    return load_safetensors(path.read_bytes())
 
 
 def make_model(folder: Path, text: bytes, vocabulary: int | None = None) -> Path:

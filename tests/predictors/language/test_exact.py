@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -43,6 +43,7 @@ from gencomp.predictors.language.gguf import Gguf
 from gencomp.predictors.language.gguf_file import TYPES, read_gguf
 from gencomp.predictors.language.huggingface import HuggingFace
 from gencomp.predictors.language.loading import ModelFolderError, digest
+from tests.predictors.language.conftest import tensors_of
 
 COMMON = {"vocab_size": 400, "bos_token_id": 0, "eos_token_id": None, "pad_token_id": None}
 LLAMA_LIKE = COMMON | {
@@ -194,8 +195,8 @@ def test_a_header_names_weights_and_a_revision_alone(token_model: Path, wiki: by
     archive = compress(wiki, model=f"hf:{token_model}?context=64")
     header = list_members(io.BytesIO(archive))[0].header.metadata["model"]
     assert header == {
-        "spec": f"hf:{token_model}?device=cpu&dtype=auto&batch=16&context=64&stride=32&threads=1&lane=8192"
-        "&arithmetic=exact",
+        "spec": f"hf:digest-{digest(token_model)}?device=cpu&dtype=auto&batch=16&context=64&stride=32&threads=1"
+        "&lane=8192&arithmetic=exact",
         "numeric": "integer",
         "revision": 1,
         "environment": {"weights": digest(token_model)},
@@ -204,7 +205,7 @@ def test_a_header_names_weights_and_a_revision_alone(token_model: Path, wiki: by
     assert decompress(archive, model=f"hf:{moved}?context=64") == wiki
     with pytest.raises(ModelMismatchError, match="was made with -m .*arithmetic=exact.*not.*arithmetic=float"):
         decompress(archive, model=f"hf:{moved}?context=64&arithmetic=float")
-    tensors = load_file(moved / "model.safetensors")
+    tensors = tensors_of(moved / "model.safetensors")
     tensors["model.norm.weight"] *= 1.25
     save_file(tensors, moved / "model.safetensors")
     digest.cache_clear()
@@ -321,7 +322,7 @@ def test_a_configuration_that_is_not_understood_is_refused(
 
 def test_tensors_that_are_odd_are_refused(llama: Path) -> None:
     path = llama / "model.safetensors"
-    tensors = load_file(path)
+    tensors = tensors_of(path)
     name = "model.layers.0.mlp.up_proj.weight"
     for change, complaint in (
         ({"surplus": torch.zeros(3)}, "it has the tensor 'surplus'"),
@@ -345,7 +346,7 @@ def test_tensors_that_are_odd_are_refused(llama: Path) -> None:
 
 def test_stored_types_are_read(llama: Path) -> None:
     path = llama / "model.safetensors"
-    tensors = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(path).items()}
+    tensors = {name: tensor.to(torch.bfloat16) for name, tensor in tensors_of(path).items()}
     for kind in (torch.bfloat16, torch.float16, torch.float32):
         save_file({name: tensor.to(kind) for name, tensor in tensors.items()}, path)
         source = HuggingFace(str(llama), arithmetic="exact")._exact_source
@@ -459,7 +460,7 @@ def as_gguf(folder: Path, kind: str = "F32") -> tuple[dict[str, Any], dict[str, 
     config = json.loads((folder / "config.json").read_text())
     heads, groups, size = config["num_attention_heads"], config["num_key_value_heads"], config["head_dim"]
     tensors: dict[str, tuple[np.ndarray, str]] = {}
-    for name, tensor in load_file(folder / "model.safetensors").items():
+    for name, tensor in tensors_of(folder / "model.safetensors").items():
         array = tensor.float().numpy()
         if name == "model.embed_tokens.weight":
             own = "token_embd.weight"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from gencomp.cli.app import _with_levels, app, run
+from gencomp.cli.app import _with_levels, application, run
 from gencomp.data import alice
 from tests.conftest import ROOT
 
@@ -45,7 +45,7 @@ def test_documents_show_commands() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_a_command_that_is_shown_is_a_command_line(document: Path) -> None:
     """Its command, its options and their values are those of the program."""
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(application())
     for command in commands(document):
         for part in re.split(r"&&|\||;(?![^\"']*[\"'])|>", command):
             try:

@@ -150,6 +150,8 @@ def test_modules_do_not_import_one_another_in_a_circle() -> None:
     inside["gencomp.cli.main"].discard(
         "gencomp.cli.app"
     )  # the process's beginning, which calls what the commands raise in
+    for name in [name for name in inside if name.startswith("gencomp.compiled")]:
+        inside[name].discard("gencomp.compiled")  # the door, which what stands behind it asks which way was chosen
     done: set[str] = set()
 
     def follow(name: str, way: tuple[str, ...]) -> None:

@@ -21,6 +21,7 @@ NAMES = {
     "Explanation",
     "GencompError",
     "Interval",
+    "NetworkPredictor",
     "Parse",
     "Predictor",
     "Score",
@@ -39,6 +40,7 @@ NAMES = {
     "register",
     "sample",
     "score",
+    "score_many",
     "spec_of",
 }
 

@@ -13,6 +13,7 @@ The first that works here is taken. ``GENCOMP_KERNELS`` names one; ``NUMBA_DISAB
 plain function is its ``py_func``, but on the third way, where it is the kernel itself.
 """
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -64,8 +65,11 @@ def _kernel(function: F, **options: bool) -> F:
     return cast(F, _just_in_time().compiled(function, options))
 
 
+@functools.cache
 def _just_in_time() -> Any:
-    return importlib.import_module("gencomp.compiled.just_in_time")
+    module = importlib.import_module("gencomp.compiled.just_in_time")
+    module.know_intrinsics(library.Intrinsic)
+    return module
 
 
 def kernel(function: F) -> F:

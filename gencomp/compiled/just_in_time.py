@@ -21,7 +21,7 @@ from numba.extending import intrinsic as intrinsic
 from numba.extending import typeof_impl
 
 from gencomp import compiled as door
-from gencomp.compiled import library, signatures, sources
+from gencomp.compiled import signatures, sources
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,12 +134,14 @@ _listening = install_listener("numba:compile", _Watch())
 _listening.__enter__()  # to the end of the process
 
 
-# a kernel of the library, or an intrinsic, in a function that numba compiles is what numba makes of it
-@typeof_impl.register(library.Intrinsic)  # type: ignore[untyped-decorator]
-def _type_of_intrinsic(value: Any, context: Any) -> Any:
-    made = value.made
-    cpu_target.typing_context.refresh()  # learns of what was made since the last time
-    return cpu_target.typing_context.resolve_value_type(made)
+def know_intrinsics(kind: type) -> None:
+    """Let numba compile calls of objects of the type ``kind``, whose ``made`` is an intrinsic of numba's."""
+
+    @typeof_impl.register(kind)  # type: ignore[untyped-decorator]
+    def _type_of_intrinsic(value: Any, context: Any) -> Any:
+        made = value.made
+        cpu_target.typing_context.refresh()  # learns of what was made since the last time
+        return cpu_target.typing_context.resolve_value_type(made)
 
 
 def know_kernels(kind: type) -> None:

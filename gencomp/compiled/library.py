@@ -105,6 +105,7 @@ class _Otherwise:
         from gencomp.compiled import just_in_time
 
         just_in_time.know_kernels(type(self.kernel))
+        just_in_time.know_intrinsics(Intrinsic)
         return just_in_time.compiled(self.py_func, self.options)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:

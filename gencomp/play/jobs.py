@@ -58,24 +58,28 @@ class Jobs:
     def __init__(self, compilations: Compilations) -> None:
         self._compilations = compilations
         self._lock = threading.Lock()
-        self._running: dict[tuple[str, str], threading.Event] = {}
+        self._running: dict[tuple[str, str], tuple[int, threading.Event]] = {}
         self._threads: set[threading.Thread] = set()
         self._turns = threading.BoundedSemaphore(max(2, usable_cores()))
         self._closed = False
 
-    def run(self, page: str, slot: str, source: Source) -> Iterator[Event]:
+    def run(self, page: str, slot: str, source: Source, turn: int = 0) -> Iterator[Event]:
         """Yield the events of ``source``, computed in a thread; where it is silent, that it works, and on what.
 
         A failure is the last event. Whoever stops taking events, or starts another job of the same slot, cancels it at
-        its next piece.
+        its next piece. Of two jobs the one of the later ``turn`` goes on, whichever comes first: requests of a page
+        overtake one another.
         """
         done = self._compilations.done
         cancelled, events = threading.Event(), queue.Queue[Event | None](_AHEAD)
         with self._lock:
             before = self._running.get((page, slot))
-            if before is not None:
-                before.set()
-            self._running[page, slot] = cancelled
+            if before is not None and before[0] > turn:
+                cancelled.set()
+            else:
+                if before is not None:
+                    before[1].set()
+                self._running[page, slot] = turn, cancelled
             if self._closed:
                 cancelled.set()
             thread = threading.Thread(
@@ -88,7 +92,7 @@ class Jobs:
         finally:
             cancelled.set()
             with self._lock:
-                if self._running.get((page, slot)) is cancelled:
+                if self._running.get((page, slot)) == (turn, cancelled):
                     del self._running[page, slot]
 
     def _taken(self, events: "queue.Queue[Event | None]", done: int) -> Iterator[Event]:
@@ -147,7 +151,7 @@ class Jobs:
         """Cancel all jobs; return whether they have ended within ``seconds``."""
         with self._lock:
             self._closed = True
-            for cancelled in self._running.values():
+            for _, cancelled in self._running.values():
                 cancelled.set()
             threads = list(self._threads)
         end = time.monotonic() + seconds

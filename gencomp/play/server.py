@@ -150,13 +150,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def _stream(self, stream: "Stream", request: dict[str, Any]) -> None:
         page, slot = str(request.get("page", ""))[:64], str(request.get("slot", ""))[:64]
+        given = request.get("turn")
+        turn = given if isinstance(given, int) else 0
         self.close_connection = True
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self._send_common()
         self.send_header("Connection", "close")
         self.end_headers()
-        events = self.server.jobs.run(page, slot, lambda: stream(self.server.desk, request))
+        events = self.server.jobs.run(page, slot, lambda: stream(self.server.desk, request), turn)
         try:
             for event in events:
                 self.wfile.write(f"data: {json.dumps(event, separators=(',', ':'))}\n\n".encode())

@@ -2,11 +2,13 @@
 
 export const page = Math.random().toString(36).slice(2);
 
+let turn = 0; // requests overtake one another on their way: the server goes by their numbers
+
 async function post(path, body, signal) {
   return fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ page, ...body }),
+    body: JSON.stringify({ page, turn: ++turn, ...body }),
     signal,
   });
 }

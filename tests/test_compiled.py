@@ -135,6 +135,13 @@ def test_where_it_cannot_be_used_the_next_way_is_taken(elsewhere: Path, monkeypa
     assert "is damaged" in why
 
 
+@pytest.mark.parametrize("name", ["NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"])
+def test_who_sets_what_numba_makes_gets_what_numba_makes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GENCOMP_KERNELS", raising=False)
+    monkeypatch.setenv(name, "1")
+    assert compiled._chosen() == ("numba", f"{name} is set")
+
+
 @needs_library
 def test_kernels_whose_sources_changed_are_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     from gencomp.coding import quantize

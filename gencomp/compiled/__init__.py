@@ -9,8 +9,9 @@ coded on all cores by plain threads. There are three ways to run them, with the 
   lacks, because a source changed since or the arguments have types that it was not made for, goes this way too;
 - ``python``: as they stand, slowly. They are their own definition, which the tests compare the others with.
 
-The first that works here is taken. ``GENCOMP_KERNELS`` names one; ``NUMBA_DISABLE_JIT=1`` means ``python``. A kernel's
-plain function is its ``py_func``, but on the third way, where it is the kernel itself.
+The first that works here is taken. ``GENCOMP_KERNELS`` names one; ``NUMBA_DISABLE_JIT=1`` means ``python``, and
+settings of numba's code, such as ``NUMBA_BOUNDSCHECK=1``, mean ``numba``. A kernel's plain function is its ``py_func``,
+but on the third way, where it is the kernel itself.
 """
 
 import functools
@@ -31,6 +32,7 @@ Integer = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
 WAYS = ("library", "numba", "python")
+_OF_NUMBA = ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")  # who sets these wants what numba makes
 _BUILDING = "build"  # numba's front half alone: for gencomp.compiled.build
 
 
@@ -46,7 +48,8 @@ def _chosen() -> tuple[str, str]:
         return asked, f"GENCOMP_KERNELS={asked}"
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return "python", "NUMBA_DISABLE_JIT is set"
-    reason = library.open_library()
+    asked_of_numba = next((name for name in _OF_NUMBA if os.environ.get(name, "0") not in ("", "0")), None)
+    reason = f"{asked_of_numba} is set" if asked_of_numba else library.open_library()
     if not reason:
         return "library", ""
     if importlib.util.find_spec("numba") is not None:

@@ -73,7 +73,7 @@ def _key(module: str, lines: list[str]) -> str:
 
     parts = [numba.__version__, llvmlite.__version__, sources.digest(module), *lines]
     parts += [
-        sources.digest_of_file(HERE / name) for name in ("build.py", "just_in_time.py", "llvm.py", "signatures.py")
+        sources.digest_of_file(HERE / f"{name}.py") for name in ("__init__", "build", "just_in_time", "signatures")
     ]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 

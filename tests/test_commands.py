@@ -139,7 +139,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
 def test_every_page_has_its_place_in_the_site() -> None:
     """mkdocs says the same with warnings as errors; this says it where mkdocs is not installed."""
     listed = set(re.findall(r"\b([\w./-]+\.md)\s*$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
     lessons = {f"lessons/{path.stem}.md" for path in (ROOT / "examples").glob("*.ipynb")}
     assert listed == pages | lessons
 

@@ -485,26 +485,8 @@ static PyObject *variant_name(PyObject *module, PyObject *unused)
     return PyUnicode_FromString(variant_names[variant]);
 }
 
-static PyObject *use_variant(PyObject *module, PyObject *name)
-{
-    (void)module;
-    for (int k = 0; k < variant_count; k++) {
-        PyObject *other = PyUnicode_FromString(variant_names[k]);
-        int same = other == NULL ? -1 : PyUnicode_Compare(other, name) == 0;
-        Py_XDECREF(other);
-        if (same < 0)
-            return NULL;
-        if (same && variant_runs(k)) {
-            variant = k;
-            Py_RETURN_TRUE;
-        }
-    }
-    Py_RETURN_FALSE;
-}
-
 static PyMethodDef functions[] = {
     {"variant", variant_name, METH_NOARGS, "Return the name of the processors whose code runs here, or None."},
-    {"use_variant", use_variant, METH_O, "Run the code for these processors; return whether that can be."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -23,11 +23,13 @@ def demo(
     It is "Alice's Adventures in Wonderland", which comes with the package.
     """
     import gencomp
+    from gencomp import compiled
     from gencomp.data import alice
     from gencomp.errors import MissingExtraError, VerificationError
     from gencomp.sampling.generate import seen_alphabet
 
-    note("(The first run compiles the models' loops, for one to two minutes in all; later runs find them in a cache.)")
+    if compiled.way == "numba":
+        note("(The first run compiles the models' loops, for one to two minutes in all; later runs find them in a cache.)")
     book = alice()
     prompt = book[:PROMPT_BYTES]
     show(f"Compressors become generators: the book's first {PROMPT_BYTES:,} bytes end with")

@@ -238,6 +238,15 @@ def test_signatures_name_kernels_that_exist() -> None:
         assert function.py_func.__code__.co_argcount == len(signature.arguments), signature.line
 
 
+def test_kernels_are_imported_by_who_builds_them() -> None:
+    """A package is built with numpy, numba and zstandard alone, as pyproject.toml says."""
+    hidden = {"torch", "transformers", "tokenizers", "safetensors", "typer", "brotli", "matplotlib", "PIL", "soundfile"}
+    modules = sorted({signature.module for signature in signatures.read()})
+    code = f"import importlib, sys; sys.modules.update(dict.fromkeys({sorted(hidden)}))\n"
+    result = python(code + f"for name in {modules}: importlib.import_module(name)", GENCOMP_KERNELS="build")
+    assert result.returncode == 0, result.stderr.decode()
+
+
 def test_a_signature_is_read_as_it_is_spelled() -> None:
     for signature in signatures.read():
         function = getattr(importlib.import_module(signature.module), signature.function).py_func

@@ -7,12 +7,12 @@ from typing import Any
 
 from gencomp.archive.environment import TRY_ANYWAY, advice, difference
 from gencomp.budget import Cost
-from gencomp.equivalence.adapt import Model, as_predictor, label_of, predictor_spec
+from gencomp.equivalence.adapt import Model, as_predictor, label_of, native, predictor_spec
 from gencomp.equivalence.capabilities import environment_of, fingerprint_cost, fingerprint_of, revision_of
 from gencomp.equivalence.identity import as_json, digests_of, identity_of, is_revision_of
 from gencomp.errors import ArchiveError, CorruptDataError, GencompError, ModelMismatchError, SpecError
 from gencomp.protocols import Predictor
-from gencomp.registry import Tree, alike, find_entry, load, resolve, tree_of
+from gencomp.registry import NO_DEFAULT, Tree, alike, find_entry, load, resolve, tree_of
 from gencomp.specs import Spec, alone, brief, joined, parse_spec, separated
 
 _DIGEST = "digest-"  # before what stands in a spec for a file or a folder
@@ -45,7 +45,9 @@ def describe(model: Predictor, lanes: Sequence[int] = ()) -> dict[str, Any]:
     """
     check_describable(model)
     try:
-        description: dict[str, Any] = {"spec": without_places(predictor_spec(model, full=True), model)}
+        description: dict[str, Any] = {
+            "spec": without_places(_as_written(predictor_spec(model, full=True), model), model)
+        }
     except ValueError:
         description = {"object": label_of(model)}
     identity = identity_of(model)
@@ -107,7 +109,7 @@ def _load_chosen(spec: str, chosen: Model) -> Predictor:
     """Return the user's model if it is the archive's, every option alike but where its files and folders are."""
     spec = _as_it_was(spec)
     model = as_predictor(_with_options_of(spec, chosen) if isinstance(chosen, str) else chosen)
-    found = _full_spec(model)
+    spec, found = _as_written(spec, model), _full_spec(model)
     try:
         is_alike = found is not None and alike(tree_of(found), tree_of(spec))
     except SpecError as error:
@@ -119,10 +121,22 @@ def _load_chosen(spec: str, chosen: Model) -> Predictor:
     return model
 
 
+def _as_written(spec: str, model: Predictor) -> str:
+    """Return a spec of ``model`` as archives have it: what changes no result stands there as one value, or not at all.
+
+    These are its ``written_options``, such as where it is computed.
+    """
+    written = getattr(native(model), "written_options", {})
+    parsed = parse_spec(spec)
+    options = {name: str(written.get(name, value)) for name, value in parsed.options.items()}
+    kept = {name: value for name, value in options.items() if written.get(name) is not NO_DEFAULT}
+    return str(Spec(parsed.name, parsed.argument, kept)) if written else spec
+
+
 def _full_spec(model: Predictor) -> str | None:
     """Return the spec of ``model`` with every option, None where none names it."""
     try:
-        return predictor_spec(model, full=True)
+        return _as_written(predictor_spec(model, full=True), model)
     except ValueError:
         return None
 

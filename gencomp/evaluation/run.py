@@ -122,13 +122,14 @@ def _cut(dataset: Dataset, read: Chunks, size: ChunkSize, length: int | None) ->
         return Chunks((b"".join(read.chunks),), (sum(read.raw_sizes),), (sum(read.lost_bits),))
     if length is None:
         return read
-    if dataset.seven_bits or dataset.vocabulary is not None:
-        raise ValueError(f"{dataset.name}: lengths are of bytes as they are; leave seven_bits and vocabulary out")
+    if (dataset.seven_bits and dataset.modality == "text") or dataset.vocabulary is not None:
+        raise ValueError(f"{dataset.name}: lengths are of text as it is; leave seven_bits and vocabulary out")
     longest = max(read.raw_sizes)
     if length > longest:
         raise DatasetError(f"{dataset.name}: a length of {length} bytes, but no chunk has more than {longest}")
     chunks = tuple(chunk[:length] for chunk in read.chunks)
-    return Chunks(chunks, tuple(map(len, chunks)), (0,) * len(chunks))
+    sizes = tuple(map(len, chunks))
+    return Chunks(chunks, sizes, sizes if dataset.seven_bits else (0,) * len(chunks))  # each byte lost a bit
 
 
 def _digest(chunks: Sequence[bytes]) -> str:

@@ -33,7 +33,7 @@ _PEAK_BITS = 24  # of a stream's largest number, while it is normed
 _LEAST_SHIFT = -10
 _ROOT_BITS = 6  # fractional, of a root mean square
 # 2^f = 1 + f (c0 + f (c1 + f (c2 + f c3))) for f in [0, 1) to 2e-5, Q16
-_C0, _C1, _C2, _C3 = 45422, 15779, 3498, 837
+POLYNOMIAL = _C0, _C1, _C2, _C3 = 45422, 15779, 3498, 837
 _GATE_HALF = 1 << (GATE_BITS - 1)
 _GATE_LAST = GATE_END << GATE_STEPS
 _GATE_SHIFT = INNER_BITS - GATE_STEPS

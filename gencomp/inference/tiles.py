@@ -93,6 +93,20 @@ def pack_rows(matrix: Int8Array, out: Int8Array, first: int, outputs: int) -> No
         row += size
 
 
+def unpacked_rows(packed: Int8Array, start: int, outputs: int, inputs: int) -> Int8Array:
+    """Return the matrix (outputs, inputs) whose packed form begins at ``start``."""
+    columns, total = padded(inputs, 2), padded(outputs, SMALL)
+    rows = np.empty((total, columns), dtype=np.int8)
+    row = 0
+    while row < total:
+        size = BLOCK if row + BLOCK <= total else SMALL
+        place = start + row * columns
+        block = packed[place : place + size * columns].reshape(columns // 2, size, 2)
+        rows[row : row + size] = block.transpose(1, 0, 2).reshape(size, columns)
+        row += size
+    return rows[:outputs, :inputs]
+
+
 @lean_kernel
 def _span_of_rows(
     weights: Int8Array,

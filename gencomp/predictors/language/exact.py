@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,9 @@ from gencomp.predictors.language.coding import lanes_for
 from gencomp.predictors.language.families import Model
 from gencomp.predictors.language.hazards import ModelFolderError
 from gencomp.protocols import FloatArray
+
+if TYPE_CHECKING:
+    from gencomp.inference.transformer_torch import TorchNetwork
 
 Symbols = npt.NDArray[np.int64]
 
@@ -65,7 +68,8 @@ class ExactModel:
     """A model of a known family with its options; its network is made when it is first used.
 
     ``start`` is the symbol before the first. ``batch`` lanes of a block are coded side by side; ``context`` positions
-    are what a prediction sees at most, of which ``stride`` are given up when they are full.
+    are what a prediction sees at most, of which ``stride`` are given up when they are full. A ``torch_device`` computes
+    the same integers by torch (:mod:`~gencomp.inference.transformer_torch`), without one the kernels do.
     """
 
     source: Model
@@ -74,6 +78,7 @@ class ExactModel:
     batch: int
     context: int
     stride: int
+    torch_device: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= MAX_LANES:  # an archive's header may ask for anything
@@ -90,7 +95,19 @@ class ExactModel:
 
     @cached_property
     def network(self) -> Network:
-        return _network(_Keyed(self.digest, self.context, self.source))
+        return network_of(self._keyed)
+
+    @property
+    def _keyed(self) -> "Keyed":
+        return Keyed(self.digest, self.context, self.source)
+
+    @property
+    def torch_network(self) -> "TorchNetwork":
+        """The network on its device; only where there is one."""
+        from gencomp.predictors.language.exact_torch import network_on
+
+        assert self.torch_device is not None
+        return network_on(self.torch_device, self._keyed)
 
     @property
     def vocabulary_size(self) -> int:
@@ -112,7 +129,11 @@ class ExactModel:
 
     def begin(self, lanes: int) -> "Lockstep":
         """Return ``lanes`` empty texts."""
-        return Lockstep(self, lanes)
+        if self.torch_device is None:
+            return Lockstep(self, lanes)
+        from gencomp.predictors.language.exact_torch import TorchLockstep
+
+        return TorchLockstep(self, lanes)
 
     def environment(self) -> Mapping[str, Any]:
         """Return what the bytes depend on beside the revision."""
@@ -127,7 +148,7 @@ class ExactModel:
         scratch = new_scratch(self.network, ROWS, capacity_of(cache))
         logits = np.empty((ROWS, self.vocabulary_size), dtype=np.int32)
         lanes = np.zeros(ROWS, dtype=np.int64)
-        for begin, first, last in _windows(len(text), self.context, self.stride):
+        for begin, first, last in text_windows(len(text), self.context, self.stride):
             inputs = np.concatenate([[self.start], text[begin : last - 1]])
             for at in range(0, len(inputs), ROWS):
                 rows = inputs[at : at + ROWS]
@@ -140,6 +161,10 @@ class ExactModel:
 
     def sequence_costs(self, texts: Sequence[Symbols]) -> list[Costs]:
         """Return what every symbol of every text, (n,), costs."""
+        if self.torch_device is not None:
+            from gencomp.predictors.language import exact_torch
+
+            return exact_torch.sequence_costs(self, texts)
         return [self._costs(text) for text in texts]
 
     def _costs(self, text: Symbols) -> Costs:
@@ -192,15 +217,23 @@ class ExactModel:
 
 
 def exact_model(
-    source: Model, digest: str, start: int, *, batch: int, context: int | None, stride: int | None
+    source: Model,
+    digest: str,
+    start: int,
+    *,
+    batch: int,
+    context: int | None,
+    stride: int | None,
+    torch_device: str | None = None,
 ) -> ExactModel:
     """Return a model with its options; by default up to DEFAULT_CONTEXT positions, and half of them as the stride."""
     positions = min(DEFAULT_CONTEXT, source.limit or DEFAULT_CONTEXT) if context is None else context
-    return ExactModel(source, digest, start, batch, positions, max(1, positions // 2) if stride is None else stride)
+    stride = max(1, positions // 2) if stride is None else stride
+    return ExactModel(source, digest, start, batch, positions, stride, torch_device)
 
 
 @dataclass(frozen=True)
-class _Keyed:
+class Keyed:
     """A model that is equal to another one by the digest of its file alone."""
 
     digest: str
@@ -211,11 +244,12 @@ class _Keyed:
         return hash((self.digest, self.context))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Keyed) and (self.digest, self.context) == (other.digest, other.context)
+        return isinstance(other, Keyed) and (self.digest, self.context) == (other.digest, other.context)
 
 
 @functools.lru_cache(maxsize=2)
-def _network(keyed: _Keyed) -> Network:
+def network_of(keyed: Keyed) -> Network:
+    """Return a model's network, of which the last two are kept."""
     return new_network(keyed.source.form, keyed.source, keyed.context)
 
 
@@ -235,7 +269,7 @@ def _file_digest(path: Path, inode: int, size: int, changed: int) -> str:
     return hasher.hexdigest()
 
 
-def _windows(length: int, context: int, stride: int) -> Iterator[tuple[int, int, int]]:
+def text_windows(length: int, context: int, stride: int) -> Iterator[tuple[int, int, int]]:
     """Yield (begin, first, last): symbols [first, last) are predicted from the start and those from ``begin`` on."""
     yield 0, 0, min(length, context)
     for first in range(context, length, stride):
@@ -254,10 +288,24 @@ class Lockstep:
         self._lanes = lanes
         self._history = np.full((lanes, _LEAST_ROOM), model.start, dtype=np.int64)  # what is in the cache
         self._length = 0
-        self._cache = new_cache(model.network, lanes, _LEAST_ROOM)
-        self._scratch: Scratch | None = None
+        self._open(_LEAST_ROOM)
         self.logits = np.empty((lanes, model.vocabulary_size), dtype=np.int32)
         self._read(self._history[:, :1])
+
+    def _open(self, positions: int) -> None:
+        """Make an empty cache."""
+        self._cache = new_cache(self._model.network, self._lanes, positions)
+        self._scratch: Scratch | None = None
+
+    def _grow(self, positions: int) -> None:
+        """Make the cache as long as ``positions``."""
+        self._cache = grown_cache(self._cache, positions)
+        self._scratch = None
+
+    def _fork(self, twin: Self) -> None:
+        """Give ``twin`` a cache of its own."""
+        twin._cache = copied_cache(self._cache)
+        twin._scratch = None
 
     def _read(self, symbols: Symbols) -> None:
         """Append ``symbols`` (lanes, n) to what is in the cache."""
@@ -265,6 +313,10 @@ class Lockstep:
         self._reserve(end)
         self._history[:, begin:end] = symbols
         self._length = end
+        self._read_rows(begin, end)
+
+    def _read_rows(self, begin: int, end: int) -> None:
+        """Read positions [begin, end) of the history of all lanes; set ``logits`` to those after the last."""
         if end - begin == 1:
             for first in range(0, self._lanes, ROWS):
                 lanes = np.arange(first, min(self._lanes, first + ROWS))
@@ -291,8 +343,7 @@ class Lockstep:
             more = np.zeros((self._lanes, max(room, positions)), dtype=np.int64)
             more[:, : self._length] = self._history[:, : self._length]
             self._history = more
-            self._cache = grown_cache(self._cache, more.shape[1])
-            self._scratch = None
+            self._grow(more.shape[1])
 
     def weights(self, lane: int) -> Int32Array:
         """Return the next symbol's weights in a lane, in units of 2^-30, int32 (V,)."""
@@ -331,11 +382,10 @@ class Lockstep:
         self._length = 0
         self._read(np.hstack([np.full((self._lanes, 1), self._model.start, dtype=np.int64), text]))
 
-    def copy(self) -> "Lockstep":
+    def copy(self) -> Self:
         """Return lanes that go on independently of these."""
         twin = copy.copy(self)
         twin._history = self._history.copy()
-        twin._cache = copied_cache(self._cache)
         twin.logits = self.logits.copy()
-        twin._scratch = None
+        self._fork(twin)
         return twin

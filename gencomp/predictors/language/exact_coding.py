@@ -143,9 +143,22 @@ def encode_tokens(model: ExactModel, symbols: IntArray, shortest: int, threads: 
     parts = np.split(symbols, np.cumsum(lane_lengths(len(symbols), lanes))[:-1])
 
     def encode(part: IntArray) -> bytes:
-        return _encode_lane(model, part, len(symbols))
+        return _coded(_intervals(model, part, len(symbols)), precision)
 
-    if threads == 1 or lanes == 1:
+    precision = default_precision(model.vocabulary_size + _ESCAPED)
+    if model.torch_device is not None:
+        from gencomp.predictors.language.exact_torch import token_intervals
+
+        found = token_intervals(
+            model,
+            parts,
+            (1 << ESCAPE_BITS, 1 << ESCAPE_BITS_AFTER_ONE),
+            _ESCAPED,
+            precision,
+            lambda read: advance(read / len(symbols)),
+        )
+        streams = [_coded(rows, precision) for rows in found]
+    elif threads == 1 or lanes == 1:
         streams = [encode(part) for part in parts]
     else:
         with ThreadPoolExecutor(threads) as pool:
@@ -153,7 +166,8 @@ def encode_tokens(model: ExactModel, symbols: IntArray, shortest: int, threads: 
     return b"".join(varint(len(stream)) for stream in streams[:-1]) + b"".join(streams)
 
 
-def _encode_lane(model: ExactModel, symbols: IntArray, count: int) -> bytes:
+def _intervals(model: ExactModel, symbols: IntArray, count: int) -> IntArray:
+    """Return the interval of each of a lane's ``symbols`` (n,), of ``count`` that the block has: (n, 2)."""
     size = model.vocabulary_size
     is_escaped = symbols >= size
     text = np.where(is_escaped, model.start, symbols)
@@ -170,7 +184,12 @@ def _encode_lane(model: ExactModel, symbols: IntArray, count: int) -> bytes:
 
     if len(symbols):
         model.windows(text, visit)
-    out = np.empty(len(symbols) * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES, dtype=np.uint8)
+    return intervals
+
+
+def _coded(intervals: IntArray, precision: int) -> bytes:
+    """Return the range coder's stream for ``intervals`` (n, 2)."""
+    out = np.empty(len(intervals) * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES, dtype=np.uint8)
     state = np.array([0, TOP, 0], dtype=np.int64)
     _encode_intervals(intervals, precision, out, state)
     length, _ = encode_end(int(state[0]), int(state[1]), out, int(state[2]))

@@ -15,8 +15,10 @@ from gencomp.predictors.language.families import gguf_model
 from gencomp.predictors.language.gguf_file import GgufFile, read_gguf
 from gencomp.predictors.language.gguf_tokenizer import tokenizer_of
 from gencomp.predictors.language.hazards import ModelFolderError
+from gencomp.predictors.language.settings import Device
 from gencomp.predictors.language.token_predictor import TokenPredictor, checked_code
 from gencomp.predictors.language.tokens import TokenCode
+from gencomp.registry import NO_DEFAULT
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Gguf(TokenPredictor):
     Families: Llama, Qwen 2 and 3, GPT-2, GPT-NeoX; numbers: F32, F16, BF16, Q4_0 to Q8_0, Q4_K, Q5_K, Q6_K. ``context``
     and ``stride`` are in tokens, 4,096 or what the model takes and half of it by default; ``lane`` is the least number
     of tokens of one of the ``batch`` lanes that a block is cut into. ``threads`` lanes are read at a time while a block
-    is made.
+    is made. ``device=cuda`` computes the same integers by torch on a GPU: the archives are the same.
 
     Raises ``ModelFolderError`` on a file that is not here or damaged, ``TransformerError`` on a model of another
     family, ``ValueError`` on options out of range.
@@ -38,8 +40,11 @@ class Gguf(TokenPredictor):
     stride: int | None = None
     threads: int = 1
     lane: int = DEFAULT_LANE
+    device: Device = "cpu"
 
     spec_argument: ClassVar[str] = "model"
+    # what changes no bit, as archives name it
+    written_options: ClassVar[Mapping[str, object]] = {"threads": 1, "device": NO_DEFAULT}
 
     def __post_init__(self) -> None:
         for name, value, most in (("lane", self.lane, MAX_CONTEXT), ("threads", self.threads, 256)):
@@ -71,7 +76,13 @@ class Gguf(TokenPredictor):
             raise TransformerError(f"{self.path} cannot be computed exactly: {error}") from None
         start = _start(self._file.metadata, source.form.vocabulary)
         return exact_model(
-            source, file_digest(self.path), start, batch=self.batch, context=self.context, stride=self.stride
+            source,
+            file_digest(self.path),
+            start,
+            batch=self.batch,
+            context=self.context,
+            stride=self.stride,
+            torch_device=None if self.device == "cpu" else self.device,
         )
 
     @cached_property

@@ -32,7 +32,8 @@ class HuggingFace(TokenPredictor):
     escaped. As a predictor of the next byte it sums over tokenisations (:mod:`gencomp.predictors.language.bridge`).
 
     ``arithmetic`` is ``exact``, integers that give the same bits on every machine, or ``float``, torch's own; ``auto``
-    is the first for models of the families that it knows, on a CPU, else the second. ``context`` and ``stride`` are in
+    is the first for models of the families that it knows, else the second. Exact archives are the same whatever the
+    ``device`` and the ``threads``. ``context`` and ``stride`` are in
     tokens, and ``lane`` is the least number of tokens of one of the ``batch`` lanes that a block is cut into: each
     begins from an empty context, and they are coded side by side. By default a lane has 8,192 tokens where the
     arithmetic is exact, else 1,024; an exact model sees up to 4,096 positions, one of floats as many as it takes. The
@@ -73,10 +74,9 @@ class HuggingFace(TokenPredictor):
     @cached_property
     def _exact_source(self) -> Model | None:
         """The model whose integers are computed with, None where floats are."""
-        on_this_machine = self.device == "cpu" and self.dtype == "auto"
-        if self.arithmetic == "exact" and not on_this_machine:
-            raise ValueError("exact arithmetic has no device or dtype; leave them out, or add arithmetic=float")
-        if self.arithmetic == "float" or not on_this_machine:
+        if self.arithmetic == "exact" and self.dtype != "auto":
+            raise ValueError("exact arithmetic has no dtype; leave it out, or add arithmetic=float")
+        if self.arithmetic == "float" or self.dtype != "auto":
             return None
         folder = find_folder(self.model)
         config = check_folder(folder)
@@ -110,7 +110,13 @@ class HuggingFace(TokenPredictor):
             batch=self.batch,
             context=self.context,
             stride=self.stride,
+            torch_device=None if self.device == "cpu" else self.device,
         )
+
+    @property
+    def written_options(self) -> Mapping[str, object]:
+        """What changes no bit, as archives name it."""
+        return {} if self._exact_source is None else {"device": "cpu", "threads": 1}
 
     @cached_property
     def code(self) -> TokenCode:  # type: ignore[override]

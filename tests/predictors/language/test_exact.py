@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,17 @@ from gencomp.archive.reader import list_members
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import decode_block, encode_block, revision_of, state_cdf
 from gencomp.errors import CorruptDataError, ModelMismatchError
+from gencomp.inference import transformer_torch
 from gencomp.inference.transformer_weights import TransformerError
-from gencomp.predictors.language import gguf_file
-from gencomp.predictors.language.exact import ExactModel, _windows
+from gencomp.predictors.language import exact_torch, gguf_file
+from gencomp.predictors.language.exact import ExactModel, text_windows
 from gencomp.predictors.language.exact_coding import decode_tokens, encode_tokens
+from gencomp.predictors.language.exact_torch import DeviceMemoryError, network_on
 from gencomp.predictors.language.gguf import Gguf
 from gencomp.predictors.language.gguf_file import TYPES, read_gguf
 from gencomp.predictors.language.huggingface import HuggingFace
 from gencomp.predictors.language.loading import ModelFolderError, digest
+from gencomp.predictors.language.settings import DeviceError
 from tests.predictors.language.conftest import tensors_of
 
 COMMON = {"vocab_size": 400, "bos_token_id": 0, "eos_token_id": None, "pad_token_id": None}
@@ -174,9 +178,9 @@ def test_windows_steps_and_lanes_are_one_model(folder: Path) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 23, 24, 25, 33, 34, 80])
 def test_windows_cover_a_text_once(length: int) -> None:
-    covered = [symbol for _, first, last in _windows(length, 24, 9) for symbol in range(first, last)]
+    covered = [symbol for _, first, last in text_windows(length, 24, 9) for symbol in range(first, last)]
     assert covered == list(range(length))
-    assert all(last - begin <= 24 for begin, _, last in _windows(length, 24, 9))
+    assert all(last - begin <= 24 for begin, _, last in text_windows(length, 24, 9))
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 5])
@@ -189,6 +193,93 @@ def test_tokens_come_back(folder: Path, lanes: int) -> None:
     for damaged in (payload[:-1], payload + b"\0", payload[:20], b""):
         with pytest.raises(CorruptDataError):
             decode_tokens(model, damaged, 120, 10)
+
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+
+
+@pytest.mark.parametrize("carrier", ["float64", "float32"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_torch_gives_the_kernels_bits(folder: Path, device: str, carrier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In windows, in steps, and in payloads, with contexts that are filled and read anew."""
+    network_on.cache_clear()
+    monkeypatch.setattr(transformer_torch, "_carrier", lambda device: carrier)
+    monkeypatch.setattr(exact_torch, "_MOST_NUMBERS", 1 << 14)  # several pieces of everything
+    monkeypatch.setattr(transformer_torch, "_MOST_NUMBERS", 1 << 10)
+    kernels = exact(HuggingFace(str(folder), context=24, stride=9, batch=3))
+    other = replace(kernels, torch_device=device)
+    assert other.torch_network.carrier == getattr(torch, carrier)
+    lanes = texts(400, 70, 1, 24, 33)
+    for one, two in zip(kernels.sequence_costs(lanes), other.sequence_costs(lanes), strict=True):
+        assert (one.code_lengths == two.code_lengths).all()
+        assert (one.likeliest == two.likeliest).all()
+    steps = [model.begin(3) for model in (kernels, other)]
+    rows = np.random.default_rng(5).integers(0, 400, (3, 70))
+    for lockstep in steps:
+        lockstep.feed_text(rows[:, :10])
+    forks = []
+    for position in range(10, 70):
+        assert (steps[0].logits == steps[1].logits).all(), position
+        if position == 40:
+            forks = [lockstep.copy() for lockstep in steps]
+        for lockstep in steps:
+            lockstep.feed(rows[:, position])
+    for fork in forks:
+        fork.feed(rows[:, 0])
+    assert (forks[0].logits == forks[1].logits).all()
+    (symbols,) = texts(400 + 257, 120)
+    payload = encode_tokens(kernels, symbols, 10)
+    assert encode_tokens(other, symbols, 10) == payload
+    assert (decode_tokens(other, payload, 120, 10) == symbols).all()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_changes_no_bit_is_not_in_the_header(
+    token_model: Path, wiki: bytes, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if device == "cpu":  # torch on a CPU stands for a GPU
+        monkeypatch.setattr(exact_torch, "_found", lambda device: "cpu")
+    archive = compress(wiki[:900], model=f"hf:{token_model}?context=64")
+    assert compress(wiki[:900], model=f"hf:{token_model}?context=64&device=cuda&threads=2") == archive
+    for options in ("", "&device=cuda", "&threads=2", "&device=cuda&arithmetic=exact"):
+        assert decompress(archive, model=f"hf:{token_model}?context=64{options}") == wiki[:900]
+
+
+def test_a_device_that_is_not_here_is_told(token_model: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    network_on.cache_clear()
+    with pytest.raises(DeviceError, match="cuda is not available here"):
+        compress(b"text", model=f"hf:{token_model}?device=cuda")
+
+
+def test_a_device_without_memory_is_told(token_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("no memory for 3 GiB")
+
+    network_on.cache_clear()
+    monkeypatch.setattr(exact_torch, "_found", lambda device: "cpu")
+    monkeypatch.setattr(exact_torch.TorchNetwork, "read", full)
+    with pytest.raises(DeviceMemoryError, match="lower context or batch, .*: no memory for 3 GiB"):
+        compress(b"text", model=f"hf:{token_model}?device=cuda")
+
+
+def test_tf32_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "high")
+    with pytest.raises(RuntimeError, match="must not be TF32's"):
+        transformer_torch._products(torch.zeros(2, 3, dtype=torch.int8), torch.zeros(1, 3).long(), torch.float32)
+
+
+def test_products_at_the_bounds_are_exact() -> None:
+    """The largest weights and inputs, of one sign, in rows as long as a span and longer."""
+    for columns in (transformer_torch.SPAN, 3 * transformer_torch.SPAN + 7):
+        weights = torch.full((2, columns), 127, dtype=torch.int8)
+        weights[1] = -127
+        for value in (32767, -32767, 255, -256):
+            inputs = torch.full((1, columns), value)
+            for carrier in (torch.float64, torch.float32):
+                found = transformer_torch._products(weights, inputs, carrier)
+                assert found.tolist() == [[127 * value * columns, -127 * value * columns]]
 
 
 def test_a_header_names_weights_and_a_revision_alone(token_model: Path, wiki: bytes, tmp_path: Path) -> None:

@@ -69,14 +69,16 @@ def _keep(dispatcher: Any, function: Callable[..., Any]) -> None:
 @functools.cache
 def _folder_of(module: str, asked: str) -> Path:
     """Return where the kernels of ``module`` are kept; in the default place, what older sources left there goes."""
-    name = f"{module.removeprefix('gencomp.')}-{sources.digest(module)[:16]}"
+    # numba's own cache does not tell code with NUMBA_BOUNDSCHECK from code without
+    kind = module.removeprefix("gencomp.") + (".checked" if numba.config.BOUNDSCHECK else "")
+    name = f"{kind}-{sources.digest(module)[:16]}"
     if asked:
         return Path(asked, name)
     folder = _default_folder()
     if folder is None:
         raise RuntimeError("no folder that can be written")
     if not (folder / name).exists():
-        for old in folder.glob(f"{name[:-16]}" + "[0-9a-f]" * 16):
+        for old in folder.glob(f"{kind}-" + "[0-9a-f]" * 16):
             shutil.rmtree(old, ignore_errors=True)
     return folder / name
 

@@ -29,7 +29,11 @@ def _figure(panels: int, lines: int = 1) -> tuple[Any, list[Any]]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """Write the figure, whole or not at all."""
+    """Write the figure, whole or not at all, with one legend below for all its panels: names may be long."""
+    named = {name: line for axes in figure.axes for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    widest = max(map(len, named), default=0)
+    columns = max(1, int(figure.get_figwidth() * 10) // (widest + 8))  # some ten letters an inch
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=min(columns, len(named) or 1))
     with new_name(path, overwrite=True) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of letters that its font lacks
         figure.savefig(temporary, format="png", dpi=150)
@@ -47,7 +51,6 @@ def rate_against_length(rows: Sequence[Row], path: Path) -> None:
         axes.set(title=plot_label(dataset), xlabel="bytes of context and data", ylabel="raw rate", xscale="log")
         axes.set_xscale("log", base=2)
         axes.axhline(1, color="0.8", linewidth=1, zorder=0)
-        axes.legend()
     _save(figure, path)
 
 
@@ -76,7 +79,6 @@ def excess_against_length(rows: Sequence[Row], path: Path) -> None:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.grid(visible=True, color="0.9")
-        axes.legend()
     _save(figure, path)
 
 
@@ -98,7 +100,6 @@ def rate_against_parameters(rows: Sequence[Row], path: Path) -> None:
         for number, (model, rate) in enumerate(flat.items()):
             axes.axhline(rate, linestyle="--", linewidth=1, color=f"C{number + 4}", label=plot_label(model))
         axes.set(title=plot_label(dataset), xlabel="parameters", ylabel="adjusted rate", xscale="log")
-        axes.legend()
     _save(figure, path)
 
 

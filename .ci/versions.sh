@@ -19,13 +19,14 @@ run_tests() {
     if [ ! -x "$folder/bin/python" ]; then
         # from the locked set there are few steps to another one, and pip finds them in a tenth of the time
         if [ -x .venv/bin/python ] && [ -z "${PYTHON:-}" ]; then
-            cp -a .venv "$folder"
+            # what pip installs takes the place of a file and never changes it, so that names for the same ones do
+            cp -al .venv "$folder" 2> /dev/null || { rm -rf "$folder" && cp -a .venv "$folder"; }
         else
             "${PYTHON:-python3}" -m venv "$folder"
         fi
     fi
     # the library of kernels stays what it is; here numba's own releases are tried
     GENCOMP_BUILD_KERNELS=0 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev]' "${PINS[@]}"
-    # compiled code of another numba would push out the usual one's
-    GENCOMP_KERNELS=numba NUMBA_CACHE_DIR="$PWD/$folder/numba" "$folder/bin/python" -m pytest -q -p no:cacheprovider "${TESTS[@]}" "$@"
+    # each numba here compiles for itself, in a cache of its own, unless another way is asked for
+    GENCOMP_KERNELS="${GENCOMP_KERNELS-numba}" NUMBA_CACHE_DIR="$PWD/$folder/numba" "$folder/bin/python" -m pytest -q -p no:cacheprovider "${TESTS[@]}" "$@"
 }

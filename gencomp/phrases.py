@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gencomp import markup
-
 _SHOWN = 40  # phrases in a notebook
 
 
@@ -94,6 +92,8 @@ class Parse:
 
     def _repr_html_(self) -> str:
         """Return the first phrases as a table for a notebook, and what the code is made of."""
+        from gencomp import markup
+
         rows: list[list[str | int | float]] = [
             [phrase.position, "literal" if phrase.is_literal else "copy", phrase.length, phrase.distance, phrase.bits]
             for phrase in self.phrases[:_SHOWN]

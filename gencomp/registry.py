@@ -18,12 +18,13 @@ import inspect
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from gencomp.contract import complaints
 from gencomp.errors import GencompError, MissingExtraError, SpecError
-from gencomp.protocols import Compressor, Predictor
 from gencomp.specs import Spec, alone, brief, parse_spec, separated
+
+if TYPE_CHECKING:  # else names alone, as `gencomp --help` shows them, would take numpy, and with it half of its time
+    from gencomp.protocols import Compressor, Predictor
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -402,6 +403,8 @@ def resolve(entry: Entry) -> Any:
     """
     factory = _imported(entry)
     if not entry.is_own:
+        from gencomp.contract import complaints
+
         wrong = complaints(entry.kind, factory, options_of(factory))
         if wrong:
             raise GencompError(f"{entry.name} of {entry.target} is refused: {'; '.join(wrong)}")
@@ -422,7 +425,7 @@ def _imported(entry: Entry) -> Any:
         ) from error
 
 
-def load(spec: str) -> Predictor | Compressor:
+def load(spec: str) -> "Predictor | Compressor":
     """Return the compressor or predictor that ``spec`` names.
 
     Raises :class:`SpecError` on an unknown name, option or value, :class:`MissingExtraError` where an optional package
@@ -520,14 +523,20 @@ def _converted(name: str, key: str, text: str, hint: Any) -> Any:
         raise SpecError(f"{name}: {key} must be {words.get(hint, 'of its type')}, got {brief(text)!r}") from None
 
 
+def _name_of(known: Iterable[Entry], target: str) -> str | None:
+    return next((entry.name for entry in known if entry.target == target), None)
+
+
 def spec_of(model: object, *, full: bool = False) -> str:
     """Return the canonical spec of a loaded object: the argument first, then the options that are not defaults.
 
     With ``full``, defaults are written out too, so that the spec means the same when a default changes; an option that
     is none by default stays away. Raises ``ValueError`` for an object of a class that no name stands for.
     """
+    from gencomp.protocols import Compressor, Predictor
+
     target = f"{type(model).__module__}:{type(model).__qualname__}"
-    name = next((entry.name for entry in entries() if entry.target == target), None)
+    name = _name_of(_ENTRIES.values(), target) or _name_of(_plugins()[0], target)
     if name is None:
         raise ValueError(f"{model!r} has no spec: its class is not in the registry")
     argument = None

@@ -1,6 +1,7 @@
 """Fixtures, and the number of examples: a few by default, over 10^5 in all with HYPOTHESIS_PROFILE=slow."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ quiet = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("default", max_examples=40, derandomize=True, **quiet)
 settings.register_profile("slow", max_examples=3000, **quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# hundreds of processes import gencomp: each would compile all of it anew where the environment lets none keep bytecode
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # numba's cache takes no lock: each process that runs tests keeps its own, and the commands that it starts inherit it
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):

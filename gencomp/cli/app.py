@@ -21,6 +21,7 @@ from gencomp.cli.console import (
     whole_stdout,
 )
 from gencomp.cli.main import Terminated
+from gencomp.cli.values import Command, Group
 from gencomp.registry import model_of_level
 
 INTERRUPTED = 130  # the exit code
@@ -38,6 +39,7 @@ HELPERS = {
     "options",
     "results",
     "sample_notes",
+    "values",
 }
 # in the order of the help; each is a function of the module of its name
 _PLACES = {
@@ -75,6 +77,7 @@ def application(only: str = "") -> typer.Typer:
     """Return the application, with all commands or, so that nothing else is imported, with the named one alone."""
     app = typer.Typer(
         name="gencomp",
+        cls=Group,
         help="A predictor is a compressor read backwards: compress with models, sample from compressors.",
         no_args_is_help=True,
         add_completion=True,
@@ -86,7 +89,8 @@ def application(only: str = "") -> typer.Typer:
     for name, place in COMMANDS.items():
         if only in ("", name):
             module, _, function = place.partition(":")
-            app.command(name)(getattr(importlib.import_module(f"gencomp.cli.{module}"), function or module))
+            home = importlib.import_module(f"gencomp.cli.{module}")
+            app.command(name, cls=Command)(getattr(home, function or module))
     return app
 
 

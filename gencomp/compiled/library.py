@@ -7,6 +7,7 @@ other types than it was made for, is compiled by numba, where that is installed,
 right, and slower, which is said once.
 """
 
+import functools
 import importlib.util
 import inspect
 import json
@@ -82,6 +83,7 @@ def _is_fresh(module: str) -> bool:
     return _fresh[module]
 
 
+@functools.cache
 def _unchanged(name: str, digest: str) -> bool:
     try:
         return sources.digest_of_file(sources.ROOT / name) == digest

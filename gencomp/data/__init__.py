@@ -3,9 +3,9 @@
 It is the file ``alice29.txt`` of the Canterbury corpus, Project Gutenberg's edition 2.9, 152,089 bytes.
 """
 
-from importlib.resources import files
+from pathlib import Path
 
 
 def alice() -> bytes:
     """Return the book, 152,089 bytes of ASCII."""
-    return files(__name__).joinpath("alice.txt").read_bytes()
+    return Path(__file__).with_name("alice.txt").read_bytes()

@@ -143,8 +143,11 @@ def test_any_encoding_of_stdout(
 
 
 def shorten_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gencomp import data
     from gencomp.cli import demo
 
+    beginning = data.alice()[:20_000]
+    monkeypatch.setattr(data, "alice", lambda: beginning)
     monkeypatch.setattr(demo, "MODELS", ("gzip",))
     monkeypatch.setattr(demo, "DEFAULT_MODEL", "counts:1")
     monkeypatch.setattr(demo, "SAMPLE_BYTES", 9)

@@ -34,7 +34,7 @@ def aligned(part: Part) -> Part:
 
 def _weigh(weights: Int32Array, inputs: Int32Array, shift: Integer, count: Integer) -> Integer:
     """Return the sum of ``weights * inputs >> shift`` over ``count`` numbers, in int32 as they overflow."""
-    return (weights[:count] * inputs[:count] >> np.int32(shift)).sum(dtype=np.int32)
+    return ((weights[:count] * inputs[:count]) >> np.int32(shift)).sum(dtype=np.int32)
 
 
 def _weigh_fresh(weights: Int32Array, inputs: Int32Array, shift: Integer) -> Integer:

@@ -36,8 +36,8 @@ def peek(stream: Bytes, registers: IntArray, width: Integer) -> Integer:
     if at + SPARE > len(stream):
         registers[BAD] = 1
         return 0
-    word = np.int64(stream[at]) | np.int64(stream[at + 1]) << 8 | np.int64(stream[at + 2]) << 16
-    return (word | np.int64(stream[at + 3]) << 24) >> shift & ((1 << width) - 1)
+    word = np.int64(stream[at]) | (np.int64(stream[at + 1]) << 8) | (np.int64(stream[at + 2]) << 16)
+    return ((word | (np.int64(stream[at + 3]) << 24)) >> shift) & ((1 << width) - 1)
 
 
 @kernel
@@ -56,7 +56,7 @@ def read_symbol(stream: Bytes, registers: IntArray, counts: IntArray, symbols: I
     bits = peek(stream, registers, MOST_BITS)
     code, first, index = 0, 0, 0
     for width in range(1, MOST_BITS + 1):
-        code = code << 1 | bits & 1
+        code = (code << 1) | (bits & 1)
         bits >>= 1
         if code - first < counts[width]:
             registers[BIT] += width
@@ -144,7 +144,7 @@ def read_code(stream: Bytes, registers: IntArray, counts: IntArray, symbols: Int
             times = 0
             if symbol > 0:
                 before = symbol
-                space -= 1 << MOST_BITS >> symbol
+                space -= (1 << MOST_BITS) >> symbol
             continue
         width = 2 if symbol == 16 else 3
         if times > 0 and repeated == symbol:  # one repetition after another: digits of one number
@@ -159,7 +159,7 @@ def read_code(stream: Bytes, registers: IntArray, counts: IntArray, symbols: Int
             return
         if symbol == 16:
             lengths[at : at + more] = before
-            space -= more * (1 << MOST_BITS >> before)
+            space -= more * ((1 << MOST_BITS) >> before)
         at += more
     registers[BAD] |= space != 0 and inner_counts[0] == 0
     _set_code(lengths, counts, symbols)

@@ -130,10 +130,10 @@ def _distance(stream: Bytes, registers: IntArray, symbol: Integer, postfix: Inte
     if symbol < 16 + direct:
         return symbol - 15
     rest = symbol - direct - 16
-    width = 1 + (rest >> postfix + 1)
+    width = 1 + (rest >> (postfix + 1))
     high = rest >> postfix
     offset = ((2 + (high & 1)) << width) - 4 + take(stream, registers, width)
-    return (offset << postfix) + (rest & (1 << postfix) - 1) + direct + 1
+    return (offset << postfix) + (rest & ((1 << postfix) - 1)) + direct + 1
 
 
 @kernel
@@ -185,7 +185,7 @@ def _compressed(stream: Bytes, registers: IntArray, data: Bytes, end: Integer) -
     while registers[SIZE] < end and not registers[BAD]:
         kind = _next_in_block(stream, registers, commands)
         command = read_symbol(stream, registers, command_codes.counts[kind], command_codes.symbols[kind])
-        insert = 8 * INSERT_EIGHT[command >> 6] + (command >> 3 & 7)
+        insert = 8 * INSERT_EIGHT[command >> 6] + ((command >> 3) & 7)
         copy = 8 * COPY_EIGHT[command >> 6] + (command & 7)
         number = INSERT_BASE[insert] + take(stream, registers, INSERT_BITS[insert])
         length = COPY_BASE[copy] + take(stream, registers, COPY_BITS[copy])
@@ -206,7 +206,7 @@ def _compressed(stream: Bytes, registers: IntArray, data: Bytes, end: Integer) -
 
 @kernel
 def _align(registers: IntArray) -> None:
-    registers[BIT] = registers[BIT] + 7 & ~7
+    registers[BIT] = (registers[BIT] + 7) & ~7
 
 
 @kernel
@@ -260,6 +260,6 @@ def used_bits(stream: bytes, data: bytes) -> int:
     _walk(padded, registers, np.frombuffer(data, np.uint8))
     bits = int(registers[BIT])
     whole = registers[SIZE] == len(data) and -(-bits // 8) == len(stream)
-    if registers[BAD] or not whole or (bits % 8 and stream[-1] >> bits % 8):
+    if registers[BAD] or not whole or (bits % 8 and stream[-1] >> (bits % 8)):
         raise ValueError(f"expected a Brotli stream of {len(data)} bytes, found {registers[SIZE]} in {len(stream)}")
     return bits

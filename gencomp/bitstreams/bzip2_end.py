@@ -13,6 +13,6 @@ def used_bits(stream: bytes) -> int:
     """Return the bits of a bzip2 stream up to the end of its CRC. Raises ``ValueError`` where it has no end mark."""
     tail = int.from_bytes(stream[-(MARK_BITS + CRC_BITS) // 8 - 1 :], "big")
     for filling in range(8):
-        if tail >> (filling + CRC_BITS) & (1 << MARK_BITS) - 1 == END_MARK and tail & (1 << filling) - 1 == 0:
+        if ((tail >> (filling + CRC_BITS)) & ((1 << MARK_BITS) - 1)) == END_MARK and (tail & ((1 << filling) - 1)) == 0:
             return 8 * len(stream) - filling
     raise ValueError(f"expected a bzip2 stream, found {len(stream)} bytes without its end mark")

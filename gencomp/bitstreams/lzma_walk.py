@@ -73,7 +73,7 @@ def _bit(probabilities: Probabilities, registers: IntArray, stream: Bytes, index
     width, code = registers[RANGE], registers[CODE]
     if width < TOP:
         width <<= 8
-        code = code << 8 | np.int64(stream[registers[AT]])
+        code = (code << 8) | np.int64(stream[registers[AT]])
         registers[AT] += 1
         registers[SHIFTS] += 1
     probability = np.int64(probabilities[index])
@@ -92,7 +92,7 @@ def _tree(probabilities: Probabilities, registers: IntArray, stream: Bytes, base
     """Read ``bits`` bits, the highest first, each by what came before it."""
     node = 1
     for _ in range(bits):
-        node = node << 1 | _bit(probabilities, registers, stream, base + node)
+        node = (node << 1) | _bit(probabilities, registers, stream, base + node)
     return node - (1 << bits)
 
 
@@ -103,7 +103,7 @@ def _reverse_tree(
     node, value = 1, 0
     for i in range(bits):
         bit = _bit(probabilities, registers, stream, base + node)
-        node = node << 1 | bit
+        node = (node << 1) | bit
         value |= bit << i
     return value
 
@@ -115,14 +115,14 @@ def _direct(probabilities: Probabilities, registers: IntArray, stream: Bytes, bi
     for _ in range(bits):
         if registers[RANGE] < TOP:
             registers[RANGE] <<= 8
-            registers[CODE] = registers[CODE] << 8 | np.int64(stream[registers[AT]])
+            registers[CODE] = (registers[CODE] << 8) | np.int64(stream[registers[AT]])
             registers[AT] += 1
             registers[SHIFTS] += 1
         registers[RANGE] >>= 1
         bit = registers[CODE] >= registers[RANGE]
         if bit:
             registers[CODE] -= registers[RANGE]
-        value = value << 1 | bit
+        value = (value << 1) | bit
     return value
 
 
@@ -141,7 +141,7 @@ def _distance(probabilities: Probabilities, registers: IntArray, stream: Bytes, 
     if slot < 4:
         return slot
     bits = (slot >> 1) - 1
-    distance = (2 | slot & 1) << bits
+    distance = (2 | (slot & 1)) << bits
     if slot < 14:
         return distance + _reverse_tree(probabilities, registers, stream, SPECIAL + distance - slot - 1, bits)
     distance += _direct(probabilities, registers, stream, bits - 4) << 4
@@ -161,11 +161,11 @@ def _literal(walk: Walk, stream: Bytes, lc: Integer, lp: Integer) -> None:
             matched <<= 1
             expected = matched & 256
             bit = _bit(probabilities, registers, stream, coder + 256 + expected + node)
-            node = node << 1 | bit
+            node = (node << 1) | bit
             if bit != expected >> 8:
                 break
     while node < 256:
-        node = node << 1 | _bit(probabilities, registers, stream, coder + node)
+        node = (node << 1) | _bit(probabilities, registers, stream, coder + node)
     data[size] = node - 256
     registers[SIZE] = size + 1
     registers[STATE] = 0 if state < 4 else state - 3 if state < 10 else state - 6
@@ -216,7 +216,7 @@ def _symbol(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer) ->
     if length == 0:
         if registers[RANGE] < TOP:  # a decoder's last look, and the encoder's before it flushes
             registers[RANGE] <<= 8
-            registers[CODE] = registers[CODE] << 8 | np.int64(stream[registers[AT]])
+            registers[CODE] = (registers[CODE] << 8) | np.int64(stream[registers[AT]])
             registers[AT] += 1
             registers[SHIFTS] += 1
         registers[ENDED] = 1
@@ -239,7 +239,7 @@ def minus_log2(width: Integer) -> Integer:
     mantissa = width << (31 - whole)  # in [2^31, 2^32): its square's carry is the next bit of the logarithm
     logarithm = whole
     for _ in range(FRACTION_BITS):
-        mantissa = (mantissa >> 1) * (mantissa >> 1) >> 29
+        mantissa = ((mantissa >> 1) * (mantissa >> 1)) >> 29
         logarithm <<= 1
         if mantissa >> 32:
             logarithm += 1
@@ -256,7 +256,7 @@ def _walk_on(walk: Walk, stream: Bytes, stop: Integer, lc: Integer, lp: Integer,
     registers = walk.registers
     if registers[AT] == 0:
         for i in range(1, 5):
-            registers[CODE] = registers[CODE] << 8 | np.int64(stream[i])
+            registers[CODE] = (registers[CODE] << 8) | np.int64(stream[i])
         registers[AT] = 5
     while not registers[ENDED] and registers[AT] < stop:
         if not _symbol(walk, stream, lc, lp, pb):
@@ -273,7 +273,7 @@ def _trace(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer, fou
     """
     registers, stop = walk.registers, len(stream) - LONGEST_SYMBOL
     for i in range(1, 5):
-        registers[CODE] = registers[CODE] << 8 | np.int64(stream[i])
+        registers[CODE] = (registers[CODE] << 8) | np.int64(stream[i])
     registers[AT] = 5
     count = np.int64(0)
     while True:
@@ -288,7 +288,7 @@ def _trace(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer, fou
         row[0], row[1] = position, registers[SIZE] - position
         row[2] = 0 if state < 7 else registers[REP] + 1
         row[3] = LITERAL_KIND if state < 7 else MATCH_KIND if state in (7, 10) else REPEAT_KIND
-        row[4] = (8 * registers[SHIFTS] << FRACTION_BITS) + minus_log2(registers[RANGE])
+        row[4] = ((8 * registers[SHIFTS]) << FRACTION_BITS) + minus_log2(registers[RANGE])
         count += 1
 
 
@@ -349,7 +349,7 @@ class LzmaWalker:
 
     def __init__(self, lc: int, lp: int, pb: int) -> None:
         self._properties = np.array([lc, lp, pb], np.int64)
-        probabilities = np.empty(LITERAL + (768 << lc + lp), np.int16)
+        probabilities = np.empty(LITERAL + (768 << (lc + lp)), np.int16)
         self._trunk = Walk(probabilities, np.empty(REGISTERS, np.int64), np.empty(0, np.uint8))
         self._walked = np.empty(0, np.uint8)
         _start(self._trunk)

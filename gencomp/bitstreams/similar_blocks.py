@@ -13,20 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.bitstreams.huffman import (
-    DISTANCES,
-    END_OF_BLOCK,
-    EXTRA_BITS,
-    FIXED_BITS,
-    LENGTH_CODES,
-    LITERALS,
-    USED,
-    WORK_SHAPE,
-    code_lengths,
-    count_runs,
-    header_bits,
-    weighted,
-)
+from gencomp.bitstreams import rfc1951
+from gencomp.bitstreams.huffman import USED, WORK_SHAPE, code_lengths, count_runs, header_bits, weighted
+from gencomp.bitstreams.rfc1951 import EXTRA_BITS, FIXED_BITS
 from gencomp.bitstreams.similar_trees import (
     CHANGED,
     TRACED,
@@ -38,7 +27,7 @@ from gencomp.bitstreams.similar_trees import (
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
-SYMBOLS = LITERALS + DISTANCES
+SYMBOLS = rfc1951.L_CODES + rfc1951.D_CODES
 BASES = 8  # sets of counts kept, the oldest replaced first
 REMEMBERED = 1 << 15  # blocks whose bits are remembered, a power of two
 _HEADERS = 256  # headers whose bits are remembered, a power of two
@@ -70,9 +59,17 @@ class Blocks(NamedTuple):
 
 def begin_blocks() -> Blocks:
     """Return room for sets of counts, none of them set."""
-    widths = [SYMBOLS, END_OF_BLOCK, END_OF_BLOCK, LENGTH_CODES, LENGTH_CODES, LITERALS, _FACTS]
+    widths = [
+        SYMBOLS,
+        rfc1951.END_BLOCK,
+        rfc1951.END_BLOCK,
+        rfc1951.BL_CODES,
+        rfc1951.BL_CODES,
+        rfc1951.L_CODES,
+        _FACTS,
+    ]
     counts, lower, upper, runs, used, lengths, facts = (np.zeros((BASES, width), np.int64) for width in widths)
-    shapes = [(_HEADERS, LENGTH_CODES + 1), 1, 2, WORK_SHAPE]
+    shapes = [(_HEADERS, rfc1951.BL_CODES + 1), 1, 2, WORK_SHAPE]
     headers, kept, traced, work = (np.zeros(shape, np.int64) for shape in shapes)
     return Blocks(counts, lower, upper, runs, used, lengths, facts, headers, kept, begin_tree(), traced, work)
 
@@ -88,7 +85,7 @@ def _symbol_keys() -> IntArray:
 
 
 KEYS, CHECKS = _symbol_keys()
-_SPREAD = KEYS[:LENGTH_CODES]
+_SPREAD = KEYS[: rfc1951.BL_CODES]
 
 
 @fragment
@@ -98,9 +95,9 @@ def recall(memory: IntArray, key: Integer, check: Integer) -> Integer:
     ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits and the two sums, each
     xored with the bits: one that another thread has written to half does not fit.
     """
-    entry = memory[(key ^ check) & len(memory) - 1]
+    entry = memory[(key ^ check) & (len(memory) - 1)]
     bits = entry[2]
-    return bits if bits > 0 and entry[0] ^ bits == key and entry[1] ^ bits == check else -1
+    return bits if bits > 0 and (entry[0] ^ bits) == key and (entry[1] ^ bits) == check else -1
 
 
 @fragment
@@ -116,8 +113,8 @@ def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key
             _tell_literal_code(blocks, base, literal)
         dynamic = facts[_DYNAMIC]
     fixed = facts[_FIXED] + (FIXED_BITS[literal] if literal >= 0 else 0)
-    bits = dynamic << _FIXED_WIDTH | fixed
-    entry = memory[(key ^ check) & len(memory) - 1]
+    bits = (dynamic << _FIXED_WIDTH) | fixed
+    entry = memory[(key ^ check) & (len(memory) - 1)]
     entry[0], entry[1], entry[2] = key ^ bits, check ^ bits, bits
     return bits
 
@@ -125,7 +122,7 @@ def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key
 @fragment
 def both_bits(bits: Integer) -> tuple[Integer, Integer]:
     """Return the dynamic and the fixed bits that :func:`recall` gave."""
-    return bits >> _FIXED_WIDTH, bits & (1 << _FIXED_WIDTH) - 1
+    return bits >> _FIXED_WIDTH, bits & ((1 << _FIXED_WIDTH) - 1)
 
 
 @lean_kernel
@@ -134,7 +131,7 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
 
     ``key`` is the sum of the KEYS of the symbols counted.
     """
-    counts[END_OF_BLOCK] = 1
+    counts[rfc1951.END_BLOCK] = 1
     for base in range(min(blocks.kept[0], BASES)):
         if blocks.facts[base, _KEY] == key and equal(blocks.counts[base], counts):
             return base
@@ -142,7 +139,7 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
     blocks.kept[0] += 1
     copy_to(blocks.counts[base], counts)
     symbol = -1
-    for above in range(END_OF_BLOCK + 1):
+    for above in range(rfc1951.END_BLOCK + 1):
         if counts[above] != 0:
             for absent in range(symbol + 1, above):
                 blocks.lower[base, absent] = symbol
@@ -150,7 +147,7 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
             symbol = above
     blocks.runs[base, :] = 0
     lengths = blocks.lengths[base]
-    highest, distance_bits = code_lengths(counts[LITERALS:], lengths, blocks.work)
+    highest, distance_bits = code_lengths(counts[rfc1951.L_CODES :], lengths, blocks.work)
     count_runs(lengths, highest, blocks.runs[base])
     facts = blocks.facts[base]
     facts[_KEY], facts[_DISTANCE_BITS] = key, distance_bits
@@ -162,14 +159,14 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
 @fragment
 def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
     """Return the dynamic bits for a base and one more of a literal in it, -1 if they are to be found otherwise."""
-    facts, tree, traced, used = blocks.facts[base], blocks.tree, blocks.traced, blocks.work[USED, :LENGTH_CODES]
-    before, changed = tree.nodes[TRACED, :LITERALS], tree.nodes[CHANGED, :LITERALS]
+    facts, tree, traced, used = blocks.facts[base], blocks.tree, blocks.traced, blocks.work[USED, : rfc1951.BL_CODES]
+    before, changed = tree.nodes[TRACED, : rfc1951.L_CODES], tree.nodes[CHANGED, : rfc1951.L_CODES]
     if traced[0] != facts[_KEY]:
         facts[_TREES] += 1
         if facts[_TREES] <= _FEW_TREES:
             return -1
         traced[0] = facts[_KEY]
-        trace(tree, blocks.counts[base, :LITERALS])
+        trace(tree, blocks.counts[base, : rfc1951.L_CODES])
         _count_code(blocks, base, before, used)
         traced[1] = header_bits(used, blocks.work)
     bits, sign = count_once_more(tree, literal)
@@ -185,11 +182,11 @@ def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer
 @fragment
 def _header_bits(blocks: Blocks, used: IntArray) -> Integer:
     """Return what the codes cost that are told with the symbols counted in ``used``, often the same as before."""
-    header = blocks.headers[weighted(used, _SPREAD) & _HEADERS - 1]
-    if not equal(header[:LENGTH_CODES], used):
-        copy_to(header[:LENGTH_CODES], used)
-        header[LENGTH_CODES] = header_bits(used, blocks.work)
-    return header[LENGTH_CODES]
+    header = blocks.headers[weighted(used, _SPREAD) & (_HEADERS - 1)]
+    if not equal(header[: rfc1951.BL_CODES], used):
+        copy_to(header[: rfc1951.BL_CODES], used)
+        header[rfc1951.BL_CODES] = header_bits(used, blocks.work)
+    return header[rfc1951.BL_CODES]
 
 
 @lean_kernel
@@ -206,7 +203,7 @@ def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
     else:
         if literal >= 0:
             counts[literal] += 1
-        _, facts[_LITERAL_BITS] = code_lengths(counts[:LITERALS], lengths, blocks.work)
+        _, facts[_LITERAL_BITS] = code_lengths(counts[: rfc1951.L_CODES], lengths, blocks.work)
         if literal >= 0:
             counts[literal] -= 1
         _count_code(blocks, base, lengths, used)
@@ -230,7 +227,7 @@ def _is_amid(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
 @lean_kernel
 def _count_code(blocks: Blocks, base: Integer, lengths: IntArray, used: IntArray) -> None:
     """Count the symbols that tell the literal code ``lengths`` and the base's distance code."""
-    highest = LITERALS - 1
+    highest = rfc1951.L_CODES - 1
     while lengths[highest] == 0:
         highest -= 1
     copy_to(used, blocks.runs[base])

@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gencomp.bitstreams.huffman import HEIGHT, LITERALS, LONGEST_CODE, NODE, WEIGHT, item_above
+from gencomp.bitstreams import rfc1951
+from gencomp.bitstreams.huffman import HEIGHT_SHIFT, NODE_MASK, WEIGHT_SHIFT, item_above
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
-_NODES = 2 * LITERALS
+_NODES = 2 * rfc1951.L_CODES
 _NEVER = 1 << 30
-_HEAVIER, _HEAVIEST = 1 << WEIGHT, 1 << 62
+_HEAVIER, _HEAVIEST = 1 << WEIGHT_SHIFT, 1 << 62
 _ONE = np.uint64(1)  # see huffman for unsigned indices
 
 # rows of Tree.nodes by node: symbols, then inner nodes in the order of the merges; of TRACED and CHANGED, how deep
@@ -48,13 +49,13 @@ def begin_tree() -> Tree:
 @lean_kernel
 def _is_no_heavier(left: Integer, right: Integer, change: IntArray, merge: Integer) -> Integer:
     """Tell whether an item sinks below ``left`` before ``right``; note whose weight, one higher, would change that."""
-    result = left <= right | NODE
+    result = left <= (right | NODE_MASK)
     if abs(left - right) > 2 * _HEAVIER:  # as most are
         return result
-    if (left + _HEAVIER <= right | NODE) != result:
-        change[left & NODE] = min(change[left & NODE], merge)
-    if (left <= right + _HEAVIER | NODE) != result:
-        change[right & NODE] = min(change[right & NODE], merge)
+    if (left + _HEAVIER <= (right | NODE_MASK)) != result:
+        change[left & NODE_MASK] = min(change[left & NODE_MASK], merge)
+    if (left <= ((right + _HEAVIER) | NODE_MASK)) != result:
+        change[right & NODE_MASK] = min(change[right & NODE_MASK], merge)
     return result
 
 
@@ -86,9 +87,9 @@ def trace(tree: Tree, counts: IntArray) -> None:
     nodes, facts = tree.nodes, tree.facts
     heap, merged, parent, change, depth = nodes[_HEAP], nodes[_MERGED], nodes[_PARENT], nodes[_CHANGE], nodes[TRACED]
     last = 0
-    for symbol in range(LITERALS):
+    for symbol in range(rfc1951.L_CODES):
         depth[symbol] = nodes[CHANGED, symbol] = 0
-        heap[last + 1] = counts[symbol] << WEIGHT | symbol
+        heap[last + 1] = (counts[symbol] << WEIGHT_SHIFT) | symbol
         last += counts[symbol] != 0
     change[:] = _NEVER
     for hole in range(last // 2, 0, -1):
@@ -101,28 +102,28 @@ def trace(tree: Tree, counts: IntArray) -> None:
         last -= 1
         _sift(heap, 1, last, change, merge)
         heavy = heap[1]
-        inner = LITERALS + merge
+        inner = rfc1951.L_CODES + merge
         for place, item in ((0, light), (1, heavy)):
             merged[2 * merge + place] = item
-            parent[item & NODE] = inner
-            nodes[_MERGE, item & NODE] = merge
+            parent[item & NODE_MASK] = inner
+            nodes[_MERGE, item & NODE_MASK] = merge
         heap[1] = item_above(light, heavy, inner)
-        total += heap[1] >> WEIGHT
+        total += heap[1] >> WEIGHT_SHIFT
         _sift(heap, 1, last, change, merge)
-    root = LITERALS + merges - 1
+    root = rfc1951.L_CODES + merges - 1
     nodes[_MERGE, root] = depth[root] = 0
     change[root] = _NEVER
     merged[2 * merges] = _HEAVIEST
     deepest, tied = 0, -1
     for i in range(2 * merges - 1, -1, -1):  # a parent comes before its children
         item, next_item = merged[i], merged[i + 1]
-        node = item & NODE
+        node = item & NODE_MASK
         depth[node] = depth[parent[node]] + 1
         change[node] = min(change[node], change[parent[node]])
         deepest = max(deepest, depth[node])
-        if item >> HEIGHT == next_item >> HEIGHT and depth[node] != depth[next_item & NODE]:
+        if item >> HEIGHT_SHIFT == next_item >> HEIGHT_SHIFT and depth[node] != depth[next_item & NODE_MASK]:
             tied = max(tied, i // 2)
-    facts[_MERGES], facts[_BITS], facts[_IS_SHORT], facts[_TIED] = merges, total, deepest <= LONGEST_CODE, tied
+    facts[_MERGES], facts[_BITS], facts[_IS_SHORT], facts[_TIED] = merges, total, deepest <= rfc1951.MAX_BITS, tied
 
 
 @fragment
@@ -146,7 +147,7 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
     nodes = tree.nodes
     left, total = _rest(tree, symbol, merges)
     rest, inner, merged = nodes[_HEAP], nodes[_INNER], nodes[_NEW_MERGED]
-    first_inner = LITERALS + merges
+    first_inner = rfc1951.L_CODES + merges
     rest[left] = inner[0] = _HEAVIEST
     i = j = place = np.uint64(0)
     for merge in range(left - _ONE):
@@ -159,7 +160,7 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
         merged[place], merged[place + _ONE] = light, heavy
         place += _ONE + _ONE
         inner[merge] = item_above(light, heavy, first_inner + np.int64(merge))
-        total += inner[merge] >> WEIGHT
+        total += inner[merge] >> WEIGHT_SHIFT
         inner[merge + _ONE] = _HEAVIEST
     depth, new_depth = nodes[TRACED], nodes[CHANGED]
     new_depth[first_inner + np.int64(left) - 2] = 0
@@ -167,10 +168,10 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
     while place > 0:  # a parent comes before its children
         place -= _ONE
         item = merged[place]
-        node = item & NODE
+        node = item & NODE_MASK
         here = new_depth[first_inner + np.int64(place >> _ONE)] + 1
         new_depth[node] = here
-        is_tied |= (here ^ below) * (item >> HEIGHT == next_item >> HEIGHT)
+        is_tied |= (here ^ below) * (item >> HEIGHT_SHIFT == next_item >> HEIGHT_SHIFT)
         is_moved |= (here ^ depth[node]) * (node < first_inner)
         deepest = max(deepest, here)
         next_item, below = item, here
@@ -179,10 +180,10 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
     if is_moved == 0:
         return total, 0
     for before in range(2 * merges - 1, -1, -1):
-        node = nodes[_MERGED, before] & NODE
+        node = nodes[_MERGED, before] & NODE_MASK
         new_depth[node] = new_depth[nodes[_PARENT, node]] + 1
         deepest = max(deepest, new_depth[node])
-    return total, 1 if deepest <= LONGEST_CODE else -1
+    return total, 1 if deepest <= rfc1951.MAX_BITS else -1
 
 
 @fragment
@@ -196,9 +197,9 @@ def _rest(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Intege
         total += 1
     left = np.uint64(0)
     for i in range(2 * merges, 2 * tree.facts[_MERGES]):
-        node = merged[i] & NODE
+        node = merged[i] & NODE_MASK
         rest[left] = merged[i] + _HEAVIER * (node == heavier)
-        left += np.uint64(node < LITERALS + merges)
+        left += np.uint64(node < rfc1951.L_CODES + merges)
     for place in range(left - _ONE):  # the heavier one to where it belongs
         light, heavy = rest[place], rest[place + _ONE]
         rest[place], rest[place + _ONE] = min(light, heavy), max(light, heavy)

@@ -24,7 +24,7 @@ def _squash_table() -> npt.NDArray[np.uint16]:
     power = one  # e^(x/256)
     for _ in range(SQUASH_LIMIT + 1):
         upper.append(min(65535, (power << PROBABILITY_BITS) // (one + power)))
-        power = power * _ROOT >> _FIXED
+        power = (power * _ROOT) >> _FIXED
     return np.array([max(1, 65536 - p) for p in upper[:0:-1]] + upper, dtype=np.uint16)
 
 

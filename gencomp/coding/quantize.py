@@ -74,8 +74,8 @@ def _power_tables() -> tuple[IntArray, IntArray]:
         for index in range(256):
             power = root
             for position, factor in enumerate(bits):  # most significant bit first
-                if index >> (7 - position) & 1:
-                    power = power * factor >> guard
+                if (index >> (7 - position)) & 1:
+                    power = (power * factor) >> guard
             powers.append((power + (1 << (guard - WEIGHT_BITS - 1))) >> (guard - WEIGHT_BITS))
         return np.array(powers, dtype=np.int64)
 

@@ -73,7 +73,7 @@ def normalise(stream: Int32Array, normed: Int16Array) -> None:
     total = np.int64(0)
     for j in range(stream.shape[0]):
         total += np.int64(stream[j]) * np.int64(stream[j])
-    root = square_root((total // stream.shape[0] << 8) + _EPSILON)  # in Q16: 207 at least, below 2^31
+    root = square_root(((total // stream.shape[0]) << 8) + _EPSILON)  # in Q16: 207 at least, below 2^31
     # the reciprocal has 30 bits, fewer for a root of more than 18 bits; for one of fewer the product is small, and is
     # shifted left instead
     length = 8

@@ -200,7 +200,7 @@ def _learn(
             zeros += 1
         if max(zeros, ones) == MAX_COUNT:
             zeros, ones = (zeros + 1) >> 1, (ones + 1) >> 1
-        table[slot, VALUE] = weight << 32 | zeros << 16 | ones
+        table[slot, VALUE] = (weight << 32) | (zeros << 16) | ones
 
 
 @lean_kernel
@@ -257,8 +257,8 @@ def _run(
                 elif shares.shape[0]:
                     share *= (ones if bit else split) / ONE
             _learn(table, contexts, bases, place, within, bit, path, registers)
-            place = place << 1 | bit
-            within = within << 1 | bit
+            place = (place << 1) | bit
+            within = (within << 1) | bit
         if task == DECODE:
             data[index] = place & 0xFF
         elif task == CHARGE and shares.shape[0]:
@@ -295,7 +295,7 @@ def _fill_weights(
         within = place
         if level >= 4:
             shift = level - 4
-            within = 1 << shift | (place & ((1 << shift) - 1))
+            within = (1 << shift) | (place & ((1 << shift) - 1))
             _find_bases(contexts, place >> shift, bases)
         ones = _predict(table, contexts, bases, np.int64(place), np.int64(within), alpha, full, path)
         upper = (masses[place] >> PRECISION) * ones
@@ -322,8 +322,8 @@ def _rehash(old: IntArray, table: IntArray) -> None:
         prefix, within = np.int64(0), place
         if level >= 4:
             shift = level - 4
-            prefix, within = place >> shift, 1 << shift | (place & ((1 << shift) - 1))
-        new = _slot_of(table, _hashed((key >> PLACE_BITS << PLACE_BITS) | prefix) + within, key)
+            prefix, within = place >> shift, (1 << shift) | (place & ((1 << shift) - 1))
+        new = _slot_of(table, _hashed(((key >> PLACE_BITS) << PLACE_BITS) | prefix) + within, key)
         table[new, KEY] = key
         table[new, VALUE] = old[slot, VALUE]
 
@@ -419,7 +419,7 @@ class CtwState:
         )
         self.registers = np.zeros(REGISTERS, dtype=np.int64)
         self.registers[WIDTH] = TOP
-        slots = 1 << ((model.memory << 20) // NODE_BYTES).bit_length() - 1
+        slots = 1 << (((model.memory << 20) // NODE_BYTES).bit_length() - 1)
         self.registers[MOST] = 3 * slots // 4
 
     def read(

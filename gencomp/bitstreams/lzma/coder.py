@@ -81,18 +81,18 @@ def _code(parse: Parse, place: Integer, bit: Integer) -> None:
 def _code_tree(parse: Parse, base: Integer, bits: Integer, symbol: Integer) -> None:
     node = np.int64(1)
     for i in range(bits - 1, -1, -1):
-        bit = symbol >> i & 1
+        bit = (symbol >> i) & 1
         _narrow(parse, base + node, bit)
-        node = node << 1 | bit
+        node = (node << 1) | bit
 
 
 @lean_kernel
 def _code_reverse_tree(parse: Parse, base: Integer, bits: Integer, symbol: Integer) -> None:
     node = np.int64(1)
     for i in range(bits):
-        bit = symbol >> i & 1
+        bit = (symbol >> i) & 1
         _narrow(parse, base + node, bit)
-        node = node << 1 | bit
+        node = (node << 1) | bit
 
 
 @lean_kernel
@@ -124,7 +124,7 @@ def _code_match(parse: Parse, phase: Integer, distance: Integer, length: Integer
     _code_tree(parse, SLOT + 64 * min(length - SHORTEST, 3), np.int64(6), slot)
     if slot >= 4:
         bits = (slot >> 1) - 1
-        base = (2 | slot & 1) << bits
+        base = (2 | (slot & 1)) << bits
         if slot < 14:
             _code_reverse_tree(parse, SPECIAL + base - slot - 1, bits, distance - base)
         else:
@@ -133,7 +133,7 @@ def _code_match(parse: Parse, phase: Integer, distance: Integer, length: Integer
                     registers[RANGE] <<= 8
                     registers[SHIFTS] += 1
                 registers[RANGE] >>= 1
-            _code_reverse_tree(parse, np.int64(ALIGN), np.int64(4), distance - base & 15)
+            _code_reverse_tree(parse, np.int64(ALIGN), np.int64(4), (distance - base) & 15)
             change(parse, np.int64(ALIGNED_CODED), parse.live[ALIGNED_CODED] + 1)
     change(parse, np.int64(MATCHES_CODED), parse.live[MATCHES_CODED] + 1)
     for i in range(REPS - 1, 0, -1):
@@ -177,7 +177,7 @@ def _code_literal(parse: Parse) -> None:
         node, offset, expected = literal | 256, np.int64(256), np.int64(data[position - registers[REP] - 1])
         while node < 1 << 16:
             expected <<= 1
-            _narrow(parse, coder + offset + (expected & offset) + (node >> 8), node >> 7 & 1)
+            _narrow(parse, coder + offset + (expected & offset) + (node >> 8), (node >> 7) & 1)
             node <<= 1
             offset &= ~(expected ^ node)
     registers[STATE] = after_literal(state)
@@ -269,7 +269,7 @@ def code_length_with(parse: Parse, literal: Integer) -> Integer:
     while node < 1 << 16:
         expected <<= 1
         place = coder + offset + (expected & offset) + (node >> 8)
-        width, shifts = _narrowed(model, place, node >> 7 & 1, width, shifts)
+        width, shifts = _narrowed(model, place, (node >> 7) & 1, width, shifts)
         node <<= 1
         offset &= ~(expected ^ node)
     after = after_literal(state)

@@ -43,7 +43,7 @@ def _crc_table() -> IntArray:
     """Return the table of CRC-32 (polynomial 0xEDB88320, the lowest bit first), int64 (256,)."""
     table = np.arange(256, dtype=np.int64)
     for _ in range(8):
-        table = np.where(table & 1, table >> 1 ^ 0xEDB88320, table >> 1)
+        table = np.where(table & 1, (table >> 1) ^ 0xEDB88320, table >> 1)
     return table
 
 
@@ -177,12 +177,12 @@ def find(parse: Parse, seek: Integer) -> Integer:
         registers[ENTRIES] = 0
     limit, stored, entries = min(nice, ahead), position + cycle, registers[ENTRIES]
     mixed = _CRC[data[position]] ^ np.int64(data[position + 1])
-    second = mixed & HASH_3_AT - 1
+    second = mixed & (HASH_3_AT - 1)
     mixed ^= np.int64(data[position + 2]) << 8
     third, whole = HASH_3_AT, HASH_3_AT + (mixed & registers[MASK])
     if finder != HC3:
-        third += mixed & HASH_4_AT - HASH_3_AT - 1
-        whole = HASH_4_AT + ((mixed ^ _CRC[data[position + 3]] << 5) & registers[MASK])
+        third += mixed & (HASH_4_AT - HASH_3_AT - 1)
+        whole = HASH_4_AT + ((mixed ^ (_CRC[data[position + 3]] << 5)) & registers[MASK])
     if seek and registers[WATCHED]:
         if ahead > hashed:
             mark_search(parse, position, np.int64(table[whole]))

@@ -252,7 +252,7 @@ def _offer_rep(
 ) -> None:
     """Offer a match at the last distance from ``node``, which a literal leads to, from ``origin`` by ``back``."""
     registers, nodes = parse.registers, parse.nodes
-    phase = registers[BASE] + node & registers[PB_MASK]
+    phase = (registers[BASE] + node) & registers[PB_MASK]
     price += price_1(model, match_bit(state, phase)) + price_1(model, IS_REP + state)
     price += rep_price(model, ZERO, state, phase) + length_price(model, registers, ONE, phase, length)
     end = node + length

@@ -91,9 +91,9 @@ def _tree_price(model: Words, base: Integer, bits: Integer, symbol: Integer) -> 
 def _reverse_tree_price(model: Words, base: Integer, bits: Integer, symbol: Integer) -> Integer:
     price, node = np.int64(0), np.int64(1)
     for i in range(bits):
-        bit = symbol >> i & 1
+        bit = (symbol >> i) & 1
         price += _PRICES[(model[base + node] ^ (-bit & 2047)) >> 4]
-        node = node << 1 | bit
+        node = (node << 1) | bit
     return price
 
 
@@ -117,7 +117,7 @@ def literal_price(model: Words, coder: Integer, state: Integer, matched: Integer
     while node < 1 << 16:
         expected <<= 1
         place = coder + offset + (expected & offset) + (node >> 8)
-        price += _PRICES[(model[place] ^ (-(node >> 7 & 1) & 2047)) >> 4]
+        price += _PRICES[(model[place] ^ (-((node >> 7) & 1) & 2047)) >> 4]
         node <<= 1
         offset &= ~(expected ^ node)
     return price
@@ -140,7 +140,7 @@ def distance_slot(distance: Integer) -> Integer:
         if rest >> shift > 0:
             rest >>= shift
             high += shift
-    return 2 * high + 2 + (distance >> high & 1)
+    return 2 * high + 2 + ((distance >> high) & 1)
 
 
 @fragment
@@ -233,7 +233,7 @@ def renew_distance_prices(parse: Parse) -> None:
         slot, below = distance_slot(np.int64(distance)), np.int64(0)
         if slot >= 4:
             bits = (slot >> 1) - 1
-            base = (2 | slot & 1) << bits
+            base = (2 | (slot & 1)) << bits
             below = _reverse_tree_price(model, SPECIAL + base - slot - 1, bits, distance - base)
         for kind in range(4):
             price = below + model[SLOT_PRICES + 64 * kind + slot]

@@ -154,13 +154,13 @@ def effort_of(preset: int, extreme: bool) -> Effort:
 
 def hash_mask(dictionary_size: int) -> int:
     """Return the mask of the hash of three or four bytes (lz_encoder_prepare)."""
-    mask = (1 << (dictionary_size - 1).bit_length()) - 1 >> 1 | 0xFFFF
+    mask = (((1 << (dictionary_size - 1).bit_length()) - 1) >> 1) | 0xFFFF
     return mask >> 1 if mask > 1 << 24 else mask
 
 
 def table_shape(finder: int, dictionary_size: int) -> tuple[int, int]:
     """Return the number of hashes and of chains' or trees' places."""
-    hashes = hash_mask(dictionary_size) + 1 + (HASH_4_AT if finder & HASH_BYTES > 3 else HASH_3_AT)
+    hashes = hash_mask(dictionary_size) + 1 + (HASH_4_AT if (finder & HASH_BYTES) > 3 else HASH_3_AT)
     return hashes, (dictionary_size + 1) * (2 if finder & TREE else 1)
 
 
@@ -171,9 +171,9 @@ def begin_state(effort: Effort, dictionary_size: int, lc: int, lp: int, pb: int)
     registers[CYCLE], registers[MASK] = dictionary_size + 1, hash_mask(dictionary_size)
     registers[SONS] = table_shape(effort.finder, dictionary_size)[0]
     registers[LC], registers[LP_MASK], registers[PB_MASK] = lc, (1 << lp) - 1, (1 << pb) - 1
-    registers[LENGTHS] = LITERALS + (768 << lc + lp)
+    registers[LENGTHS] = LITERALS + (768 << (lc + lp))
     registers[RANGE] = (1 << 32) - 1
-    live = np.zeros(registers[LENGTHS] + (0 if effort.fast else 2 * LENGTH_SYMBOLS << pb), np.int32)
+    live = np.zeros(registers[LENGTHS] + (0 if effort.fast else (2 * LENGTH_SYMBOLS) << pb), np.int32)
     live[PROBABILITIES : registers[LENGTHS]] = 1024
     live[[MATCHES_CODED, ALIGNED_CODED]] = 1 << 20  # so that prices are made before they are used
     shapes = [(0 if effort.fast else NODES, FIELDS), (2 * MATCH_ROWS, 2)]

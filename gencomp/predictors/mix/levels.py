@@ -178,7 +178,7 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
         final=np.full(level.finals * SELECTOR_ROWS * mixers, WEIGHT_ONE // mixers, dtype=np.int32),
         refine=np.tile(curve, 512 if level.maps else 0),
         refine_hashed=aligned(np.tile(curve, level.maps << min(16, size_bits))),
-        positions=aligned_zeros(4 * MATCHES << min(20, size_bits)).view(np.int32),
+        positions=aligned_zeros((4 * MATCHES) << min(20, size_bits)).view(np.int32),
         trust=np.full(MATCHES * TRUSTS, EVEN + (1 << 30), dtype=np.uint32),
         followers=np.zeros(FOLLOWERS if not {FOLLOWERS_1, FOLLOWERS_2}.isdisjoint(plan.flat) else 0, dtype=np.uint32),
         registers=_new_registers(),

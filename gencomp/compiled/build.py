@@ -15,6 +15,7 @@ import hashlib
 import importlib
 import json
 import multiprocessing
+import operator
 import os
 import platform
 import shlex
@@ -112,7 +113,7 @@ def _entry(name: str, line: str) -> tuple[Any, Any, str]:
 
     signature = signatures.Signature(line)
     kinds = signature.numba_types()
-    dispatcher = getattr(importlib.import_module(signature.module), signature.function)
+    dispatcher = operator.attrgetter(signature.function)(importlib.import_module(signature.module))
     dispatcher.compile(kinds)
     made = dispatcher.overloads[kinds]
     context, description = made.target_context, made.fndesc

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gencomp.compiled import sources
+
 FILE = Path(__file__).parent / "signatures.txt"
 
 # numpy's letters for the buffer protocol, by the names here
@@ -47,13 +49,22 @@ def name_of(kind: Any) -> str:
     raise ValueError(f"arguments of numba's type {kind} have no name here")
 
 
+def _module_and_name(kernel: str) -> tuple[str, str]:
+    """Return the module of a kernel, and its name there: a function's, or an object's and that of a member."""
+    module, _, name = kernel.rpartition(".")
+    while sources.file_of(module) is None and "." in module:
+        module, _, before = module.rpartition(".")
+        name = f"{before}.{name}"
+    return module, name
+
+
 class Signature:
     """A kernel's name and its arguments, as trees: ("i8",), ("u1", "C", 1, writable), (class or "", [items])."""
 
     def __init__(self, line: str) -> None:
         name, _, rest = line.strip().partition("(")
         self.line = line.strip()
-        self.module, _, self.function = name.rpartition(".")
+        self.module, self.function = _module_and_name(name)
         self._tokens = _TOKEN.findall(rest)
         self.arguments = self._items()
 

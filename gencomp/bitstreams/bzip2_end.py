@@ -1,8 +1,9 @@
 """Where a bzip2 stream ends, to the bit.
 
-A stream ends in a 48-bit mark, 32 bits of CRC and up to seven zeros that fill the last byte (there is no standard; the
-mark is the square root of pi in decimal). The mark occurs at one of eight places before the end. At no two of them at
-once, for it does not overlap with itself by a shift of one to seven bits: what is found is the end, with no decoding.
+A stream ends in a mark of 48 bits, 32 bits of CRC, and up to seven zeros that fill the last byte. (There is no
+standard; the mark is the square root of pi in binary-coded decimal.) So the mark stands at one of eight places before
+the end. It cannot stand at two of them, since it agrees with no shift of itself by one to seven bits. So it is found
+without decoding.
 """
 
 END_MARK = 0x177245385090

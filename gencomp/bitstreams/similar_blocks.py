@@ -1,11 +1,11 @@
 """Bits of many blocks that differ in little: by the last literal, or not at all.
 
-After one prefix, most of 256 one-byte suffixes give the same symbols and one literal more. What only the others decide
-is computed once: the distance code, the literal code's shape for all new literals between the same two old ones, and
-for old ones the tree before (:mod:`~gencomp.bitstreams.similar_trees`).
+After one prefix, most of the 256 suffixes of one byte give the same symbols and one literal more. What does not depend
+on that literal is computed once: the distance code, the shape of the literal code for all new literals between the same
+two old ones, and for old literals the tree without it (:mod:`~gencomp.bitstreams.similar_trees`).
 
-What blocks cost is remembered under two random sums of their symbols, 96 bits in all: continuations in a search often
-have the same symbols in another order.
+What a block costs is remembered under two random sums of its symbols, 96 bits in all, since continuations in a search
+often have the same symbols in another order.
 """
 
 from typing import Any, NamedTuple
@@ -31,13 +31,14 @@ SYMBOLS = rfc1951.L_CODES + rfc1951.D_CODES
 BASES = 8  # sets of counts kept, the oldest replaced first
 REMEMBERED = 1 << 15  # blocks whose bits are remembered, a power of two
 _HEADERS = 256  # headers whose bits are remembered, a power of two
-_FIXED_WIDTH = 31
+_FIXED_WIDTH = 31  # bits that hold the bits of a fixed block: at most 2^14 symbols of at most 31 bits
 
 # columns of Blocks.facts
 _KEY, _DISTANCE_BITS, _EXTRA, _FIXED, _LAST, _LITERAL_BITS, _DYNAMIC, _TREES = range(8)
 _FACTS = 8
 _NONE = -1  # in place of a literal
-_FEW_TREES = 1  # built anew before one is traced, which takes the time of two or three
+_LONGEST_RUN = 138  # of zeros, that REPZ_11_138 tells
+_FEW_TREES = 1  # trees built before one is traced, which takes the time of two or three
 
 
 class Blocks(NamedTuple):
@@ -80,7 +81,10 @@ def begin_memory() -> IntArray:
 
 
 def _symbol_keys() -> IntArray:
-    """Return two random numbers for each symbol, (2, SYMBOLS); a block's sums of them stay below 2^63."""
+    """Return two random numbers for each symbol, int64 (2, SYMBOLS).
+
+    A match is two symbols, so a block has at most 2^15, and sums of numbers below 2^48 stay below 2^63.
+    """
     return np.random.default_rng(1951).integers(0, 1 << 48, (2, SYMBOLS))
 
 
@@ -92,8 +96,8 @@ _SPREAD = KEYS[: rfc1951.BL_CODES]
 def recall(memory: IntArray, key: Integer, check: Integer) -> Integer:
     """Return the dynamic bits of a block, shifted by _FIXED_WIDTH, and its fixed bits; -1 if they are not remembered.
 
-    ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits and the two sums, each
-    xored with the bits: one that another thread has written to half does not fit.
+    ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits, and the two sums xored
+    with them, so that one of which another thread has written half does not match.
     """
     entry = memory[(key ^ check) & (len(memory) - 1)]
     bits = entry[2]
@@ -102,9 +106,9 @@ def recall(memory: IntArray, key: Integer, check: Integer) -> Integer:
 
 @fragment
 def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key: Integer, check: Integer) -> Integer:
-    """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, none if that is -1; remember it.
+    """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, and remember it.
 
-    The 3 bits of a block's type are not among its bits.
+    A ``literal`` of -1 stands for none. The bits of a block's type are not among its bits.
     """
     facts = blocks.facts[base]
     dynamic = _count_once_more(blocks, base, literal) if literal >= 0 and blocks.counts[base, literal] > 0 else -1
@@ -181,7 +185,7 @@ def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer
 
 @fragment
 def _header_bits(blocks: Blocks, used: IntArray) -> Integer:
-    """Return what the codes cost that are told with the symbols counted in ``used``, often the same as before."""
+    """Return the bits that tell the codes with the symbols counted in ``used``, which often occurred before."""
     header = blocks.headers[weighted(used, _SPREAD) & (_HEADERS - 1)]
     if not equal(header[: rfc1951.BL_CODES], used):
         copy_to(header[: rfc1951.BL_CODES], used)
@@ -195,7 +199,8 @@ def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
     facts, counts, used = blocks.facts[base], blocks.counts[base], blocks.used[base]
     lengths, last = blocks.lengths[base], facts[_LAST]
     if _same_gap(blocks, base, last, literal):
-        lengths[literal], lengths[last] = lengths[last], 0  # the same tree: it depends on the order of symbols only
+        # the tree is the same, since it depends on the symbols' order alone
+        lengths[literal], lengths[last] = lengths[last], 0
         if _is_amid(blocks, base, last) and _is_amid(blocks, base, literal):
             _move_amid(blocks, base, last, literal)
         else:
@@ -240,13 +245,13 @@ def _move_amid(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -
     used = blocks.used[base]
     for middle, times in ((last, -1), (literal, 1)):
         for run in (middle - blocks.lower[base, middle] - 1, blocks.upper[base, middle] - middle - 1):
-            if run > 138:
-                used[18] += times
-                run -= 138
+            if run > _LONGEST_RUN:
+                used[rfc1951.REPZ_11_138] += times
+                run -= _LONGEST_RUN
             if run > 10:
-                used[18] += times
+                used[rfc1951.REPZ_11_138] += times
             elif run > 2:
-                used[17] += times
+                used[rfc1951.REPZ_3_10] += times
             else:
                 used[0] += times * run
 

@@ -1,13 +1,13 @@
-"""Code lengths for counts of which one is higher by one: what stays the same of the code's tree is not built again.
+"""Code lengths for counts that are known but for one, which is higher by one, without building the whole tree again.
 
-:func:`~gencomp.bitstreams.huffman.code_lengths` builds a tree with a heap. Where one symbol is counted once more, its
-item and each node above it weigh one more, and the heap does the same as before until a comparison with one of these
-comes out otherwise. A traced tree knows for each symbol before which merge that first happens, never for many.
+:func:`~gencomp.bitstreams.huffman.code_lengths` builds a tree with a heap. When a symbol is counted once more, its item
+and each node above it weigh one more. The heap does the same as before until a comparison with one of these comes out
+otherwise. A traced tree notes for each symbol before which merge that first happens. For many symbols it never does.
 
 From there on items are merged in order of weight and height, from two queues, as in van Leeuwen, "On the construction
-of Huffman trees", 1976. Which of equal items comes first only the layout of the heap tells. But where equal items end
-up equally deep, each choice gives the same code lengths: to exchange the items, with all that is below them, changes
-no depth. Where they do not, the heap has to be asked.
+of Huffman trees", 1976. Which of two equal items comes first depends on the layout of the heap, which the queues do not
+know. Where equal items end up equally deep, that does not matter: exchanging them, with all that is below them, changes
+no code length. Where they do not, the heap has to build the tree.
 """
 
 from typing import NamedTuple
@@ -20,17 +20,21 @@ from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
 _NODES = 2 * rfc1951.L_CODES
-_NEVER = 1 << 30
-_HEAVIER, _HEAVIEST = 1 << WEIGHT_SHIFT, 1 << 62
+_NEVER = 1 << 30  # above the number of any merge
+_HEAVIER = 1 << WEIGHT_SHIFT  # what one occurrence more adds to an item
+_HEAVIEST = 1 << 62  # above any item
 _ONE = np.uint64(1)  # see huffman for unsigned indices
 
-# rows of Tree.nodes by node: symbols, then inner nodes in the order of the merges; of TRACED and CHANGED, how deep
-# they are, symbols come first: their code lengths
+# rows of Tree.nodes by node: symbols, then inner nodes in the order of the merges. A node's parent; the merge that
+# takes it; the merge before which one occurrence more first matters; and how deep it is, as traced and as changed,
+# which for symbols is their code length
 _PARENT, _MERGE, _CHANGE, TRACED, CHANGED = range(5)
-# rows by place: the items merged, two by two, as traced and anew; the weights merged before each merge; a heap or queue
+# rows by place: the items merged, two by two, as traced and as changed; the weights merged before each merge; the heap,
+# which is the queue of symbols later; the queue of inner nodes
 _MERGED, _NEW_MERGED, _TOTAL, _HEAP, _INNER = range(5, 10)
 _ROWS = 10
-# Tree.facts; _TIED is the last merge of items as heavy and high as others that are not as deep, -1 if there is none
+# Tree.facts: the number of merges; the code length of all symbols in bits; 1 if no code word is too long; the last
+# merge that takes one of two equal items which end up unequally deep, -1 if there is none
 _MERGES, _BITS, _IS_SHORT, _TIED = range(4)
 
 
@@ -48,9 +52,12 @@ def begin_tree() -> Tree:
 
 @lean_kernel
 def _is_no_heavier(left: Integer, right: Integer, change: IntArray, merge: Integer) -> Integer:
-    """Tell whether an item sinks below ``left`` before ``right``; note whose weight, one higher, would change that."""
+    """Tell whether ``left`` is no heavier and higher than ``right``, before a ``merge``.
+
+    Where one occurrence more, of either, would change that, it is noted in ``change``. Most items differ by more.
+    """
     result = left <= (right | NODE_MASK)
-    if abs(left - right) > 2 * _HEAVIER:  # as most are
+    if abs(left - right) > 2 * _HEAVIER:
         return result
     if (left + _HEAVIER <= (right | NODE_MASK)) != result:
         change[left & NODE_MASK] = min(change[left & NODE_MASK], merge)
@@ -61,7 +68,7 @@ def _is_no_heavier(left: Integer, right: Integer, change: IntArray, merge: Integ
 
 @lean_kernel
 def _sift(heap: IntArray, hole: Integer, last: Integer, change: IntArray, merge: Integer) -> None:
-    """Do what the heap of huffman does, and note what would change it."""
+    """Do what ``_sift`` of :mod:`~gencomp.bitstreams.huffman` does, and note what would change it."""
     item = heap[hole]
     child = 2 * hole
     while child < last:
@@ -115,7 +122,8 @@ def trace(tree: Tree, counts: IntArray) -> None:
     change[root] = _NEVER
     merged[2 * merges] = _HEAVIEST
     deepest, tied = 0, -1
-    for i in range(2 * merges - 1, -1, -1):  # a parent comes before its children
+    # from the last merge back, so that a parent comes before its children
+    for i in range(2 * merges - 1, -1, -1):
         item, next_item = merged[i], merged[i + 1]
         node = item & NODE_MASK
         depth[node] = depth[parent[node]] + 1
@@ -128,13 +136,14 @@ def trace(tree: Tree, counts: IntArray) -> None:
 
 @fragment
 def count_once_more(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
-    """Return the code length of all symbols in bits, ``symbol``, which has occurred, once more than traced, and a sign.
+    """Count ``symbol``, which has occurred, once more; return the code length of all symbols in bits, and a sign.
 
-    That is 0 if the code lengths are as traced, 1 if row CHANGED has them, and -1, and the code
-    length meaningless, if the whole tree has to be built anew.
+    The sign is 0 if each symbol's code length is as traced, and 1 if row CHANGED has it. It is -1 if the whole tree has
+    to be built; then the length means nothing.
     """
     change = tree.nodes[_CHANGE, symbol]
-    if tree.facts[_IS_SHORT] == 0 or change <= tree.facts[_TIED]:  # then most often something is tied that way anew
+    # where equal items end up unequally deep after the change, they mostly do so in the changed tree too
+    if tree.facts[_IS_SHORT] == 0 or change <= tree.facts[_TIED]:
         return 0, -1
     if change == _NEVER:
         return tree.facts[_BITS] + tree.nodes[TRACED, symbol], 0
@@ -165,7 +174,8 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
     depth, new_depth = nodes[TRACED], nodes[CHANGED]
     new_depth[first_inner + np.int64(left) - 2] = 0
     next_item, below, deepest, is_tied, is_moved = _HEAVIEST, np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    while place > 0:  # a parent comes before its children
+    # from the last merge back, so that a parent comes before its children
+    while place > 0:
         place -= _ONE
         item = merged[place]
         node = item & NODE_MASK
@@ -188,7 +198,10 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
 
 @fragment
 def _rest(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Integer]:
-    """Set row _HEAP to the items left after the first ``merges``, in order; return their number and the bits so far."""
+    """Set row _HEAP to the items left after the first ``merges``, in order; return their number and the bits so far.
+
+    ``symbol`` is counted once more: of the items left, the one that it is in is heavier by one.
+    """
     nodes = tree.nodes
     merged, rest = nodes[_MERGED], nodes[_HEAP]
     heavier, total = symbol, nodes[_TOTAL, merges]
@@ -200,7 +213,8 @@ def _rest(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Intege
         node = merged[i] & NODE_MASK
         rest[left] = merged[i] + _HEAVIER * (node == heavier)
         left += np.uint64(node < rfc1951.L_CODES + merges)
-    for place in range(left - _ONE):  # the heavier one to where it belongs
+    # one pass over neighbours brings the heavier one to where it belongs
+    for place in range(left - _ONE):
         light, heavy = rest[place], rest[place + _ONE]
         rest[place], rest[place + _ONE] = min(light, heavy), max(light, heavy)
     return left, total

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from gencomp.coding.logistic import SQUASH_LIMIT
 from gencomp.compiled import Integer, fragment, lean_kernel, prefetch
+from gencomp.compiled.aligned import CACHE_LINE, aligned, aligned_zeros
 from gencomp.inference.arithmetic import (
     MAX_WIDTH,
     STREAM_LIMIT,
@@ -52,7 +53,6 @@ from gencomp.inference.products import (
     pack,
 )
 from gencomp.protocols import IntArray
-from gencomp.vectors import CACHE_LINE, aligned, aligned_zeros
 
 NODES = 256  # of the tree over a byte's bits; node 0 is unused
 MAX_LAYERS = 32
@@ -60,8 +60,10 @@ MAX_LAYERS = 32
 WORTH_LISTING = 10
 
 SCALE_STEPS = 8  # a code more is a scale 2^(1/8) times as large
-TOP_SCALE_BITS = 12  # the scale of the last code, 255, is 2^12,
-_LARGEST_SCALE = 4095  # less 1, so that -8 times it fits int16
+TOP_SCALE_BITS = 12  # of the last code, 255: its scale is 2^12, less 1,
+_LARGEST_SCALE = 4095  # so that -8 times it fits int16
+_LAST_CODE = 255
+_GUARD = 20  # bits that the roots have beyond the scale's
 
 
 @dataclass(frozen=True)
@@ -128,15 +130,15 @@ def has_bias(matrix: str) -> bool:
 
 
 class Network(NamedTuple):
-    """A network's weights as the kernels read them. D, H, F, L, E, K are width, hidden, feed_forward, layers, embedding
-    and the number of tables.
+    """A network's weights as the kernels read them.
+
+    D, H, F, L, E, K are width, hidden, feed_forward, layers, embedding and the number of tables.
     """
 
     sizes: IntArray  # (5,) D, H, F, L, E
     plan: IntArray  # (K, 3) the tables: see contexts.make_plan
-    tables: (
-        ByteArray  # (R, 16 n): E / 2 bytes of two numbers, plus 8, the first half of them low; the code of their scale
-    )
+    # (R, 16 n): in E / 2 bytes two numbers each, 8 added to them, the first half of them low; the code of their scale
+    tables: ByteArray
     weights: Int8Array  # every matrix packed, in the order of use; then the head's rows
     numbers: Int32Array  # in the same order: each matrix's multipliers, and its biases where it has any
     shares: Int16Array  # (2 L D,) Q14, for each layer that of the recurrence and of the feed-forward part
@@ -157,13 +159,14 @@ class Memory(NamedTuple):
 
 
 def _scale_table() -> npt.NDArray[np.int32]:
-    """Return 2^((code - 159) / 8), rounded, for each code of a scale, int32 (256,): 2^12, less 1, for the last.
+    """Return the scale 2^(TOP_SCALE_BITS + (code - 255) / 8) of each code, rounded, int32 (256,); the last is 2^12 - 1.
 
     An eighth root is three square roots of integers, so that no platform's libm takes part.
     """
-    powers = (1 << (code - 159 + SCALE_STEPS * 20) for code in range(256))
-    roots = (math.isqrt(math.isqrt(math.isqrt(power))) for power in powers)  # times 2^20
-    return np.array([min(_LARGEST_SCALE, (root + (1 << 19)) >> 20) for root in roots], dtype=np.int32)
+    first = SCALE_STEPS * (TOP_SCALE_BITS + _GUARD) - _LAST_CODE
+    powers = (1 << (first + code) for code in range(_LAST_CODE + 1))
+    roots = (math.isqrt(math.isqrt(math.isqrt(power))) for power in powers)  # times 2^_GUARD
+    return np.array([min(_LARGEST_SCALE, (root + (1 << (_GUARD - 1))) >> _GUARD) for root in roots], dtype=np.int32)
 
 
 SCALES = _scale_table()
@@ -287,7 +290,7 @@ def step(network: Network, memory: Memory, byte: Integer) -> None:
         number += 2 * feed_forward
         reach(weights, at + width * feed_forward)
         count = list_pairs(inputs[:feed_forward], memory.pairs)
-        if 32 * count <= WORTH_LISTING * feed_forward:
+        if 16 * (2 * count) <= WORTH_LISTING * feed_forward:
             multiply_listed(weights, at, inputs[:feed_forward], memory.pairs, count, sums[:width])
         else:
             multiply(weights, at, inputs[:feed_forward], sums[:width])

@@ -48,6 +48,7 @@ MAX_COUNT = 65_535  # of zeros or ones at a node: then both are halved
 PRECISION = 20  # bits of a decision's probability
 ONE = 1 << PRECISION
 LEAST = 16  # of a decision: a byte costs at least 0.0002 bits, within what a block may claim
+# of a node's w, whose products with a probability stay below 2^50
 WEIGHT_BITS = 30
 WHOLE = 1 << WEIGHT_BITS
 WEIGHT_MARGIN = 1 << 10  # a weight that sank so far still moves by small factors
@@ -61,6 +62,8 @@ FRESH = (WHOLE // 2) << 32
 # a key is the context (exact up to 5 bytes, then a hash of 46 bits), its depth, and the decision's place in the byte
 DEPTH_BITS, PLACE_BITS, CONTEXT_BITS = 5, 8, 46
 EXACT_DEPTH = 5
+_SPREAD = 52_967
+_FACTOR_LOW, _FACTOR_HIGH, _FACTOR_MIXED = 1_640_531_527, 2_135_587_861, 1_540_483_477
 # the registers: nodes so far, how many there may be, position in the coded data, the coder's low, width, offset
 USED, MOST, POSITION, LOW, WIDTH, OFFSET = range(6)
 REGISTERS = 6
@@ -71,7 +74,11 @@ ByteArray = npt.NDArray[np.uint8]
 
 @lean_kernel
 def _find_contexts(recent: ByteArray, contexts: IntArray) -> None:
-    """Write the keys of the last 0, 1, ... bytes, without a decision's place; ``recent`` has the last byte first."""
+    """Write the keys of the last 0, 1, ... bytes, without a decision's place; ``recent`` has the last byte first.
+
+    A context is exact up to EXACT_DEPTH bytes, 40 bits, and a hash of CONTEXT_BITS beyond: 46 bits times _SPREAD, which
+    is below 2^16, stay below 2^62.
+    """
     context: Integer = np.int64(0)
     contexts[0] = 0
     for depth in range(1, contexts.shape[0]):
@@ -79,16 +86,20 @@ def _find_contexts(recent: ByteArray, contexts: IntArray) -> None:
         if depth <= EXACT_DEPTH:
             context |= byte << (8 * (depth - 1))
         else:
-            context = ((context ^ (context >> 23)) * 52_967 + byte + 1) & ((1 << CONTEXT_BITS) - 1)
+            context = ((context ^ (context >> CONTEXT_BITS // 2)) * _SPREAD + byte + 1) & ((1 << CONTEXT_BITS) - 1)
         contexts[depth] = (context << (DEPTH_BITS + PLACE_BITS)) | (depth << PLACE_BITS)
 
 
 @lean_kernel
 def _hashed(key: Integer) -> Integer:
-    """Return a hash of a key below 2^59, from 0 to 2^42."""
-    mixed = (key & ((1 << 30) - 1)) * 1_640_531_527 + (key >> 30) * 2_135_587_861
+    """Return a hash, below 2^43, of a key below 2^59: its halves times odd factors, mixed, and times another.
+
+    The factors are below 2^31, and what they multiply is below 2^30, 2^29 and 2^31: sums and products are below 2^62.
+    """
+    low, high = key & ((1 << 30) - 1), key >> 30
+    mixed = low * _FACTOR_LOW + high * _FACTOR_HIGH
     mixed ^= mixed >> 29
-    return ((mixed & ((1 << 31) - 1)) * 1_540_483_477) >> 19
+    return ((mixed & ((1 << 31) - 1)) * _FACTOR_MIXED) >> 19
 
 
 @lean_kernel
@@ -221,12 +232,15 @@ def _run(
     CHARGE writes the product of each byte's eight probabilities into ``shares`` (n,) where that is not empty; ENCODE
     writes ``code``; DECODE reads it and writes ``data``, and returns -1 on a stream that no encoder wrote.
     """
+    # In one piece: the coder's interval stays in the processor's registers, and a stop between two bytes, where the
+    # table or the code has to grow, is one place.
     contexts, bases, path = scratch
     low, width, offset, position = registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION]
     levels = contexts.shape[0]
     index = start
     while index < data.shape[0]:
         full = registers[USED] > registers[MOST] - 8 * levels
+        # a byte adds 8 nodes a level at most, and three quarters of the slots may be taken
         if not full and 4 * (registers[USED] + 8 * levels) > 3 * table.shape[0]:
             break
         if task == ENCODE and position + BYTES_PER_SYMBOL + WINDOW_BYTES > code.shape[0]:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from gencomp.coding.logistic import SQUASH, SQUASH_LIMIT
 from gencomp.coding.range_coder import TOP
+from gencomp.compiled.aligned import HUGE_PAGE, aligned, aligned_zeros
 from gencomp.predictors.mix.contexts import (
     CHANNELS,
     DIRECT_PLANS,
@@ -46,7 +47,7 @@ from gencomp.predictors.mix.model import (
     Shape,
 )
 from gencomp.predictors.mix.tables import FIRST_COUNTERS
-from gencomp.vectors import HUGE_PAGE, LANES, aligned, aligned_zeros
+from gencomp.predictors.mix.vectors import VECTOR
 
 MIN_SIZE = 1 << 12
 TABLE_SECONDS = 1e-9  # to make a byte of tables
@@ -79,7 +80,7 @@ class Level:
     def num_inputs(self) -> int:
         """The length of a row of weights: whole vectors."""
         used = COUNTER_INPUTS + self.direct + self.contexts * (1 + self.twice) + self.guided
-        return -(-used // LANES) * LANES
+        return -(-used // VECTOR) * VECTOR
 
     @property
     def rows(self) -> int:

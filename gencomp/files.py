@@ -317,7 +317,7 @@ def _publish(temporary: str, path: Path, overwrite: bool) -> None:
 
 
 def _exists(path: Path) -> FileExistsError:
-    return FileExistsError(errno.EEXIST, "it exists already; overwrite it with -f", str(path))
+    return FileExistsError(errno.EEXIST, "it exists already; replace it with overwrite=True", str(path))
 
 
 def _umask() -> int:

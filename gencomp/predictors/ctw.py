@@ -86,7 +86,7 @@ def _find_contexts(recent: ByteArray, contexts: IntArray) -> None:
         if depth <= EXACT_DEPTH:
             context |= byte << (8 * (depth - 1))
         else:
-            context = ((context ^ (context >> CONTEXT_BITS // 2)) * _SPREAD + byte + 1) & ((1 << CONTEXT_BITS) - 1)
+            context = ((context ^ (context >> (CONTEXT_BITS // 2))) * _SPREAD + byte + 1) & ((1 << CONTEXT_BITS) - 1)
         contexts[depth] = (context << (DEPTH_BITS + PLACE_BITS)) | (depth << PLACE_BITS)
 
 

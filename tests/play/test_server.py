@@ -411,7 +411,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
-        with pytest.raises(GencompError, match="leave --port out"):
+        with pytest.raises(GencompError, match="port=0 takes a free one"):
             Server(Desk(), {}, taken.getsockname()[1])
 
 

@@ -54,6 +54,24 @@ def _keep(parse: Parse, count: Integer, length: Integer, distance: Integer) -> I
 
 
 @fragment
+def _hashes(parse: Parse, position: Integer) -> tuple[Integer, Integer, Integer, Integer]:
+    """Return the hash of three bytes as such, and the places in the table of those of two, three and all bytes.
+
+    HC3 has none of three bytes beside that of all.
+    """
+    registers, data = parse.registers, parse.data
+    mixed = _CRC[data[position]] ^ np.int64(data[position + 1])
+    second = mixed & (lzma.HASH_2_SIZE - 1)
+    mixed ^= np.int64(data[position + 2]) << 8
+    third, whole = lzma.FIX_3_HASH_SIZE, lzma.FIX_3_HASH_SIZE + (mixed & registers[reg.HASH_MASK])
+    if registers[reg.FINDER] != lzma.MF_HC3:
+        third += mixed & (lzma.HASH_3_SIZE - 1)
+        every = mixed ^ (_CRC[data[position + 3]] << _CRC_SHIFT)
+        whole = lzma.FIX_4_HASH_SIZE + (every & registers[reg.HASH_MASK])
+    return mixed, second, third, whole
+
+
+@fragment
 def _keep_nearest(
     parse: Parse, position: Integer, second: Integer, third: Integer, limit: Integer
 ) -> tuple[Integer, Integer]:
@@ -183,13 +201,7 @@ def find(parse: Parse, seek: Integer) -> Integer:
     if not registers[reg.FINAL] and not registers[reg.SHARED]:
         registers[reg.ENTRIES] = 0
     limit, stored, entries = min(nice, ahead), position + cycle, registers[reg.ENTRIES]
-    mixed = _CRC[data[position]] ^ np.int64(data[position + 1])
-    second = mixed & (lzma.HASH_2_SIZE - 1)
-    mixed ^= np.int64(data[position + 2]) << 8
-    third, whole = lzma.FIX_3_HASH_SIZE, lzma.FIX_3_HASH_SIZE + (mixed & registers[reg.HASH_MASK])
-    if finder != lzma.MF_HC3:
-        third += mixed & (lzma.HASH_3_SIZE - 1)
-        whole = lzma.FIX_4_HASH_SIZE + ((mixed ^ (_CRC[data[position + 3]] << _CRC_SHIFT)) & registers[reg.HASH_MASK])
+    mixed, second, third, whole = _hashes(parse, position)
     if seek and registers[reg.WATCHED]:
         if ahead > hashed:
             mark_search(parse, position, np.int64(table[whole]))

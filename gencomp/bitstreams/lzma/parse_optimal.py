@@ -63,6 +63,26 @@ def _reach(parse: Parse, node: Integer) -> None:
     parse.registers[reg.LEN_END] = last
 
 
+@fragment
+def _measure_reps(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
+    """Write what each of the four last distances repeats into the BACKS of node 1, until its edges are priced.
+
+    Returns which repeats most, and how many bytes: 0 where none repeats two, OPEN_END where bytes to come may add to
+    it.
+    """
+    registers, data, nodes = parse.registers, parse.data, parse.nodes
+    ahead, which, repeated = registers[reg.SIZE] - position, ZERO, ZERO
+    limit = min(ahead, lzma.MATCH_LEN_MAX)
+    for rep in range(lzma.REPS):
+        length = common_length(data, position, position - registers[reg.REPS + rep] - 1, ZERO, limit)
+        if length == ahead and ahead < lzma.MATCH_LEN_MAX and not registers[reg.FINAL]:
+            return LITERAL, OPEN_END
+        nodes[0, field.BACKS + rep], nodes[1, field.BACKS + rep] = registers[reg.REPS + rep], length
+        if length >= lzma.MATCH_LEN_MIN and length > repeated:
+            which, repeated = np.int64(rep), length
+    return which, repeated
+
+
 @lean_kernel
 def begin_segment(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
     """Price the edges from a segment's beginning; return a symbol to be coded at once, if its length is not 0.
@@ -71,20 +91,11 @@ def begin_segment(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
     """
     registers, data, nodes, matches, model = parse.registers, parse.data, parse.nodes, parse.matches, parse.live
     ahead, nice, state = registers[reg.SIZE] - position, registers[reg.NICE_LEN], registers[reg.STATE]
-    limit = min(ahead, lzma.MATCH_LEN_MAX)
     literal = LITERAL, np.int64(1)
     if ahead < lzma.MATCH_LEN_MIN:
         return (literal[0], OPEN_END) if not registers[reg.FINAL] else literal
-    which, repeated = np.int64(0), np.int64(0)
-    for rep in range(lzma.REPS):
-        length = common_length(data, position, position - registers[reg.REPS + rep] - 1, ZERO, limit)
-        if length == ahead and ahead < lzma.MATCH_LEN_MAX and not registers[reg.FINAL]:
-            return literal[0], OPEN_END
-        nodes[0, field.BACKS + rep] = registers[reg.REPS + rep]
-        nodes[1, field.BACKS + rep] = length  # kept there until the edges below are priced
-        if length >= lzma.MATCH_LEN_MIN and length > repeated:
-            which, repeated = np.int64(rep), length
-    if repeated >= nice:
+    which, repeated = _measure_reps(parse, position)
+    if repeated == OPEN_END or repeated >= nice:
         return which, repeated
     longest, first = registers[reg.LONGEST], registers[reg.BANK] * MATCH_ROWS
     if longest >= nice:

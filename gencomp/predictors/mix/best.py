@@ -195,6 +195,6 @@ def _settings(path: str | PathLike[str], header: StateHeader, weights: str | Non
     if best.loaded.digest != header.network:
         raise ModelMismatchError(
             f"{path} was made with the weights {brief(header.network)}, found {best.loaded.digest} here; "
-            f"name those, wherever they are: -m 'best?state={path}&weights=FILE'"
+            f"name those, wherever they are: model='best?state={path}&weights=FILE'"
         )
     return best

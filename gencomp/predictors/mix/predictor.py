@@ -499,7 +499,7 @@ def _settings(path: str | PathLike[str], spec: str, expert: str | None) -> Mix:
             if inside.places or not inside.entry.is_own:
                 raise ModelMismatchError(
                     f"{path} was made with the expert {brief(tree.options['expert'])!r}, and a state opens no folder "
-                    f"and no other package by itself; name it, wherever it is now: -m 'mix?state={path}&expert=...'"
+                    f"and no other package by itself; name it, wherever it is now: model='mix?state={path}&expert=...'"
                 )
         mix = load(spec)
         assert isinstance(mix, Mix)

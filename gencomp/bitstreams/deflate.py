@@ -113,8 +113,8 @@ def _fill_bits(
     counts, registers, found, undo, usual, usual_counts, blocks = scratch
     trial = Parse(buffer, common, head, chain, tail, counts, registers, log, blocks.work, found, undo)
     found[:, FOUND_AT] = 0
-    # ``kept`` is the number of bases kept when ``base`` was found, -1 before; for a mere 0 in place of np.int64(0)
-    # numba would compile twice whatever takes ``base``
+    # ``kept`` is the number of bases kept when ``base`` was found, -1 before. A plain 0 in place of np.int64(0) would
+    # make numba compile twice whatever takes ``base``
     begin, base, kept = 0, np.int64(0), -1
     is_known = False
     for i in range(len(ends)):

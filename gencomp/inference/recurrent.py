@@ -60,8 +60,8 @@ MAX_LAYERS = 32
 WORTH_LISTING = 10
 
 SCALE_STEPS = 8  # a code more is a scale 2^(1/8) times as large
-TOP_SCALE_BITS = 12  # of the last code, 255: its scale is 2^12, less 1,
-_LARGEST_SCALE = 4095  # so that -8 times it fits int16
+# the last code, 255, is the scale 2^12, less 1, so that -8 times it fits int16
+TOP_SCALE_BITS, _LARGEST_SCALE = 12, 4095
 _LAST_CODE = 255
 _GUARD = 20  # bits that the roots have beyond the scale's
 

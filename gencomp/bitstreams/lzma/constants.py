@@ -34,6 +34,6 @@ ALIGN_BITS, ALIGN_SIZE, ALIGN_MASK = 4, 16, 15  # the lowest bits of the others
 MF_HC3, MF_HC4, MF_BT4 = 0x03, 0x04, 0x14
 MF_TREE, MF_HASH_BYTES = 0x10, 0x0F  # their parts: trees, not chains; bytes that are hashed
 HASH_2_SIZE, HASH_3_SIZE = 1 << 10, 1 << 16
-FIX_3_HASH_SIZE = HASH_2_SIZE  # where the hashes of three bytes begin in the table,
-FIX_4_HASH_SIZE = HASH_2_SIZE + HASH_3_SIZE  # and of four, where there are any
+# where the hashes of three bytes begin in the table, and those of four, where there are any
+FIX_3_HASH_SIZE, FIX_4_HASH_SIZE = HASH_2_SIZE, HASH_2_SIZE + HASH_3_SIZE
 OPTS = 1 << 12  # nodes of a segment (lzma/lzma_encoder_private.h)

@@ -1,7 +1,7 @@
 """How liblzma looks for matches: hashes of two, three and four bytes, chains (HC3, HC4) or binary trees (BT4).
 
 A chain links the positions of one hash, the newest first. A tree holds them sorted by what follows them, the newest at
-the root: who looks up a position makes it the root, and splits what was there into what is smaller and what is larger.
+the root. Looking up a position makes it the root, and splits what was there into what is smaller and what is larger.
 """
 
 import numpy as np
@@ -135,9 +135,10 @@ def _split_tree(
     registers, data, table = parse.registers, parse.data, parse.table
     cycle, sons = registers[reg.CYCLIC_SIZE], registers[reg.SON]
     slot = position % cycle
-    smaller = sons + 2 * slot  # where the next smaller one goes (ptr1),
-    larger = smaller + 1  # and the next larger one (ptr0)
-    as_smaller, as_larger = np.int64(0), np.int64(0)  # bytes that the last of them agrees with
+    # the places of the next smaller one and of the next larger one (ptr1, ptr0), and how many bytes the last of either
+    # agrees with
+    smaller, larger = sons + 2 * slot, sons + 2 * slot + 1
+    as_smaller, as_larger = ZERO, ZERO
     candidate = first
     for _ in range(registers[reg.DEPTH]):
         distance = position + cycle - candidate

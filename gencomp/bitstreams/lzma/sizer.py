@@ -88,8 +88,9 @@ class _Ground:
         self.data = data
         self.table = table
         self.root = 0  # bytes of data that all have alike
-        self.log: Words = np.zeros((0, 3), np.int32)  # what is entered since,
-        self.entries = 0  # and how many
+        # what is entered since, and how many entries that are
+        self.log: Words = np.zeros((0, 3), np.int32)
+        self.entries = 0
         self.owner: weakref.ref[LzmaSizer] | None = None
         self.users: weakref.WeakSet[LzmaSizer] = weakref.WeakSet()
         self.lock = threading.RLock()

@@ -15,7 +15,6 @@ import hashlib
 import importlib
 import json
 import multiprocessing
-import operator
 import os
 import platform
 import shlex
@@ -113,7 +112,7 @@ def _entry(name: str, line: str) -> tuple[Any, Any, str]:
 
     signature = signatures.Signature(line)
     kinds = signature.numba_types()
-    dispatcher = operator.attrgetter(signature.function)(importlib.import_module(signature.module))
+    dispatcher = signature.kernel()
     dispatcher.compile(kinds)
     made = dispatcher.overloads[kinds]
     context, description = made.target_context, made.fndesc

@@ -7,6 +7,7 @@ these are what the library is made for.
 """
 
 import importlib
+import operator
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -86,6 +87,10 @@ class Signature:
             self._tokens.pop(0)
             return (token, following[1], int(following[2]), not following.endswith("!"))
         return (token,)
+
+    def kernel(self) -> Any:
+        """Return the kernel itself, its module imported."""
+        return operator.attrgetter(self.function)(importlib.import_module(self.module))
 
     def format(self) -> str:
         """Return what the library's C code reads arguments by; see ``calls.c``."""

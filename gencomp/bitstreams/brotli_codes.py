@@ -182,7 +182,7 @@ def read_context_map(stream: Bytes, registers: IntArray, trees: Integer, size: I
     if trees == 1:
         return codes
     longest_run = take(stream, registers, 4) + 1 if take(stream, registers, 1) else 0
-    counts, symbols = np.zeros(16, np.int64), np.zeros(trees + longest_run, np.int64)
+    counts, symbols = np.zeros(MAX_BITS + 1, np.int64), np.zeros(trees + longest_run, np.int64)
     read_code(stream, registers, counts, symbols)
     at = 0
     while at < size and not registers[BAD]:
@@ -209,7 +209,7 @@ def read_context_map(stream: Bytes, registers: IntArray, trees: Integer, size: I
 @kernel
 def read_codes(stream: Bytes, registers: IntArray, symbols: IntArray) -> Codes:
     """Read one prefix code for each row of ``symbols`` (n, alphabet size)."""
-    codes = Codes(np.zeros((len(symbols), 16), np.int64), symbols)
+    codes = Codes(np.zeros((len(symbols), MAX_BITS + 1), np.int64), symbols)
     for i in range(len(symbols)):
         read_code(stream, registers, codes.counts[i], codes.symbols[i])
     return codes

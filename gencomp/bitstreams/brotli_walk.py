@@ -53,6 +53,7 @@ IMPLICIT = 128  # commands below this repeat the last distance
 LITERAL_CONTEXTS, DISTANCE_CONTEXTS = 64, 4  # for each type of blocks (section 7)
 SHORTEST_WORD, LONGEST_WORD = 4, 24  # of the dictionary (section 8)
 WINDOW_MARGIN = 16  # bytes of the window that no distance reaches (section 9.1)
+METADATA = 3  # in place of the number of nibbles that a meta-block's size has, less 4 (section 9.2)
 FIRST_DISTANCES = 4, 11, 15, 16  # what the last four are before there are any (section 4)
 # columns of Blocks.now
 _TYPES, _TYPE, _TYPE_BEFORE, _LEFT = range(4)
@@ -251,7 +252,7 @@ def _walk(stream: Bytes, registers: IntArray, data: Bytes) -> None:
         if last and take(stream, registers, 1):
             break
         nibbles = take(stream, registers, 2)
-        if nibbles == 3:  # metadata
+        if nibbles == METADATA:
             registers[BAD] |= take(stream, registers, 1)
             width = 8 * take(stream, registers, 2)
             skipped = take(stream, registers, width) + 1 if width > 0 else 0

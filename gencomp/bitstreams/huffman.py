@@ -187,18 +187,18 @@ def count_runs(lengths: IntArray, highest: Integer, used: IntArray) -> None:
     before, i = -1, 0
     while i <= highest:
         length = lengths[i]
-        longest = 138 if length == 0 else 6 if length == before else 7
+        told = int(length != 0 and length != before)  # lengths told by themselves, before the others repeat them
+        longest = rfc1951.LONGEST_REPZ if length == 0 else rfc1951.LONGEST_REP + told
         run = 1
         while run < longest and i + run <= highest and lengths[i + run] == length:
             run += 1
         i += run
-        if run < 3 or (run == 3 and length != 0 and length != before):
+        if run - told < rfc1951.SHORTEST_RUN:
             used[length] += run
         elif length != 0:
-            if length != before:
-                used[length] += 1
+            used[length] += told
             used[rfc1951.REP_3_6] += 1
-        elif run <= 10:
+        elif run <= rfc1951.LONGEST_REPZ_SHORT:
             used[rfc1951.REPZ_3_10] += 1
         else:
             used[rfc1951.REPZ_11_138] += 1

@@ -35,6 +35,7 @@ END_DISTANCE = (1 << 32) - 1
 LONGEST_SYMBOL = 24  # bytes: 22 decisions of at most 6.1 bits, a probability being 31/2048 or more, and 26 direct bits
 FRACTION_BITS = 16
 FLUSH_BITS = 32
+FIRST_BYTES = 5  # a zero, and the code's first four
 LITERAL_KIND, MATCH_KIND, REPEAT_KIND = range(3)  # of a symbol; a repeat's distance is one of the last four
 
 
@@ -229,6 +230,7 @@ def _symbol(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer) ->
 @lean_kernel
 def minus_log2(width: Integer) -> Integer:
     """Return 32 - log2(width) in 1/65536 bit, rounded up, for 2^24 <= width < 2^32."""
+    # by 31 bits of the mantissa, one more than coding.logarithm keeps: squares are below 2^62, and rounding is upwards
     whole = 31
     while width >> whole == 0:
         whole -= 1
@@ -252,9 +254,9 @@ def _walk_on(walk: Walk, stream: Bytes, stop: Integer, lc: Integer, lp: Integer,
     """
     registers = walk.registers
     if registers[AT] == 0:
-        for i in range(1, 5):
-            registers[CODE] = (registers[CODE] << 8) | np.int64(stream[i])
-        registers[AT] = 5
+        for i in range(1, FIRST_BYTES):
+            registers[CODE] = (registers[CODE] << lzma.RC_SHIFT_BITS) | np.int64(stream[i])
+        registers[AT] = FIRST_BYTES
     while not registers[ENDED] and registers[AT] < stop:
         if not _symbol(walk, stream, lc, lp, pb):
             return False
@@ -269,9 +271,9 @@ def _trace(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer, fou
     bytes to spare after its end.
     """
     registers, stop = walk.registers, len(stream) - LONGEST_SYMBOL
-    for i in range(1, 5):
-        registers[CODE] = (registers[CODE] << 8) | np.int64(stream[i])
-    registers[AT] = 5
+    for i in range(1, FIRST_BYTES):
+        registers[CODE] = (registers[CODE] << lzma.RC_SHIFT_BITS) | np.int64(stream[i])
+    registers[AT] = FIRST_BYTES
     count = np.int64(0)
     while True:
         position = registers[SIZE]
@@ -393,7 +395,7 @@ class LzmaWalker:
         found = np.empty((size, 5), np.int64)
         spare = np.frombuffer(stream + bytes(LONGEST_SYMBOL), np.uint8)
         lc, lp, pb = self._properties
-        count = _trace(walk, spare, lc, lp, pb, found) if len(stream) >= 5 else -1
+        count = _trace(walk, spare, lc, lp, pb, found) if len(stream) >= FIRST_BYTES else -1
         if count < 0 or walk.registers[SIZE] != size:
             raise ValueError(f"expected an LZMA1 stream of {size} bytes, found another in {len(stream)} bytes")
         return found[:count]

@@ -16,6 +16,8 @@ MAX_BITS = 15  # of a code word
 BL_CODES, MAX_BL_BITS = 19, 7
 REP_3_6, REPZ_3_10, REPZ_11_138 = 16, 17, 18  # the length before, 3 to 6 times; zeros, 3 to 10 and 11 to 138 times
 REP_BITS, REPZ_SHORT_BITS, REPZ_LONG_BITS = 2, 3, 7  # extra bits of these three, which tell how many
+SHORTEST_RUN = 3  # of all but the last
+LONGEST_REP, LONGEST_REPZ_SHORT, LONGEST_REPZ = 6, 10, 138
 # the order in which their lengths are told
 BL_ORDER = np.array([16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15], dtype=np.int64)
 # a dynamic block's header before these lengths, 3 bits each: how many symbols have a length told, less 257, 1 and 4

@@ -37,7 +37,6 @@ _FIXED_WIDTH = 31  # bits that hold the bits of a fixed block: at most 2^14 symb
 _KEY, _DISTANCE_BITS, _EXTRA, _FIXED, _LAST, _LITERAL_BITS, _DYNAMIC, _TREES = range(8)
 _FACTS = 8
 _NONE = -1  # in place of a literal
-_LONGEST_RUN = 138  # of zeros, that REPZ_11_138 tells
 _FEW_TREES = 1  # trees built before one is traced, which takes the time of two or three
 
 
@@ -245,12 +244,12 @@ def _move_amid(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -
     used = blocks.used[base]
     for middle, times in ((last, -1), (literal, 1)):
         for run in (middle - blocks.lower[base, middle] - 1, blocks.upper[base, middle] - middle - 1):
-            if run > _LONGEST_RUN:
+            if run > rfc1951.LONGEST_REPZ:
                 used[rfc1951.REPZ_11_138] += times
-                run -= _LONGEST_RUN
-            if run > 10:
+                run -= rfc1951.LONGEST_REPZ
+            if run > rfc1951.LONGEST_REPZ_SHORT:
                 used[rfc1951.REPZ_11_138] += times
-            elif run > 2:
+            elif run >= rfc1951.SHORTEST_RUN:
                 used[rfc1951.REPZ_3_10] += times
             else:
                 used[0] += times * run

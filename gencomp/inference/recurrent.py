@@ -56,6 +56,8 @@ from gencomp.protocols import IntArray
 
 NODES = 256  # of the tree over a byte's bits; node 0 is unused
 MAX_LAYERS = 32
+WIDTH, HIDDEN, FEED_FORWARD, LAYERS, EMBEDDING = range(5)  # of Network.sizes
+GATES = 3  # rows of the recurrence's matrix for each hidden number
 # zeros are left out of a product where at most so many sixteenths of the pairs are none; more cost more than all do
 WORTH_LISTING = 10
 
@@ -117,7 +119,7 @@ class Shape:
         """Return each matrix's (outputs, inputs) by its name, in the order of their use."""
         found = {"input": (self.width, self.inputs)}
         for layer in range(self.layers):
-            found[f"layers.{layer}.gates"] = (3 * self.hidden, self.width)
+            found[f"layers.{layer}.gates"] = (GATES * self.hidden, self.width)
             found[f"layers.{layer}.out"] = (self.width, self.hidden)
             found[f"layers.{layer}.up"] = (self.feed_forward, self.width)
             found[f"layers.{layer}.down"] = (self.width, self.feed_forward)
@@ -210,7 +212,7 @@ def new_memory(network: Network) -> Memory:
         normed=np.zeros(width, dtype=np.int16),
         stream=np.zeros(width, dtype=np.int32),
         inputs=np.zeros(max(inputs, width, hidden, feed_forward), dtype=np.int16),
-        sums=np.zeros(max(3 * hidden, feed_forward, width), dtype=np.int32),
+        sums=np.zeros(max(GATES * hidden, feed_forward, width), dtype=np.int32),
         pairs=np.zeros(max(feed_forward // 2 + LIST_AHEAD, len(network.plan)), dtype=np.int32),
     )
 
@@ -219,7 +221,7 @@ def new_memory(network: Network) -> Memory:
 def embed(network: Network, memory: Memory, byte: Integer) -> None:
     """Write the rows of the tables after ``byte`` into the inputs: numbers of -8 to 7 times scales of at most 4095."""
     tables, plan, inputs = network.tables, network.plan, memory.inputs
-    half = network.sizes[4] >> 1
+    half = network.sizes[EMBEDDING] >> 1
     word, previous = read_byte(memory.context, byte)
     history = memory.context[0]
     for k in range(plan.shape[0]):
@@ -247,29 +249,30 @@ def reach(weights: Int8Array, start: Integer) -> None:
 def step(network: Network, memory: Memory, byte: Integer) -> None:
     """Read ``byte``: afterwards :func:`logit` answers for the next one."""
     sizes, weights, numbers, shares = network.sizes, network.weights, network.numbers, network.shares
-    width, hidden, feed_forward = sizes[0], sizes[1], sizes[2]
+    width, hidden, feed_forward = sizes[WIDTH], sizes[HIDDEN], sizes[FEED_FORWARD]
     stream, before, inputs, sums, normed = memory.stream, memory.before, memory.inputs, memory.sums, memory.normed
+    gates = GATES * hidden
     embed(network, memory, byte)
-    size = sizes[4] * network.plan.shape[0]
+    size = sizes[EMBEDDING] * network.plan.shape[0]
     multiply(weights, 0, inputs[:size], sums[:width])
     at, number = width * size, width
     for j in range(width):
         stream[j] = clamp(rescaled(sums[j], numbers[j]), STREAM_LIMIT)
-    for layer in range(sizes[3]):
+    for layer in range(sizes[LAYERS]):
         share = 2 * layer * width
         normalise(stream, normed)
         mix_with_before(normed, before[share : share + width], shares[share : share + width], inputs[:width])
-        multiply(weights, at, inputs[:width], sums[: 3 * hidden])
-        at += 3 * hidden * width
+        multiply(weights, at, inputs[:width], sums[:gates])
+        at += gates * width
         scan(
-            sums[: 3 * hidden],
-            numbers[number : number + 3 * hidden],
-            numbers[number + 3 * hidden : number + 6 * hidden],
+            sums[:gates],
+            numbers[number : number + gates],
+            numbers[number + gates : number + 2 * gates],
             memory.hidden[layer * hidden : (layer + 1) * hidden],
             network.bits[layer, 0],
             inputs[:hidden],
         )
-        number += 6 * hidden
+        number += 2 * gates
         multiply(weights, at, inputs[:hidden], sums[:width])
         at += width * hidden
         add_rescaled(sums, numbers[number : number + width], stream)
@@ -304,7 +307,7 @@ def step(network: Network, memory: Memory, byte: Integer) -> None:
 @lean_kernel
 def logit(network: Network, memory: Memory, node: Integer) -> Integer:
     """Return ln(p / (1 - p)) of a 1 at ``node``, 1 to 255, in units of 1/256, int64 within SQUASH_LIMIT."""
-    width = network.sizes[0]
+    width = network.sizes[WIDTH]
     numbers = network.numbers[network.numbers.shape[0] - 2 * NODES :]
     total = dot(network.weights, network.weights.shape[0] - (NODES - node) * width, memory.normed)
     value = np.int32(rescaled(total, numbers[node]) + numbers[NODES + node])

@@ -58,7 +58,9 @@ MASS = 1 << 38  # what the 256 weights of a cdf sum to
 
 # a node is a row of int64: its key, 0 for an empty slot, and its value, w << 32 | zeros << 16 | ones
 KEY, VALUE = range(2)
-FRESH = (WHOLE // 2) << 32
+WEIGHT_SHIFT, COUNT_BITS, COUNT_MASK = 32, 16, 0xFFFF
+FRESH = (WHOLE // 2) << WEIGHT_SHIFT
+NIBBLE = 4  # decisions after which a context's nodes lie elsewhere
 # a key is the context (exact up to 5 bytes, then a hash of 46 bits), its depth, and the decision's place in the byte
 DEPTH_BITS, PLACE_BITS, CONTEXT_BITS = 5, 8, 46
 EXACT_DEPTH = 5
@@ -125,7 +127,7 @@ def _slot_of(table: IntArray, base: Integer, key: Integer) -> Integer:
 @lean_kernel
 def _estimate(value: Integer, alpha: Integer) -> Integer:
     """Return P_e of a 1, from 1 to ONE - 1."""
-    zeros, ones = (value >> 16) & 0xFFFF, value & 0xFFFF
+    zeros, ones = (value >> COUNT_BITS) & COUNT_MASK, value & COUNT_MASK
     share = ((ALPHA_UNIT * ones + alpha) << PRECISION) // (ALPHA_UNIT * (zeros + ones) + 2 * alpha)
     return min(max(share, 1), ONE - 1)
 
@@ -164,7 +166,7 @@ def _predict(
         if d == last:
             below = estimate
         else:
-            weight = value >> 32
+            weight = value >> WEIGHT_SHIFT
             below = (weight * estimate + (WHOLE - weight) * below) >> WEIGHT_BITS
             below = min(max(below, 1), ONE - 1)
     return min(max(below, LEAST), ONE - LEAST)
@@ -195,7 +197,7 @@ def _learn(
             table[slot, VALUE] = FRESH
             registers[USED] += 1
         value = table[slot, VALUE]
-        weight, zeros, ones = value >> 32, (value >> 16) & 0xFFFF, value & 0xFFFF
+        weight, zeros, ones = value >> WEIGHT_SHIFT, (value >> COUNT_BITS) & COUNT_MASK, value & COUNT_MASK
         if d < depth and path[d + 1, 1] >= 0:
             here = estimate if bit else ONE - estimate
             below = path[d, 2] if bit else ONE - path[d, 2]
@@ -211,7 +213,7 @@ def _learn(
             zeros += 1
         if max(zeros, ones) == MAX_COUNT:
             zeros, ones = (zeros + 1) >> 1, (ones + 1) >> 1
-        table[slot, VALUE] = (weight << 32) | (zeros << 16) | ones
+        table[slot, VALUE] = (weight << WEIGHT_SHIFT) | (zeros << COUNT_BITS) | ones
 
 
 @lean_kernel
@@ -252,7 +254,7 @@ def _run(
         within: Integer = np.int64(1)
         share = 1.0
         for step in range(8):
-            if step == 4:
+            if step == NIBBLE:
                 _find_bases(contexts, place, bases)
                 within = np.int64(1)
             ones = _predict(table, contexts, bases, place, within, alpha, full, path)
@@ -307,8 +309,8 @@ def _fill_weights(
         while place >> (level + 1):
             level += 1
         within = place
-        if level >= 4:
-            shift = level - 4
+        if level >= NIBBLE:
+            shift = level - NIBBLE
             within = (1 << shift) | (place & ((1 << shift) - 1))
             _find_bases(contexts, place >> shift, bases)
         ones = _predict(table, contexts, bases, np.int64(place), np.int64(within), alpha, full, path)
@@ -334,8 +336,8 @@ def _rehash(old: IntArray, table: IntArray) -> None:
         while place >> (level + 1):
             level += 1
         prefix, within = np.int64(0), place
-        if level >= 4:
-            shift = level - 4
+        if level >= NIBBLE:
+            shift = level - NIBBLE
             prefix, within = place >> shift, (1 << shift) | (place & ((1 << shift) - 1))
         new = _slot_of(table, _hashed(((key >> PLACE_BITS) << PLACE_BITS) | prefix) + within, key)
         table[new, KEY] = key

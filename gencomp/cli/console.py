@@ -176,7 +176,8 @@ def _described(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory{f': {error}' if str(error) else ''}; try fewer --threads or a smaller --block-size"
     if isinstance(error, typer.TyperException):
-        return error.format_message().replace("Value error, ", "", 1)  # which pydantic says, and typer hands on
+        # pydantic says "Value error, ", and typer hands it on
+        return error.format_message().replace("Value error, ", "", 1)
     if isinstance(error, RecursionError):
         return "what was given is nested too deeply; take fewer levels"
     if isinstance(error, GencompError) or _is_about_an_argument(error):

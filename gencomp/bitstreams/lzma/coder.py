@@ -259,7 +259,8 @@ def code_length_with(parse: Parse, literal: Integer) -> Integer:
     after = after_literal(state)
     following = match_bit(after, registers[reg.SIZE] & registers[reg.PB_MASK])
     probability = np.int64(model[following])
-    if following == decision:  # then it has learnt from the literal
+    # where the two decisions have one probability, it has learnt from the literal
+    if following == decision:
         probability += (lzma.RC_BIT_MODEL_TOTAL - probability) >> lzma.RC_MOVE_BITS
     return end_length(parse, after, width, shifts, probability)
 

@@ -6,8 +6,8 @@ The last begin at a register, LENGTHS, since there are as many literal coders be
 from gencomp.bitstreams.lzma import constants as lzma
 from gencomp.bitstreams.lzma import probabilities as prob
 
-MATCH_PRICE_COUNT = 0  # matches coded since the prices of distances are from (match_price_count)
-ALIGN_PRICE_COUNT = 1  # and distances since those of their low bits are (align_price_count)
+MATCH_PRICE_COUNT = 0  # matches coded since the prices of distances were made (match_price_count)
+ALIGN_PRICE_COUNT = 1  # distances coded since the prices of their low bits were made (align_price_count)
 ALIGN_PRICES = 2
 DIST_PRICES = ALIGN_PRICES + lzma.ALIGN_SIZE  # by length
 DIST_SLOT_PRICES = DIST_PRICES + lzma.DIST_STATES * lzma.FULL_DISTANCES  # by length

@@ -77,9 +77,8 @@ def weigh_fresh() -> Callable[..., Any]:
             )
             total = _INT32(0)
             for k in range(VECTOR):
-                value = builder.load_atomic(
-                    builder.gep(values, [_INT32(k)]), "monotonic", 4
-                )  # else LLVM loads a vector
+                # an atomic load, since LLVM would make a vector of plain ones
+                value = builder.load_atomic(builder.gep(values, [_INT32(k)]), "monotonic", 4)
                 product = builder.mul(builder.load(builder.gep(row, [_INT32(k)]), align=4), value)
                 total = builder.add(total, builder.ashr(product, builder.trunc(arguments[2], _INT32)))
             return total

@@ -63,7 +63,8 @@ def _hashes(parse: Parse, position: Integer) -> tuple[Integer, Integer, Integer,
     mixed = _CRC[data[position]] ^ np.int64(data[position + 1])
     second = mixed & (lzma.HASH_2_SIZE - 1)
     mixed ^= np.int64(data[position + 2]) << 8
-    third, whole = lzma.FIX_3_HASH_SIZE, lzma.FIX_3_HASH_SIZE + (mixed & registers[reg.HASH_MASK])
+    third: Integer = np.int64(lzma.FIX_3_HASH_SIZE)
+    whole = third + (mixed & registers[reg.HASH_MASK])
     if registers[reg.FINDER] != lzma.MF_HC3:
         third += mixed & (lzma.HASH_3_SIZE - 1)
         every = mixed ^ (_CRC[data[position + 3]] << _CRC_SHIFT)

@@ -289,7 +289,7 @@ def nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("spec", HOSTILE.values(), ids=HOSTILE)
 def test_what_a_block_takes_is_known_before(spec: str, nothing_is_done: None) -> None:
     with pytest.raises(
-        BudgetError, match=r"block 0 of 4,000 bytes by '.*the limit is .*; allow it with --max-"
+        BudgetError, match=r"block 0 of 4,000 bytes by '.*the limit is .*; allow it with max_"
     ) as caught:
         gencomp.decompress(claiming(spec, 4000))
     assert caught.value.exit_code == 1

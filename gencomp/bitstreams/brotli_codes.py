@@ -43,10 +43,8 @@ def peek(stream: Bytes, registers: IntArray, width: Integer) -> Integer:
     if at + SPARE > len(stream):
         registers[BAD] = 1
         return 0
-    word = np.int64(0)
-    for i in range(4):
-        word |= np.int64(stream[at + i]) << (8 * i)
-    return (word >> shift) & ((1 << width) - 1)
+    word = np.int64(stream[at]) | (np.int64(stream[at + 1]) << 8) | (np.int64(stream[at + 2]) << 16)
+    return ((word | (np.int64(stream[at + 3]) << 24)) >> shift) & ((1 << width) - 1)
 
 
 @kernel

@@ -187,16 +187,19 @@ def count_runs(lengths: IntArray, highest: Integer, used: IntArray) -> None:
     before, i = -1, 0
     while i <= highest:
         length = lengths[i]
-        told = int(length != 0 and length != before)  # lengths told by themselves, before the others repeat them
-        longest = rfc1951.LONGEST_REPZ if length == 0 else rfc1951.LONGEST_REP + told
+        if length == 0:
+            longest = rfc1951.LONGEST_REPZ
+        else:
+            longest = rfc1951.LONGEST_REP if length == before else rfc1951.LONGEST_REP + 1
         run = 1
         while run < longest and i + run <= highest and lengths[i + run] == length:
             run += 1
         i += run
-        if run - told < rfc1951.SHORTEST_RUN:
+        if run < rfc1951.SHORTEST_RUN or (run == rfc1951.SHORTEST_RUN and length != 0 and length != before):
             used[length] += run
         elif length != 0:
-            used[length] += told
+            if length != before:
+                used[length] += 1
             used[rfc1951.REP_3_6] += 1
         elif run <= rfc1951.LONGEST_REPZ_SHORT:
             used[rfc1951.REPZ_3_10] += 1

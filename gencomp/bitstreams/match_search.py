@@ -17,8 +17,8 @@ from gencomp.protocols import IntArray
 @lean_kernel
 def hash_at(buffer: npt.NDArray[np.uint8], i: Integer) -> Integer:
     """Return the hash of three bytes (UPDATE_HASH); of those whose first two are equal, the thirds' are different."""
-    mixed = (np.int64(buffer[i]) << zlib.HASH_SHIFT) ^ np.int64(buffer[i + 1])
-    return ((mixed << zlib.HASH_SHIFT) ^ np.int64(buffer[i + 2])) & zlib.HASH_MASK
+    first, second = np.int64(buffer[i]) << (2 * zlib.HASH_SHIFT), np.int64(buffer[i + 1]) << zlib.HASH_SHIFT
+    return (first ^ second ^ np.int64(buffer[i + 2])) & zlib.HASH_MASK
 
 
 @fragment

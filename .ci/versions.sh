@@ -5,7 +5,7 @@
 TESTS=(
     tests/predictors/language tests/test_hf.py tests/test_harness.py tests/training
     tests/report tests/test_executors.py tests/compressors tests/modalities
-    tests/archive tests/coding tests/test_vectors.py tests/test_registry.py
+    tests/archive tests/coding tests/predictors/test_vectors.py tests/test_registry.py
     tests/cli/test_cli.py
 )
 

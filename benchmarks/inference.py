@@ -22,7 +22,7 @@ from texts import text_of
 from gencomp.compiled import lean_kernel
 from gencomp.cores import usable_cores
 from gencomp.inference.arithmetic import add_rescaled, mix_with_before, normalise, scan, square_positive
-from gencomp.inference.products import LIST_AHEAD, list_pairs, multiply, multiply_lanes, multiply_listed, pack
+from gencomp.inference.products import LIST_AHEAD, list_pairs, multiply, multiply_listed, pack
 from gencomp.inference.recurrent import Memory, Network, Shape, embed, has_bias, new_memory, step
 from gencomp.inference.weights import quantise, save_weights
 from gencomp.predictors.recurrent import Recurrent
@@ -155,9 +155,9 @@ def step_parts(recurrent: Recurrent, data: np.ndarray, repeat: int) -> None:
 
 
 @lean_kernel
-def repeated_lanes(weights: np.ndarray, vectors: np.ndarray, sums: np.ndarray, times: int) -> None:
+def repeated_product(weights: np.ndarray, vector: np.ndarray, sums: np.ndarray, times: int) -> None:
     for _ in range(times):
-        multiply_lanes(weights, 0, vectors, sums)
+        multiply(weights, 0, vector, sums)
 
 
 @lean_kernel
@@ -168,16 +168,14 @@ def repeated_list(weights: np.ndarray, vector: np.ndarray, pairs: np.ndarray, su
 
 
 def product_rows(repeat: int) -> None:
-    """Print how fast a matrix of 192 x 512 is multiplied, for one vector and for several, and with zeros left out."""
+    """Print how fast a matrix of 192 x 512 is multiplied by a vector, and with zeros left out."""
     rng = np.random.default_rng(0)
     outputs, inputs, times = 192, 512, 200
     weights = pack(rng.integers(-127, 128, (outputs, inputs)).astype(np.int8))
-    for lanes in (1, 4, 8, 32):
-        vectors = rng.integers(-32767, 32768, (lanes, inputs)).astype(np.int16)
-        sums = np.zeros((lanes, outputs), np.int32)
-        best, median = timed(functools.partial(repeated_lanes, weights, vectors, sums, times), repeat, times)
-        products = lanes * outputs * inputs / 1e3
-        print(f"{lanes:>3} lanes: {products / best:6.1f} products a ns, median {products / median:.1f}")
+    vector, sums = rng.integers(-32767, 32768, inputs).astype(np.int16), np.zeros(outputs, np.int32)
+    best, median = timed(functools.partial(repeated_product, weights, vector, sums, times), repeat, times)
+    products = outputs * inputs / 1e3
+    print(f"all inputs: {products / best:6.1f} products a ns, median {products / median:.1f}")
     for share in (0.05, 0.1, 0.2, 0.4, 1.0):
         vector = np.where(rng.random(inputs) < share, 1000, 0).astype(np.int16)
         pairs, sums = np.zeros(inputs // 2 + LIST_AHEAD, np.int32), np.zeros(outputs, np.int32)

@@ -97,7 +97,8 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # else every name that is not there would be Any to who checks types
+# type checkers do not see this: to them every name that is not there would be Any
+if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> "Any":
         if name not in _HOMES:

@@ -79,7 +79,7 @@ class Budget:
         if memory > self.memory:
             raise BudgetError(
                 f"{what} may take {in_bytes(memory)} of memory, the limit is {in_bytes(self.memory)}; "
-                f"allow it with --max-memory {-(-memory // 10**6)}MB (max_memory=)"
+                f"allow it with max_memory={-(-memory // 10**6) * 10**6}"
             )
 
     def threads(self, memory: int, threads: int) -> int:
@@ -121,7 +121,7 @@ def too_much_work(what: str, work: float, allowed: float) -> BudgetError:
     """Return the error for ``what`` that takes more than ``allowed`` seconds."""
     return BudgetError(
         f"{what} may take {in_time(work)} of one core, the limit is {in_time(allowed)}; "
-        f"allow it with --max-work {math.ceil(work)} or more seconds (max_work=)"
+        f"allow it with max_work={math.ceil(work)} or more seconds"
     )
 
 

@@ -242,6 +242,8 @@ def finished(pool: Pool, function: Callable[[T], R], tasks: Iterable[T]) -> Iter
 def _renewed(pool: Pool, losses: int) -> int:
     """Make the pool usable after one more loss; return the number of losses."""
     if losses == MAX_LOSSES:
-        raise WorkersLostError(f"workers died {losses + 1} times; too little memory is the usual reason: fewer --jobs")
+        raise WorkersLostError(
+            f"workers died {losses + 1} times; too little memory is the usual reason: take fewer jobs"
+        )
     pool.renew()
     return losses + 1

@@ -263,8 +263,8 @@ def _make_like(descriptor: int, model: int | Path | None) -> None:
     mode = wanted.st_mode & 0o777
     same_group = found.st_gid == wanted.st_gid or _permitted(os.fchown, descriptor, -1, wanted.st_gid)
     if not same_group or not _has_list_of(descriptor, model):
-        shared = mode >> 3 & mode & 0o007
-        mode = mode & 0o700 | shared << 3 | shared
+        shared = (mode >> 3) & mode & 0o007
+        mode = (mode & 0o700) | (shared << 3) | shared
     os.fchmod(descriptor, mode)
     if found.st_uid != wanted.st_uid:
         _permitted(os.fchown, descriptor, wanted.st_uid, -1)
@@ -317,7 +317,7 @@ def _publish(temporary: str, path: Path, overwrite: bool) -> None:
 
 
 def _exists(path: Path) -> FileExistsError:
-    return FileExistsError(errno.EEXIST, "it exists already; overwrite it with -f", str(path))
+    return FileExistsError(errno.EEXIST, "it exists already; replace it with overwrite=True", str(path))
 
 
 def _umask() -> int:

@@ -32,7 +32,7 @@ class JsonLines:
         is_line = _is_accepted(rest, accept)
         begun = beginning.encode()
         if not accepted and not is_line and (lines or not begun.startswith(rest[: len(begun)])):
-            raise DatasetError(f"{path} is no {what}; move it, or name another folder with -o")
+            raise DatasetError(f"{path} is no {what}; move it, or name another folder")
         if is_line:
             _append(path, b"\n")
         elif rest:
@@ -68,7 +68,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         if not _locked(lock.fileno()):
-            raise DatasetError(f"{folder}: another run is writing there; wait for it or name another folder with -o")
+            raise DatasetError(f"{folder}: another run is writing there; wait for it, or name another folder")
         yield
 
 

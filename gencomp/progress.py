@@ -1,4 +1,4 @@
-"""Progress inside a block: a model that takes minutes for one reports it here, and a command that listens shows it."""
+"""Progress inside a block: a model that takes minutes for a block reports here, and a command that listens shows it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

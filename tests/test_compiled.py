@@ -1,7 +1,6 @@
 """Three ways to run a kernel, one result; libraries, caches and sources that are missing, damaged or out of date."""
 
 import concurrent.futures
-import importlib
 import json
 import os
 import shutil
@@ -233,7 +232,7 @@ def test_signatures_name_kernels_that_exist() -> None:
     lines = signatures.FILE.read_text().splitlines()
     assert lines == sorted(set(lines)), "sorted, each once"
     for signature in signatures.read():
-        function = getattr(importlib.import_module(signature.module), signature.function)
+        function = signature.kernel()
         assert callable(function)
         assert function.py_func.__code__.co_argcount == len(signature.arguments), signature.line
 
@@ -249,7 +248,7 @@ def test_kernels_are_imported_by_who_builds_them() -> None:
 
 def test_a_signature_is_read_as_it_is_spelled() -> None:
     for signature in signatures.read():
-        function = getattr(importlib.import_module(signature.module), signature.function).py_func
+        function = signature.kernel().py_func
         assert signatures.spell(function, signature.numba_types()) == signature.line.replace("!", "")
 
 

@@ -203,9 +203,9 @@ def test_a_process_that_ends_at_once_leaves_no_temporary_file(tmp_path: Path) ->
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with pytest.raises(FileExistsError, match="overwrite it with -f"), new_file(path):
+    with pytest.raises(FileExistsError, match="replace it with overwrite=True"), new_file(path):
         raise AssertionError("not reached")
-    with pytest.raises(FileExistsError, match="overwrite it with -f"):
+    with pytest.raises(FileExistsError, match="replace it with overwrite=True"):
         check_new(path, overwrite=False)
     check_new(path, overwrite=True)
     check_new(tmp_path / "new", overwrite=False)

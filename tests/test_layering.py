@@ -13,7 +13,7 @@ PACKAGE = Path(gencomp.__file__).parent
 # lower layers first; a module may import from its own layer and from those before it
 LAYERS = [
     {"units", "errors", "extras", "arguments", "cores", "labels", "compiled", "files", "places", "data", "packed"}
-    | {"vectors", "vector_instructions", "contract", "executors", "journal", "markup"}
+    | {"contract", "executors", "journal", "markup"}
     | {"progress", "specs", "budget", "protocols", "phrases"},
     {"registry"},
     {"coding", "bitstreams", "inference", "modalities"},

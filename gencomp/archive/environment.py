@@ -9,7 +9,7 @@ _VERSION = re.compile(r"[0-9][0-9A-Za-z.!]{0,15}")  # a version's public part: t
 # an archive may have made up what it says: characters of a name or value, of a list of them, and levels of nesting
 _LONGEST, _LONGEST_LIST, _DEEPEST = 60, 170, 8
 
-TRY_ANYWAY = "--try-anyway"
+TRY_ANYWAY = "try_anyway=True"
 
 
 def _flat(environment: object, before: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:

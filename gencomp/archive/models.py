@@ -116,7 +116,7 @@ def _load_chosen(spec: str, chosen: Model) -> Predictor:
         raise _not_here(spec, str(error)) from error
     if not is_alike:
         raise ModelMismatchError(
-            f"the archive was made with -m '{brief(spec)}', not '{brief(found or label_of(model))}'"
+            f"the archive was made with model='{brief(spec)}', not '{brief(found or label_of(model))}'"
         )
     return model
 
@@ -194,7 +194,7 @@ def _check_digests(description: Mapping[str, Any], model: Predictor, spec: str) 
     if there != here:
         raise ModelMismatchError(
             f"the archive was made with {_joined(there)}, found {_joined(here)} here; "
-            "name with -m the file or folder that it was made with"
+            "name by model= the file or folder that it was made with"
         )
 
 
@@ -209,13 +209,13 @@ def _load_own(spec: str) -> Predictor:
             if not inside.entry.is_own:
                 raise ModelMismatchError(
                     f"the archive needs '{brief(spec)}' of the package {inside.entry.distribution}; "
-                    f"if you trust it, add -m '{brief(spec, _COPIED)}'"
+                    f"if you trust it, say model='{brief(spec, _COPIED)}'"
                 )
             if inside.places:
                 to_copy = re.sub(_DIGEST + "[0-9a-f]+", "FOLDER" if inside.entry.folders else "FILE", spec)
                 raise ModelMismatchError(
                     f"the archive was made with {_joined_places(inside)}, and it opens nothing on disk by itself; "
-                    f"name it, wherever it is now, with -m, as in -m '{brief(to_copy, _COPIED)}'"
+                    f"name it, wherever it is now, as in model='{brief(to_copy, _COPIED)}'"
                 )
         return as_predictor(_as_it_was(spec))
     except ModelMismatchError:
@@ -240,7 +240,7 @@ def _unread(spec: object, error: Exception) -> ModelMismatchError:
 def _not_here(spec: object, why: str) -> ModelMismatchError:
     return ModelMismatchError(
         f"the archive needs the model '{brief(str(spec))}', which is not here: {brief(why, _REASON)}; "
-        "a model folder or state that has moved is named with -m"
+        "a model folder or state that has moved is named by model="
     )
 
 

@@ -282,7 +282,7 @@ class _Output:
         if total > limit:
             raise OutputLimitError(
                 f"the content is larger than the limit: {total:,} bytes {by}, where {limit:,} are allowed; "
-                f"nothing more is decoded: allow it with --max-output {total} (max_output=)"
+                f"nothing more is decoded: allow it with max_output={total}"
             )
 
 

@@ -16,12 +16,19 @@ BIT, SIZE, BAD, WINDOW_BITS = range(4)
 LAST = 4  # the last four distances, the latest first
 REGISTERS = 8
 
-MOST_BITS = 15
+MAX_BITS = 15  # of a code word
 SPARE = 8  # bytes that may be read past the end
+LENGTH_SYMBOLS = 18  # of the code for code lengths (section 3.5)
+REPEAT, ZEROS = 16, 17  # its last two: the length before again, and zeros
+REPEAT_BITS, ZEROS_BITS, FEWEST_REPEATED = 2, 3, 3
+FIRST_BEFORE = 8  # what REPEAT repeats where no length but zeros came before
+INNER_SPACE = 32  # what the lengths of that code, of 5 bits at most, have to fill
 
 
 class Codes(NamedTuple):
-    """Prefix codes for one alphabet: how many codewords of each length, int64 (n, 16); the symbols in order of their
+    """Prefix codes for one alphabet.
+
+    How many codewords of each length there are, int64 (n, MAX_BITS + 1), and the symbols in the order of their
     codewords, int64 (n, alphabet size). A code of one symbol has it at length 0.
     """
 
@@ -31,13 +38,13 @@ class Codes(NamedTuple):
 
 @kernel
 def peek(stream: Bytes, registers: IntArray, width: Integer) -> Integer:
-    """Return the next ``width`` <= 25 bits, the first as the lowest."""
+    """Return the next ``width`` bits, at most the 25 that four bytes hold wherever they begin; the first is lowest."""
     at, shift = registers[BIT] >> 3, registers[BIT] & 7
     if at + SPARE > len(stream):
         registers[BAD] = 1
         return 0
-    word = np.int64(stream[at]) | np.int64(stream[at + 1]) << 8 | np.int64(stream[at + 2]) << 16
-    return (word | np.int64(stream[at + 3]) << 24) >> shift & ((1 << width) - 1)
+    word = np.int64(stream[at]) | (np.int64(stream[at + 1]) << 8) | (np.int64(stream[at + 2]) << 16)
+    return ((word | (np.int64(stream[at + 3]) << 24)) >> shift) & ((1 << width) - 1)
 
 
 @kernel
@@ -53,10 +60,10 @@ def read_symbol(stream: Bytes, registers: IntArray, counts: IntArray, symbols: I
     """Read one symbol by the canonical prefix code ``counts`` (16,), ``symbols``."""
     if counts[0] == 1:
         return symbols[0]
-    bits = peek(stream, registers, MOST_BITS)
+    bits = peek(stream, registers, MAX_BITS)
     code, first, index = 0, 0, 0
-    for width in range(1, MOST_BITS + 1):
-        code = code << 1 | bits & 1
+    for width in range(1, MAX_BITS + 1):
+        code = (code << 1) | (bits & 1)
         bits >>= 1
         if code - first < counts[width]:
             registers[BIT] += width
@@ -81,8 +88,8 @@ def _set_code(lengths: IntArray, counts: IntArray, symbols: IntArray) -> None:
         counts[:] = 0
         counts[0], symbols[0] = 1, only
         return
-    place = np.zeros(MOST_BITS + 2, np.int64)
-    for width in range(1, MOST_BITS + 1):
+    place = np.zeros(MAX_BITS + 2, np.int64)
+    for width in range(1, MAX_BITS + 1):
         place[width + 1] = place[width] + counts[width]
     for symbol in range(len(lengths)):
         if lengths[symbol] > 0:
@@ -122,44 +129,45 @@ def read_code(stream: Bytes, registers: IntArray, counts: IntArray, symbols: Int
     if skipped == 1:
         _simple_code(stream, registers, counts, symbols)
         return
-    inner, inner_counts, inner_symbols = np.zeros(18, np.int64), np.zeros(16, np.int64), np.zeros(18, np.int64)
-    space = 32
-    for i in range(skipped, 18):
+    inner, inner_counts = np.zeros(LENGTH_SYMBOLS, np.int64), np.zeros(MAX_BITS + 1, np.int64)
+    inner_symbols, space = np.zeros(LENGTH_SYMBOLS, np.int64), INNER_SPACE
+    for i in range(skipped, LENGTH_SYMBOLS):
         bits = peek(stream, registers, 4)
         registers[BIT] += LENGTH_WIDTH[bits]
         length = LENGTH_VALUE[bits]
         inner[LENGTH_ORDER[i]] = length
         if length > 0:
-            space -= 32 >> int(length)
+            space -= INNER_SPACE >> int(length)
             if space <= 0:
                 break
     _set_code(inner, inner_counts, inner_symbols)
     lengths = np.zeros(size, np.int64)
-    at, space, before, repeated, times = 0, 1 << MOST_BITS, 8, 0, 0
+    at, space, before, repeated, times = 0, 1 << MAX_BITS, FIRST_BEFORE, 0, 0
     while at < size and space > 0 and not registers[BAD]:
         symbol = read_symbol(stream, registers, inner_counts, inner_symbols)
-        if symbol < 16:
+        if symbol < REPEAT:
             lengths[at] = symbol
             at += 1
             times = 0
             if symbol > 0:
                 before = symbol
-                space -= 1 << MOST_BITS >> symbol
+                space -= (1 << MAX_BITS) >> symbol
             continue
-        width = 2 if symbol == 16 else 3
-        if times > 0 and repeated == symbol:  # one repetition after another: digits of one number
-            more = ((times - 2) << width) + 3 + take(stream, registers, width) - times
+        width = REPEAT_BITS if symbol == REPEAT else ZEROS_BITS
+        # repetitions of one kind, one after another, are the digits of one number
+        if times > 0 and repeated == symbol:
+            more = ((times - 2) << width) + FEWEST_REPEATED + take(stream, registers, width) - times
         else:
             times = 0
-            more = 3 + take(stream, registers, width)
+            more = FEWEST_REPEATED + take(stream, registers, width)
         repeated = symbol
         times += more
         if at + more > size:
             registers[BAD] = 1
             return
-        if symbol == 16:
+        if symbol == REPEAT:
             lengths[at : at + more] = before
-            space -= more * (1 << MOST_BITS >> before)
+            space -= more * ((1 << MAX_BITS) >> before)
         at += more
     registers[BAD] |= space != 0 and inner_counts[0] == 0
     _set_code(lengths, counts, symbols)
@@ -172,7 +180,7 @@ def read_context_map(stream: Bytes, registers: IntArray, trees: Integer, size: I
     if trees == 1:
         return codes
     longest_run = take(stream, registers, 4) + 1 if take(stream, registers, 1) else 0
-    counts, symbols = np.zeros(16, np.int64), np.zeros(trees + longest_run, np.int64)
+    counts, symbols = np.zeros(MAX_BITS + 1, np.int64), np.zeros(trees + longest_run, np.int64)
     read_code(stream, registers, counts, symbols)
     at = 0
     while at < size and not registers[BAD]:
@@ -183,7 +191,8 @@ def read_context_map(stream: Bytes, registers: IntArray, trees: Integer, size: I
         else:
             at += (1 << symbol) + take(stream, registers, symbol)
     registers[BAD] |= at > size
-    if take(stream, registers, 1):  # each the place in a list in which what was used last moves to the front
+    # then each number is a place in a list, in which what was used last moves to the front
+    if take(stream, registers, 1):
         order = np.arange(256)
         for i in range(size):
             place = codes[i]
@@ -198,7 +207,7 @@ def read_context_map(stream: Bytes, registers: IntArray, trees: Integer, size: I
 @kernel
 def read_codes(stream: Bytes, registers: IntArray, symbols: IntArray) -> Codes:
     """Read one prefix code for each row of ``symbols`` (n, alphabet size)."""
-    codes = Codes(np.zeros((len(symbols), 16), np.int64), symbols)
+    codes = Codes(np.zeros((len(symbols), MAX_BITS + 1), np.int64), symbols)
     for i in range(len(symbols)):
         read_code(stream, registers, codes.counts[i], codes.symbols[i])
     return codes

@@ -1,7 +1,8 @@
 """Where a Brotli stream ends, to the bit (RFC 7932): a decoder's walk, with the data at hand.
 
-Nothing marks the end; up to seven zeros fill the last byte. So the whole stream has to be walked, but since what it
-holds is known, no word of the static dictionary is needed, only how long each is, and a literal's context is at hand.
+Nothing marks the end, and up to seven zeros fill the last byte. So the whole stream has to be walked. Since the data
+that it holds are known, a literal's context is at hand, and only the lengths of the static dictionary's words are
+needed.
 """
 
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from gencomp.bitstreams.brotli_codes import (
     BAD,
     BIT,
     LAST,
+    MAX_BITS,
     REGISTERS,
     SIZE,
     SPARE,
@@ -42,7 +44,19 @@ from gencomp.bitstreams.brotli_tables import (
 from gencomp.compiled import Integer, kernel
 from gencomp.protocols import IntArray
 
-NO_BLOCKS = 1 << 24
+NO_BLOCKS = 1 << 24  # symbols in the only block of a category: more than a meta-block can have
+# alphabets (sections 4 to 6)
+LITERAL_SYMBOLS, COMMAND_SYMBOLS, COUNT_SYMBOLS = 256, 704, 26
+RECENT_SYMBOLS = 16  # distances that are told by the last four
+DISTANCE_BITS = 48  # symbols of distances with extra bits: two for each of 24 numbers of bits
+IMPLICIT = 128  # commands below this repeat the last distance
+LITERAL_CONTEXTS, DISTANCE_CONTEXTS = 64, 4  # for each type of blocks (section 7)
+SHORTEST_WORD, LONGEST_WORD = 4, 24  # of the dictionary (section 8)
+WINDOW_MARGIN = 16  # bytes of the window that no distance reaches (section 9.1)
+METADATA = 3  # in place of the number of nibbles that a meta-block's size has, less 4 (section 9.2)
+FIRST_DISTANCES = 4, 11, 15, 16  # what the last four are before there are any (section 4)
+# columns of Blocks.now
+_TYPES, _TYPE, _TYPE_BEFORE, _LEFT = range(4)
 
 
 class Blocks(NamedTuple):
@@ -65,7 +79,7 @@ def _up_to_256(stream: Bytes, registers: IntArray) -> Integer:
 @kernel
 def _block_count(stream: Bytes, registers: IntArray, blocks: Blocks) -> None:
     symbol = read_symbol(stream, registers, blocks.counts.counts[0], blocks.counts.symbols[0])
-    blocks.now[3] = COUNT_BASE[symbol] + take(stream, registers, COUNT_BITS[symbol])
+    blocks.now[_LEFT] = COUNT_BASE[symbol] + take(stream, registers, COUNT_BITS[symbol])
 
 
 @kernel
@@ -73,8 +87,8 @@ def _blocks(stream: Bytes, registers: IntArray) -> Blocks:
     """Read the types of blocks of one category, and how long the first block is."""
     number = _up_to_256(stream, registers)
     blocks = Blocks(
-        Codes(np.zeros((1, 16), np.int64), np.zeros((1, number + 2), np.int64)),
-        Codes(np.zeros((1, 16), np.int64), np.zeros((1, 26), np.int64)),
+        Codes(np.zeros((1, MAX_BITS + 1), np.int64), np.zeros((1, number + 2), np.int64)),
+        Codes(np.zeros((1, MAX_BITS + 1), np.int64), np.zeros((1, COUNT_SYMBOLS), np.int64)),
         np.array([number, 0, 1, NO_BLOCKS], np.int64),
     )
     if number > 1:
@@ -88,13 +102,18 @@ def _blocks(stream: Bytes, registers: IntArray) -> Blocks:
 def _next_in_block(stream: Bytes, registers: IntArray, blocks: Blocks) -> Integer:
     """Count one symbol of a category, after the switch to the next block where one ends; return the block's type."""
     now = blocks.now
-    if now[3] == 0:
+    if now[_LEFT] == 0:
         symbol = read_symbol(stream, registers, blocks.types.counts[0], blocks.types.symbols[0])
-        kind = now[2] if symbol == 0 else (now[1] + 1) % now[0] if symbol == 1 else symbol - 2
-        now[2], now[1] = now[1], kind
+        if symbol == 0:
+            kind = now[_TYPE_BEFORE]
+        elif symbol == 1:
+            kind = (now[_TYPE] + 1) % now[_TYPES]
+        else:
+            kind = symbol - 2
+        now[_TYPE_BEFORE], now[_TYPE] = now[_TYPE], kind
         _block_count(stream, registers, blocks)
-    now[3] -= 1
-    return now[1]
+    now[_LEFT] -= 1
+    return now[_TYPE]
 
 
 @kernel
@@ -115,7 +134,7 @@ def _literals(
         last = data[at - 1] if at > 0 else 0
         before = data[at - 2] if at > 1 else 0
         context = np.int64(CONTEXTS[modes[kind], 0, last]) | np.int64(CONTEXTS[modes[kind], 1, before])
-        code = contexts[64 * kind + context]
+        code = contexts[LITERAL_CONTEXTS * kind + context]
         if read_symbol(stream, registers, codes.counts[code], codes.symbols[code]) != data[at]:
             registers[BAD] = 1
             return
@@ -125,24 +144,24 @@ def _literals(
 @kernel
 def _distance(stream: Bytes, registers: IntArray, symbol: Integer, postfix: Integer, direct: Integer) -> Integer:
     """Return the distance that ``symbol`` and its extra bits mean (section 4)."""
-    if symbol < 16:
+    if symbol < RECENT_SYMBOLS:
         return registers[LAST + RECENT[symbol]] + ADDED[symbol]
-    if symbol < 16 + direct:
-        return symbol - 15
-    rest = symbol - direct - 16
-    width = 1 + (rest >> postfix + 1)
+    if symbol < RECENT_SYMBOLS + direct:
+        return symbol - RECENT_SYMBOLS + 1
+    rest = symbol - direct - RECENT_SYMBOLS
+    width = 1 + (rest >> (postfix + 1))
     high = rest >> postfix
     offset = ((2 + (high & 1)) << width) - 4 + take(stream, registers, width)
-    return (offset << postfix) + (rest & (1 << postfix) - 1) + direct + 1
+    return (offset << postfix) + (rest & ((1 << postfix) - 1)) + direct + 1
 
 
 @kernel
 def _copy(registers: IntArray, data: Bytes, length: Integer, distance: Integer, recent: Integer) -> None:
     """Go over a copy, or over a word of the dictionary where the distance is farther than the data goes back."""
     size = registers[SIZE]
-    farthest = min((1 << registers[WINDOW_BITS]) - 16, size)
+    farthest = min((1 << registers[WINDOW_BITS]) - WINDOW_MARGIN, size)
     if distance > farthest:
-        if not 4 <= length <= 24:
+        if not SHORTEST_WORD <= length <= LONGEST_WORD:
             registers[BAD] = 1
             return
         transform = (distance - farthest - 1) >> WORD_BITS[length]
@@ -172,20 +191,21 @@ def _compressed(stream: Bytes, registers: IntArray, data: Bytes, end: Integer) -
     distances = _blocks(stream, registers)
     postfix = take(stream, registers, 2)
     direct = take(stream, registers, 4) << postfix
-    modes = np.zeros(literals.now[0], np.int64)
+    modes = np.zeros(literals.now[_TYPES], np.int64)
     for i in range(len(modes)):
         modes[i] = take(stream, registers, 2)
     literal_trees = _up_to_256(stream, registers)
-    literal_contexts = read_context_map(stream, registers, literal_trees, 64 * literals.now[0])
+    literal_contexts = read_context_map(stream, registers, literal_trees, LITERAL_CONTEXTS * literals.now[_TYPES])
     distance_trees = _up_to_256(stream, registers)
-    distance_contexts = read_context_map(stream, registers, distance_trees, 4 * distances.now[0])
-    literal_codes = read_codes(stream, registers, np.empty((literal_trees, 256), np.int64))
-    command_codes = read_codes(stream, registers, np.empty((commands.now[0], 704), np.int64))
-    distance_codes = read_codes(stream, registers, np.empty((distance_trees, 16 + direct + (48 << postfix)), np.int64))
+    distance_contexts = read_context_map(stream, registers, distance_trees, DISTANCE_CONTEXTS * distances.now[_TYPES])
+    literal_codes = read_codes(stream, registers, np.empty((literal_trees, LITERAL_SYMBOLS), np.int64))
+    command_codes = read_codes(stream, registers, np.empty((commands.now[_TYPES], COMMAND_SYMBOLS), np.int64))
+    distance_symbols = RECENT_SYMBOLS + direct + (DISTANCE_BITS << postfix)
+    distance_codes = read_codes(stream, registers, np.empty((distance_trees, distance_symbols), np.int64))
     while registers[SIZE] < end and not registers[BAD]:
         kind = _next_in_block(stream, registers, commands)
         command = read_symbol(stream, registers, command_codes.counts[kind], command_codes.symbols[kind])
-        insert = 8 * INSERT_EIGHT[command >> 6] + (command >> 3 & 7)
+        insert = 8 * INSERT_EIGHT[command >> 6] + ((command >> 3) & 7)
         copy = 8 * COPY_EIGHT[command >> 6] + (command & 7)
         number = INSERT_BASE[insert] + take(stream, registers, INSERT_BITS[insert])
         length = COPY_BASE[copy] + take(stream, registers, COPY_BITS[copy])
@@ -196,8 +216,9 @@ def _compressed(stream: Bytes, registers: IntArray, data: Bytes, end: Integer) -
         if registers[SIZE] == end or registers[BAD]:
             return
         symbol = 0
-        if command >= 128:
-            code = distance_contexts[4 * _next_in_block(stream, registers, distances) + min(length - 2, 3)]
+        if command >= IMPLICIT:
+            contexts = DISTANCE_CONTEXTS * _next_in_block(stream, registers, distances)
+            code = distance_contexts[contexts + min(length - 2, DISTANCE_CONTEXTS - 1)]
             symbol = read_symbol(stream, registers, distance_codes.counts[code], distance_codes.symbols[code])
         distance = _distance(stream, registers, symbol, postfix, direct)
         _copy(registers, data, length, distance, symbol == 0)
@@ -206,7 +227,7 @@ def _compressed(stream: Bytes, registers: IntArray, data: Bytes, end: Integer) -
 
 @kernel
 def _align(registers: IntArray) -> None:
-    registers[BIT] = registers[BIT] + 7 & ~7
+    registers[BIT] = (registers[BIT] + 7) & ~7
 
 
 @kernel
@@ -231,7 +252,7 @@ def _walk(stream: Bytes, registers: IntArray, data: Bytes) -> None:
         if last and take(stream, registers, 1):
             break
         nibbles = take(stream, registers, 2)
-        if nibbles == 3:  # metadata
+        if nibbles == METADATA:
             registers[BAD] |= take(stream, registers, 1)
             width = 8 * take(stream, registers, 2)
             skipped = take(stream, registers, width) + 1 if width > 0 else 0
@@ -255,11 +276,11 @@ def used_bits(stream: bytes, data: bytes) -> int:
     Raises ``ValueError`` where it does not hold them, or goes on for more than zeros to the end of a byte.
     """
     registers = np.zeros(REGISTERS, np.int64)
-    registers[LAST:] = 4, 11, 15, 16
+    registers[LAST:] = FIRST_DISTANCES
     padded = np.frombuffer(stream + bytes(SPARE), np.uint8)
     _walk(padded, registers, np.frombuffer(data, np.uint8))
     bits = int(registers[BIT])
     whole = registers[SIZE] == len(data) and -(-bits // 8) == len(stream)
-    if registers[BAD] or not whole or (bits % 8 and stream[-1] >> bits % 8):
+    if registers[BAD] or not whole or (bits % 8 and stream[-1] >> (bits % 8)):
         raise ValueError(f"expected a Brotli stream of {len(data)} bytes, found {registers[SIZE]} in {len(stream)}")
     return bits

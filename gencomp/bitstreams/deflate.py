@@ -14,33 +14,14 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.bitstreams import deflate_registers as reg
+from gencomp.bitstreams import zlib_constants as zlib
 from gencomp.bitstreams.deflate_parse import parse_on, undo_entries
 from gencomp.bitstreams.deflate_state import (
-    AHEAD,
-    ALIKE,
-    BASE,
-    BITS,
-    BLOCK,
-    CHECK,
-    CLOSED,
-    FINAL,
     FOUND,
-    KEY,
-    KNOWN,
-    LEVEL,
-    LITERAL,
+    FOUND_AT,
     LOG,
-    LOOKED_UP,
     NEXT,
-    NO_ROOT,
-    ORIGIN,
-    POSITION,
-    REACH,
-    REGISTERS,
-    ROOT,
-    SHORTEST,
-    SIZE,
-    WINDOW,
     Parse,
     State,
     begin_state,
@@ -49,10 +30,7 @@ from gencomp.bitstreams.deflate_state import (
     without_lineage,
 )
 from gencomp.bitstreams.huffman import block_end
-from gencomp.bitstreams.match_search import (
-    LAST_GREEDY_LEVEL,
-    hash_at,
-)
+from gencomp.bitstreams.match_search import hash_at
 from gencomp.bitstreams.similar_blocks import (
     CHECKS,
     KEYS,
@@ -69,24 +47,27 @@ from gencomp.bitstreams.similar_blocks import (
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
-_CAPACITY = 1 << 17
+_CAPACITY = 1 << 17  # bytes of data that a state has room for at first
+_SPARE_STATES = 64  # of sizers that are gone
 
 
 class Scratch(NamedTuple):
-    """Room for the parse of a suffix; what it holds between calls is true of any stream."""
+    """Room for the parse of a suffix. What it holds between calls is true of any stream."""
 
     counts: IntArray  # as in Parse
     registers: IntArray
     found: IntArray
     undo: IntArray
-    usual: IntArray  # the registers after a byte on which nothing depended but the last literal, which is taken away
-    usual_counts: IntArray  # and the counts
+    # registers and counts after the usual suffix of one byte (see _fill_bits), its literal taken away
+    usual: IntArray
+    usual_counts: IntArray
     blocks: Blocks
 
 
 def _begin_scratch(longest: int) -> Scratch:
     """Return room for suffixes of at most ``longest`` bytes."""
-    shapes = [SYMBOLS, REGISTERS, (FOUND, NEXT + 256), (AHEAD + longest, 3), REGISTERS, SYMBOLS]
+    entries = zlib.MIN_LOOKAHEAD + longest  # a prefix is parsed up to its last MIN_LOOKAHEAD bytes at least
+    shapes = [SYMBOLS, reg.REGISTERS, (FOUND, NEXT + 256), (entries, 3), reg.REGISTERS, SYMBOLS]
     counts, registers, found, undo, usual, usual_counts = (np.zeros(shape, np.int64) for shape in shapes)
     return Scratch(counts, registers, found, undo, usual, usual_counts, begin_blocks())
 
@@ -98,22 +79,21 @@ class _Local(threading.local):
 
 _local = _Local()
 _memory = begin_memory()
-_spare: deque[State] = deque(maxlen=64)  # of sizers that are gone
+_spare: deque[State] = deque(maxlen=_SPARE_STATES)
 
 
 @lean_kernel
 def _append(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
-    size = parse.registers[SIZE]
-    at = size - parse.registers[ORIGIN]
+    size = parse.registers[reg.SIZE]
+    at = size - parse.registers[reg.ORIGIN]
     for i in range(len(data)):
         parse.buffer[at + i] = data[i]
-    parse.registers[SIZE] = size + len(data)
+    parse.registers[reg.SIZE] = size + len(data)
 
 
 @lean_kernel
-def _feed(
-    state: State, work: IntArray, found: IntArray, undo: IntArray, data: npt.NDArray[np.uint8]
-) -> None:  # not all of the scratch, since taking an array apart costs as much as a byte's parse
+def _feed(state: State, work: IntArray, found: IntArray, undo: IntArray, data: npt.NDArray[np.uint8]) -> None:
+    """Append ``data`` and parse on. Only what is needed of a Scratch comes in: each array takes as long as a byte."""
     buffer, common, head, chain, tail, counts, registers, log = state
     parse = Parse(buffer, common, head, chain, tail, counts, registers, log, work, found, undo)
     _append(parse, data)
@@ -124,47 +104,54 @@ def _feed(
 def _fill_bits(
     bits: IntArray, state: State, scratch: Scratch, memory: IntArray, suffixes: npt.NDArray[np.uint8], ends: IntArray
 ) -> None:
-    """Set ``bits`` (n,) to the bits of the stream that ends after each suffix; suffix i ends at ``ends[i]``."""
+    """Set ``bits`` (n,) to the bits of the stream that ends after each suffix; suffix i ends at ``ends[i]``.
+
+    The first suffix of one byte whose parse does not depend on it, but for a literal at its end, is kept as the usual
+    one. Others that are parsed like it are priced by their literal alone.
+    """
     buffer, common, head, chain, tail, counts_before, registers_before, log = state
     counts, registers, found, undo, usual, usual_counts, blocks = scratch
     trial = Parse(buffer, common, head, chain, tail, counts, registers, log, blocks.work, found, undo)
-    found[:, 0] = 0
-    begin, base, kept = 0, np.int64(0), -1  # for a mere 0 numba compiles all that takes it twice
+    found[:, FOUND_AT] = 0
+    # ``kept`` is the number of bases kept when ``base`` was found, -1 before. A plain 0 in place of np.int64(0) would
+    # make numba compile twice whatever takes ``base``
+    begin, base, kept = 0, np.int64(0), -1
     is_known = False
     for i in range(len(ends)):
         if is_known and ends[i] - begin == 1 and _is_usual(trial, usual, suffixes[begin]):
             literal = np.int64(suffixes[begin])
-            key, check = usual[KEY] + KEYS[literal], usual[CHECK] + CHECKS[literal]
+            key, check = usual[reg.KEY] + KEYS[literal], usual[reg.CHECK] + CHECKS[literal]
             cost = recall(memory, key, check)
             if cost < 0:
                 if kept != blocks.kept[0]:
-                    base = find_base(blocks, usual_counts, usual[KEY])
+                    base = find_base(blocks, usual_counts, usual[reg.KEY])
                     kept = blocks.kept[0]
                 cost = price(blocks, memory, base, literal, key, check)
             bits[i] = _end(cost, usual)
         else:
             copy_to(counts, counts_before)
             copy_to(registers, registers_before)
-            registers[FINAL] = 1
+            registers[reg.FINAL] = 1
             if ends[i] - begin == 1:
-                registers[KNOWN], registers[ALIKE] = registers[SIZE], registers[LEVEL] > LAST_GREEDY_LEVEL
+                registers[reg.KNOWN] = registers[reg.SIZE]
+                registers[reg.ALIKE] = registers[reg.LEVEL] > zlib.LAST_FAST_LEVEL
             _append(trial, suffixes[begin : ends[i]])
             parse_on(trial)
             undo_entries(trial)
-            literal = registers[LITERAL]
+            literal = registers[reg.LITERAL]
             if literal >= 0:
                 counts[literal] -= 1
-            cost = recall(memory, registers[KEY], registers[CHECK])
+            cost = recall(memory, registers[reg.KEY], registers[reg.CHECK])
             if cost < 0:
-                other = find_base(blocks, counts, registers[KEY] - (KEYS[literal] if literal >= 0 else 0))
-                cost = price(blocks, memory, other, literal, registers[KEY], registers[CHECK])
+                other = find_base(blocks, counts, registers[reg.KEY] - (KEYS[literal] if literal >= 0 else 0))
+                cost = price(blocks, memory, other, literal, registers[reg.KEY], registers[reg.CHECK])
             bits[i] = _end(cost, registers)
-            if registers[ALIKE] and literal >= 0 and registers[CLOSED] == registers_before[CLOSED]:
+            if registers[reg.ALIKE] and literal >= 0 and registers[reg.CLOSED] == registers_before[reg.CLOSED]:
                 is_known, kept = True, -1
                 copy_to(usual, registers)
                 copy_to(usual_counts, counts)
-                usual[KEY] -= KEYS[literal]
-                usual[CHECK] -= CHECKS[literal]
+                usual[reg.KEY] -= KEYS[literal]
+                usual[reg.CHECK] -= CHECKS[literal]
         begin = ends[i]
 
 
@@ -193,23 +180,23 @@ def _grow(
 def _is_usual(parse: Parse, usual: IntArray, last: Integer) -> Integer:
     """Tell whether a suffix of one byte, ``last``, is parsed like the one that left the registers ``usual``."""
     for row in range(FOUND):
-        if parse.found[row, 0] != 0 and parse.found[row, NEXT + np.int64(last)] != 0:
+        if parse.found[row, FOUND_AT] != 0 and parse.found[row, NEXT + np.int64(last)] != 0:
             return False
-    if not usual[LOOKED_UP]:
+    if not usual[reg.LOOKED_UP]:
         return True
-    position = usual[SIZE] - SHORTEST
-    at = position - usual[ORIGIN]
+    position = usual[reg.SIZE] - zlib.MIN_MATCH
+    at = position - usual[reg.ORIGIN]
     parse.buffer[at + 2] = last
     first = parse.head[hash_at(parse.buffer, at)]
-    return first == 0 or position - first > REACH
+    return first == 0 or position - first > zlib.MAX_DIST
 
 
 @fragment
 def _end(cost: Integer, registers: IntArray) -> Integer:
-    """Return where the stream ends whose last block costs ``cost``, in the form of recall."""
+    """Return the bits up to the end of the stream whose last block costs ``cost``, as :func:`recall` gives it."""
     dynamic, fixed = both_bits(cost)
-    storable = registers[BLOCK] >= registers[BASE]
-    return block_end(registers[BITS], dynamic, fixed, registers[SIZE] - registers[BLOCK], storable)
+    storable = registers[reg.BLOCK] >= registers[reg.BASE]
+    return block_end(registers[reg.BITS], dynamic, fixed, registers[reg.SIZE] - registers[reg.BLOCK], storable)
 
 
 @lru_cache(maxsize=1)  # predictors ask for the same 256 bytes each time
@@ -221,7 +208,7 @@ def _joined(suffixes: tuple[bytes, ...]) -> tuple[npt.NDArray[np.uint8], IntArra
 
 
 class DeflateSizer:
-    """A raw deflate stream after a prefix, as zlib writes it at ``level`` 1 to 9."""
+    """The raw deflate stream after a prefix, as zlib writes it at ``level`` 1 to 9."""
 
     def __init__(self, level: int, prefix: bytes = b"") -> None:
         self._state = begin_state(level, _CAPACITY)
@@ -230,7 +217,8 @@ class DeflateSizer:
     def copy(self) -> Self:
         """Return a sizer that goes on independently of this one.
 
-        That copies about 0.3 MB, and little after the first copies of a state, which leave their arrays behind.
+        The first copies of a state copy about 0.3 MB each. Later ones take the arrays of sizers that are gone, and copy
+        little.
         """
         twin = type(self).__new__(type(self))
         try:
@@ -247,8 +235,8 @@ class DeflateSizer:
             spare.append(self._state)
 
     def feed(self, data: bytes) -> None:
-        for at in range(0, len(data), WINDOW):
-            piece = np.frombuffer(data[at : at + WINDOW], np.uint8)
+        for at in range(0, len(data), zlib.W_SIZE):
+            piece = np.frombuffer(data[at : at + zlib.W_SIZE], np.uint8)
             self._reserve(len(piece))
             scratch = _local.scratch
             _feed(self._state, scratch.blocks.work, scratch.found, scratch.undo, piece)
@@ -257,8 +245,8 @@ class DeflateSizer:
         """Append ``data``; return the bits of the stream that ends after each of its bytes, int64 (n,)."""
         bits = np.empty(len(data), np.int64)
         nothing, ends, _ = _joined((b"",))
-        for at in range(0, len(data), WINDOW):
-            piece = np.frombuffer(data[at : at + WINDOW], np.uint8)
+        for at in range(0, len(data), zlib.W_SIZE):
+            piece = np.frombuffer(data[at : at + zlib.W_SIZE], np.uint8)
             self._reserve(len(piece))
             _grow(self._state, _local.scratch, _memory, piece, nothing, ends, np.empty(1, np.int64), bits[at:])
         return bits
@@ -267,7 +255,7 @@ class DeflateSizer:
         """Return the bits of the stream that ends after each suffix, int64 (n,), the last byte not filled up."""
         joined, ends, longest = _joined(tuple(suffixes))
         self._reserve(longest)
-        if len(_local.scratch.undo) < AHEAD + longest:
+        if len(_local.scratch.undo) < zlib.MIN_LOOKAHEAD + longest:
             _local.scratch = _begin_scratch(longest)
         bits = np.empty(len(ends), np.int64)
         _fill_bits(bits, self._state, _local.scratch, _memory, joined, ends)
@@ -276,14 +264,14 @@ class DeflateSizer:
     def _reserve(self, room: int) -> None:
         """Make room for bytes to come; a window before the position has to stay."""
         state = self._state
-        size, origin, position, root = (int(state.registers[i]) for i in (SIZE, ORIGIN, POSITION, ROOT))
+        size, origin, position, root = (int(state.registers[i]) for i in (reg.SIZE, reg.ORIGIN, reg.POSITION, reg.ROOT))
         too_far, too_long = size + room - root > LOG, size - origin + room > len(state.buffer)
-        if too_far or (too_long and root != NO_ROOT):
+        if too_far or (too_long and root != reg.NO_ROOT):
             self._state = state = without_lineage(state)
         if not too_long:
             return
-        kept = state.buffer[max(position - WINDOW, origin) - origin : size - origin]
+        kept = state.buffer[max(position - zlib.W_SIZE, origin) - origin : size - origin]
         buffer = np.zeros(max(len(state.buffer), len(kept) + room), np.uint8)
         buffer[: len(kept)] = kept
-        state.registers[ORIGIN] = size - len(kept)
+        state.registers[reg.ORIGIN] = size - len(kept)
         self._state = state._replace(buffer=buffer)

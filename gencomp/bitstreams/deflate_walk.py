@@ -1,20 +1,18 @@
 """A walk over a deflate stream (RFC 1951) that tells what is in it: blocks, codes, literals and copies, bit by bit.
 
-Plain Python, for people who look: 30 KB take about a tenth of a second. Sizes are priced by
+This is plain Python, for people who look: 30 KB take about a tenth of a second. What candidates cost is the work of
 :mod:`gencomp.bitstreams.deflate`.
 """
 
 from collections.abc import Sequence
 
-from gencomp.bitstreams.huffman import DISTANCES, END_OF_BLOCK, FIRST_LENGTH, LENGTH_CODES
+from gencomp.bitstreams import rfc1951
 from gencomp.errors import CorruptDataError
 from gencomp.phrases import Block, Phrase
 
 STORED, FIXED, DYNAMIC = range(3)
 KINDS = ("stored", "fixed", "dynamic")
-_ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)  # section 3.2.7
-_FIXED_LENGTHS = [8] * 144 + [9] * 112 + [7] * 24 + [8] * 8  # section 3.2.6
-_LAST_LENGTH = 258
+_FIXED_CODES = rfc1951.FIXED_LITERAL_LENGTHS, [rfc1951.FIXED_DISTANCE_LENGTH] * 32  # section 3.2.6
 
 Code = dict[tuple[int, int], int]  # (bits, word) to symbol
 
@@ -30,15 +28,15 @@ class _Bits:
         end = self.at + count
         if end > 8 * len(self._stream):
             raise CorruptDataError("not a complete deflate stream: it ends early")
-        value = int.from_bytes(self._stream[self.at >> 3 : end + 7 >> 3], "little") >> (self.at & 7)
+        value = int.from_bytes(self._stream[self.at >> 3 : (end + 7) >> 3], "little") >> (self.at & 7)
         self.at = end
         return value & ((1 << count) - 1)
 
     def symbol(self, code: Code) -> int:
         """Return the next symbol of a prefix code, whose words come highest bit first."""
         word = 0
-        for length in range(1, 16):
-            word = word << 1 | self.take(1)
+        for length in range(1, rfc1951.MAX_BITS + 1):
+            word = (word << 1) | self.take(1)
             if (length, word) in code:
                 return code[length, word]
         raise CorruptDataError("not a deflate stream: a code word that no symbol has")
@@ -62,42 +60,45 @@ def _code(words: dict[int, str]) -> Code:
 
 def _told_lengths(bits: _Bits) -> tuple[list[int], list[int]]:
     """Read the code lengths of a dynamic block (section 3.2.7): literals and lengths, then distances."""
-    literals, distances, told = bits.take(5) + 257, bits.take(5) + 1, bits.take(4) + 4
-    of_lengths = [0] * LENGTH_CODES
-    for place in _ORDER[:told]:
-        of_lengths[place] = bits.take(3)
+    literals = bits.take(rfc1951.HLIT_BITS) + rfc1951.FIRST_LENGTH
+    distances, told = bits.take(rfc1951.HDIST_BITS) + 1, bits.take(rfc1951.HCLEN_BITS) + 4
+    of_lengths = [0] * rfc1951.BL_CODES
+    for symbol in rfc1951.BL_ORDER[:told].tolist():
+        of_lengths[symbol] = bits.take(rfc1951.BL_BITS)
     code = _code(code_words(of_lengths))
     lengths: list[int] = []
     while len(lengths) < literals + distances:
         symbol = bits.symbol(code)
-        if symbol < 16:
+        if symbol < rfc1951.REP_3_6:
             lengths.append(symbol)
-        elif symbol == 16:
+        elif symbol == rfc1951.REP_3_6:
             if not lengths:
                 raise CorruptDataError("not a deflate stream: it repeats a code length before there is one")
-            lengths += lengths[-1:] * (3 + bits.take(2))
+            lengths += lengths[-1:] * (3 + bits.take(rfc1951.REP_BITS))
+        elif symbol == rfc1951.REPZ_3_10:
+            lengths += [0] * (3 + bits.take(rfc1951.REPZ_SHORT_BITS))
         else:
-            lengths += [0] * (3 + bits.take(3) if symbol == 17 else 11 + bits.take(7))
+            lengths += [0] * (11 + bits.take(rfc1951.REPZ_LONG_BITS))
     if len(lengths) > literals + distances:
         raise CorruptDataError("not a deflate stream: more code lengths than it announced")
     return lengths[:literals], lengths[literals:]
 
 
 def _length(bits: _Bits, symbol: int) -> int:
-    code = symbol - FIRST_LENGTH
-    if code > 28:
+    if symbol > rfc1951.LAST_LENGTH:
         raise CorruptDataError("not a deflate stream: a length that no symbol stands for")
-    if code == 28:
-        return _LAST_LENGTH
-    extra = max(0, code // 4 - 1)
-    return 3 + (code if extra == 0 else (4 + code % 4 << extra) + bits.take(extra))
+    if symbol == rfc1951.LAST_LENGTH:
+        return rfc1951.MAX_MATCH
+    code = symbol - rfc1951.FIRST_LENGTH
+    extra = rfc1951.length_extra_bits(code)
+    return rfc1951.MIN_MATCH + (code if extra == 0 else ((4 + code % 4) << extra) + bits.take(extra))
 
 
 def _distance(bits: _Bits, symbol: int) -> int:
-    if symbol >= DISTANCES:
+    if symbol >= rfc1951.D_CODES:
         raise CorruptDataError("not a deflate stream: a distance that no symbol stands for")
-    extra = max(0, symbol // 2 - 1)
-    return 1 + (symbol if extra == 0 else (2 + symbol % 2 << extra) + bits.take(extra))
+    extra = rfc1951.distance_extra_bits(symbol)
+    return 1 + (symbol if extra == 0 else ((2 + symbol % 2) << extra) + bits.take(extra))
 
 
 def walk(stream: bytes) -> tuple[list[Phrase], list[Block], int]:
@@ -116,23 +117,23 @@ def walk(stream: bytes) -> tuple[list[Phrase], list[Block], int]:
         if kind == STORED:
             bits.at += -bits.at & 7
             size, check = bits.take(16), bits.take(16)
-            if size ^ check != 0xFFFF:
+            if (size ^ check) != 0xFFFF:
                 raise CorruptDataError("not a deflate stream: the size of a stored block and its check differ")
             for _ in range(size):
                 bits.take(8)
                 phrases.append(Phrase(position, 1, 0, 8))
                 position += 1
         elif kind in (FIXED, DYNAMIC):
-            lengths = (_FIXED_LENGTHS, [5] * 32) if kind == FIXED else _told_lengths(bits)
+            lengths = _FIXED_CODES if kind == FIXED else _told_lengths(bits)
             words, distance_words = code_words(lengths[0]), code_words(lengths[1])
             code, distance_code = _code(words), _code(distance_words)
             while True:
                 before = bits.at
                 symbol = bits.symbol(code)
-                if symbol == END_OF_BLOCK:
+                if symbol == rfc1951.END_BLOCK:
                     break
                 length, distance = 1, 0
-                if symbol > END_OF_BLOCK:
+                if symbol > rfc1951.END_BLOCK:
                     length = _length(bits, symbol)
                     distance = _distance(bits, bits.symbol(distance_code))
                     if distance > position:

@@ -1,92 +1,55 @@
 """Bits of one deflate block (RFC 1951, section 3.2), counted as zlib would choose and build it.
 
-Many prefix codes are optimal and a block may be closed in three ways; the stream's length depends on which ones an
-encoder takes. Here they are zlib's: its order of merging, its repair of codes that are too long, its choice of block.
+Many prefix codes are optimal, and a block may be written in three ways. The stream's length depends on which of them an
+encoder takes. Here they are zlib's (trees.c): its order of merging (build_tree, pqdownheap), its repair of codes that
+are too long (gen_bitlen), its choice of block (_tr_flush_block).
 """
 
 import numpy as np
 
+from gencomp.bitstreams import rfc1951
+from gencomp.bitstreams.rfc1951 import BL_ORDER, EXTRA_BITS, FIXED_BITS
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
-LITERALS, DISTANCES = 286, 30  # literal/length symbols (section 3.2.5) and distance symbols in use
-END_OF_BLOCK, FIRST_LENGTH = 256, 257
-LENGTH_CODES = 19  # symbols of the code for code lengths (section 3.2.7); 16, 17 and 18 are runs
-LONGEST_CODE, LONGEST_LENGTH_CODE = 15, 7
-
-# a heap item is weight << 20 | height << 10 | node: heavier later, among equals the taller tree later
-WEIGHT, HEIGHT, NODE = 20, 10, (1 << 10) - 1
+# A heap item is one number, (weight << 20) | (height << 10) | node. The heavier of two is the larger number, and of two
+# that are equally heavy the one with the taller tree. Nodes and heights are below 2 L_CODES < 2^10. A block's weights
+# add up to 2^14 at most, its symbols and the end; items stay positive for any weights whose sum is below 2^43.
+WEIGHT_SHIFT, HEIGHT_SHIFT, NODE_MASK = 20, 10, (1 << 10) - 1
 _ONE = np.uint64(1)
+# symbols whose lengths a header tells at least (HCLEN is 0)
+_FEWEST_BL_CODES = 4
+# of a stored block's size and of its complement, two each (LEN and NLEN)
+_STORED_BYTES = 4
 
-# rows of the scratch that code_lengths takes; the rest is for its callers
+# rows of the scratch that code_lengths takes, and after them two for its callers
 _HEAP, _PARENT, _DEPTH, _ORDERED, _PER_LENGTH, _HEADER, USED, _LENGTHS = range(8)
-WORK_SHAPE = (8, 2 * LITERALS + 2)
-
-
-def _length_code_order() -> IntArray:
-    order = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]  # section 3.2.7
-    return np.array(order, dtype=np.int64)
-
-
-def _extra_bits() -> IntArray:
-    """Return the extra bits of each symbol of a block, int64 (316,): literals and lengths, then distances."""
-    lengths = [max(0, code // 4 - 1) for code in range(28)] + [0]  # 258, the last, has a symbol of its own
-    distances = [max(0, code // 2 - 1) for code in range(DISTANCES)]
-    return np.array([0] * FIRST_LENGTH + lengths + distances, dtype=np.int64)
-
-
-def _fixed_bits() -> IntArray:
-    """Return what each symbol costs in a block with fixed codes (section 3.2.6), extra bits too, int64 (316,)."""
-    codes = [8] * 144 + [9] * 112 + [7] * 24 + [8] * 6 + [5] * DISTANCES
-    return np.array(codes, dtype=np.int64) + _extra_bits()
-
-
-_ORDER = _length_code_order()
-EXTRA_BITS = _extra_bits()
-FIXED_BITS = _fixed_bits()
-
-
-@lean_kernel
-def distance_symbol(distance: Integer) -> Integer:
-    """Return the symbol of a match distance, 0 to 29 (section 3.2.5); it keeps the two leading bits."""
-    value, extra = distance - 1, 0
-    while value >> extra > 3:
-        extra += 1
-    return 2 * extra + (value >> extra)
-
-
-@lean_kernel
-def length_symbol(length: Integer) -> Integer:
-    """Return the symbol of a match length, 257 to 285; it keeps the three leading bits."""
-    if length == 258:
-        return FIRST_LENGTH + 28
-    value, extra = length - 3, 0
-    while value >> extra > 7:
-        extra += 1
-    return FIRST_LENGTH + 4 * extra + (value >> extra)
+WORK_SHAPE = (8, 2 * rfc1951.L_CODES + 2)
 
 
 @lean_kernel
 def _sift(heap: IntArray, hole: Integer, last: Integer) -> None:
-    """Let the item at ``hole`` sink in ``heap[1 : last + 1]``; an item as light as another counts as the lighter.
+    """Let the item at ``hole`` sink in ``heap[1 : last + 1]`` (pqdownheap).
 
-    Unsigned indices save numba a test of each for a negative one, a fifth of the time.
+    What it sinks below must be lighter: an item as heavy and high as its child stays where it is. Indices are unsigned,
+    which saves numba a test of each for a negative one, and a fifth of the time.
     """
     hole, last = np.uint64(hole), np.uint64(last)
     item = heap[hole]
     child = hole + hole
     while child < last:
         lighter, other = heap[child], heap[child + _ONE]
-        if other <= lighter | NODE:  # whatever its node, an item of equal weight and height is no lighter
+        # the nodes' numbers do not count: of children of equal weight and height it is the second
+        if other <= (lighter | NODE_MASK):
             lighter = other
             child += _ONE
-        if item <= lighter | NODE:
+        if item <= (lighter | NODE_MASK):
             heap[hole] = item
             return
         heap[hole] = lighter
         hole = child
         child = hole + hole
-    if child == last and item > heap[child] | NODE:
+    if child == last and item > (heap[child] | NODE_MASK):
         heap[hole] = heap[child]
         hole = child
     heap[hole] = item
@@ -94,9 +57,9 @@ def _sift(heap: IntArray, hole: Integer, last: Integer) -> None:
 
 @fragment
 def item_above(light: Integer, heavy: Integer, node: Integer) -> Integer:
-    """Return the item of an inner node, its two children's given."""
-    height = max(light >> HEIGHT & NODE, heavy >> HEIGHT & NODE) + 1
-    return (light >> WEIGHT) + (heavy >> WEIGHT) << WEIGHT | height << HEIGHT | node
+    """Return the item of an inner node over the items of its two children."""
+    height = max((light >> HEIGHT_SHIFT) & NODE_MASK, (heavy >> HEIGHT_SHIFT) & NODE_MASK) + 1
+    return (((light >> WEIGHT_SHIFT) + (heavy >> WEIGHT_SHIFT)) << WEIGHT_SHIFT) | (height << HEIGHT_SHIFT) | node
 
 
 @lean_kernel
@@ -114,13 +77,13 @@ def _merge_all(
         last -= 1
         _sift(heap, 1, last)
         heavy = heap[1]
-        order[merged] = light & NODE
-        order[merged + 1] = heavy & NODE
+        order[merged] = light & NODE_MASK
+        order[merged + 1] = heavy & NODE_MASK
         merged += 2
-        parent[light & NODE] = node
-        parent[heavy & NODE] = node
+        parent[light & NODE_MASK] = node
+        parent[heavy & NODE_MASK] = node
         heap[1] = item_above(light, heavy, node)
-        total += heap[1] >> WEIGHT
+        total += heap[1] >> WEIGHT_SHIFT
         _sift(heap, 1, last)
         node += 1
     return merged, total
@@ -128,37 +91,38 @@ def _merge_all(
 
 @lean_kernel
 def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[Integer, Integer]:
-    """Set ``lengths`` (n,) to the code lengths for ``counts`` (n,); ``work`` is WORK_SHAPE.
+    """Set ``lengths`` (n,) to the code lengths for ``counts`` (n,), whose sum is below 2^43 (build_tree).
 
-    None is above 15, or above 7 if the symbols are the 19 of the code for code lengths.
+    None is above MAX_BITS, or above MAX_BL_BITS if n is BL_CODES. ``work``, scratch, has WORK_SHAPE.
 
     Returns the highest symbol with a code, and the code length of all symbols counted, in bits. A code has at least
-    two words: symbols 0, 1 or 2 are given one where fewer occur.
+    two words: where fewer symbols occur, symbols 0, 1 or 2 are given one.
     """
     heap, parent, depth, order = work[_HEAP], work[_PARENT], work[_DEPTH], work[_ORDERED]
     size = len(counts)
-    limit = LONGEST_LENGTH_CODE if size == LENGTH_CODES else LONGEST_CODE
+    limit = rfc1951.MAX_BL_BITS if size == rfc1951.BL_CODES else rfc1951.MAX_BITS
     last = 0
     for symbol in range(size):
         depth[symbol] = 0
-        heap[last + 1] = counts[symbol] << WEIGHT | symbol
+        heap[last + 1] = (counts[symbol] << WEIGHT_SHIFT) | symbol
         last += counts[symbol] != 0
-    highest = heap[last] & NODE if last > 0 else -1
-    total = min(last, 2) - 2  # the words given away are in none of the data
+    highest = heap[last] & NODE_MASK if last > 0 else -1
+    total = min(last, 2) - 2  # takes away the 1 bit of each word that is given to a symbol that does not occur
     while last < 2:
         last += 1
         if highest < 2:
             highest += 1
-            heap[last] = 1 << WEIGHT | highest
+            heap[last] = (1 << WEIGHT_SHIFT) | highest
         else:
-            heap[last] = 1 << WEIGHT
+            heap[last] = 1 << WEIGHT_SHIFT
     for hole in range(last // 2, 0, -1):
         _sift(heap, hole, last)
     merged, weight = _merge_all(heap, last, size, order, parent)
     total += weight
     depth[size + merged // 2 - 1] = 0
     deepest = 0
-    for i in range(merged - 1, -1, -1):  # a parent comes before its children
+    # from the last merge back, so that a parent comes before its children
+    for i in range(merged - 1, -1, -1):
         node = order[i]
         depth[node] = depth[parent[node]] + 1
         deepest = max(deepest, depth[node])
@@ -172,10 +136,11 @@ def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[I
 
 @lean_kernel
 def _shorten(size: Integer, limit: Integer, depth: IntArray, order: IntArray, per_length: IntArray) -> None:
-    """Make a prefix code with no length above ``limit`` of the tree whose nodes from 0 to ``size`` are symbols.
+    """Make a prefix code with no length above ``limit`` of a tree whose nodes below ``size`` are symbols (gen_bitlen).
 
-    Nodes below the limit are cut off there. Each step then hangs two leaves where the deepest leaf above the limit
-    was: that leaf and one from the bottom. Lengths are dealt out anew, the longest to the symbols merged first.
+    Leaves deeper than the limit are lifted to it. That leaves too many there, so each step takes the deepest leaf above
+    the limit, and hangs two in its place, one below: itself and a leaf from the limit. That makes up for two nodes that
+    were too deep, ``excess``. Then the lengths are dealt out anew, the longest to the symbols merged first.
     """
     per_length[:] = 0
     excess = 0
@@ -204,7 +169,7 @@ def _shorten(size: Integer, limit: Integer, depth: IntArray, order: IntArray, pe
 
 @lean_kernel
 def weighted(counts: IntArray, weights: IntArray) -> Integer:
-    """Return the sum of counts times weights, over all counts."""
+    """Return the sum of ``counts`` (n,) times ``weights`` (n,)."""
     total = 0
     for symbol in range(len(counts)):
         total += counts[symbol] * weights[symbol]
@@ -213,63 +178,82 @@ def weighted(counts: IntArray, weights: IntArray) -> Integer:
 
 @lean_kernel
 def count_runs(lengths: IntArray, highest: Integer, used: IntArray) -> None:
-    """Add to ``used`` (19,) the symbols that tell ``lengths[: highest + 1]`` (section 3.2.7).
+    """Add to ``used`` (BL_CODES,) the symbols that tell ``lengths[: highest + 1]`` (section 3.2.7; scan_tree).
 
-    A run is cut at its longest form, from the front; 16 repeats a length that has been told once.
+    Runs are told from the front, each as long as its symbol allows: 138 zeros; 6 more of the length before; of another
+    length 7, of which the first is told by itself. Two or fewer, and three that begin with such a first, are told one
+    by one.
     """
     before, i = -1, 0
     while i <= highest:
         length = lengths[i]
-        longest = 138 if length == 0 else 6 if length == before else 7
+        if length == 0:
+            longest = rfc1951.LONGEST_REPZ
+        else:
+            longest = rfc1951.LONGEST_REP if length == before else rfc1951.LONGEST_REP + 1
         run = 1
         while run < longest and i + run <= highest and lengths[i + run] == length:
             run += 1
         i += run
-        if run < 3 or (run == 3 and length != 0 and length != before):
+        if run < rfc1951.SHORTEST_RUN or (run == rfc1951.SHORTEST_RUN and length != 0 and length != before):
             used[length] += run
         elif length != 0:
             if length != before:
                 used[length] += 1
-            used[16] += 1
-        elif run <= 10:
-            used[17] += 1
+            used[rfc1951.REP_3_6] += 1
+        elif run <= rfc1951.LONGEST_REPZ_SHORT:
+            used[rfc1951.REPZ_3_10] += 1
         else:
-            used[18] += 1
+            used[rfc1951.REPZ_11_138] += 1
         before = length
 
 
 @lean_kernel
 def header_bits(used: IntArray, work: IntArray) -> Integer:
-    """Return the bits of a dynamic block's codes, told with the symbols counted in ``used`` (19,)."""
+    """Return the bits that tell a dynamic block's codes, with the symbols counted in ``used`` (BL_CODES,)."""
     lengths = work[_HEADER]
     _, bits = code_lengths(used, lengths, work)
-    told = LENGTH_CODES
-    while told > 4 and lengths[_ORDER[told - 1]] == 0:
+    told = rfc1951.BL_CODES
+    while told > _FEWEST_BL_CODES and lengths[BL_ORDER[told - 1]] == 0:
         told -= 1
-    return 5 + 5 + 4 + 3 * told + bits + 2 * used[16] + 3 * used[17] + 7 * used[18]
+    bits += rfc1951.HLIT_BITS + rfc1951.HDIST_BITS + rfc1951.HCLEN_BITS + rfc1951.BL_BITS * told
+    bits += rfc1951.REP_BITS * used[rfc1951.REP_3_6]
+    return bits + rfc1951.REPZ_SHORT_BITS * used[rfc1951.REPZ_3_10] + rfc1951.REPZ_LONG_BITS * used[rfc1951.REPZ_11_138]
+
+
+@fragment
+def _in_bytes(bits: Integer) -> Integer:
+    """Return the whole bytes that so many bits and the block's type take, from a byte's beginning."""
+    return (bits + rfc1951.BLOCK_TYPE_BITS + 7) >> 3
 
 
 @lean_kernel
 def block_end(bits: Integer, dynamic: Integer, fixed: Integer, size: Integer, storable: Integer) -> Integer:
-    """Return where a block ends that starts after ``bits``: ``dynamic`` or ``fixed`` bits after its 3, or stored.
+    """Return where a block ends, in bits, that starts after ``bits`` (_tr_flush_block).
 
-    zlib compares whole bytes; of equals it takes stored before fixed before dynamic. ``size`` is in bytes.
+    After its type it takes ``dynamic`` or ``fixed`` bits, or, stored, goes to the end of a byte and takes ``size``
+    bytes and the _STORED_BYTES of their number. zlib compares whole bytes; of equals it takes stored before fixed
+    before dynamic.
     """
-    chosen = dynamic if dynamic + 10 >> 3 < fixed + 10 >> 3 else fixed
-    if storable and size + 4 <= chosen + 10 >> 3:
-        return (bits + 3 + 7 >> 3 << 3) + 32 + 8 * size
-    return bits + 3 + chosen
+    chosen = dynamic if _in_bytes(dynamic) < _in_bytes(fixed) else fixed
+    if storable and size + _STORED_BYTES <= _in_bytes(chosen):
+        return 8 * (_in_bytes(bits) + _STORED_BYTES + size)
+    return bits + rfc1951.BLOCK_TYPE_BITS + chosen
 
 
 @lean_kernel
 def end_of_block(counts: IntArray, bits: Integer, size: Integer, storable: Integer, work: IntArray) -> Integer:
-    """Return where the block with these ``counts`` (316,) ends, the end-of-block symbol not among them yet."""
-    counts[END_OF_BLOCK] = 1
-    used, lengths = work[USED, :LENGTH_CODES], work[_LENGTHS]
+    """Return where the block ends that starts after ``bits`` and has these ``counts`` (L_CODES + D_CODES,).
+
+    The end of the block, which is not among them yet, is counted here. ``size`` and ``storable`` are those of
+    :func:`block_end`.
+    """
+    counts[rfc1951.END_BLOCK] = 1
+    used, lengths = work[USED, : rfc1951.BL_CODES], work[_LENGTHS]
     used[:] = 0
-    highest, literal_bits = code_lengths(counts[:LITERALS], lengths, work)
+    highest, literal_bits = code_lengths(counts[: rfc1951.L_CODES], lengths, work)
     count_runs(lengths, highest, used)
-    highest, distance_bits = code_lengths(counts[LITERALS:], lengths, work)
+    highest, distance_bits = code_lengths(counts[rfc1951.L_CODES :], lengths, work)
     count_runs(lengths, highest, used)
     dynamic = literal_bits + distance_bits + weighted(counts, EXTRA_BITS) + header_bits(used, work)
     return block_end(bits, dynamic, weighted(counts, FIXED_BITS), size, storable)

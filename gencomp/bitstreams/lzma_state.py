@@ -110,7 +110,7 @@ class LzmaEncoder:
         _library().lzma_lzma_preset(options, preset)
         options[_DICTIONARY_SIZE] = 1 << dictionary_bits
         options[_LC], options[_LP], options[_PB] = lc, lp, pb
-        self._options = options  # which the filters point to
+        self._options = options  # kept, since the filters point to them
         self._filters = (_Filter * 2)(_Filter(_LZMA1, addressof(options)), _Filter(_NO_MORE_FILTERS, None))
         self._memory = np.zeros(_library().lzma_raw_encoder_memusage(self._filters) + _SPARE, np.uint8)
         self._used = 0

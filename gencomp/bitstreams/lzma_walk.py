@@ -1,13 +1,13 @@
 """What an LZMA1 stream costs, to the fraction of a bit: the interval that its range coder ends in.
 
-A decoder's walk over a raw stream with an end marker (the LZMA specification; there is no RFC). Each decision narrows
-the coder's interval by the probability that the coder holds at that moment; when less than 2^24 is left, a byte moves
-on. After s such bytes and with r left of the last 2^32, the code's length is
+This is a decoder's walk over a raw stream with an end marker (the LZMA specification; there is no RFC). Each decision
+narrows the coder's interval by the probability that the coder holds at that moment. When less than 2^24 is left of it,
+a byte moves on. After s such bytes, and with r left of the last 2^32, the code's length is
 
-    8 s + 32 - log2(r) bits, and 32 bits more by which the encoder names a point in the interval,
+    8 s + 32 - log2(r) bits, and 32 bits more by which the encoder names a point in the interval.
 
-so that the stream, whose first byte is always zero, is this length rounded up to whole bytes. The logarithm is
-taken in integers, rounded up to 1/65536 bit: equal on any machine.
+The stream, whose first byte is always zero, is this length rounded up to whole bytes. The logarithm is taken in
+integers, and rounded up to 1/65536 bit, so that it is the same on any machine.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,9 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.bitstreams.lzma import constants as lzma
+from gencomp.bitstreams.lzma import probabilities as prob
+from gencomp.bitstreams.lzma.state import after_literal, after_match, after_rep, after_short_rep, dist_state
 from gencomp.bitstreams.similar_blocks import copy_to
 from gencomp.compiled import Integer, fragment, kernel, lean_kernel
 from gencomp.protocols import IntArray
@@ -28,28 +31,12 @@ RANGE, CODE, AT, SHIFTS, STATE, SIZE, ENDED = range(7)
 REP = 7  # the four last distances, less one
 REGISTERS = 11
 
-TOP = 1 << 24
 END_DISTANCE = (1 << 32) - 1
-LONGEST_SYMBOL = 24  # bytes: 22 decisions of at most 6.1 bits, and 26 direct bits
+LONGEST_SYMBOL = 24  # bytes: 22 decisions of at most 6.1 bits, a probability being 31/2048 or more, and 26 direct bits
 FRACTION_BITS = 16
 FLUSH_BITS = 32
+FIRST_BYTES = 5  # a zero, and the code's first four
 LITERAL_KIND, MATCH_KIND, REPEAT_KIND = range(3)  # of a symbol; a repeat's distance is one of the last four
-
-# where each kind of probability begins (liblzma's names); 16 for each of 12 states, and so on
-STATES = 12
-IS_MATCH = 0
-IS_REP = IS_MATCH + STATES * 16
-IS_REP_G0 = IS_REP + STATES
-IS_REP_G1 = IS_REP_G0 + STATES
-IS_REP_G2 = IS_REP_G1 + STATES
-IS_REP0_LONG = IS_REP_G2 + STATES
-SLOT = IS_REP0_LONG + STATES * 16
-SPECIAL = SLOT + 4 * 64
-ALIGN = SPECIAL + 115
-MATCH_LENGTH = ALIGN + 16
-LENGTH_LOW, LENGTH_MID, LENGTH_HIGH, LENGTH_SIZE = 2, 2 + 128, 2 + 256, 2 + 256 + 256
-REP_LENGTH = MATCH_LENGTH + LENGTH_SIZE
-LITERAL = REP_LENGTH + LENGTH_SIZE
 
 
 class Walk(NamedTuple):
@@ -62,27 +49,42 @@ class Walk(NamedTuple):
 
 @kernel
 def _start(walk: Walk) -> None:
-    walk.probabilities[:] = 1024
+    walk.probabilities[:] = lzma.PROB_INIT
     registers = walk.registers
     registers[:] = 0
     registers[RANGE] = (1 << 32) - 1
 
 
 @fragment
+def _normalise(registers: IntArray, stream: Bytes) -> None:
+    """Let the next byte in where the range is below RC_TOP_VALUE (rc_normalize)."""
+    if registers[RANGE] < lzma.RC_TOP_VALUE:
+        registers[RANGE] <<= lzma.RC_SHIFT_BITS
+        registers[CODE] = (registers[CODE] << lzma.RC_SHIFT_BITS) | np.int64(stream[registers[AT]])
+        registers[AT] += 1
+        registers[SHIFTS] += 1
+
+
+@fragment
 def _bit(probabilities: Probabilities, registers: IntArray, stream: Bytes, index: Integer) -> Integer:
+    """Read a bit by the probability at ``index`` that it is 0, which learns from it (rc_bit).
+
+    Before and after, 0 <= code < range < 2^32, code being the stream's value less the interval's lower end.
+    """
+    # the range and the code are kept out of the registers here: this is the step that takes the time
     width, code = registers[RANGE], registers[CODE]
-    if width < TOP:
-        width <<= 8
-        code = code << 8 | np.int64(stream[registers[AT]])
+    if width < lzma.RC_TOP_VALUE:
+        width <<= lzma.RC_SHIFT_BITS
+        code = (code << lzma.RC_SHIFT_BITS) | np.int64(stream[registers[AT]])
         registers[AT] += 1
         registers[SHIFTS] += 1
     probability = np.int64(probabilities[index])
-    bound = (width >> 11) * probability
+    bound = (width >> lzma.RC_BIT_MODEL_TOTAL_BITS) * probability
     if code < bound:
-        probabilities[index] = probability + ((2048 - probability) >> 5)
+        probabilities[index] = probability + ((lzma.RC_BIT_MODEL_TOTAL - probability) >> lzma.RC_MOVE_BITS)
         registers[RANGE], registers[CODE] = bound, code
         return 0
-    probabilities[index] = probability - (probability >> 5)
+    probabilities[index] = probability - (probability >> lzma.RC_MOVE_BITS)
     registers[RANGE], registers[CODE] = width - bound, code - bound
     return 1
 
@@ -92,7 +94,7 @@ def _tree(probabilities: Probabilities, registers: IntArray, stream: Bytes, base
     """Read ``bits`` bits, the highest first, each by what came before it."""
     node = 1
     for _ in range(bits):
-        node = node << 1 | _bit(probabilities, registers, stream, base + node)
+        node = (node << 1) | _bit(probabilities, registers, stream, base + node)
     return node - (1 << bits)
 
 
@@ -103,7 +105,7 @@ def _reverse_tree(
     node, value = 1, 0
     for i in range(bits):
         bit = _bit(probabilities, registers, stream, base + node)
-        node = node << 1 | bit
+        node = (node << 1) | bit
         value |= bit << i
     return value
 
@@ -113,39 +115,41 @@ def _direct(probabilities: Probabilities, registers: IntArray, stream: Bytes, bi
     """Read bits of probability 1/2, the highest first."""
     value = 0
     for _ in range(bits):
-        if registers[RANGE] < TOP:
-            registers[RANGE] <<= 8
-            registers[CODE] = registers[CODE] << 8 | np.int64(stream[registers[AT]])
-            registers[AT] += 1
-            registers[SHIFTS] += 1
+        _normalise(registers, stream)
         registers[RANGE] >>= 1
         bit = registers[CODE] >= registers[RANGE]
         if bit:
             registers[CODE] -= registers[RANGE]
-        value = value << 1 | bit
+        value = (value << 1) | bit
     return value
 
 
 @kernel
 def _length(probabilities: Probabilities, registers: IntArray, stream: Bytes, base: Integer, phase: Integer) -> Integer:
-    if not _bit(probabilities, registers, stream, base):
-        return 2 + _tree(probabilities, registers, stream, base + LENGTH_LOW + 8 * phase, 3)
-    if not _bit(probabilities, registers, stream, base + 1):
-        return 10 + _tree(probabilities, registers, stream, base + LENGTH_MID + 8 * phase, 3)
-    return 18 + _tree(probabilities, registers, stream, base + LENGTH_HIGH, 8)
+    shortest = lzma.MATCH_LEN_MIN
+    if not _bit(probabilities, registers, stream, base + prob.LEN_CHOICE):
+        low = base + prob.LEN_LOW + lzma.LEN_LOW_SYMBOLS * phase
+        return shortest + _tree(probabilities, registers, stream, low, lzma.LEN_LOW_BITS)
+    shortest += lzma.LEN_LOW_SYMBOLS
+    if not _bit(probabilities, registers, stream, base + prob.LEN_CHOICE2):
+        middle = base + prob.LEN_MID + lzma.LEN_MID_SYMBOLS * phase
+        return shortest + _tree(probabilities, registers, stream, middle, lzma.LEN_MID_BITS)
+    shortest += lzma.LEN_MID_SYMBOLS
+    return shortest + _tree(probabilities, registers, stream, base + prob.LEN_HIGH, lzma.LEN_HIGH_BITS)
 
 
 @kernel
 def _distance(probabilities: Probabilities, registers: IntArray, stream: Bytes, length: Integer) -> Integer:
-    slot = _tree(probabilities, registers, stream, SLOT + 64 * min(length - 2, 3), 6)
-    if slot < 4:
+    slots = prob.DIST_SLOT + lzma.DIST_SLOTS * dist_state(length)
+    slot = _tree(probabilities, registers, stream, slots, lzma.DIST_SLOT_BITS)
+    if slot < lzma.DIST_MODEL_START:
         return slot
     bits = (slot >> 1) - 1
-    distance = (2 | slot & 1) << bits
-    if slot < 14:
-        return distance + _reverse_tree(probabilities, registers, stream, SPECIAL + distance - slot - 1, bits)
-    distance += _direct(probabilities, registers, stream, bits - 4) << 4
-    return distance + _reverse_tree(probabilities, registers, stream, ALIGN, 4)
+    distance = (2 | (slot & 1)) << bits
+    if slot < lzma.DIST_MODEL_END:
+        return distance + _reverse_tree(probabilities, registers, stream, prob.DIST_SPECIAL + distance - slot - 1, bits)
+    distance += _direct(probabilities, registers, stream, bits - lzma.ALIGN_BITS) << lzma.ALIGN_BITS
+    return distance + _reverse_tree(probabilities, registers, stream, prob.DIST_ALIGN, lzma.ALIGN_BITS)
 
 
 @kernel
@@ -153,52 +157,49 @@ def _literal(walk: Walk, stream: Bytes, lc: Integer, lp: Integer) -> None:
     probabilities, registers, data = walk.probabilities, walk.registers, walk.data
     size, state = registers[SIZE], registers[STATE]
     before = np.int64(data[size - 1]) if size > 0 else 0
-    coder = LITERAL + 768 * (((size & ((1 << lp) - 1)) << lc) + (before >> (8 - lc)))
+    coder = prob.LITERAL + lzma.LITERAL_CODER_SIZE * (((size & ((1 << lp) - 1)) << lc) + (before >> (8 - lc)))
     node = 1
-    if state >= 7:  # after a match: while the bits are those of the byte that it would have gone on with
+    if state >= lzma.LIT_STATES:  # after a match: while the bits are those of the byte that it would have gone on with
         matched = np.int64(data[size - registers[REP] - 1])
         while node < 256:
             matched <<= 1
             expected = matched & 256
             bit = _bit(probabilities, registers, stream, coder + 256 + expected + node)
-            node = node << 1 | bit
+            node = (node << 1) | bit
             if bit != expected >> 8:
                 break
     while node < 256:
-        node = node << 1 | _bit(probabilities, registers, stream, coder + node)
+        node = (node << 1) | _bit(probabilities, registers, stream, coder + node)
     data[size] = node - 256
     registers[SIZE] = size + 1
-    registers[STATE] = 0 if state < 4 else state - 3 if state < 10 else state - 6
+    registers[STATE] = after_literal(state)
 
 
 @kernel
 def _matched_length(probabilities: Probabilities, registers: IntArray, stream: Bytes, phase: Integer) -> Integer:
     """Read a match, its distance into the first of the four; return its length, 0 for the end marker."""
     state = registers[STATE]
-    if not _bit(probabilities, registers, stream, IS_REP + state):
-        registers[REP + 3], registers[REP + 2], registers[REP + 1] = (
-            registers[REP + 2],
-            registers[REP + 1],
-            registers[REP],
-        )
-        length = _length(probabilities, registers, stream, MATCH_LENGTH, phase)
+    if not _bit(probabilities, registers, stream, prob.IS_REP + state):
+        for i in range(lzma.REPS - 1, 0, -1):
+            registers[REP + i] = registers[REP + i - 1]
+        length = _length(probabilities, registers, stream, prob.MATCH_LEN, phase)
         registers[REP] = _distance(probabilities, registers, stream, length)
-        registers[STATE] = 7 if state < 7 else 10
+        registers[STATE] = after_match(state)
         return 0 if registers[REP] == END_DISTANCE else length
-    if not _bit(probabilities, registers, stream, IS_REP_G0 + state):
-        if not _bit(probabilities, registers, stream, IS_REP0_LONG + 16 * state + phase):
-            registers[STATE] = 9 if state < 7 else 11
+    if not _bit(probabilities, registers, stream, prob.IS_REP0 + state):
+        if not _bit(probabilities, registers, stream, prob.IS_REP0_LONG + lzma.POS_STATES_MAX * state + phase):
+            registers[STATE] = after_short_rep(state)
             return 1
     else:
         which = 1
-        if _bit(probabilities, registers, stream, IS_REP_G1 + state):
-            which = 2 + _bit(probabilities, registers, stream, IS_REP_G2 + state)
+        if _bit(probabilities, registers, stream, prob.IS_REP1 + state):
+            which = 2 + _bit(probabilities, registers, stream, prob.IS_REP2 + state)
         distance = registers[REP + which]
         for i in range(which, 0, -1):
             registers[REP + i] = registers[REP + i - 1]
         registers[REP] = distance
-    registers[STATE] = 8 if state < 7 else 11
-    return _length(probabilities, registers, stream, REP_LENGTH, phase)
+    registers[STATE] = after_rep(state)
+    return _length(probabilities, registers, stream, prob.REP_LEN, phase)
 
 
 @kernel
@@ -207,18 +208,14 @@ def _symbol(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer) ->
     probabilities, registers, data = walk.probabilities, walk.registers, walk.data
     size = registers[SIZE]
     phase = size & ((1 << pb) - 1)
-    if not _bit(probabilities, registers, stream, IS_MATCH + 16 * registers[STATE] + phase):
+    if not _bit(probabilities, registers, stream, prob.IS_MATCH + lzma.POS_STATES_MAX * registers[STATE] + phase):
         if size == len(data):
             return False
         _literal(walk, stream, lc, lp)
         return True
     length = _matched_length(probabilities, registers, stream, phase)
     if length == 0:
-        if registers[RANGE] < TOP:  # a decoder's last look, and the encoder's before it flushes
-            registers[RANGE] <<= 8
-            registers[CODE] = registers[CODE] << 8 | np.int64(stream[registers[AT]])
-            registers[AT] += 1
-            registers[SHIFTS] += 1
+        _normalise(registers, stream)  # a decoder's last look, and the encoder's before it flushes
         registers[ENDED] = 1
         return True
     distance = registers[REP] + 1
@@ -233,13 +230,15 @@ def _symbol(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer) ->
 @lean_kernel
 def minus_log2(width: Integer) -> Integer:
     """Return 32 - log2(width) in 1/65536 bit, rounded up, for 2^24 <= width < 2^32."""
+    # by 31 bits of the mantissa, one more than coding.logarithm keeps: squares are below 2^62, and rounding is upwards
     whole = 31
     while width >> whole == 0:
         whole -= 1
-    mantissa = width << (31 - whole)  # in [2^31, 2^32): its square's carry is the next bit of the logarithm
+    # in [2^31, 2^32): its square's carry is the next bit of the logarithm; half of it squared is below 2^62
+    mantissa = width << (31 - whole)
     logarithm = whole
     for _ in range(FRACTION_BITS):
-        mantissa = (mantissa >> 1) * (mantissa >> 1) >> 29
+        mantissa = ((mantissa >> 1) * (mantissa >> 1)) >> 29
         logarithm <<= 1
         if mantissa >> 32:
             logarithm += 1
@@ -255,9 +254,9 @@ def _walk_on(walk: Walk, stream: Bytes, stop: Integer, lc: Integer, lp: Integer,
     """
     registers = walk.registers
     if registers[AT] == 0:
-        for i in range(1, 5):
-            registers[CODE] = registers[CODE] << 8 | np.int64(stream[i])
-        registers[AT] = 5
+        for i in range(1, FIRST_BYTES):
+            registers[CODE] = (registers[CODE] << lzma.RC_SHIFT_BITS) | np.int64(stream[i])
+        registers[AT] = FIRST_BYTES
     while not registers[ENDED] and registers[AT] < stop:
         if not _symbol(walk, stream, lc, lp, pb):
             return False
@@ -272,9 +271,9 @@ def _trace(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer, fou
     bytes to spare after its end.
     """
     registers, stop = walk.registers, len(stream) - LONGEST_SYMBOL
-    for i in range(1, 5):
-        registers[CODE] = registers[CODE] << 8 | np.int64(stream[i])
-    registers[AT] = 5
+    for i in range(1, FIRST_BYTES):
+        registers[CODE] = (registers[CODE] << lzma.RC_SHIFT_BITS) | np.int64(stream[i])
+    registers[AT] = FIRST_BYTES
     count = np.int64(0)
     while True:
         position = registers[SIZE]
@@ -286,9 +285,10 @@ def _trace(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer, fou
             return -1
         state, row = registers[STATE], found[count]
         row[0], row[1] = position, registers[SIZE] - position
-        row[2] = 0 if state < 7 else registers[REP] + 1
-        row[3] = LITERAL_KIND if state < 7 else MATCH_KIND if state in (7, 10) else REPEAT_KIND
-        row[4] = (8 * registers[SHIFTS] << FRACTION_BITS) + minus_log2(registers[RANGE])
+        row[2] = 0 if state < lzma.LIT_STATES else registers[REP] + 1
+        is_match = state in (lzma.STATE_LIT_MATCH, lzma.STATE_NONLIT_MATCH)
+        row[3] = LITERAL_KIND if state < lzma.LIT_STATES else MATCH_KIND if is_match else REPEAT_KIND
+        row[4] = ((8 * registers[SHIFTS]) << FRACTION_BITS) + minus_log2(registers[RANGE])
         count += 1
 
 
@@ -349,7 +349,7 @@ class LzmaWalker:
 
     def __init__(self, lc: int, lp: int, pb: int) -> None:
         self._properties = np.array([lc, lp, pb], np.int64)
-        probabilities = np.empty(LITERAL + (768 << lc + lp), np.int16)
+        probabilities = np.empty(prob.LITERAL + (lzma.LITERAL_CODER_SIZE << (lc + lp)), np.int16)
         self._trunk = Walk(probabilities, np.empty(REGISTERS, np.int64), np.empty(0, np.uint8))
         self._walked = np.empty(0, np.uint8)
         _start(self._trunk)
@@ -395,7 +395,7 @@ class LzmaWalker:
         found = np.empty((size, 5), np.int64)
         spare = np.frombuffer(stream + bytes(LONGEST_SYMBOL), np.uint8)
         lc, lp, pb = self._properties
-        count = _trace(walk, spare, lc, lp, pb, found) if len(stream) >= 5 else -1
+        count = _trace(walk, spare, lc, lp, pb, found) if len(stream) >= FIRST_BYTES else -1
         if count < 0 or walk.registers[SIZE] != size:
             raise ValueError(f"expected an LZMA1 stream of {size} bytes, found another in {len(stream)} bytes")
         return found[:count]

@@ -1,72 +1,53 @@
-"""How zlib looks for a match: chains of the positions that share a hash of three bytes, newest first."""
+"""How zlib looks for a match: chains of the positions that share a hash of three bytes, newest first.
+
+The names are zlib's: a match must be longer than ``prev_length``, that of the match held back.
+"""
 
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.bitstreams.deflate_state import (
-    ALIKE,
-    FOUND,
-    HASHES,
-    KNOWN,
-    LEVEL,
-    LONGEST,
-    NEXT,
-    ORIGIN,
-    REACH,
-    ROOT,
-    SHORTEST,
-    SIZE,
-    WINDOW,
-    Parse,
-)
-from gencomp.compiled import Integer, lean_kernel
+from gencomp.bitstreams import deflate_registers as reg
+from gencomp.bitstreams import zlib_constants as zlib
+from gencomp.bitstreams.deflate_state import ELSE_LENGTH, ELSE_START, FOUND, FOUND_ABOVE, FOUND_AT, NEXT, Parse
+from gencomp.bitstreams.zlib_constants import CONFIGURATION_TABLE
+from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
-
-# per level: a held match this long quarters the search; one this long ends it (levels 1 to 3: a match this long is not
-# entered byte by byte); a match this long will do; candidates looked at
-EFFORT = np.array(
-    [
-        [0, 0, 0, 0],
-        [4, 4, 8, 4],
-        [4, 5, 16, 8],
-        [4, 6, 32, 32],
-        [4, 4, 16, 16],
-        [8, 16, 32, 32],
-        [8, 16, 128, 128],
-        [8, 32, 128, 256],
-        [32, 128, 258, 1024],
-        [32, 258, 258, 4096],
-    ],
-    dtype=np.int64,
-)
-LAST_GREEDY_LEVEL = 3
-GOOD, LAZY, NICE, TRIES = range(4)
 
 
 @lean_kernel
 def hash_at(buffer: npt.NDArray[np.uint8], i: Integer) -> Integer:
-    """Return the 15-bit hash of three bytes; where the first two agree, it tells the third."""
-    return (np.int64(buffer[i]) << 10 ^ np.int64(buffer[i + 1]) << 5 ^ np.int64(buffer[i + 2])) & HASHES - 1
+    """Return the hash of three bytes (UPDATE_HASH); of those whose first two are equal, the thirds' are different."""
+    first, second = np.int64(buffer[i]) << (2 * zlib.HASH_SHIFT), np.int64(buffer[i + 1]) << zlib.HASH_SHIFT
+    return (first ^ second ^ np.int64(buffer[i + 2])) & zlib.HASH_MASK
+
+
+@fragment
+def _chain_limit(effort: IntArray, prev_length: Integer) -> Integer:
+    """Return how many candidates are looked at (chain_length)."""
+    return effort[zlib.MAX_CHAIN] >> 2 if prev_length >= effort[zlib.GOOD_LENGTH] else effort[zlib.MAX_CHAIN]
 
 
 @lean_kernel
-def longest_match(parse: Parse, position: Integer, first: Integer, held: Integer) -> tuple[Integer, Integer]:
-    """Return length and start of the first longest match above ``held``, no longer than the data.
+def longest_match(parse: Parse, position: Integer, first: Integer, prev_length: Integer) -> tuple[Integer, Integer]:
+    """Return length and start of a match: of those longer than ``prev_length`` the longest, of these the nearest.
 
-    Where there is none, the length is ``held``. The hash vouches for a match's third byte.
+    The search begins at ``first``, the head of the position's chain. No match goes beyond the data. Where there is
+    none, the length is ``prev_length``. The third byte is not compared: where the first two agree, equal hashes say
+    that it does too.
     """
-    effort = EFFORT[parse.registers[LEVEL]]
-    ahead = parse.registers[SIZE] - position
-    if held >= ahead:
+    effort = CONFIGURATION_TABLE[parse.registers[reg.LEVEL]]
+    ahead = parse.registers[reg.SIZE] - position
+    if prev_length >= ahead:
         return ahead, 0
-    tries = effort[TRIES] >> 2 if held >= effort[GOOD] else effort[TRIES]
-    nice = min(effort[NICE], ahead)
-    limit = max(position - REACH, 0)
-    buffer, origin, root = parse.buffer, parse.registers[ORIGIN], parse.registers[ROOT]
+    tries = _chain_limit(effort, prev_length)
+    nice = min(effort[zlib.NICE_LENGTH], ahead)
+    limit = max(position - zlib.MAX_DIST, 0)
+    buffer, origin, root = parse.buffer, parse.registers[reg.ORIGIN], parse.registers[reg.ROOT]
     here = position - origin
-    reach = min(ahead, LONGEST)
-    last_common = len(parse.common) - LONGEST - 1
-    best, start = held, 0
+    reach = min(ahead, zlib.MAX_MATCH)
+    # a comparison from there or before stays inside of what the lineage has in common
+    last_common = len(parse.common) - zlib.MAX_MATCH - 1
+    best, start = prev_length, 0
     while True:
         there = first - origin
         old = parse.common if there < last_common else buffer
@@ -76,7 +57,7 @@ def longest_match(parse: Parse, position: Integer, first: Integer, held: Integer
             and old[there] == buffer[here]
             and old[there + 1] == buffer[here + 1]
         ):
-            length = SHORTEST
+            length = zlib.MIN_MATCH
             while length < reach and old[there + length] == buffer[here + length]:
                 length += 1
             if length > best:
@@ -84,48 +65,49 @@ def longest_match(parse: Parse, position: Integer, first: Integer, held: Integer
                 if length >= nice:
                     break
         tries -= 1
-        first = parse.chain[first & WINDOW - 1] if first < root else parse.tail[first - root]
+        first = parse.chain[first & zlib.W_MASK] if first < root else parse.tail[first - root]
         if first <= limit or tries == 0:
             break
     return best, start
 
 
 @lean_kernel
-def one_byte_match(parse: Parse, position: Integer, first: Integer, held: Integer) -> tuple[Integer, Integer]:
+def one_byte_match(parse: Parse, position: Integer, first: Integer, prev_length: Integer) -> tuple[Integer, Integer]:
     """Return what longest_match does where the data's last byte is a suffix, with one search for all 256 of them.
 
-    Among candidates that match up to the last byte, each last byte takes the first that goes on with it. A row of
-    ``parse.found`` is: position, held, the match of last bytes that no candidate goes on with (length, start), and for
-    each last byte the start of its match, or 0.
+    Of the candidates that match up to the last byte, each last byte takes the first that goes on with it. A row of
+    ``parse.found`` has the search's position and the ``prev_length`` that it was made with, in columns FOUND_AT and
+    FOUND_ABOVE. From NEXT on it has for each last byte the start of its match, or 0; then the match is the one of
+    ELSE_LENGTH and ELSE_START.
     """
-    known = parse.registers[KNOWN] - position
-    if held > known or known >= LONGEST:
-        return longest_match(parse, position, first, held)
-    for row in range(FOUND if known >= SHORTEST else 0):
+    known = parse.registers[reg.KNOWN] - position
+    if prev_length > known or known >= zlib.MAX_MATCH:
+        return longest_match(parse, position, first, prev_length)
+    for row in range(FOUND if known >= zlib.MIN_MATCH else 0):
         found = parse.found[row]
-        if found[0] == 0:
-            _search_all(parse, position, first, held, found)
-        if found[0] == position and found[1] == held:
-            start = found[NEXT + np.int64(parse.buffer[position + known - parse.registers[ORIGIN]])]
+        if found[FOUND_AT] == 0:
+            _search_all(parse, position, first, prev_length, found)
+        if found[FOUND_AT] == position and found[FOUND_ABOVE] == prev_length:
+            start = found[NEXT + np.int64(parse.buffer[position + known - parse.registers[reg.ORIGIN]])]
             if start == 0:
-                return found[2], found[3]
-            parse.registers[ALIKE] = 0
+                return found[ELSE_LENGTH], found[ELSE_START]
+            parse.registers[reg.ALIKE] = 0
             return known + 1, start
-    parse.registers[ALIKE] = 0
-    return longest_match(parse, position, first, held)
+    parse.registers[reg.ALIKE] = 0
+    return longest_match(parse, position, first, prev_length)
 
 
 @lean_kernel
-def _search_all(parse: Parse, position: Integer, first: Integer, held: Integer, found: IntArray) -> None:
-    """Set a row of ``parse.found``."""
-    effort = EFFORT[parse.registers[LEVEL]]
-    known = parse.registers[KNOWN] - position
-    tries = effort[TRIES] >> 2 if held >= effort[GOOD] else effort[TRIES]
-    limit = max(position - REACH, 0)
-    buffer, origin, root = parse.buffer, parse.registers[ORIGIN], parse.registers[ROOT]
+def _search_all(parse: Parse, position: Integer, first: Integer, prev_length: Integer, found: IntArray) -> None:
+    """Set the row ``found`` of ``parse.found``."""
+    effort = CONFIGURATION_TABLE[parse.registers[reg.LEVEL]]
+    known = parse.registers[reg.KNOWN] - position
+    tries = _chain_limit(effort, prev_length)
+    limit = max(position - zlib.MAX_DIST, 0)
+    buffer, origin, root = parse.buffer, parse.registers[reg.ORIGIN], parse.registers[reg.ROOT]
     here = position - origin
     last_common = len(parse.common) - known - 1
-    best, start = held, 0
+    best, start = prev_length, 0
     found[:] = 0
     while True:
         there = first - origin
@@ -140,10 +122,10 @@ def _search_all(parse: Parse, position: Integer, first: Integer, held: Integer, 
                 best, start = length, first
             if length == known and found[following] == 0:
                 found[following] = first
-            if length >= min(effort[NICE], known + 1):
+            if length >= min(effort[zlib.NICE_LENGTH], known + 1):
                 break
         tries -= 1
-        first = parse.chain[first & WINDOW - 1] if first < root else parse.tail[first - root]
+        first = parse.chain[first & zlib.W_MASK] if first < root else parse.tail[first - root]
         if first <= limit or tries == 0:
             break
-    found[0], found[1], found[2], found[3] = position, held, best, start
+    found[FOUND_AT], found[FOUND_ABOVE], found[ELSE_LENGTH], found[ELSE_START] = position, prev_length, best, start

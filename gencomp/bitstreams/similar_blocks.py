@@ -1,11 +1,11 @@
 """Bits of many blocks that differ in little: by the last literal, or not at all.
 
-After one prefix, most of 256 one-byte suffixes give the same symbols and one literal more. What only the others decide
-is computed once: the distance code, the literal code's shape for all new literals between the same two old ones, and
-for old ones the tree before (:mod:`~gencomp.bitstreams.similar_trees`).
+After one prefix, most of the 256 suffixes of one byte give the same symbols and one literal more. What does not depend
+on that literal is computed once: the distance code, the shape of the literal code for all new literals between the same
+two old ones, and for old literals the tree without it (:mod:`~gencomp.bitstreams.similar_trees`).
 
-What blocks cost is remembered under two random sums of their symbols, 96 bits in all: continuations in a search often
-have the same symbols in another order.
+What a block costs is remembered under two random sums of its symbols, 96 bits in all, since continuations in a search
+often have the same symbols in another order.
 """
 
 from typing import Any, NamedTuple
@@ -13,20 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.bitstreams.huffman import (
-    DISTANCES,
-    END_OF_BLOCK,
-    EXTRA_BITS,
-    FIXED_BITS,
-    LENGTH_CODES,
-    LITERALS,
-    USED,
-    WORK_SHAPE,
-    code_lengths,
-    count_runs,
-    header_bits,
-    weighted,
-)
+from gencomp.bitstreams import rfc1951
+from gencomp.bitstreams.huffman import USED, WORK_SHAPE, code_lengths, count_runs, header_bits, weighted
+from gencomp.bitstreams.rfc1951 import EXTRA_BITS, FIXED_BITS
 from gencomp.bitstreams.similar_trees import (
     CHANGED,
     TRACED,
@@ -38,17 +27,17 @@ from gencomp.bitstreams.similar_trees import (
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
-SYMBOLS = LITERALS + DISTANCES
+SYMBOLS = rfc1951.L_CODES + rfc1951.D_CODES
 BASES = 8  # sets of counts kept, the oldest replaced first
 REMEMBERED = 1 << 15  # blocks whose bits are remembered, a power of two
 _HEADERS = 256  # headers whose bits are remembered, a power of two
-_FIXED_WIDTH = 31
+_FIXED_WIDTH = 31  # bits that hold the bits of a fixed block: at most 2^14 symbols of at most 31 bits
 
 # columns of Blocks.facts
 _KEY, _DISTANCE_BITS, _EXTRA, _FIXED, _LAST, _LITERAL_BITS, _DYNAMIC, _TREES = range(8)
 _FACTS = 8
 _NONE = -1  # in place of a literal
-_FEW_TREES = 1  # built anew before one is traced, which takes the time of two or three
+_FEW_TREES = 1  # trees built before one is traced, which takes the time of two or three
 
 
 class Blocks(NamedTuple):
@@ -70,9 +59,17 @@ class Blocks(NamedTuple):
 
 def begin_blocks() -> Blocks:
     """Return room for sets of counts, none of them set."""
-    widths = [SYMBOLS, END_OF_BLOCK, END_OF_BLOCK, LENGTH_CODES, LENGTH_CODES, LITERALS, _FACTS]
+    widths = [
+        SYMBOLS,
+        rfc1951.END_BLOCK,
+        rfc1951.END_BLOCK,
+        rfc1951.BL_CODES,
+        rfc1951.BL_CODES,
+        rfc1951.L_CODES,
+        _FACTS,
+    ]
     counts, lower, upper, runs, used, lengths, facts = (np.zeros((BASES, width), np.int64) for width in widths)
-    shapes = [(_HEADERS, LENGTH_CODES + 1), 1, 2, WORK_SHAPE]
+    shapes = [(_HEADERS, rfc1951.BL_CODES + 1), 1, 2, WORK_SHAPE]
     headers, kept, traced, work = (np.zeros(shape, np.int64) for shape in shapes)
     return Blocks(counts, lower, upper, runs, used, lengths, facts, headers, kept, begin_tree(), traced, work)
 
@@ -83,31 +80,34 @@ def begin_memory() -> IntArray:
 
 
 def _symbol_keys() -> IntArray:
-    """Return two random numbers for each symbol, (2, SYMBOLS); a block's sums of them stay below 2^63."""
+    """Return two random numbers for each symbol, int64 (2, SYMBOLS).
+
+    A match is two symbols, so a block has at most 2^15, and sums of numbers below 2^48 stay below 2^63.
+    """
     return np.random.default_rng(1951).integers(0, 1 << 48, (2, SYMBOLS))
 
 
 KEYS, CHECKS = _symbol_keys()
-_SPREAD = KEYS[:LENGTH_CODES]
+_SPREAD = KEYS[: rfc1951.BL_CODES]
 
 
 @fragment
 def recall(memory: IntArray, key: Integer, check: Integer) -> Integer:
     """Return the dynamic bits of a block, shifted by _FIXED_WIDTH, and its fixed bits; -1 if they are not remembered.
 
-    ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits and the two sums, each
-    xored with the bits: one that another thread has written to half does not fit.
+    ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits, and the two sums xored
+    with them, so that one of which another thread has written half does not match.
     """
-    entry = memory[(key ^ check) & len(memory) - 1]
+    entry = memory[(key ^ check) & (len(memory) - 1)]
     bits = entry[2]
-    return bits if bits > 0 and entry[0] ^ bits == key and entry[1] ^ bits == check else -1
+    return bits if bits > 0 and (entry[0] ^ bits) == key and (entry[1] ^ bits) == check else -1
 
 
 @fragment
 def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key: Integer, check: Integer) -> Integer:
-    """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, none if that is -1; remember it.
+    """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, and remember it.
 
-    The 3 bits of a block's type are not among its bits.
+    A ``literal`` of -1 stands for none. The bits of a block's type are not among its bits.
     """
     facts = blocks.facts[base]
     dynamic = _count_once_more(blocks, base, literal) if literal >= 0 and blocks.counts[base, literal] > 0 else -1
@@ -116,8 +116,8 @@ def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key
             _tell_literal_code(blocks, base, literal)
         dynamic = facts[_DYNAMIC]
     fixed = facts[_FIXED] + (FIXED_BITS[literal] if literal >= 0 else 0)
-    bits = dynamic << _FIXED_WIDTH | fixed
-    entry = memory[(key ^ check) & len(memory) - 1]
+    bits = (dynamic << _FIXED_WIDTH) | fixed
+    entry = memory[(key ^ check) & (len(memory) - 1)]
     entry[0], entry[1], entry[2] = key ^ bits, check ^ bits, bits
     return bits
 
@@ -125,7 +125,7 @@ def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key
 @fragment
 def both_bits(bits: Integer) -> tuple[Integer, Integer]:
     """Return the dynamic and the fixed bits that :func:`recall` gave."""
-    return bits >> _FIXED_WIDTH, bits & (1 << _FIXED_WIDTH) - 1
+    return bits >> _FIXED_WIDTH, bits & ((1 << _FIXED_WIDTH) - 1)
 
 
 @lean_kernel
@@ -134,7 +134,7 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
 
     ``key`` is the sum of the KEYS of the symbols counted.
     """
-    counts[END_OF_BLOCK] = 1
+    counts[rfc1951.END_BLOCK] = 1
     for base in range(min(blocks.kept[0], BASES)):
         if blocks.facts[base, _KEY] == key and equal(blocks.counts[base], counts):
             return base
@@ -142,7 +142,7 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
     blocks.kept[0] += 1
     copy_to(blocks.counts[base], counts)
     symbol = -1
-    for above in range(END_OF_BLOCK + 1):
+    for above in range(rfc1951.END_BLOCK + 1):
         if counts[above] != 0:
             for absent in range(symbol + 1, above):
                 blocks.lower[base, absent] = symbol
@@ -150,7 +150,7 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
             symbol = above
     blocks.runs[base, :] = 0
     lengths = blocks.lengths[base]
-    highest, distance_bits = code_lengths(counts[LITERALS:], lengths, blocks.work)
+    highest, distance_bits = code_lengths(counts[rfc1951.L_CODES :], lengths, blocks.work)
     count_runs(lengths, highest, blocks.runs[base])
     facts = blocks.facts[base]
     facts[_KEY], facts[_DISTANCE_BITS] = key, distance_bits
@@ -162,14 +162,14 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
 @fragment
 def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
     """Return the dynamic bits for a base and one more of a literal in it, -1 if they are to be found otherwise."""
-    facts, tree, traced, used = blocks.facts[base], blocks.tree, blocks.traced, blocks.work[USED, :LENGTH_CODES]
-    before, changed = tree.nodes[TRACED, :LITERALS], tree.nodes[CHANGED, :LITERALS]
+    facts, tree, traced, used = blocks.facts[base], blocks.tree, blocks.traced, blocks.work[USED, : rfc1951.BL_CODES]
+    before, changed = tree.nodes[TRACED, : rfc1951.L_CODES], tree.nodes[CHANGED, : rfc1951.L_CODES]
     if traced[0] != facts[_KEY]:
         facts[_TREES] += 1
         if facts[_TREES] <= _FEW_TREES:
             return -1
         traced[0] = facts[_KEY]
-        trace(tree, blocks.counts[base, :LITERALS])
+        trace(tree, blocks.counts[base, : rfc1951.L_CODES])
         _count_code(blocks, base, before, used)
         traced[1] = header_bits(used, blocks.work)
     bits, sign = count_once_more(tree, literal)
@@ -184,12 +184,12 @@ def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer
 
 @fragment
 def _header_bits(blocks: Blocks, used: IntArray) -> Integer:
-    """Return what the codes cost that are told with the symbols counted in ``used``, often the same as before."""
-    header = blocks.headers[weighted(used, _SPREAD) & _HEADERS - 1]
-    if not equal(header[:LENGTH_CODES], used):
-        copy_to(header[:LENGTH_CODES], used)
-        header[LENGTH_CODES] = header_bits(used, blocks.work)
-    return header[LENGTH_CODES]
+    """Return the bits that tell the codes with the symbols counted in ``used``, which often occurred before."""
+    header = blocks.headers[weighted(used, _SPREAD) & (_HEADERS - 1)]
+    if not equal(header[: rfc1951.BL_CODES], used):
+        copy_to(header[: rfc1951.BL_CODES], used)
+        header[rfc1951.BL_CODES] = header_bits(used, blocks.work)
+    return header[rfc1951.BL_CODES]
 
 
 @lean_kernel
@@ -198,7 +198,8 @@ def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
     facts, counts, used = blocks.facts[base], blocks.counts[base], blocks.used[base]
     lengths, last = blocks.lengths[base], facts[_LAST]
     if _same_gap(blocks, base, last, literal):
-        lengths[literal], lengths[last] = lengths[last], 0  # the same tree: it depends on the order of symbols only
+        # the tree is the same, since it depends on the symbols' order alone
+        lengths[literal], lengths[last] = lengths[last], 0
         if _is_amid(blocks, base, last) and _is_amid(blocks, base, literal):
             _move_amid(blocks, base, last, literal)
         else:
@@ -206,7 +207,7 @@ def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
     else:
         if literal >= 0:
             counts[literal] += 1
-        _, facts[_LITERAL_BITS] = code_lengths(counts[:LITERALS], lengths, blocks.work)
+        _, facts[_LITERAL_BITS] = code_lengths(counts[: rfc1951.L_CODES], lengths, blocks.work)
         if literal >= 0:
             counts[literal] -= 1
         _count_code(blocks, base, lengths, used)
@@ -230,7 +231,7 @@ def _is_amid(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
 @lean_kernel
 def _count_code(blocks: Blocks, base: Integer, lengths: IntArray, used: IntArray) -> None:
     """Count the symbols that tell the literal code ``lengths`` and the base's distance code."""
-    highest = LITERALS - 1
+    highest = rfc1951.L_CODES - 1
     while lengths[highest] == 0:
         highest -= 1
     copy_to(used, blocks.runs[base])
@@ -243,13 +244,13 @@ def _move_amid(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -
     used = blocks.used[base]
     for middle, times in ((last, -1), (literal, 1)):
         for run in (middle - blocks.lower[base, middle] - 1, blocks.upper[base, middle] - middle - 1):
-            if run > 138:
-                used[18] += times
-                run -= 138
-            if run > 10:
-                used[18] += times
-            elif run > 2:
-                used[17] += times
+            if run > rfc1951.LONGEST_REPZ:
+                used[rfc1951.REPZ_11_138] += times
+                run -= rfc1951.LONGEST_REPZ
+            if run > rfc1951.LONGEST_REPZ_SHORT:
+                used[rfc1951.REPZ_11_138] += times
+            elif run >= rfc1951.SHORTEST_RUN:
+                used[rfc1951.REPZ_3_10] += times
             else:
                 used[0] += times * run
 

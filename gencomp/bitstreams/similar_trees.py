@@ -1,35 +1,40 @@
-"""Code lengths for counts of which one is higher by one: what stays the same of the code's tree is not built again.
+"""Code lengths for counts that are known but for one, which is higher by one, without building the whole tree again.
 
-:func:`~gencomp.bitstreams.huffman.code_lengths` builds a tree with a heap. Where one symbol is counted once more, its
-item and each node above it weigh one more, and the heap does the same as before until a comparison with one of these
-comes out otherwise. A traced tree knows for each symbol before which merge that first happens, never for many.
+:func:`~gencomp.bitstreams.huffman.code_lengths` builds a tree with a heap. When a symbol is counted once more, its item
+and each node above it weigh one more. The heap does the same as before until a comparison with one of these comes out
+otherwise. A traced tree notes for each symbol before which merge that first happens. For many symbols it never does.
 
 From there on items are merged in order of weight and height, from two queues, as in van Leeuwen, "On the construction
-of Huffman trees", 1976. Which of equal items comes first only the layout of the heap tells. But where equal items end
-up equally deep, each choice gives the same code lengths: to exchange the items, with all that is below them, changes
-no depth. Where they do not, the heap has to be asked.
+of Huffman trees", 1976. Which of two equal items comes first depends on the layout of the heap, which the queues do not
+know. Where equal items end up equally deep, that does not matter: exchanging them, with all that is below them, changes
+no code length. Where they do not, the heap has to build the tree.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from gencomp.bitstreams.huffman import HEIGHT, LITERALS, LONGEST_CODE, NODE, WEIGHT, item_above
+from gencomp.bitstreams import rfc1951
+from gencomp.bitstreams.huffman import HEIGHT_SHIFT, NODE_MASK, WEIGHT_SHIFT, item_above
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
-_NODES = 2 * LITERALS
-_NEVER = 1 << 30
-_HEAVIER, _HEAVIEST = 1 << WEIGHT, 1 << 62
+_NODES = 2 * rfc1951.L_CODES
+_NEVER = 1 << 30  # above the number of any merge
+_HEAVIER = 1 << WEIGHT_SHIFT  # what one occurrence more adds to an item
+_HEAVIEST = 1 << 62  # above any item
 _ONE = np.uint64(1)  # see huffman for unsigned indices
 
-# rows of Tree.nodes by node: symbols, then inner nodes in the order of the merges; of TRACED and CHANGED, how deep
-# they are, symbols come first: their code lengths
+# rows of Tree.nodes by node: symbols, then inner nodes in the order of the merges. A node's parent; the merge that
+# takes it; the merge before which one occurrence more first matters; and how deep it is, as traced and as changed,
+# which for symbols is their code length
 _PARENT, _MERGE, _CHANGE, TRACED, CHANGED = range(5)
-# rows by place: the items merged, two by two, as traced and anew; the weights merged before each merge; a heap or queue
+# rows by place: the items merged, two by two, as traced and as changed; the weights merged before each merge; the heap,
+# which is the queue of symbols later; the queue of inner nodes
 _MERGED, _NEW_MERGED, _TOTAL, _HEAP, _INNER = range(5, 10)
 _ROWS = 10
-# Tree.facts; _TIED is the last merge of items as heavy and high as others that are not as deep, -1 if there is none
+# Tree.facts: the number of merges; the code length of all symbols in bits; 1 if no code word is too long; the last
+# merge that takes one of two equal items which end up unequally deep, -1 if there is none
 _MERGES, _BITS, _IS_SHORT, _TIED = range(4)
 
 
@@ -47,20 +52,23 @@ def begin_tree() -> Tree:
 
 @lean_kernel
 def _is_no_heavier(left: Integer, right: Integer, change: IntArray, merge: Integer) -> Integer:
-    """Tell whether an item sinks below ``left`` before ``right``; note whose weight, one higher, would change that."""
-    result = left <= right | NODE
-    if abs(left - right) > 2 * _HEAVIER:  # as most are
+    """Tell whether ``left`` is no heavier and higher than ``right``, before a ``merge``.
+
+    Where one occurrence more, of either, would change that, it is noted in ``change``. Most items differ by more.
+    """
+    result = left <= (right | NODE_MASK)
+    if abs(left - right) > 2 * _HEAVIER:
         return result
-    if (left + _HEAVIER <= right | NODE) != result:
-        change[left & NODE] = min(change[left & NODE], merge)
-    if (left <= right + _HEAVIER | NODE) != result:
-        change[right & NODE] = min(change[right & NODE], merge)
+    if (left + _HEAVIER <= (right | NODE_MASK)) != result:
+        change[left & NODE_MASK] = min(change[left & NODE_MASK], merge)
+    if (left <= ((right + _HEAVIER) | NODE_MASK)) != result:
+        change[right & NODE_MASK] = min(change[right & NODE_MASK], merge)
     return result
 
 
 @lean_kernel
 def _sift(heap: IntArray, hole: Integer, last: Integer, change: IntArray, merge: Integer) -> None:
-    """Do what the heap of huffman does, and note what would change it."""
+    """Do what ``_sift`` of :mod:`~gencomp.bitstreams.huffman` does, and note what would change it."""
     item = heap[hole]
     child = 2 * hole
     while child < last:
@@ -86,9 +94,9 @@ def trace(tree: Tree, counts: IntArray) -> None:
     nodes, facts = tree.nodes, tree.facts
     heap, merged, parent, change, depth = nodes[_HEAP], nodes[_MERGED], nodes[_PARENT], nodes[_CHANGE], nodes[TRACED]
     last = 0
-    for symbol in range(LITERALS):
+    for symbol in range(rfc1951.L_CODES):
         depth[symbol] = nodes[CHANGED, symbol] = 0
-        heap[last + 1] = counts[symbol] << WEIGHT | symbol
+        heap[last + 1] = (counts[symbol] << WEIGHT_SHIFT) | symbol
         last += counts[symbol] != 0
     change[:] = _NEVER
     for hole in range(last // 2, 0, -1):
@@ -101,39 +109,41 @@ def trace(tree: Tree, counts: IntArray) -> None:
         last -= 1
         _sift(heap, 1, last, change, merge)
         heavy = heap[1]
-        inner = LITERALS + merge
+        inner = rfc1951.L_CODES + merge
         for place, item in ((0, light), (1, heavy)):
             merged[2 * merge + place] = item
-            parent[item & NODE] = inner
-            nodes[_MERGE, item & NODE] = merge
+            parent[item & NODE_MASK] = inner
+            nodes[_MERGE, item & NODE_MASK] = merge
         heap[1] = item_above(light, heavy, inner)
-        total += heap[1] >> WEIGHT
+        total += heap[1] >> WEIGHT_SHIFT
         _sift(heap, 1, last, change, merge)
-    root = LITERALS + merges - 1
+    root = rfc1951.L_CODES + merges - 1
     nodes[_MERGE, root] = depth[root] = 0
     change[root] = _NEVER
     merged[2 * merges] = _HEAVIEST
     deepest, tied = 0, -1
-    for i in range(2 * merges - 1, -1, -1):  # a parent comes before its children
+    # from the last merge back, so that a parent comes before its children
+    for i in range(2 * merges - 1, -1, -1):
         item, next_item = merged[i], merged[i + 1]
-        node = item & NODE
+        node = item & NODE_MASK
         depth[node] = depth[parent[node]] + 1
         change[node] = min(change[node], change[parent[node]])
         deepest = max(deepest, depth[node])
-        if item >> HEIGHT == next_item >> HEIGHT and depth[node] != depth[next_item & NODE]:
+        if item >> HEIGHT_SHIFT == next_item >> HEIGHT_SHIFT and depth[node] != depth[next_item & NODE_MASK]:
             tied = max(tied, i // 2)
-    facts[_MERGES], facts[_BITS], facts[_IS_SHORT], facts[_TIED] = merges, total, deepest <= LONGEST_CODE, tied
+    facts[_MERGES], facts[_BITS], facts[_IS_SHORT], facts[_TIED] = merges, total, deepest <= rfc1951.MAX_BITS, tied
 
 
 @fragment
 def count_once_more(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
-    """Return the code length of all symbols in bits, ``symbol``, which has occurred, once more than traced, and a sign.
+    """Count ``symbol``, which has occurred, once more; return the code length of all symbols in bits, and a sign.
 
-    That is 0 if the code lengths are as traced, 1 if row CHANGED has them, and -1, and the code
-    length meaningless, if the whole tree has to be built anew.
+    The sign is 0 if each symbol's code length is as traced, and 1 if row CHANGED has it. It is -1 if the whole tree has
+    to be built; then the length means nothing.
     """
     change = tree.nodes[_CHANGE, symbol]
-    if tree.facts[_IS_SHORT] == 0 or change <= tree.facts[_TIED]:  # then most often something is tied that way anew
+    # where equal items end up unequally deep after the change, they mostly do so in the changed tree too
+    if tree.facts[_IS_SHORT] == 0 or change <= tree.facts[_TIED]:
         return 0, -1
     if change == _NEVER:
         return tree.facts[_BITS] + tree.nodes[TRACED, symbol], 0
@@ -146,7 +156,7 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
     nodes = tree.nodes
     left, total = _rest(tree, symbol, merges)
     rest, inner, merged = nodes[_HEAP], nodes[_INNER], nodes[_NEW_MERGED]
-    first_inner = LITERALS + merges
+    first_inner = rfc1951.L_CODES + merges
     rest[left] = inner[0] = _HEAVIEST
     i = j = place = np.uint64(0)
     for merge in range(left - _ONE):
@@ -159,18 +169,19 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
         merged[place], merged[place + _ONE] = light, heavy
         place += _ONE + _ONE
         inner[merge] = item_above(light, heavy, first_inner + np.int64(merge))
-        total += inner[merge] >> WEIGHT
+        total += inner[merge] >> WEIGHT_SHIFT
         inner[merge + _ONE] = _HEAVIEST
     depth, new_depth = nodes[TRACED], nodes[CHANGED]
     new_depth[first_inner + np.int64(left) - 2] = 0
     next_item, below, deepest, is_tied, is_moved = _HEAVIEST, np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    while place > 0:  # a parent comes before its children
+    # from the last merge back, so that a parent comes before its children
+    while place > 0:
         place -= _ONE
         item = merged[place]
-        node = item & NODE
+        node = item & NODE_MASK
         here = new_depth[first_inner + np.int64(place >> _ONE)] + 1
         new_depth[node] = here
-        is_tied |= (here ^ below) * (item >> HEIGHT == next_item >> HEIGHT)
+        is_tied |= (here ^ below) * (item >> HEIGHT_SHIFT == next_item >> HEIGHT_SHIFT)
         is_moved |= (here ^ depth[node]) * (node < first_inner)
         deepest = max(deepest, here)
         next_item, below = item, here
@@ -179,15 +190,18 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
     if is_moved == 0:
         return total, 0
     for before in range(2 * merges - 1, -1, -1):
-        node = nodes[_MERGED, before] & NODE
+        node = nodes[_MERGED, before] & NODE_MASK
         new_depth[node] = new_depth[nodes[_PARENT, node]] + 1
         deepest = max(deepest, new_depth[node])
-    return total, 1 if deepest <= LONGEST_CODE else -1
+    return total, 1 if deepest <= rfc1951.MAX_BITS else -1
 
 
 @fragment
 def _rest(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Integer]:
-    """Set row _HEAP to the items left after the first ``merges``, in order; return their number and the bits so far."""
+    """Set row _HEAP to the items left after the first ``merges``, in order; return their number and the bits so far.
+
+    ``symbol`` is counted once more: of the items left, the one that it is in is heavier by one.
+    """
     nodes = tree.nodes
     merged, rest = nodes[_MERGED], nodes[_HEAP]
     heavier, total = symbol, nodes[_TOTAL, merges]
@@ -196,10 +210,11 @@ def _rest(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Intege
         total += 1
     left = np.uint64(0)
     for i in range(2 * merges, 2 * tree.facts[_MERGES]):
-        node = merged[i] & NODE
+        node = merged[i] & NODE_MASK
         rest[left] = merged[i] + _HEAVIER * (node == heavier)
-        left += np.uint64(node < LITERALS + merges)
-    for place in range(left - _ONE):  # the heavier one to where it belongs
+        left += np.uint64(node < rfc1951.L_CODES + merges)
+    # one pass over neighbours brings the heavier one to where it belongs
+    for place in range(left - _ONE):
         light, heavy = rest[place], rest[place + _ONE]
         rest[place], rest[place + _ONE] = min(light, heavy), max(light, heavy)
     return left, total

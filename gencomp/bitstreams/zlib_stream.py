@@ -6,15 +6,16 @@ from typing import Self
 
 import numpy as np
 
+from gencomp.bitstreams.zlib_constants import SYMBOLS_PER_BLOCK
 from gencomp.protocols import IntArray
 
-# zlib closes a block of its own accord once it holds this many symbols (memLevel 8)
-_SYMBOLS_PER_BLOCK = 16383
+_RAW = -15  # zlib's wbits of a stream without a header, 15 bits of window
+_EMPTY_BLOCK_BITS = 10  # of an empty static block: its type, and the code word of END_BLOCK
 
 
 def raw_stream(level: int, data: bytes) -> bytes:
     """Return zlib's deflate stream of ``data`` in one call, without header."""
-    stream = zlib.compressobj(level, zlib.DEFLATED, -15)
+    stream = zlib.compressobj(level, zlib.DEFLATED, _RAW)
     return stream.compress(data) + stream.flush()
 
 
@@ -22,11 +23,11 @@ class ZlibSizer:
     """A raw deflate stream after a prefix; a suffix is tried on a copy of zlib's state.
 
     zlib's window slides when it has to, so that a prefix fed in pieces may, rarely, be coded differently from the same
-    in one piece: ``ZlibSizer(level, data).bits([b""])`` is what one call of zlib gives.
+    in one piece. ``ZlibSizer(level, data).bits([b""])`` is what one call of zlib gives.
     """
 
     def __init__(self, level: int, prefix: bytes = b"") -> None:
-        self._stream = zlib.compressobj(level, zlib.DEFLATED, -15)
+        self._stream = zlib.compressobj(level, zlib.DEFLATED, _RAW)
         self._read = 0
         self._written = 0
         self.feed(prefix)
@@ -55,8 +56,8 @@ class ZlibSizer:
     def _bits_with(self, suffix: bytes) -> int:
         """Return the exact bits of the raw stream that ends after ``suffix``.
 
-        Z_BLOCK closes the block to the bit. Z_FINISH then adds an empty static block, in order of transmission a 1, a 1
-        and eight zeros: the last bit set in the output is the second of these ten.
+        Z_BLOCK closes the block to the bit. Z_FINISH then adds an empty static block, which is, in order of
+        transmission, a 1, a 1 and eight zeros. So the last bit that is set in the output is the second of these ten.
         """
         trial = self._stream.copy()
         before = trial.compress(suffix)
@@ -65,9 +66,10 @@ class ZlibSizer:
         size = len(tail.rstrip(b"\0"))
         bits = 8 * (self._written + size - 1) + tail[size - 1].bit_length() - 2
         if whole is not None and (bits + 7) // 8 < self._written + len(before + whole.flush()):
-            return bits + 10  # the data ended with a full block: a real stream has the empty one too
+            # the data ended with a full block, so that a real stream has the empty one too
+            return bits + _EMPTY_BLOCK_BITS
         return bits
 
     def _may_close_early(self, suffix: bytes) -> bool:
         size = self._read + len(suffix)
-        return size == 0 or size >= _SYMBOLS_PER_BLOCK
+        return size == 0 or size >= SYMBOLS_PER_BLOCK

@@ -3,6 +3,7 @@
 import dis
 import io
 import json
+import re
 import sys
 import traceback
 import warnings
@@ -93,7 +94,7 @@ def own_warnings() -> Iterator[None]:
 
     def show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if issubclass(category, GencompWarning):
-            note(f"note: {message}")
+            note(f"note: {in_flags(str(message))}")
         else:
             original(message, category, *where, **more)
 
@@ -136,15 +137,47 @@ def report_failure(error: BaseException, name: str = "-") -> int:
     return exit_code_of(error)
 
 
+# how the command line takes what the library's messages call by the names of parameters
+FLAGS = {
+    "jobs": "--jobs",
+    "learning_rate": "--learning-rate",
+    "max_memory": "--max-memory",
+    "max_output": "--max-output",
+    "max_work": "--max-work",
+    "model": "-m",
+    "overwrite": "-f",
+    "port": "--port",
+    "resume": "--resume",
+    "try_anyway": "--try-anyway",
+}
+_PARAMETER = re.compile(rf"(?<![\w?&'\"])({'|'.join(FLAGS)})=(?:True\b)?(?=(\S?))")
+
+
+def in_flags(message: str) -> str:
+    """Return a message of the library with its parameters, ``name=value`` or ``name=``, as the command line's options.
+
+    >>> in_flags("made with model='gzip'; replace it with overwrite=True, or max_memory=100")
+    "made with -m 'gzip'; replace it with -f, or --max-memory 100"
+    """
+    return _PARAMETER.sub(
+        lambda found: FLAGS[found[1]] + (" " if found[2].isalnum() or found[2] in ("'", '"') else ""), message
+    )
+
+
 def describe_error(error: BaseException) -> str:
-    """Return one line: what was found, what was expected, what to do."""
+    """Return one line: what was found, what was expected, what to do, in the command line's terms."""
+    return in_flags(_described(error))
+
+
+def _described(error: BaseException) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return f"{where}{error.strerror or error or type(error).__name__}"
     if isinstance(error, MemoryError):
         return f"out of memory{f': {error}' if str(error) else ''}; try fewer --threads or a smaller --block-size"
     if isinstance(error, typer.TyperException):
-        return error.format_message().replace("Value error, ", "", 1)  # which pydantic says, and typer hands on
+        # pydantic says "Value error, ", and typer hands it on
+        return error.format_message().replace("Value error, ", "", 1)
     if isinstance(error, RecursionError):
         return "what was given is nested too deeply; take fewer levels"
     if isinstance(error, GencompError) or _is_about_an_argument(error):

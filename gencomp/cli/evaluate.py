@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gencomp.cli.console import command_line, note, progress_bar
+from gencomp.cli.console import command_line, in_flags, note, progress_bar
 from gencomp.cli.documents import PRESETS as DOCUMENT_PRESETS
 from gencomp.cli.documents import DocumentOptions, evaluate_documents
 from gencomp.cli.options import DEFAULT_SPEC, QuietOption, at_least, usage
@@ -259,6 +259,6 @@ def _write(experiment: "Experiment", folder: Path, rows: "list[Row]", format_: s
         draw(rows, folder)
     except MissingExtraError as error:
         if not quiet:
-            note(str(error))
+            note(in_flags(str(error)))
     finally:  # last, since nobody may read it
         show_text(texts[format_], as_data=format_ != "markdown")

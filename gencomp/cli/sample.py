@@ -154,7 +154,8 @@ def sample(
     greets = nothing_given and not _has_read(model)
     if greets:
         start = _OPENING if model is None else _opening()
-        if how.temperature is None and how.strategy != "beam":  # which takes the shortest code
+        # a beam search takes the shortest code, and has no temperature
+        if how.temperature is None and how.strategy != "beam":
             how = replace(how, temperature=0.7)
         how = replace(how, alphabet=how.alphabet or ("all" if model is None else "seen"))
     model = model or ("rnn" if greets else DEFAULT_SPEC)

@@ -34,7 +34,7 @@ def log2_of(value: Integer) -> Integer:
         whole -= 1
     digits = whole
     for _ in range(UNIT_BITS):
-        mantissa = mantissa * mantissa >> _MANTISSA_BITS
+        mantissa = (mantissa * mantissa) >> _MANTISSA_BITS
         digits <<= 1
         if mantissa >> (_MANTISSA_BITS + 1):
             mantissa >>= 1

@@ -33,7 +33,7 @@ PMF_ZERO = np.float32(0.0)
 PMF_ONE = np.float32(1.0)
 PMF_TOTAL_MIN = (1 << WEIGHT_BITS) * 99 // 100
 PMF_TOTAL_MAX = (1 << WEIGHT_BITS) * 101 // 100
-PMF_RUN = 64
+PMF_RUN = 64  # probabilities that are added up at a time: their weights fit 32 bits, as those of the whole row do
 # scale * total weight < 2^SCALE_BITS: the products stay inside a signed 64-bit integer
 SCALE_BITS = 62
 
@@ -61,10 +61,10 @@ def check_alphabet(alphabet_size: int, precision: int) -> None:
 
 def _power_tables() -> tuple[IntArray, IntArray]:
     """Return 2^(-i/256) and 2^(-i/65536), i < 256, as 30-bit fixed point, from integer square roots alone."""
-    guard = 90
-    root = 1 << guard  # 2^0, then 2^(-1/2), 2^(-1/4), ... by repeated square roots
-    roots = []
-    value = 1 << (guard - 1)  # 2^-1
+    guard = 90  # fractional bits: an error in the last of them does not reach the 30 that are kept
+    one = 1 << guard
+    roots = []  # 2^(-1/2), 2^(-1/4), ... by repeated square roots
+    value = one >> 1
     for _ in range(16):
         value = isqrt(value << guard)
         roots.append(value)
@@ -72,10 +72,10 @@ def _power_tables() -> tuple[IntArray, IntArray]:
     def table(bits: list[int]) -> IntArray:
         powers = []
         for index in range(256):
-            power = root
-            for position, factor in enumerate(bits):  # most significant bit first
-                if index >> (7 - position) & 1:
-                    power = power * factor >> guard
+            power = one
+            for position, factor in enumerate(bits):  # the most significant bit first
+                if (index >> (7 - position)) & 1:
+                    power = (power * factor) >> guard
             powers.append((power + (1 << (guard - WEIGHT_BITS - 1))) >> (guard - WEIGHT_BITS))
         return np.array(powers, dtype=np.int64)
 
@@ -98,7 +98,10 @@ def weight_of_code_length(bits: float) -> Integer:
 
 @lean_kernel
 def scale_of(total_weight: Integer, alphabet_size: Integer, precision: Integer) -> Integer:
-    """Return the fixed-point factor from cumulative weights to cdf units; one per row."""
+    """Return the fixed-point factor from cumulative weights to cdf units; there is one division a row.
+
+    It times ``total_weight`` is at most ``spread`` times 2^(SCALE_BITS - precision), which is below 2^SCALE_BITS.
+    """
     spread = (1 << precision) - alphabet_size
     return (spread << (SCALE_BITS - precision)) // total_weight
 
@@ -175,7 +178,10 @@ def pmf_total(pmf: AnyArray) -> Integer:
 
 @lean_kernel
 def pmf_weight_of_run(pmf: AnyArray) -> Integer:
-    """Return the summed weights of a checked row's slice; 32-bit lanes, so that it vectorises."""
+    """Return the summed weights of a checked row's slice, in 32 bits, so that it is compiled to vector code.
+
+    A row's weights sum to at most PMF_TOTAL_MAX, below 2^31.
+    """
     total = np.int32(0)
     for symbol in range(pmf.shape[0]):
         total = np.int32(total + np.int32(pmf[symbol] * PMF_SCALE))

@@ -1,7 +1,9 @@
 """A range coder in 56-bit integers: arithmetic coding (Rissanen 1976; Martin 1979) with bytes shifted out.
 
 The state is an interval [low, low + range) of 56-bit integers, a window on a number whose leading bytes are already
-out. Invariants before and after every symbol, in both directions:
+out. The names are Martin's and Subbotin's, but that the code says ``width`` for the range, which is Python's. Unlike
+Subbotin's carryless coder, which gives up part of the range instead, this one lets carries run. Invariants before and
+after every symbol, in both directions:
 
     0 <= low < 2^56        2^48 <= range <= 2^56        low + range <= 2^57
 
@@ -41,16 +43,19 @@ from gencomp.errors import CorruptDataError
 ByteArray = npt.NDArray[np.uint8]
 
 STATE_BITS = 56
+TOP_SHIFT = STATE_BITS - 8  # to the byte that leaves first
 TOP = 1 << STATE_BITS
-BOTTOM = 1 << (STATE_BITS - 8)
-TOP_SHIFT = STATE_BITS - 8
+BOTTOM = 1 << TOP_SHIFT  # of the range: below, a byte is shifted out
 WINDOW_BYTES = STATE_BITS // 8
 MAX_BYTES_PER_SYMBOL = 4  # a frequency of 1 at precision 30 shifts out at most this many
 
 
 @lean_kernel
 def carry(out: ByteArray, position: Integer) -> None:
-    """Add one to the number that the bytes before ``position`` are; it is below 1, so a byte under 255 stops it."""
+    """Add one to the number that the bytes before ``position`` are.
+
+    A byte below 255 stops the carry. There is one, since the whole number that is coded is below 1.
+    """
     position -= 1
     while out[position] == 255:
         out[position] = 0
@@ -166,7 +171,10 @@ def decode_end(low: Integer, width: Integer, offset: Integer, position: Integer,
 
 @lean_kernel
 def search_cdf(cdf: IntArray, target: Integer) -> Integer:
-    """Return the symbol with cdf[symbol] <= target < cdf[symbol + 1], by bisection without branches to mispredict."""
+    """Return the symbol with cdf[symbol] <= target < cdf[symbol + 1], by bisection.
+
+    It has no branch that the processor could mispredict.
+    """
     below, count = 0, cdf.shape[0] - 1  # the symbol is one of ``count`` from ``below`` on
     while count > 1:
         half = count >> 1

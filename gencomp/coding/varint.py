@@ -9,7 +9,7 @@ def varint(value: int) -> bytes:
     """Return ``value``, 0 <= value < 2^63, in as few bytes as it takes."""
     encoded = bytearray()
     while value >= 0x80:
-        encoded.append(value & 0x7F | 0x80)
+        encoded.append((value & 0x7F) | 0x80)
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
@@ -22,7 +22,7 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
         if position + index >= len(data):
             break
         byte = data[position + index]
-        value |= (byte & 0x7F) << 7 * index
+        value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             return value, position + index + 1
     raise CorruptDataError("a length is cut short or longer than 9 bytes")

@@ -112,7 +112,7 @@ def _entry(name: str, line: str) -> tuple[Any, Any, str]:
 
     signature = signatures.Signature(line)
     kinds = signature.numba_types()
-    dispatcher = getattr(importlib.import_module(signature.module), signature.function)
+    dispatcher = signature.kernel()
     dispatcher.compile(kinds)
     made = dispatcher.overloads[kinds]
     context, description = made.target_context, made.fndesc

@@ -7,10 +7,13 @@ these are what the library is made for.
 """
 
 import importlib
+import operator
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from gencomp.compiled import sources
 
 FILE = Path(__file__).parent / "signatures.txt"
 
@@ -47,13 +50,22 @@ def name_of(kind: Any) -> str:
     raise ValueError(f"arguments of numba's type {kind} have no name here")
 
 
+def _module_and_name(kernel: str) -> tuple[str, str]:
+    """Return the module of a kernel, and its name there: a function's, or an object's and that of a member."""
+    module, _, name = kernel.rpartition(".")
+    while sources.file_of(module) is None and "." in module:
+        module, _, before = module.rpartition(".")
+        name = f"{before}.{name}"
+    return module, name
+
+
 class Signature:
     """A kernel's name and its arguments, as trees: ("i8",), ("u1", "C", 1, writable), (class or "", [items])."""
 
     def __init__(self, line: str) -> None:
         name, _, rest = line.strip().partition("(")
         self.line = line.strip()
-        self.module, _, self.function = name.rpartition(".")
+        self.module, self.function = _module_and_name(name)
         self._tokens = _TOKEN.findall(rest)
         self.arguments = self._items()
 
@@ -75,6 +87,10 @@ class Signature:
             self._tokens.pop(0)
             return (token, following[1], int(following[2]), not following.endswith("!"))
         return (token,)
+
+    def kernel(self) -> Any:
+        """Return the kernel itself, its module imported."""
+        return operator.attrgetter(self.function)(importlib.import_module(self.module))
 
     def format(self) -> str:
         """Return what the library's C code reads arguments by; see ``calls.c``."""

@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]  # where the package ``gencomp`` lies
 
 _IMPORT = re.compile(r"^(?:from|import) (gencomp[\w.]*)(?: import \(?([^)]*?)\)?(?:$|#))?", re.MULTILINE)
-_DOOR = "gencomp.compiled"  # of which kernels have the steps in LLVM's terms alone
-_MAKER = re.compile(r"\"(gencomp[\w.]+):\w+\"")  # of instructions, named in a string
+_DOOR = "gencomp.compiled"  # kernels take nothing of it but the steps in LLVM's terms
+_MAKER = re.compile(r"\"(gencomp[\w.]+):\w+\"")  # a function that makes instructions, named in a string
 
 
 def file_of(module: str) -> Path | None:

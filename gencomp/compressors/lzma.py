@@ -319,7 +319,8 @@ class LzmaScorer:
             sizer.feed(data)
 
     def copy(self) -> Self:
-        if not self._sizers:  # else each copy would parse the prefix for itself
+        # one sizer at least, so that copies share it, and do not each parse the prefix
+        if not self._sizers:
             self._sizer(self._compressor.sizer_bits(len(self._prefix) + 1))
         twin = type(self)(self._compressor, self._prefix)
         twin._sizers = {bits: sizer.copy() for bits, sizer in self._sizers.items()}

@@ -162,16 +162,16 @@ def charges_at_once(state: PredictorState) -> bool:
 
 
 def spend(state: PredictorState, data: bytes) -> float:
-    """Append ``data`` to ``state``; return -log2 p of all of it where it came, in bits."""
+    """Append ``data`` to ``state``; return what all of it costs there, -log2 p, in bits."""
     data = as_bytes(data)
     return state.spend(data) if isinstance(state, Spending) else float(charge(state, data).sum())
 
 
 def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatArray:
-    """Return what each chunk costs in bits from an empty context, float64 (n,). For measurements.
+    """Return what each chunk costs in bits after an empty context, float64 (n,), for measurements.
 
-    -log2 p(chunk) where the predictor scores chunks or sequences; else the length of the chunk's arithmetic code,
-    without framing: at most 2 bits more, and rounded up to a byte.
+    That is -log2 p(chunk) where the predictor scores chunks or sequences. Otherwise it is the length of the chunk's
+    arithmetic code without framing, which is at most 2 bits more, and rounded up to a byte.
     """
     chunks = as_pieces(chunks, "a chunk")
     if isinstance(predictor, ChunkScoring):

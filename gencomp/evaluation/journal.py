@@ -20,7 +20,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._known: dict[str, dict[int, Measured]] = {}
         self._lines = JsonLines(path, self._accept, beginning='{"cell": "', what="journal of an experiment")
-        path.touch()  # which says whose folder this is, before anything is measured
+        path.touch()  # so that the folder is known for an experiment's before anything is measured
 
     @classmethod
     @contextmanager

@@ -96,7 +96,7 @@ _ALL = (
     ),
     Preset(
         "model-size",
-        "Figure 2: the adjusted rate against parameters, shared by 10^7, 10^8 and 10^9 bytes; name models with -m",
+        "Figure 2: the adjusted rate against parameters, shared by 10^7, 10^8 and 10^9 bytes; for models of your own",
         ("gzip", "lzma", "mix"),
         ("text",),
         data_sizes=(10**7, 10**8, 10**9),

@@ -27,8 +27,8 @@ BIAS_LIMIT = 1 << 29  # of biases in Q12
 CANDIDATE_LIMIT = (1 << 18) - 1  # of what a gate lets in: 64 in Q12
 STATE_LIMIT = CANDIDATE_LIMIT << (STATE_BITS - STREAM_BITS)
 INT16_LIMIT = 32767
-OUTPUT_BITS = range(9, 15)  # that the outputs of a scan may have
-SQUARE_BITS = range(8, 13)  # and squares
+# fractional bits that the outputs of a scan may have, and squares
+OUTPUT_BITS, SQUARE_BITS = range(9, 15), range(8, 13)
 # 1e-5, the epsilon of an RMS norm, in Q32
 _EPSILON = 42950
 # the largest width of a normed vector: its numbers reach the square root of the width
@@ -73,7 +73,7 @@ def normalise(stream: Int32Array, normed: Int16Array) -> None:
     total = np.int64(0)
     for j in range(stream.shape[0]):
         total += np.int64(stream[j]) * np.int64(stream[j])
-    root = square_root((total // stream.shape[0] << 8) + _EPSILON)  # in Q16: 207 at least, below 2^31
+    root = square_root(((total // stream.shape[0]) << 8) + _EPSILON)  # in Q16: 207 at least, below 2^31
     # the reciprocal has 30 bits, fewer for a root of more than 18 bits; for one of fewer the product is small, and is
     # shifted left instead
     length = 8

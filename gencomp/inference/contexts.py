@@ -26,7 +26,7 @@ _HISTORY, _CURRENT, _PREVIOUS, _INSIDE = range(4)
 
 # all arithmetic is that of uint32 in uint64, where a product of two fits: numba and numpy then agree on every type
 _0, _1, _8, _13, _15, _32 = (np.uint64(number) for number in (0, 1, 8, 13, 15, 32))
-_BYTES_1, _BYTES_2, _BYTES_4 = (np.uint64((1 << 8 * count) - 1) for count in (1, 2, 4))
+_BYTES_1, _BYTES_2, _BYTES_4 = (np.uint64((1 << (8 * count)) - 1) for count in (1, 2, 4))
 # odd constants without pattern: those of the finalisers of MurmurHash3 and xxHash32, and 2^32 / golden ratio
 _GOLDEN, _MURMUR, _MURMUR_2, _XXH, _XXH_2, _XOR = (
     np.uint64(number) for number in (0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x165667B1, 0x5BD1E995)
@@ -66,7 +66,7 @@ def read_byte(context: ContextArray, byte: Integer) -> tuple[Integer, Integer]:
     before that; after it the two last bytes stand for the word, and the ended word is the one before.
     """
     c = np.uint64(byte)
-    history = context[_HISTORY] << _8 | c
+    history = (context[_HISTORY] << _8) | c
     context[_HISTORY] = history
     word, previous = context[_CURRENT], context[_PREVIOUS]
     folded = c + np.uint64(32) if c >= np.uint64(65) and c <= np.uint64(90) else c
@@ -98,12 +98,12 @@ def row_of(kind: Integer, rows: Integer, history: Integer, word: Integer, previo
         x = history & (_BYTES_4 >> np.uint64(32 - 8 * low))
         if kind > 4:
             above = (history >> _32) & (_BYTES_4 >> np.uint64(64 - 8 * kind))
-            x = x ^ (above * _XXH) & _BYTES_4
+            x = x ^ ((above * _XXH) & _BYTES_4)
         x = x + np.uint64(kind) * _XXH_2
     x = ((x & _BYTES_4) * _MURMUR) & _BYTES_4
-    x = ((x ^ x >> _15) * _GOLDEN) & _BYTES_4
-    x = ((x ^ x >> _13) * _MURMUR_2) & _BYTES_4
-    return np.int64(x * np.uint64(rows) >> _32)
+    x = ((x ^ (x >> _15)) * _GOLDEN) & _BYTES_4
+    x = ((x ^ (x >> _13)) * _MURMUR_2) & _BYTES_4
+    return np.int64((x * np.uint64(rows)) >> _32)
 
 
 @lean_kernel

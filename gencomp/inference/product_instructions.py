@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from gencomp.compiled.llvm import data_of, element, emit_prefetch, load, store
-from gencomp.inference.products import AHEAD, LANES, LIST_AHEAD
+from gencomp.inference.products import AHEAD, LIST_AHEAD
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _V16_I8, _V16_I16, _V16_I32, _V8_I32 = (
@@ -107,41 +107,6 @@ def list_product(outputs: int) -> Callable[..., Any]:
     return instructions
 
 
-def lanes_product(stride: int) -> Callable[..., Any]:
-    """Return the product of 16 outputs of a block of ``stride`` outputs with LANES vectors: instructions for numba."""
-
-    def instructions(
-        typing_context: Any, weights: Any, start: Any, inputs: Any, sums: Any, row: Any, first: Any
-    ) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            weights = element(builder, data_of(context, builder, signature, arguments, 0), arguments[1], _I8)
-            inputs, out = (context.make_array(signature.args[k])(context, builder, arguments[k]) for k in (2, 3))
-            size, width = (
-                builder.extract_value(array.shape, 1) for array in (inputs, out)
-            )  # both arrays are C-contiguous
-            rows = [builder.add(arguments[4], _I64(lane)) for lane in range(LANES)]
-            vectors = [element(builder, inputs.data, builder.mul(row, size), _I16) for row in rows]
-            sums = [_zero_sums(builder, 2) for _ in range(LANES)]
-            with cgutils.for_range(builder, builder.lshr(size, _I64(1))) as loop:
-                at = builder.mul(loop.index, _I64(2 * stride))
-                parts = [
-                    _weights_at(builder, element(builder, weights, builder.add(at, _I64(16 * k)), _I8)) for k in (0, 1)
-                ]
-                for lane in range(LANES):
-                    spread = _spread_pair(builder, vectors[lane], loop.index)
-                    for k in (0, 1):
-                        total = builder.add(builder.load(sums[lane][k]), _pair_sums(builder, parts[k], spread))
-                        builder.store(total, sums[lane][k])
-            for lane in range(LANES):
-                place = builder.add(builder.mul(rows[lane], width), arguments[5])
-                _put_sums(builder, sums[lane], element(builder, out.data, place, _I32))
-            return context.get_dummy_value()
-
-        return types.none(weights, types.int64, inputs, sums, types.int64, types.int64), codegen
-
-    return instructions
-
-
 def dot_product() -> Callable[..., Any]:
     """Return the product of a row with a vector: instructions for numba."""
 
@@ -187,8 +152,8 @@ def tile(rows: int, vectors: int, bits: int) -> Callable[..., Any]:
             weights, inputs, sums = (data_of(context, builder, signature, arguments, k) for k in (0, 3, 7))
             _, start, stride, _, first, row, pairs, _, out, out_row = arguments
             block = element(builder, weights, start, kind)
-            lanes = [
-                element(builder, inputs, builder.add(first, builder.mul(row, _I64(lane))), _I16) for lane in range(rows)
+            vectors_of = [
+                element(builder, inputs, builder.add(first, builder.mul(row, _I64(i))), _I16) for i in range(rows)
             ]
             totals = [
                 [cgutils.alloca_once_value(builder, _numbers([0] * 8)) for _ in range(vectors)] for _ in range(rows)
@@ -203,17 +168,19 @@ def tile(rows: int, vectors: int, bits: int) -> Callable[..., Any]:
                     address = element(builder, block, builder.add(at, _I64(16 * k)), kind)
                     part = load(builder, address, ir.VectorType(kind, 16), kind.width // 8)
                     parts.append(part if kind is _I16 else builder.sext(part, _V16_I16))
-                for lane in range(rows):
-                    pair = load(builder, element(builder, lanes[lane], builder.mul(loop.index, _I64(2)), _I16), _I32, 2)
+                for i in range(rows):
+                    pair = load(
+                        builder, element(builder, vectors_of[i], builder.mul(loop.index, _I64(2)), _I16), _I32, 2
+                    )
                     spread = builder.insert_element(ir.Constant(_V8_I32, ir.Undefined), pair, _I32(0))
                     spread = builder.bitcast(builder.shuffle_vector(spread, spread, _numbers([0] * 8)), _V16_I16)
                     for k in range(vectors):
-                        total = builder.add(builder.load(totals[lane][k]), _pair_sums(builder, parts[k], spread))
-                        builder.store(total, totals[lane][k])
-            for lane in range(rows):
+                        total = builder.add(builder.load(totals[i][k]), _pair_sums(builder, parts[k], spread))
+                        builder.store(total, totals[i][k])
+            for i in range(rows):
                 for k in range(vectors):
-                    place = builder.add(builder.add(out, builder.mul(out_row, _I64(lane))), _I64(8 * k))
-                    store(builder, builder.load(totals[lane][k]), element(builder, sums, place, _I32), 4)
+                    place = builder.add(builder.add(out, builder.mul(out_row, _I64(i))), _I64(8 * k))
+                    store(builder, builder.load(totals[i][k]), element(builder, sums, place, _I32), 4)
             return context.get_dummy_value()
 
         number = types.int64

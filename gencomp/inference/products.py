@@ -26,7 +26,6 @@ Int32Array = npt.NDArray[np.int32]
 MAX_INPUTS = 512
 BLOCK = 64  # outputs; SMALL is what outputs and inputs are multiples of
 SMALL = 32
-LANES = 4  # vectors that one pass over the weights takes together
 AHEAD = 2048  # bytes: how far before its use a weight is asked for; memory is the limit beyond the second cache
 LIST_AHEAD = 16  # pairs: the same where pairs are left out
 
@@ -56,19 +55,6 @@ def _plain_list(outputs: int) -> Callable[..., None]:
     return product
 
 
-def _plain_lanes(stride: int) -> Callable[..., None]:
-    def product(
-        weights: Int8Array, start: Integer, inputs: Int16Array, sums: Int32Array, row: Integer, first: Integer
-    ) -> None:
-        size = inputs.shape[1]
-        places = start + np.arange(size // 2)[:, None] * 2 * stride + np.arange(32)
-        block = weights[places].reshape(-1, 16, 2).astype(np.int64)
-        lanes = inputs[row : row + LANES].reshape(LANES, -1, 2).astype(np.int64)
-        sums[row : row + LANES, first : first + 16] = np.einsum("poi,lpi->lo", block, lanes)
-
-    return product
-
-
 def _plain_dot(weights: Int8Array, start: Integer, inputs: Int16Array) -> Integer:
     return np.int32(weights[start : start + len(inputs)].astype(np.int64) @ inputs.astype(np.int64))
 
@@ -76,8 +62,6 @@ def _plain_dot(weights: Int8Array, start: Integer, inputs: Int16Array) -> Intege
 _AT_HOME = "gencomp.inference.product_instructions"
 _block, _small_block = (compiled(_plain_block(size), f"{_AT_HOME}:block_product", size) for size in (BLOCK, SMALL))
 _listed, _small_listed = (compiled(_plain_list(size), f"{_AT_HOME}:list_product", size) for size in (BLOCK, SMALL))
-_lanes, _small_lanes = (compiled(_plain_lanes(size), f"{_AT_HOME}:lanes_product", size) for size in (BLOCK, SMALL))
-
 _dot = compiled(_plain_dot, f"{_AT_HOME}:dot_product")
 
 
@@ -139,24 +123,3 @@ def list_pairs(inputs: Int16Array, pairs: Int32Array) -> Integer:
         pairs[count] = pair
         count += (inputs[2 * pair] | inputs[2 * pair + 1]) != 0
     return count
-
-
-@lean_kernel
-def multiply_lanes(weights: Int8Array, start: Integer, inputs: Int16Array, sums: Int32Array) -> None:
-    """Do as :func:`multiply` for each row of ``inputs`` (lanes, n) and ``sums`` (lanes, outputs), C-contiguous both.
-
-    Weights are read once for LANES rows.
-    """
-    lanes, outputs, count = inputs.shape[0], sums.shape[1], inputs.shape[1]
-    whole = lanes // LANES * LANES
-    first = 0
-    while first < outputs:
-        block = start + first // BLOCK * BLOCK * count + first % BLOCK * 2
-        for lane in range(0, whole, LANES):
-            if first // BLOCK * BLOCK + BLOCK <= outputs:
-                _lanes(weights, block, inputs, sums, lane, first)
-            else:
-                _small_lanes(weights, block, inputs, sums, lane, first)
-        first += 16
-    for lane in range(whole, lanes):
-        multiply(weights, start, inputs[lane], sums[lane])

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from gencomp.coding.logistic import SQUASH_LIMIT
 from gencomp.compiled import Integer, fragment, lean_kernel, prefetch
+from gencomp.compiled.aligned import CACHE_LINE, aligned, aligned_zeros
 from gencomp.inference.arithmetic import (
     MAX_WIDTH,
     STREAM_LIMIT,
@@ -52,16 +53,19 @@ from gencomp.inference.products import (
     pack,
 )
 from gencomp.protocols import IntArray
-from gencomp.vectors import CACHE_LINE, aligned, aligned_zeros
 
 NODES = 256  # of the tree over a byte's bits; node 0 is unused
 MAX_LAYERS = 32
+WIDTH, HIDDEN, FEED_FORWARD, LAYERS, EMBEDDING = range(5)  # of Network.sizes
+GATES = 3  # rows of the recurrence's matrix for each hidden number
 # zeros are left out of a product where at most so many sixteenths of the pairs are none; more cost more than all do
 WORTH_LISTING = 10
 
 SCALE_STEPS = 8  # a code more is a scale 2^(1/8) times as large
-TOP_SCALE_BITS = 12  # the scale of the last code, 255, is 2^12,
-_LARGEST_SCALE = 4095  # less 1, so that -8 times it fits int16
+# the last code, 255, is the scale 2^12, less 1, so that -8 times it fits int16
+TOP_SCALE_BITS, _LARGEST_SCALE = 12, 4095
+_LAST_CODE = 255
+_GUARD = 20  # bits that the roots have beyond the scale's
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class Shape:
         """Return each matrix's (outputs, inputs) by its name, in the order of their use."""
         found = {"input": (self.width, self.inputs)}
         for layer in range(self.layers):
-            found[f"layers.{layer}.gates"] = (3 * self.hidden, self.width)
+            found[f"layers.{layer}.gates"] = (GATES * self.hidden, self.width)
             found[f"layers.{layer}.out"] = (self.width, self.hidden)
             found[f"layers.{layer}.up"] = (self.feed_forward, self.width)
             found[f"layers.{layer}.down"] = (self.width, self.feed_forward)
@@ -128,15 +132,15 @@ def has_bias(matrix: str) -> bool:
 
 
 class Network(NamedTuple):
-    """A network's weights as the kernels read them. D, H, F, L, E, K are width, hidden, feed_forward, layers, embedding
-    and the number of tables.
+    """A network's weights as the kernels read them.
+
+    D, H, F, L, E, K are width, hidden, feed_forward, layers, embedding and the number of tables.
     """
 
     sizes: IntArray  # (5,) D, H, F, L, E
     plan: IntArray  # (K, 3) the tables: see contexts.make_plan
-    tables: (
-        ByteArray  # (R, 16 n): E / 2 bytes of two numbers, plus 8, the first half of them low; the code of their scale
-    )
+    # (R, 16 n): in E / 2 bytes two numbers each, 8 added to them, the first half of them low; the code of their scale
+    tables: ByteArray
     weights: Int8Array  # every matrix packed, in the order of use; then the head's rows
     numbers: Int32Array  # in the same order: each matrix's multipliers, and its biases where it has any
     shares: Int16Array  # (2 L D,) Q14, for each layer that of the recurrence and of the feed-forward part
@@ -157,13 +161,14 @@ class Memory(NamedTuple):
 
 
 def _scale_table() -> npt.NDArray[np.int32]:
-    """Return 2^((code - 159) / 8), rounded, for each code of a scale, int32 (256,): 2^12, less 1, for the last.
+    """Return the scale 2^(TOP_SCALE_BITS + (code - 255) / 8) of each code, rounded, int32 (256,); the last is 2^12 - 1.
 
     An eighth root is three square roots of integers, so that no platform's libm takes part.
     """
-    powers = (1 << (code - 159 + SCALE_STEPS * 20) for code in range(256))
-    roots = (math.isqrt(math.isqrt(math.isqrt(power))) for power in powers)  # times 2^20
-    return np.array([min(_LARGEST_SCALE, (root + (1 << 19)) >> 20) for root in roots], dtype=np.int32)
+    first = SCALE_STEPS * (TOP_SCALE_BITS + _GUARD) - _LAST_CODE
+    powers = (1 << (first + code) for code in range(_LAST_CODE + 1))
+    roots = (math.isqrt(math.isqrt(math.isqrt(power))) for power in powers)  # times 2^_GUARD
+    return np.array([min(_LARGEST_SCALE, (root + (1 << (_GUARD - 1))) >> _GUARD) for root in roots], dtype=np.int32)
 
 
 SCALES = _scale_table()
@@ -207,7 +212,7 @@ def new_memory(network: Network) -> Memory:
         normed=np.zeros(width, dtype=np.int16),
         stream=np.zeros(width, dtype=np.int32),
         inputs=np.zeros(max(inputs, width, hidden, feed_forward), dtype=np.int16),
-        sums=np.zeros(max(3 * hidden, feed_forward, width), dtype=np.int32),
+        sums=np.zeros(max(GATES * hidden, feed_forward, width), dtype=np.int32),
         pairs=np.zeros(max(feed_forward // 2 + LIST_AHEAD, len(network.plan)), dtype=np.int32),
     )
 
@@ -216,7 +221,7 @@ def new_memory(network: Network) -> Memory:
 def embed(network: Network, memory: Memory, byte: Integer) -> None:
     """Write the rows of the tables after ``byte`` into the inputs: numbers of -8 to 7 times scales of at most 4095."""
     tables, plan, inputs = network.tables, network.plan, memory.inputs
-    half = network.sizes[4] >> 1
+    half = network.sizes[EMBEDDING] >> 1
     word, previous = read_byte(memory.context, byte)
     history = memory.context[0]
     for k in range(plan.shape[0]):
@@ -244,29 +249,30 @@ def reach(weights: Int8Array, start: Integer) -> None:
 def step(network: Network, memory: Memory, byte: Integer) -> None:
     """Read ``byte``: afterwards :func:`logit` answers for the next one."""
     sizes, weights, numbers, shares = network.sizes, network.weights, network.numbers, network.shares
-    width, hidden, feed_forward = sizes[0], sizes[1], sizes[2]
+    width, hidden, feed_forward = sizes[WIDTH], sizes[HIDDEN], sizes[FEED_FORWARD]
     stream, before, inputs, sums, normed = memory.stream, memory.before, memory.inputs, memory.sums, memory.normed
+    gates = GATES * hidden
     embed(network, memory, byte)
-    size = sizes[4] * network.plan.shape[0]
+    size = sizes[EMBEDDING] * network.plan.shape[0]
     multiply(weights, 0, inputs[:size], sums[:width])
     at, number = width * size, width
     for j in range(width):
         stream[j] = clamp(rescaled(sums[j], numbers[j]), STREAM_LIMIT)
-    for layer in range(sizes[3]):
+    for layer in range(sizes[LAYERS]):
         share = 2 * layer * width
         normalise(stream, normed)
         mix_with_before(normed, before[share : share + width], shares[share : share + width], inputs[:width])
-        multiply(weights, at, inputs[:width], sums[: 3 * hidden])
-        at += 3 * hidden * width
+        multiply(weights, at, inputs[:width], sums[:gates])
+        at += gates * width
         scan(
-            sums[: 3 * hidden],
-            numbers[number : number + 3 * hidden],
-            numbers[number + 3 * hidden : number + 6 * hidden],
+            sums[:gates],
+            numbers[number : number + gates],
+            numbers[number + gates : number + 2 * gates],
             memory.hidden[layer * hidden : (layer + 1) * hidden],
             network.bits[layer, 0],
             inputs[:hidden],
         )
-        number += 6 * hidden
+        number += 2 * gates
         multiply(weights, at, inputs[:hidden], sums[:width])
         at += width * hidden
         add_rescaled(sums, numbers[number : number + width], stream)
@@ -287,7 +293,7 @@ def step(network: Network, memory: Memory, byte: Integer) -> None:
         number += 2 * feed_forward
         reach(weights, at + width * feed_forward)
         count = list_pairs(inputs[:feed_forward], memory.pairs)
-        if 32 * count <= WORTH_LISTING * feed_forward:
+        if 16 * (2 * count) <= WORTH_LISTING * feed_forward:
             multiply_listed(weights, at, inputs[:feed_forward], memory.pairs, count, sums[:width])
         else:
             multiply(weights, at, inputs[:feed_forward], sums[:width])
@@ -301,7 +307,7 @@ def step(network: Network, memory: Memory, byte: Integer) -> None:
 @lean_kernel
 def logit(network: Network, memory: Memory, node: Integer) -> Integer:
     """Return ln(p / (1 - p)) of a 1 at ``node``, 1 to 255, in units of 1/256, int64 within SQUASH_LIMIT."""
-    width = network.sizes[0]
+    width = network.sizes[WIDTH]
     numbers = network.numbers[network.numbers.shape[0] - 2 * NODES :]
     total = dot(network.weights, network.weights.shape[0] - (NODES - node) * width, memory.normed)
     value = np.int32(rescaled(total, numbers[node]) + numbers[NODES + node])

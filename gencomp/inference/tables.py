@@ -25,7 +25,7 @@ def _fixed(value: Fraction) -> int:
 
 
 def _multiplied(one: int, other: int) -> int:
-    return one * other >> _GUARD
+    return (one * other) >> _GUARD
 
 
 @functools.cache
@@ -97,7 +97,7 @@ def _gelu_tanh(x: int) -> int:
     """Return (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, a sigmoid of twice the argument."""
     cube = _multiplied(_multiplied(x, x), x)
     inner = x + _multiplied(_fixed(Fraction(44715, 10**6)), cube)
-    return _sigmoid(2 * _multiplied(_square_root((2 * _ONE << _GUARD) // _pi()), inner))
+    return _sigmoid(2 * _multiplied(_square_root(((2 * _ONE) << _GUARD) // _pi()), inner))
 
 
 def _gelu(x: int) -> int:
@@ -158,7 +158,7 @@ def _circle() -> tuple[Int64Array, Int64Array]:
     """Return the cosines and sines of k / 2^10 turns, Q30."""
     cosines, sines = [], []
     for k in range(1 << _FINE):
-        x = 2 * _pi() * k >> _FINE
+        x = (2 * _pi() * k) >> _FINE
         if x > _pi():
             x -= 2 * _pi()
         found = [0, 0]
@@ -184,10 +184,10 @@ def rotations(turning: Sequence[Fraction], positions: int) -> Int32Array:
     coarse = (angles >> np.uint64(TURN_BITS - _FINE)).astype(np.int64)
     rest = ((angles >> np.uint64(TURN_BITS - _FINE - 32)) & np.uint64((1 << 32) - 1)).astype(np.int64)
     # of 2^-42 turns, below 2^32, to radians in Q40, below 2^33
-    radians = rest * _rounded(2 * _pi(), 28) >> 30
-    square = (radians >> 10) * (radians >> 10) >> 20  # Q40
+    radians = (rest * _rounded(2 * _pi(), 28)) >> 30
+    square = ((radians >> 10) * (radians >> 10)) >> 20  # Q40
     cosine = (1 << 30) - (square >> 11)
-    sine = (radians >> 10) - ((square >> 10) * (radians >> 10) // 6 >> 30)
+    sine = (radians >> 10) - (((square >> 10) * (radians >> 10) // 6) >> 30)
     cosines, sines = _circle()
     table = np.empty((positions, len(turns), 2), dtype=np.int64)
     half = 1 << 29

@@ -42,10 +42,10 @@ def _plain(rows: int, vectors: int) -> Callable[..., None]:
     ) -> None:
         places = start + np.arange(pairs)[:, None] * stride + np.arange(2 * outputs)
         block = weights.reshape(-1)[places].reshape(pairs, outputs, 2).astype(np.int64)
-        for lane in range(rows):
-            here = first + row * lane
+        for i in range(rows):
+            here = first + row * i
             vector = inputs.reshape(-1)[here : here + 2 * pairs].reshape(pairs, 2).astype(np.int64)
-            place = out + out_row * lane
+            place = out + out_row * i
             sums.reshape(-1)[place : place + outputs] = np.einsum("poi,pi->o", block, vector)
 
     return tile

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.compiled.aligned import aligned_zeros
 from gencomp.errors import GencompError
 from gencomp.inference.products import Int16Array, Int32Array
 from gencomp.inference.rows import (
@@ -30,7 +31,6 @@ from gencomp.inference.rows import (
 from gencomp.inference.tables import GATES, frequencies, gate_table, log2_e, rotations, score_factor
 from gencomp.inference.tiles import BLOCK, Int64Array, pack_rows, packed_size, padded
 from gencomp.inference.transformer import Network
-from gencomp.vectors import aligned_zeros
 
 FloatRows = npt.NDArray[np.float32]
 

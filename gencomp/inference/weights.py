@@ -288,7 +288,7 @@ def _quantised_tables(
         numbers = np.where(scales[:, None] > 0, np.rint(tables / scales[:, None]), 0.0)
     numbers = (np.clip(numbers, -LARGEST_NUMBER, LARGEST_NUMBER) + 8).astype(np.uint8)
     half = tables.shape[1] // 2
-    return numbers[:, :half] | numbers[:, half:] << 4, codes, unit_bits
+    return numbers[:, :half] | (numbers[:, half:] << 4), codes, unit_bits
 
 
 def _quantised_matrix(

@@ -285,7 +285,7 @@ def load_classifier(path: str | PathLike[str], model: str | None = None) -> Clas
     except SpecError as error:
         raise ModelMismatchError(f"{path} needs the model {brief(found.model)!r}: {error}") from error
     if not same:
-        raise ModelMismatchError(f"{path} was made with -m {brief(found.model)!r}, not {brief(model)!r}")
+        raise ModelMismatchError(f"{path} was made with model={brief(found.model)!r}, not {brief(model)!r}")
     return replace(found, model=model)
 
 
@@ -335,7 +335,7 @@ def _check_parts(found: Classifier) -> None:
 
 def _check_model(path: str | PathLike[str], found: Classifier) -> None:
     """Raise where the file's model would import, open, or hold more than what comes from anybody may."""
-    named = f"name it with -m (model=), if you trust it: -m '{brief(found.model, 1000)}'"
+    named = f"name it, if you trust it: model='{brief(found.model, 1000)}'"
     try:
         for inside in tree_of(found.model).walk():
             if not inside.entry.is_own:

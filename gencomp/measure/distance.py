@@ -131,7 +131,7 @@ def window_warnings(models: Sequence[str], pairs: Sequence[tuple[bytes, bytes]])
         if beyond is not None:
             lines.append(
                 f"{model} looks back {beyond[0]:,} bytes, the longest pair has {beyond[1]:,}: what is before helps "
-                "nothing; take shorter texts (--limit) or a model without a window, such as lzma or mix"
+                "nothing; take shorter texts, or a model without a window, such as lzma or mix"
             )
     return lines
 

@@ -56,9 +56,7 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, port), Handler)
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise GencompError(
-                    f"port {port} cannot be taken: {error.strerror}; leave --port out, and a free one is found"
-                ) from None
+                raise GencompError(f"port {port} cannot be taken: {error.strerror}; port=0 takes a free one") from None
             raise
 
     @property

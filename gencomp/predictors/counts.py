@@ -14,31 +14,20 @@ appeared, Kneser and Ney's continuation counts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gencomp.arguments import as_bytes, as_context, as_symbol
 from gencomp.budget import Cost, StateCost
+from gencomp.coding.block import make_loops
 from gencomp.coding.quantize import (
     cdf_from_weights,
     code_lengths_of_cdf,
     default_precision,
     interval_of_weights,
     symbol_of_weights,
-)
-from gencomp.coding.range_coder import (
-    MAX_BYTES_PER_SYMBOL,
-    TOP,
-    WINDOW_BYTES,
-    corrupt_stream,
-    decode_begin,
-    decode_end,
-    decode_step,
-    decode_target,
-    encode_end,
-    encode_step,
 )
 from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import FloatArray, IntArray
@@ -47,7 +36,7 @@ MAX_ORDER = 16
 ALPHABET_SIZE = 256
 PRECISION = default_precision(ALPHABET_SIZE)
 MASS = (1 << 32) - ALPHABET_SIZE  # what one row's weights sum to, before the floor of 1 each
-# discounts of the counts 1, 2 and above, in sixteenths
+# discounts of the counts 1, 2 and above, in parts of an occurrence; none is above the count's own 16, 32, ... parts
 COUNT_UNIT = 16
 DISCOUNT_1, DISCOUNT_2, DISCOUNT_3 = 13, 16, 18
 
@@ -64,12 +53,26 @@ COLD_SECONDS, COLD_SIZE = 1.5e-4, 1 << 17
 USED, DEPTH, CONTEXTS = range(3)
 
 NodeArray = npt.NDArray[np.int32]
-ByteArray = npt.NDArray[np.uint8]
+
+
+class Tree(NamedTuple):
+    """The model after a context."""
+
+    nodes: NodeArray  # (n, NODE_FIELDS)
+    cursor: IntArray  # (CONTEXTS + max_order + 1,)
+    max_order: Integer
+    weights: IntArray  # (ALPHABET_SIZE,) scratch
 
 
 @lean_kernel
-def _predict(nodes: NodeArray, cursor: IntArray, weights: IntArray) -> None:
-    """Write the blend after the cursor's contexts into ``weights`` (256,) int64; their sum is at most 2^32."""
+def _predict(tree: Tree) -> None:
+    """Write the blend after the cursor's contexts into the weights; each is at least 1, and their sum at most 2^32.
+
+    ``mass`` is what the orders below have to share: MASS at first. An order takes at most total * COUNT_UNIT * unit of
+    it, which is no more than there is, since the discounts only take away. What is left becomes a floor for all bytes,
+    which is at most mass / ALPHABET_SIZE + 1 for each: the sum stays below MASS + ALPHABET_SIZE.
+    """
+    nodes, cursor, weights = tree.nodes, tree.cursor, tree.weights
     weights[:] = 0
     mass: Integer = MASS
     for order in range(cursor[DEPTH], -1, -1):
@@ -81,9 +84,8 @@ def _predict(nodes: NodeArray, cursor: IntArray, weights: IntArray) -> None:
         child = nodes[node, CHILD]
         while child != 0:
             count = np.int64(nodes[child, COUNT])
-            share = (
-                COUNT_UNIT * count - (DISCOUNT_1 if count == 1 else DISCOUNT_2 if count == 2 else DISCOUNT_3)
-            ) * unit
+            discount = DISCOUNT_1 if count == 1 else DISCOUNT_2 if count == 2 else DISCOUNT_3
+            share = (COUNT_UNIT * count - discount) * unit
             weights[nodes[child, SYMBOL]] += share
             mass -= share
             child = nodes[child, NEXT]
@@ -93,12 +95,13 @@ def _predict(nodes: NodeArray, cursor: IntArray, weights: IntArray) -> None:
 
 
 @lean_kernel
-def _update(nodes: NodeArray, cursor: IntArray, max_order: Integer, symbol: Integer) -> None:
+def _update(tree: Tree, symbol: Integer) -> None:
     """Count ``symbol`` after every order's context, the longest first, and move the contexts on by it.
 
-    A context's children are kept with the most recent first, where the next search starts. ``nodes`` must have room for
+    A context's children are kept with the most recent first, where the next search starts. The nodes must have room for
     ``max_order`` + 1 more.
     """
+    nodes, cursor, max_order = tree.nodes, tree.cursor, tree.max_order
     depth = cursor[DEPTH]
     counted = False  # in a longer context, where it was not new
     for order in range(depth, -1, -1):
@@ -133,51 +136,18 @@ def _update(nodes: NodeArray, cursor: IntArray, max_order: Integer, symbol: Inte
 
 
 @lean_kernel
-def _observe(data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer) -> None:
-    for index in range(data.shape[0]):
-        _update(nodes, cursor, max_order, data[index])
+def _interval(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
+    _predict(tree)
+    return interval_of_weights(tree.weights, symbol, PRECISION)
 
 
 @lean_kernel
-def _charge(
-    data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer, weights: IntArray, shares: IntArray
-) -> None:
-    """Read ``data``; write each byte's share of 2^precision into ``shares`` (n,)."""
-    for index in range(data.shape[0]):
-        _predict(nodes, cursor, weights)
-        start, stop = interval_of_weights(weights, data[index], PRECISION)
-        shares[index] = stop - start
-        _update(nodes, cursor, max_order, data[index])
+def _symbol_at(tree: Tree, target: Integer) -> tuple[Integer, Integer, Integer]:
+    _predict(tree)
+    return symbol_of_weights(tree.weights, target, PRECISION)
 
 
-@lean_kernel
-def _encode(
-    data: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer, weights: IntArray, out: ByteArray
-) -> Integer:
-    low, width, position = 0, TOP, 0
-    for index in range(data.shape[0]):
-        symbol = data[index]
-        _predict(nodes, cursor, weights)
-        start, stop = interval_of_weights(weights, symbol, PRECISION)
-        low, width, position = encode_step(low, width, out, position, start, stop, PRECISION)
-        _update(nodes, cursor, max_order, symbol)
-    return encode_end(low, width, out, position)[0]
-
-
-@lean_kernel
-def _decode(
-    payload: ByteArray, nodes: NodeArray, cursor: IntArray, max_order: Integer, weights: IntArray, data: ByteArray
-) -> bool:
-    low, width, offset, position = decode_begin(payload)
-    for index in range(data.shape[0]):
-        _predict(nodes, cursor, weights)
-        symbol, start, stop = symbol_of_weights(weights, decode_target(width, offset, PRECISION), PRECISION)
-        low, width, offset, position = decode_step(low, width, offset, position, payload, start, stop, PRECISION)
-        if offset < 0:
-            return False
-        data[index] = symbol
-        _update(nodes, cursor, max_order, symbol)
-    return decode_end(low, width, offset, position, payload.shape[0])
+LOOPS = make_loops(__name__, _interval, _symbol_at, _update, PRECISION)
 
 
 def _checked_rows(count: int) -> int:
@@ -187,13 +157,13 @@ def _checked_rows(count: int) -> int:
     return count
 
 
-def _new_model(order: int, symbols: int) -> tuple[NodeArray, IntArray]:
-    """Return (nodes, cursor) of an empty model with room for ``symbols`` updates. Raises ``MemoryError``."""
+def _new_tree(order: int, symbols: int) -> Tree:
+    """Return an empty model with room for ``symbols`` updates. Raises ``MemoryError``."""
     nodes = np.empty((_checked_rows(1 + symbols * (order + 1)), NODE_FIELDS), dtype=np.int32)
     nodes[0] = 0
     cursor = np.zeros(CONTEXTS + order + 1, dtype=np.int64)
     cursor[USED] = 1
-    return nodes, cursor
+    return Tree(nodes, cursor, order, np.empty(ALPHABET_SIZE, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -214,10 +184,10 @@ class Counts:
         return ALPHABET_SIZE
 
     def begin(self, context: Sequence[int] = ()) -> "CountsState":
-        data = np.frombuffer(bytes(as_context(context)), dtype=np.uint8)
-        nodes, cursor = _new_model(self.order, len(data) + 16)
-        _observe(data, nodes, cursor, self.order)
-        return CountsState(self.order, nodes, cursor)
+        data = bytes(as_context(context))
+        tree = _new_tree(self.order, len(data) + 16)
+        LOOPS.observe(data, tree)
+        return CountsState(tree)
 
     def _step_seconds(self) -> float:
         """Return the work of a byte: each order's context may have 256 bytes after it, looked through twice."""
@@ -236,33 +206,21 @@ class Counts:
 
     def encode_block(self, data: bytes) -> bytes:
         data = as_bytes(data)
-        nodes, cursor = _new_model(self.order, len(data))
-        weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
-        out = np.empty(len(data) * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES, dtype=np.uint8)
-        size = _encode(np.frombuffer(data, dtype=np.uint8), nodes, cursor, self.order, weights, out)
-        return out[:size].tobytes()
+        return LOOPS.encode(data, _new_tree(self.order, len(data)))
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
-        nodes, cursor = _new_model(self.order, size)
-        weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
-        data = np.empty(size, dtype=np.uint8)
-        if not _decode(np.frombuffer(as_bytes(payload), dtype=np.uint8), nodes, cursor, self.order, weights, data):
-            raise corrupt_stream()
-        return data.tobytes()
+        return LOOPS.decode(payload, size, _new_tree(self.order, size))
 
 
 class CountsState:
     """The tree after a context, and where each order's context stands in it."""
 
-    def __init__(self, order: int, nodes: NodeArray, cursor: IntArray) -> None:
-        self._order = order
-        self._nodes = nodes
-        self._cursor = cursor
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
 
     def cdf(self) -> IntArray:
-        weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
-        _predict(self._nodes, self._cursor, weights)
-        return cdf_from_weights(weights, PRECISION)
+        _predict(self._tree)
+        return cdf_from_weights(self._tree.weights, PRECISION)
 
     def code_lengths(self) -> FloatArray:
         return code_lengths_of_cdf(self.cdf())
@@ -270,24 +228,23 @@ class CountsState:
     def update(self, symbol: int) -> None:
         symbol = as_symbol(symbol)
         self._reserve(1)
-        _update(self._nodes, self._cursor, self._order, symbol)
+        _update(self._tree, symbol)
 
     def charge(self, data: bytes) -> FloatArray:
         data = as_bytes(data)
         self._reserve(len(data))
-        weights, shares = np.empty(ALPHABET_SIZE, dtype=np.int64), np.empty(len(data), dtype=np.int64)
-        symbols = np.frombuffer(data, dtype=np.uint8)
-        _charge(symbols, self._nodes, self._cursor, self._order, weights, shares)
-        return np.asarray(PRECISION - np.log2(shares))
+        return LOOPS.charge(data, self._tree)
 
     def _reserve(self, symbols: int) -> None:
         """Make room for the nodes that ``symbols`` updates may add."""
-        used = int(self._cursor[USED])
-        needed = symbols * (self._order + 1)
-        if used + needed > len(self._nodes):
+        tree = self._tree
+        used = int(tree.cursor[USED])
+        needed = symbols * (tree.max_order + 1)
+        if used + needed > len(tree.nodes):
             rows = _checked_rows(2 * used + needed + 64)
-            self._nodes = np.concatenate([self._nodes[:used], np.empty((rows - used, NODE_FIELDS), dtype=np.int32)])
+            more = np.empty((rows - used, NODE_FIELDS), dtype=np.int32)
+            self._tree = tree._replace(nodes=np.concatenate([tree.nodes[:used], more]))
 
     def copy(self) -> Self:
-        used = int(self._cursor[USED])
-        return type(self)(self._order, self._nodes[: used + 64].copy(), self._cursor.copy())
+        nodes, cursor, max_order, weights = self._tree
+        return type(self)(Tree(nodes[: int(cursor[USED]) + 64].copy(), cursor.copy(), max_order, weights.copy()))

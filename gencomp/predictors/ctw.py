@@ -48,6 +48,7 @@ MAX_COUNT = 65_535  # of zeros or ones at a node: then both are halved
 PRECISION = 20  # bits of a decision's probability
 ONE = 1 << PRECISION
 LEAST = 16  # of a decision: a byte costs at least 0.0002 bits, within what a block may claim
+# of a node's w, whose products with a probability stay below 2^50
 WEIGHT_BITS = 30
 WHOLE = 1 << WEIGHT_BITS
 WEIGHT_MARGIN = 1 << 10  # a weight that sank so far still moves by small factors
@@ -57,10 +58,14 @@ MASS = 1 << 38  # what the 256 weights of a cdf sum to
 
 # a node is a row of int64: its key, 0 for an empty slot, and its value, w << 32 | zeros << 16 | ones
 KEY, VALUE = range(2)
-FRESH = (WHOLE // 2) << 32
+WEIGHT_SHIFT, COUNT_BITS, COUNT_MASK = 32, 16, 0xFFFF
+FRESH = (WHOLE // 2) << WEIGHT_SHIFT
+NIBBLE = 4  # decisions after which a context's nodes lie elsewhere
 # a key is the context (exact up to 5 bytes, then a hash of 46 bits), its depth, and the decision's place in the byte
 DEPTH_BITS, PLACE_BITS, CONTEXT_BITS = 5, 8, 46
 EXACT_DEPTH = 5
+_SPREAD = 52_967
+_FACTOR_LOW, _FACTOR_HIGH, _FACTOR_MIXED = 1_640_531_527, 2_135_587_861, 1_540_483_477
 # the registers: nodes so far, how many there may be, position in the coded data, the coder's low, width, offset
 USED, MOST, POSITION, LOW, WIDTH, OFFSET = range(6)
 REGISTERS = 6
@@ -71,7 +76,11 @@ ByteArray = npt.NDArray[np.uint8]
 
 @lean_kernel
 def _find_contexts(recent: ByteArray, contexts: IntArray) -> None:
-    """Write the keys of the last 0, 1, ... bytes, without a decision's place; ``recent`` has the last byte first."""
+    """Write the keys of the last 0, 1, ... bytes, without a decision's place; ``recent`` has the last byte first.
+
+    A context is exact up to EXACT_DEPTH bytes, 40 bits, and a hash of CONTEXT_BITS beyond: 46 bits times _SPREAD, which
+    is below 2^16, stay below 2^62.
+    """
     context: Integer = np.int64(0)
     contexts[0] = 0
     for depth in range(1, contexts.shape[0]):
@@ -79,16 +88,20 @@ def _find_contexts(recent: ByteArray, contexts: IntArray) -> None:
         if depth <= EXACT_DEPTH:
             context |= byte << (8 * (depth - 1))
         else:
-            context = ((context ^ (context >> 23)) * 52_967 + byte + 1) & ((1 << CONTEXT_BITS) - 1)
+            context = ((context ^ (context >> (CONTEXT_BITS // 2))) * _SPREAD + byte + 1) & ((1 << CONTEXT_BITS) - 1)
         contexts[depth] = (context << (DEPTH_BITS + PLACE_BITS)) | (depth << PLACE_BITS)
 
 
 @lean_kernel
 def _hashed(key: Integer) -> Integer:
-    """Return a hash of a key below 2^59, from 0 to 2^42."""
-    mixed = (key & ((1 << 30) - 1)) * 1_640_531_527 + (key >> 30) * 2_135_587_861
+    """Return a hash, below 2^43, of a key below 2^59: its halves times odd factors, mixed, and times another.
+
+    The factors are below 2^31, and what they multiply is below 2^30, 2^29 and 2^31: sums and products are below 2^62.
+    """
+    low, high = key & ((1 << 30) - 1), key >> 30
+    mixed = low * _FACTOR_LOW + high * _FACTOR_HIGH
     mixed ^= mixed >> 29
-    return ((mixed & ((1 << 31) - 1)) * 1_540_483_477) >> 19
+    return ((mixed & ((1 << 31) - 1)) * _FACTOR_MIXED) >> 19
 
 
 @lean_kernel
@@ -114,7 +127,7 @@ def _slot_of(table: IntArray, base: Integer, key: Integer) -> Integer:
 @lean_kernel
 def _estimate(value: Integer, alpha: Integer) -> Integer:
     """Return P_e of a 1, from 1 to ONE - 1."""
-    zeros, ones = (value >> 16) & 0xFFFF, value & 0xFFFF
+    zeros, ones = (value >> COUNT_BITS) & COUNT_MASK, value & COUNT_MASK
     share = ((ALPHA_UNIT * ones + alpha) << PRECISION) // (ALPHA_UNIT * (zeros + ones) + 2 * alpha)
     return min(max(share, 1), ONE - 1)
 
@@ -153,7 +166,7 @@ def _predict(
         if d == last:
             below = estimate
         else:
-            weight = value >> 32
+            weight = value >> WEIGHT_SHIFT
             below = (weight * estimate + (WHOLE - weight) * below) >> WEIGHT_BITS
             below = min(max(below, 1), ONE - 1)
     return min(max(below, LEAST), ONE - LEAST)
@@ -184,7 +197,7 @@ def _learn(
             table[slot, VALUE] = FRESH
             registers[USED] += 1
         value = table[slot, VALUE]
-        weight, zeros, ones = value >> 32, (value >> 16) & 0xFFFF, value & 0xFFFF
+        weight, zeros, ones = value >> WEIGHT_SHIFT, (value >> COUNT_BITS) & COUNT_MASK, value & COUNT_MASK
         if d < depth and path[d + 1, 1] >= 0:
             here = estimate if bit else ONE - estimate
             below = path[d, 2] if bit else ONE - path[d, 2]
@@ -200,7 +213,7 @@ def _learn(
             zeros += 1
         if max(zeros, ones) == MAX_COUNT:
             zeros, ones = (zeros + 1) >> 1, (ones + 1) >> 1
-        table[slot, VALUE] = weight << 32 | zeros << 16 | ones
+        table[slot, VALUE] = (weight << WEIGHT_SHIFT) | (zeros << COUNT_BITS) | ones
 
 
 @lean_kernel
@@ -221,12 +234,15 @@ def _run(
     CHARGE writes the product of each byte's eight probabilities into ``shares`` (n,) where that is not empty; ENCODE
     writes ``code``; DECODE reads it and writes ``data``, and returns -1 on a stream that no encoder wrote.
     """
+    # In one piece: the coder's interval stays in the processor's registers, and a stop between two bytes, where the
+    # table or the code has to grow, is one place.
     contexts, bases, path = scratch
     low, width, offset, position = registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION]
     levels = contexts.shape[0]
     index = start
     while index < data.shape[0]:
         full = registers[USED] > registers[MOST] - 8 * levels
+        # a byte adds 8 nodes a level at most, and three quarters of the slots may be taken
         if not full and 4 * (registers[USED] + 8 * levels) > 3 * table.shape[0]:
             break
         if task == ENCODE and position + BYTES_PER_SYMBOL + WINDOW_BYTES > code.shape[0]:
@@ -238,7 +254,7 @@ def _run(
         within: Integer = np.int64(1)
         share = 1.0
         for step in range(8):
-            if step == 4:
+            if step == NIBBLE:
                 _find_bases(contexts, place, bases)
                 within = np.int64(1)
             ones = _predict(table, contexts, bases, place, within, alpha, full, path)
@@ -257,8 +273,8 @@ def _run(
                 elif shares.shape[0]:
                     share *= (ones if bit else split) / ONE
             _learn(table, contexts, bases, place, within, bit, path, registers)
-            place = place << 1 | bit
-            within = within << 1 | bit
+            place = (place << 1) | bit
+            within = (within << 1) | bit
         if task == DECODE:
             data[index] = place & 0xFF
         elif task == CHARGE and shares.shape[0]:
@@ -293,9 +309,9 @@ def _fill_weights(
         while place >> (level + 1):
             level += 1
         within = place
-        if level >= 4:
-            shift = level - 4
-            within = 1 << shift | (place & ((1 << shift) - 1))
+        if level >= NIBBLE:
+            shift = level - NIBBLE
+            within = (1 << shift) | (place & ((1 << shift) - 1))
             _find_bases(contexts, place >> shift, bases)
         ones = _predict(table, contexts, bases, np.int64(place), np.int64(within), alpha, full, path)
         upper = (masses[place] >> PRECISION) * ones
@@ -320,10 +336,10 @@ def _rehash(old: IntArray, table: IntArray) -> None:
         while place >> (level + 1):
             level += 1
         prefix, within = np.int64(0), place
-        if level >= 4:
-            shift = level - 4
-            prefix, within = place >> shift, 1 << shift | (place & ((1 << shift) - 1))
-        new = _slot_of(table, _hashed((key >> PLACE_BITS << PLACE_BITS) | prefix) + within, key)
+        if level >= NIBBLE:
+            shift = level - NIBBLE
+            prefix, within = place >> shift, (1 << shift) | (place & ((1 << shift) - 1))
+        new = _slot_of(table, _hashed(((key >> PLACE_BITS) << PLACE_BITS) | prefix) + within, key)
         table[new, KEY] = key
         table[new, VALUE] = old[slot, VALUE]
 
@@ -419,7 +435,7 @@ class CtwState:
         )
         self.registers = np.zeros(REGISTERS, dtype=np.int64)
         self.registers[WIDTH] = TOP
-        slots = 1 << ((model.memory << 20) // NODE_BYTES).bit_length() - 1
+        slots = 1 << (((model.memory << 20) // NODE_BYTES).bit_length() - 1)
         self.registers[MOST] = 3 * slots // 4
 
     def read(

@@ -13,13 +13,14 @@ symbol. As in the code, a phrase's end forgets the context.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gencomp.arguments import as_bytes, as_context, as_symbol
 from gencomp.budget import Cost, StateCost
+from gencomp.coding.block import make_loops
 from gencomp.coding.quantize import (
     bound_of,
     cdf_from_weights,
@@ -28,25 +29,14 @@ from gencomp.coding.quantize import (
     scale_of,
     symbol_of_weights,
 )
-from gencomp.coding.range_coder import (
-    MAX_BYTES_PER_SYMBOL,
-    TOP,
-    WINDOW_BYTES,
-    corrupt_stream,
-    decode_begin,
-    decode_end,
-    decode_step,
-    decode_target,
-    encode_end,
-    encode_step,
-)
 from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import FloatArray, IntArray
 
 ALPHABET_SIZE = 256
 PRECISION = default_precision(ALPHABET_SIZE)
-COUNT_UNIT = 256  # one occurrence; gamma is given in parts of it
-MAX_COUNT = 1 << 30  # of a node: then all its counts are halved, so that weights stay below 2^40
+COUNT_UNIT = 256  # parts of one occurrence, in which gamma is given
+MAX_GAMMA = 4096
+MAX_COUNT = 1 << 30  # of all bytes at a node: then they are halved, so that their weights sum to less than 2^40
 
 # a node is a row of int32; 0 is the root, and stands for "none" in CHILD and NEXT
 SYMBOL, COUNT, NEXT, CHILD, TOTAL = range(5)
@@ -55,13 +45,26 @@ NODE_FIELDS = 5
 USED, HERE = range(2)
 
 NodeArray = npt.NDArray[np.int32]
-ByteArray = npt.NDArray[np.uint8]
+
+
+class Tree(NamedTuple):
+    """The model after a context."""
+
+    nodes: NodeArray  # (n, NODE_FIELDS)
+    cursor: IntArray  # (2,)
+    gamma: Integer
+    weights: IntArray  # (ALPHABET_SIZE,) scratch
 
 
 @lean_kernel
-def _fill_weights(nodes: NodeArray, cursor: IntArray, gamma: Integer, weights: IntArray) -> None:
-    """Write the weights after the phrase so far, (256,) int64; their sum is at most 2^40."""
-    weights[:] = gamma
+def _predict(tree: Tree) -> None:
+    """Write the weights of the next byte after the phrase so far.
+
+    Each is at least ``gamma``, and their sum COUNT_UNIT times the node's total, which is below MAX_COUNT, and
+    ALPHABET_SIZE times ``gamma``: at most 2^38 + 2^20.
+    """
+    nodes, cursor, weights = tree.nodes, tree.cursor, tree.weights
+    weights[:] = tree.gamma
     child = nodes[cursor[HERE], CHILD]
     while child != 0:
         weights[nodes[child, SYMBOL]] += COUNT_UNIT * np.int64(nodes[child, COUNT])
@@ -69,9 +72,9 @@ def _fill_weights(nodes: NodeArray, cursor: IntArray, gamma: Integer, weights: I
 
 
 @lean_kernel
-def _interval(nodes: NodeArray, cursor: IntArray, gamma: Integer, symbol: Integer) -> tuple[Integer, Integer]:
+def _interval(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
     """Return (cdf[symbol], cdf[symbol + 1]) after the phrase so far, from the bytes that are in the tree alone."""
-    here = cursor[HERE]
+    nodes, gamma, here = tree.nodes, tree.gamma, tree.cursor[HERE]
     below: Integer = gamma * symbol
     weight: Integer = gamma
     child = nodes[here, CHILD]
@@ -101,11 +104,12 @@ def _halve(nodes: NodeArray, node: Integer) -> None:
 
 
 @lean_kernel
-def _update(nodes: NodeArray, cursor: IntArray, symbol: Integer) -> None:
+def _update(tree: Tree, symbol: Integer) -> None:
     """Count ``symbol`` here and walk on; a byte that is new here becomes a node and ends the phrase.
 
-    Children are kept with the most recent first, where the next search starts. ``nodes`` must have room for one more.
+    Children are kept with the most recent first, where the next search starts. The nodes must have room for one more.
     """
+    nodes, cursor = tree.nodes, tree.cursor
     here = cursor[HERE]
     before = np.int32(0)
     child = nodes[here, CHILD]
@@ -133,47 +137,19 @@ def _update(nodes: NodeArray, cursor: IntArray, symbol: Integer) -> None:
 
 
 @lean_kernel
-def _observe(data: ByteArray, nodes: NodeArray, cursor: IntArray, gamma: Integer, shares: IntArray) -> None:
-    """Read ``data``; write each byte's share of 2^precision into ``shares`` (n,) where that is not empty."""
-    for index in range(data.shape[0]):
-        if shares.shape[0]:
-            start, stop = _interval(nodes, cursor, gamma, np.int64(data[index]))
-            shares[index] = stop - start
-        _update(nodes, cursor, data[index])
+def _symbol_at(tree: Tree, target: Integer) -> tuple[Integer, Integer, Integer]:
+    _predict(tree)
+    return symbol_of_weights(tree.weights, target, PRECISION)
 
 
-@lean_kernel
-def _encode(data: ByteArray, nodes: NodeArray, cursor: IntArray, gamma: Integer, out: ByteArray) -> Integer:
-    low, width, position = 0, TOP, 0
-    for index in range(data.shape[0]):
-        symbol = np.int64(data[index])
-        start, stop = _interval(nodes, cursor, gamma, symbol)
-        low, width, position = encode_step(low, width, out, position, start, stop, PRECISION)
-        _update(nodes, cursor, symbol)
-    return encode_end(low, width, out, position)[0]
+LOOPS = make_loops(__name__, _interval, _symbol_at, _update, PRECISION)
 
 
-@lean_kernel
-def _decode(
-    payload: ByteArray, nodes: NodeArray, cursor: IntArray, gamma: Integer, weights: IntArray, data: ByteArray
-) -> bool:
-    low, width, offset, position = decode_begin(payload)
-    for index in range(data.shape[0]):
-        _fill_weights(nodes, cursor, gamma, weights)
-        symbol, start, stop = symbol_of_weights(weights, decode_target(width, offset, PRECISION), PRECISION)
-        low, width, offset, position = decode_step(low, width, offset, position, payload, start, stop, PRECISION)
-        if offset < 0:
-            return False
-        data[index] = symbol
-        _update(nodes, cursor, symbol)
-    return decode_end(low, width, offset, position, payload.shape[0])
-
-
-def _new_tree(symbols: int) -> tuple[NodeArray, IntArray]:
-    """Return (nodes, cursor) of a root, with room for ``symbols`` updates."""
+def _new_tree(gamma: int, symbols: int) -> Tree:
+    """Return a root, with room for ``symbols`` updates."""
     nodes = np.empty((1 + symbols, NODE_FIELDS), dtype=np.int32)
     nodes[0] = 0
-    return nodes, np.array([1, 0], dtype=np.int64)
+    return Tree(nodes, np.array([1, 0], dtype=np.int64), gamma, np.empty(ALPHABET_SIZE, dtype=np.int64))
 
 
 _BYTE_SECONDS = 3e-5  # of a byte, on a slow machine
@@ -193,8 +169,8 @@ class Lz78:
     spec_argument: ClassVar[str] = "gamma"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.gamma <= 4096:
-            raise ValueError(f"gamma must be from 1 to 4096 (256ths of an occurrence), got {self.gamma}")
+        if not 1 <= self.gamma <= MAX_GAMMA:
+            raise ValueError(f"gamma must be from 1 to {MAX_GAMMA} (256ths of an occurrence), got {self.gamma}")
 
     @property
     def alphabet_size(self) -> int:
@@ -210,40 +186,28 @@ class Lz78:
         return Cost(4 * NODE_FIELDS * (size + 64) + 6 * size + coded, 1e-3 + size * _BYTE_SECONDS)
 
     def begin(self, context: Sequence[int] = ()) -> "Lz78State":
-        data = np.frombuffer(bytes(as_context(context)), dtype=np.uint8)
-        nodes, cursor = _new_tree(len(data) + 16)
-        _observe(data, nodes, cursor, self.gamma, np.empty(0, dtype=np.int64))
-        return Lz78State(self.gamma, nodes, cursor)
+        data = bytes(as_context(context))
+        tree = _new_tree(self.gamma, len(data) + 16)
+        LOOPS.observe(data, tree)
+        return Lz78State(tree)
 
     def encode_block(self, data: bytes) -> bytes:
         data = as_bytes(data)
-        nodes, cursor = _new_tree(len(data))
-        out = np.empty(len(data) * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES, dtype=np.uint8)
-        size = _encode(np.frombuffer(data, dtype=np.uint8), nodes, cursor, self.gamma, out)
-        return out[:size].tobytes()
+        return LOOPS.encode(data, _new_tree(self.gamma, len(data)))
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
-        payload = as_bytes(payload, "the code")
-        nodes, cursor = _new_tree(size)
-        weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
-        data = np.empty(size, dtype=np.uint8)
-        if not _decode(np.frombuffer(payload, dtype=np.uint8), nodes, cursor, self.gamma, weights, data):
-            raise corrupt_stream()
-        return data.tobytes()
+        return LOOPS.decode(payload, size, _new_tree(self.gamma, size))
 
 
 class Lz78State:
     """The tree after a context, and where the phrase so far stands in it."""
 
-    def __init__(self, gamma: int, nodes: NodeArray, cursor: IntArray) -> None:
-        self._gamma = gamma
-        self._nodes = nodes
-        self._cursor = cursor
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
 
     def cdf(self) -> IntArray:
-        weights = np.empty(ALPHABET_SIZE, dtype=np.int64)
-        _fill_weights(self._nodes, self._cursor, self._gamma, weights)
-        return cdf_from_weights(weights, PRECISION)
+        _predict(self._tree)
+        return cdf_from_weights(self._tree.weights, PRECISION)
 
     def code_lengths(self) -> FloatArray:
         return code_lengths_of_cdf(self.cdf())
@@ -251,22 +215,21 @@ class Lz78State:
     def charge(self, data: bytes) -> FloatArray:
         data = as_bytes(data)
         self._reserve(len(data))
-        shares = np.empty(len(data), dtype=np.int64)
-        _observe(np.frombuffer(data, dtype=np.uint8), self._nodes, self._cursor, self._gamma, shares)
-        return np.asarray(PRECISION - np.log2(shares))
+        return LOOPS.charge(data, self._tree)
 
     def update(self, symbol: int) -> None:
         symbol = as_symbol(symbol)
         self._reserve(1)
-        _update(self._nodes, self._cursor, symbol)
+        _update(self._tree, symbol)
 
     def _reserve(self, symbols: int) -> None:
         """Make room for ``symbols`` more nodes."""
-        used = int(self._cursor[USED])
-        if used + symbols > len(self._nodes):
+        tree = self._tree
+        used = int(tree.cursor[USED])
+        if used + symbols > len(tree.nodes):
             more = np.empty((symbols + used // 2 + 64, NODE_FIELDS), dtype=np.int32)
-            self._nodes = np.concatenate([self._nodes[:used], more])
+            self._tree = tree._replace(nodes=np.concatenate([tree.nodes[:used], more]))
 
     def copy(self) -> Self:
-        used = int(self._cursor[USED])
-        return type(self)(self._gamma, self._nodes[: used + 16].copy(), self._cursor.copy())
+        nodes, cursor, gamma, weights = self._tree
+        return type(self)(Tree(nodes[: int(cursor[USED]) + 16].copy(), cursor.copy(), gamma, weights.copy()))

@@ -74,7 +74,8 @@ def _section(rows: Sequence[Record], dataset: str, number: int) -> Record:
         ]
     heads = ["raw rate, %", *(["the paper's, %"] if with_paper else []), "95 % from", "to", "adjusted rate, %"]
     heads += ["bits/byte", "parameters", "bytes/s"]
-    if not any(row["parameters"] for row in mine):  # then it is the raw rate again
+    # without parameters the adjusted rate is the raw rate
+    if not any(row["parameters"] for row in mine):
         lines, heads = _without(lines, heads, "adjusted rate, %")
     facts = [f"{max(row['raw_bytes'] for row in mine):,} bytes of {mine[0]['modality']}"]
     words = [0, 1]

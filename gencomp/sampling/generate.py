@@ -26,7 +26,7 @@ _NODE_BYTES, _COPY_SECONDS, _PAIR_SECONDS = 1 << 14, 1e-9, 4e-7
 
 
 class Watcher:
-    """Who is told what happens while bytes are drawn; this one ignores it."""
+    """What is told of the bytes while they are drawn; this one ignores it."""
 
     def choosing(self, state: PredictorState, symbol: int, weights: IntArray) -> None:
         """``symbol`` was drawn after ``state``, which has not seen it yet, by integer ``weights`` (alphabet_size,)."""

@@ -67,7 +67,7 @@ def load_checkpoint(folder: Path, described: Mapping[str, Any]) -> tuple[dict[st
 
     recover(folder)
     if not (folder / "state.json").is_file():
-        raise TrainingError(f"there is no checkpoint to resume from in {folder}; start without --resume")
+        raise TrainingError(f"there is no checkpoint to resume from in {folder}; start without resume=True")
     record = json.loads((folder / "state.json").read_text())
     for key, value in described.items():
         if record[key] != value:

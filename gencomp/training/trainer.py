@@ -119,7 +119,7 @@ def train(
         with _precision(device, plan.dtype):
             loss = mean_loss(model, torch.from_numpy(drawn).to(device))
         nats = float(loss.detach())
-        _check_finite(nats, step)
+        _check_finite(nats, step, plan)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
         optimizer.step()
@@ -129,7 +129,7 @@ def train(
         held_out = None
         if done % plan.evaluate_every == 0 or done == plan.steps:
             held_out = held_out_loss(model, corpus, plan, device)
-            _check_finite(held_out, step)
+            _check_finite(held_out, step, plan)
             history.steps.append(done)
             history.training_loss.append(sum(recent) / len(recent))
             history.held_out_loss.append(held_out)
@@ -149,11 +149,11 @@ def _check_lengths(corpus: Corpus, plan: Plan) -> None:
             raise ValueError(f"the {part} has {len(symbols):,} symbols; a sequence of the curriculum takes {longest:,}")
 
 
-def _check_finite(loss: float, step: int) -> None:
+def _check_finite(loss: float, step: int, plan: Plan) -> None:
     if not math.isfinite(loss):  # before anything is saved: the last checkpoint stays good
         raise TrainingError(
-            f"the loss is {loss} at step {step + 1}; start again with a lower --learning-rate, from the last "
-            "checkpoint with --from FOLDER -o ANOTHER"
+            f"the loss is {loss} at step {step + 1}; start again from the last checkpoint, in another folder, "
+            f"with a lower rate, such as learning_rate={plan.learning_rate / 2:g}"
         )
 
 

@@ -210,7 +210,7 @@ def test_a_canary_is_asked_before_a_model_decodes(description: dict[str, object]
 def test_the_users_model_must_be_the_archives(wiki: bytes) -> None:
     archive = gencomp.compress(wiki, "counts:6")
     assert gencomp.decompress(archive, model="counts") == wiki
-    with pytest.raises(ModelMismatchError, match="was made with -m 'counts:6', not 'counts:2'"):
+    with pytest.raises(ModelMismatchError, match="was made with model='counts:6', not 'counts:2'"):
         gencomp.decompress(archive, model="counts:2")
 
 

@@ -42,8 +42,8 @@ def test_the_install_line_has_what_differs() -> None:
     assert install_line(there, HERE) == "pip install tokenizers==0.22.0 torch==2.9.1"
     assert install_line(HERE | {"processor": "x"}, HERE) is None
     assert install_line({"torch": "; rm -r /"}, HERE) is None
-    assert advice(there, HERE).startswith("run: pip install tokenizers==0.22.0 torch==2.9.1; or let --try-anyway")
-    assert advice(HERE, HERE).startswith("decode it where it was made; or let --try-anyway decode")
+    assert advice(there, HERE).startswith("run: pip install tokenizers==0.22.0 torch==2.9.1; or let try_anyway=True")
+    assert advice(HERE, HERE).startswith("decode it where it was made; or let try_anyway=True decode")
     assert len(difference({"torch": "9" * 10_000}, HERE)) < 300
     for made_up in (dict.fromkeys(map(str, range(5000)), 1), {"x" * 9000: {"\n": "\n" * 9000}}, {"a\x1b": "\r\n"}):
         told = f"{difference(made_up, HERE)}; {advice(made_up, HERE)}"
@@ -55,7 +55,7 @@ def test_the_install_line_has_what_differs() -> None:
 def test_another_revision_is_tried_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     archive = gencomp.compress(TEXT, "counts:2")
     monkeypatch.setattr(Counts, "revision", 99)
-    with pytest.raises(ModelMismatchError, match="made with revision .* or let --try-anyway decode"):
+    with pytest.raises(ModelMismatchError, match="made with revision .* or let try_anyway=True decode"):
         gencomp.decompress(archive)
     assert gencomp.decompress(archive, try_anyway=True) == TEXT
 
@@ -82,5 +82,5 @@ def test_an_archive_of_an_object_is_read_with_the_object(model: object) -> None:
             gencomp.decompress(archive, model=chosen)
     with pytest.raises(ModelMismatchError, match="computes differently here"):
         gencomp.decompress(archive, model=Recent(window=3))
-    with pytest.raises(ModelMismatchError, match="was made with -m 'counts:6', not 'tests.*Recent'"):
+    with pytest.raises(ModelMismatchError, match="was made with model='counts:6', not 'tests.*Recent'"):
         gencomp.decompress(gencomp.compress(TEXT, "counts:6"), model=Recent())

@@ -112,7 +112,7 @@ def test_input_is_removed_only_on_request_and_only_after_success(cli, tmp_path: 
     (tmp_path / "a").write_bytes(b"aaaa")
     assert cli("compress", "-q", "--rm", "-k", "a").code == 0
     assert (tmp_path / "a").exists()
-    fails(cli("compress", "-q", "--rm", "a"), 1, "a.gcz: it exists already; overwrite it with -f")
+    fails(cli("compress", "-q", "--rm", "a"), 1, "a.gcz: it exists already; replace it with -f")
     assert (tmp_path / "a").exists()
     assert cli("compress", "-q", "--rm", "-f", "a").code == 0
     assert not (tmp_path / "a").exists()
@@ -297,7 +297,7 @@ def test_states_are_not_overwritten_unasked(cli, tmp_path: Path, monkeypatch: py
     arguments = ("sample", "-q", "-n", "1", "-m", "mix:1", "--prime", "corpus", "--save-state", "thesis")
     with monkeypatch.context() as patch:
         patch.setattr(Mix, "begin", lambda *_: pytest.fail("work before the name is checked"))
-        fails(cli(*arguments), 1, "thesis: it exists already; overwrite it with -f")
+        fails(cli(*arguments), 1, "thesis: it exists already; replace it with -f")
     assert (tmp_path / "thesis").read_bytes() == b"the only copy"
     fails(cli("sample", "-n", "1", "-m", "counts:1", "--save-state", "new"), 2, "this model's states are not saved")
     fails(cli("sample", "-n", "1", "--save-state", "a", "-o", "a"), 2, "name the same file")

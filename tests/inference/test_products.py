@@ -16,7 +16,6 @@ from gencomp.inference.products import (
     dot,
     list_pairs,
     multiply,
-    multiply_lanes,
     multiply_listed,
     pack,
 )
@@ -24,10 +23,10 @@ from gencomp.inference.products import (
 SHAPES = [(32, 2), (32, 32), (64, 64), (96, 34), (192, 336), (224, 512)]
 
 
-def random_case(outputs: int, inputs: int, lanes: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def random_case(outputs: int, inputs: int, rows: int = 1) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(outputs * inputs)
     matrix = rng.integers(-128, 128, (outputs, inputs)).astype(np.int8)
-    return matrix, rng.integers(-32767, 32768, (lanes, inputs)).astype(np.int16)
+    return matrix, rng.integers(-32767, 32768, (rows, inputs)).astype(np.int16)
 
 
 def exact(matrix: np.ndarray, vectors: np.ndarray) -> list[list[int]]:
@@ -69,15 +68,6 @@ def test_zeros_are_left_out(outputs: int, inputs: int, density: float) -> None:
     assert sums.tolist() == exact(matrix, vectors)[0]
 
 
-@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
-@pytest.mark.parametrize("lanes", [1, 4, 6, 8])
-def test_lanes_are_so_many_products(outputs: int, inputs: int, lanes: int) -> None:
-    matrix, vectors = random_case(outputs, inputs, lanes)
-    sums = np.zeros((lanes, outputs), np.int32)
-    multiply_lanes(pack(matrix), 0, vectors, sums)
-    assert sums.tolist() == exact(matrix, vectors)
-
-
 def test_dot_products_are_exact() -> None:
     matrix, vectors = random_case(32, 192)
     rows = [int(dot(matrix.reshape(-1), 192 * row, vectors[0])) for row in range(32)]
@@ -97,16 +87,11 @@ def test_plain_python_does_the_same() -> None:
         0: (64, products._plain_block(64), products._plain_list(64)),
         64: (32, products._plain_block(32), products._plain_list(32)),
     }.items():
-        for lane in range(4):
-            block(weights, first * 64, vectors[lane], sums[lane], first)
+        for row in range(4):
+            block(weights, first * 64, vectors[row], sums[row], first)
             again = np.zeros(outputs, np.int32)
-            listed(weights, first * 64, vectors[lane], np.arange(36, dtype=np.int32), 32, again, 0)
-            assert again.tolist() == sums[lane, first : first + outputs].tolist()
-    assert sums.tolist() == exact(matrix, vectors)
-    for first in range(0, 96, 16):
-        products._plain_lanes(64 if first < 64 else 32)(
-            weights, first // 64 * 64 * 64 + first % 64 * 2, vectors, sums, 0, first
-        )
+            listed(weights, first * 64, vectors[row], np.arange(36, dtype=np.int32), 32, again, 0)
+            assert again.tolist() == sums[row, first : first + outputs].tolist()
     assert sums.tolist() == exact(matrix, vectors)
     assert products._plain_dot(matrix.reshape(-1), 64, vectors[0]) == exact(matrix, vectors)[0][1]
 

@@ -181,12 +181,14 @@ def test_a_classifier_opens_and_imports_nothing_by_itself(
 ) -> None:
     (tmp_path / "state").write_bytes(b"")
     path = forged(tmp_path / "kept.npz", model=form.format(f"rnn+state={tmp_path}/state" if form != "{}" else "rnn:/x"))
-    with pytest.raises(ModelMismatchError, match="opens nothing on disk by itself; name it with -m"):
+    with pytest.raises(ModelMismatchError, match="opens nothing on disk by itself; name it, if you trust it: model="):
         load_classifier(path)
     entry = Entry("theirs", "compressor", "nowhere_to_be_found:Theirs", "from another package", None, "theirs")
     monkeypatch.setitem(registry._ENTRIES, "theirs", entry)
     path = forged(tmp_path / "kept.npz", model=form.format("theirs"))
-    with pytest.raises(ModelMismatchError, match="needs a model of the package theirs; name it with -m"):
+    with pytest.raises(
+        ModelMismatchError, match="needs a model of the package theirs; name it, if you trust it: model="
+    ):
         load_classifier(path)
     if form != "{}":
         path = forged(tmp_path / "kept.npz", model="lookahead:" * 20 + "gzip")
@@ -197,10 +199,12 @@ def test_a_classifier_opens_and_imports_nothing_by_itself(
 def test_a_classifier_of_somebody_elses_takes_no_more_memory_than_usual(tmp_path: Path) -> None:
     spec = "ensemble:" + ",".join(["ctw+memory=4096"] * 2)
     path = forged(tmp_path / "kept.npz", model=spec)
-    with pytest.raises(BudgetError, match="may take .* of memory, expected at most 4,295 MB; name it with -m"):
+    with pytest.raises(
+        BudgetError, match="may take .* of memory, expected at most 4,295 MB; name it, if you trust it: model="
+    ):
         load_classifier(path)
     assert load_classifier(path, spec).model == spec, "the user's word"
-    with pytest.raises(ModelMismatchError, match="was made with -m 'ensemble:.*, not 'gzip'"):
+    with pytest.raises(ModelMismatchError, match="was made with model='ensemble:.*, not 'gzip'"):
         load_classifier(path, "gzip")
 
 

@@ -397,7 +397,7 @@ def test_archives_find_a_state_that_has_moved(tmp_path: Path) -> None:
         gencomp.decompress(archive)
     assert gencomp.decompress(archive, model=f"mix?state={path}") == data
     path.rename(moved)
-    with pytest.raises(ModelMismatchError, match=r"state: No such file.*moved is named with -m"):
+    with pytest.raises(ModelMismatchError, match=r"state: No such file.*moved is named by model="):
         gencomp.decompress(archive, model=f"mix?state={path}")
     assert gencomp.decompress(archive, model=f"mix?state={moved}") == data
     with pytest.raises(ModelMismatchError, match="was made with"):

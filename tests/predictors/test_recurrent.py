@@ -230,7 +230,7 @@ class TestArchives:
             gencomp.decompress(archive, model=spec_of(rnn))
 
     def test_another_model(self, archive: bytes) -> None:
-        with pytest.raises(ModelMismatchError, match="made with -m 'rnn:"):
+        with pytest.raises(ModelMismatchError, match="made with model='rnn:"):
             gencomp.decompress(archive, model="counts")
 
     def test_missing_weights(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,7 +177,10 @@ def test_what_cannot_be_trained_on_is_refused(wiki: bytes, tmp_path: Path) -> No
     broken = Network(TINY)
     with torch.no_grad():
         broken.head_bias.fill_(math.nan)
-    with pytest.raises(TrainingError, match="the loss is nan at step 1; start again with a lower --learning-rate"):
+    with pytest.raises(
+        TrainingError,
+        match="the loss is nan at step 1; start again from the last checkpoint",
+    ):
         train_recurrent(broken, Sources.of([wiki]), held_out, PLAN, tmp_path)
     assert not (tmp_path / "checkpoint").exists()
     for options, complaint in (

@@ -8,54 +8,27 @@ the first place that agrees with all of the known bytes; no longer match is ther
 
 import numpy as np
 
-from gencomp.bitstreams.lzma.state import (
-    AFTER_LITERAL,
-    AFTER_MATCH,
-    BACK,
-    BANK,
-    BASE,
-    COUNT,
-    CYCLE,
-    DEPTH,
-    FINDER,
-    HASH_BYTES,
-    INFINITE,
-    LAST,
-    MATCH_BACK,
-    MATCH_ROWS,
-    NICE,
-    NODE,
-    NODE_REP,
-    OPEN,
-    POSITION,
-    PRICE,
-    REP,
-    REPS,
-    SONS,
-    STOP,
-    TAIL,
-    TREE,
-    ZERO,
-    Parse,
-    common_length,
-)
+from gencomp.bitstreams.lzma import constants as lzma
+from gencomp.bitstreams.lzma import fields as field
+from gencomp.bitstreams.lzma import registers as reg
+from gencomp.bitstreams.lzma.state import MATCH_ROWS, ZERO, Parse, common_length
 from gencomp.compiled import Integer, fragment, lean_kernel
 
 NONE_ALIKE = 256  # in Parse.unlike, 1 where no byte stands for others
-_MOST_VISITS = 400
+_MOST_VISITS = 400  # of a tree's nodes: where more have the known bytes, each last byte is parsed for itself
 
 
 @fragment
 def _mark(parse: Parse, distance: Integer) -> None:
     """Mark the byte that a match at this distance goes on with."""
-    parse.unlike[parse.data[parse.registers[STOP] - distance]] = 1
+    parse.unlike[parse.data[parse.registers[reg.STOP] - distance]] = 1
 
 
 @lean_kernel
 def mark_matches(parse: Parse) -> None:
     """Mark what the matches found last go on with."""
-    first = parse.registers[BANK] * MATCH_ROWS
-    for row in range(first, first + parse.registers[COUNT]):
+    first = parse.registers[reg.BANK] * MATCH_ROWS
+    for row in range(first, first + parse.registers[reg.MATCHES_COUNT]):
         _mark(parse, np.int64(parse.matches[row, 1]) + 1)
 
 
@@ -66,31 +39,31 @@ def mark_known(parse: Parse) -> None:
     for byte in range(len(parse.unlike)):
         parse.unlike[byte] = 0
     mark_matches(parse)
-    for rep in range(REPS):
-        _mark(parse, registers[REP + rep] + 1)
-    if not registers[OPEN]:
+    for rep in range(lzma.REPS):
+        _mark(parse, registers[reg.REPS + rep] + 1)
+    if not registers[reg.OPEN]:
         return
-    for node in range(registers[POSITION] - registers[BASE], registers[LAST] + 1):
-        if node < registers[NODE]:
-            for rep in range(REPS):
-                _mark(parse, np.int64(nodes[node, NODE_REP + rep]) + 1)
-        elif nodes[node, PRICE] < INFINITE:
-            back = np.int64(nodes[node, BACK])
-            if back >= REPS:
-                _mark(parse, back - REPS + 1)
-            if nodes[node, AFTER_LITERAL] and nodes[node, AFTER_MATCH]:
-                back = np.int64(nodes[node, MATCH_BACK])
-                if back >= REPS:
-                    _mark(parse, back - REPS + 1)
+    for node in range(registers[reg.POSITION] - registers[reg.BASE], registers[reg.LEN_END] + 1):
+        if node < registers[reg.CUR]:
+            for rep in range(lzma.REPS):
+                _mark(parse, np.int64(nodes[node, field.BACKS + rep]) + 1)
+        elif nodes[node, field.PRICE] < lzma.RC_INFINITY_PRICE:
+            back = np.int64(nodes[node, field.BACK_PREV])
+            if back >= lzma.REPS:
+                _mark(parse, back - lzma.REPS + 1)
+            if nodes[node, field.PREV_1_IS_LITERAL] and nodes[node, field.PREV_2]:
+                back = np.int64(nodes[node, field.BACK_PREV_2])
+                if back >= lzma.REPS:
+                    _mark(parse, back - lzma.REPS + 1)
 
 
 @lean_kernel
 def _is_found(parse: Parse, position: Integer, first: Integer, limit: Integer) -> Integer:
     """Tell whether ``limit`` bytes occur among the candidates that a search would look at."""
     registers, data, table = parse.registers, parse.data, parse.table
-    cycle, sons, tree = registers[CYCLE], registers[SONS], registers[FINDER] & TREE
+    cycle, sons, tree = registers[reg.CYCLIC_SIZE], registers[reg.SON], registers[reg.FINDER] & lzma.MF_TREE
     slot, candidate = position % cycle, first
-    for _ in range(registers[DEPTH]):
+    for _ in range(registers[reg.DEPTH]):
         distance = position + cycle - candidate
         if distance >= cycle:
             break
@@ -111,8 +84,9 @@ def _is_found(parse: Parse, position: Integer, first: Integer, limit: Integer) -
 def _mark_chain(parse: Parse, position: Integer, first: Integer, known: Integer) -> None:
     """Mark what follows the ``known`` bytes wherever the chain has them."""
     registers = parse.registers
-    cycle, sons, slot, candidate = registers[CYCLE], registers[SONS], position % registers[CYCLE], first
-    for _ in range(registers[DEPTH]):
+    cycle, sons = registers[reg.CYCLIC_SIZE], registers[reg.SON]
+    slot, candidate = position % cycle, first
+    for _ in range(registers[reg.DEPTH]):
         distance = position + cycle - candidate
         if distance >= cycle:
             return
@@ -125,7 +99,7 @@ def _mark_chain(parse: Parse, position: Integer, first: Integer, known: Integer)
 def _mark_tree(parse: Parse, position: Integer, first: Integer, known: Integer) -> None:
     """Mark what follows the ``known`` bytes wherever the tree has them."""
     registers, data, table, stack = parse.registers, parse.data, parse.table, parse.path
-    cycle, sons, slot = registers[CYCLE], registers[SONS], position % registers[CYCLE]
+    cycle, sons, slot = registers[reg.CYCLIC_SIZE], registers[reg.SON], position % registers[reg.CYCLIC_SIZE]
     waiting, visits = np.int64(1), 0
     stack[0, 0] = first
     while waiting > 0:
@@ -154,12 +128,13 @@ def _mark_tree(parse: Parse, position: Integer, first: Integer, known: Integer) 
 def mark_search(parse: Parse, position: Integer, first: Integer) -> None:
     """Mark the last bytes with which a search at ``position``, from its candidate ``first``, would find more."""
     registers = parse.registers
-    known = registers[STOP] - position
-    if first >= registers[TAIL] + registers[CYCLE]:  # entered in this parse, and so in a place that the byte decides
+    known = registers[reg.STOP] - position
+    # a candidate that this parse entered is in a place that the byte decides
+    if first >= registers[reg.TAIL] + registers[reg.CYCLIC_SIZE]:
         parse.unlike[NONE_ALIKE] = 1
-    elif known >= registers[NICE]:
+    elif known >= registers[reg.NICE_LEN]:
         return
-    elif registers[FINDER] & TREE:
+    elif registers[reg.FINDER] & lzma.MF_TREE:
         _mark_tree(parse, position, first, known)
     else:
         _mark_chain(parse, position, first, known)
@@ -169,9 +144,9 @@ def mark_search(parse: Parse, position: Integer, first: Integer) -> None:
 def mark_hashed(parse: Parse, position: Integer, byte: Integer, first: Integer) -> None:
     """Mark ``byte``, the last that is hashed, if the search from its own candidate ``first`` finds it."""
     registers = parse.registers
-    kept = parse.data[registers[STOP]]
-    parse.data[registers[STOP]] = byte
-    entered_now = first >= registers[TAIL] + registers[CYCLE]
-    if entered_now or _is_found(parse, position, first, registers[FINDER] & HASH_BYTES):
+    kept = parse.data[registers[reg.STOP]]
+    parse.data[registers[reg.STOP]] = byte
+    entered_now = first >= registers[reg.TAIL] + registers[reg.CYCLIC_SIZE]
+    if entered_now or _is_found(parse, position, first, registers[reg.FINDER] & lzma.MF_HASH_BYTES):
         parse.unlike[byte] = 1
-    parse.data[registers[STOP]] = kept
+    parse.data[registers[reg.STOP]] = kept

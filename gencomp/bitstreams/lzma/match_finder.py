@@ -1,49 +1,27 @@
 """How liblzma looks for matches: hashes of two, three and four bytes, chains (HC3, HC4) or binary trees (BT4).
 
 A chain links the positions of one hash, the newest first. A tree holds them sorted by what follows them, the newest at
-the root: who looks up a position makes it the root, and splits what was there into what is smaller and what is larger.
+the root. Looking up a position makes it the root, and splits what was there into what is smaller and what is larger.
 """
 
 import numpy as np
 
+from gencomp.bitstreams.lzma import constants as lzma
+from gencomp.bitstreams.lzma import registers as reg
 from gencomp.bitstreams.lzma.alike import mark_hashed, mark_matches, mark_search
-from gencomp.bitstreams.lzma.state import (
-    BANK,
-    COUNT,
-    CYCLE,
-    DEPTH,
-    ENTRIES,
-    FINAL,
-    FINDER,
-    HASH_3_AT,
-    HASH_4_AT,
-    HASH_BYTES,
-    HC3,
-    LONGEST,
-    LONGEST_MATCH,
-    MASK,
-    MATCH_ROWS,
-    NICE,
-    ONE,
-    READ,
-    SHARED,
-    SIZE,
-    SONS,
-    TREE,
-    WATCHED,
-    ZERO,
-    Parse,
-    common_length,
-)
+from gencomp.bitstreams.lzma.state import MATCH_ROWS, ONE, ZERO, Parse, common_length
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
+_POLYNOMIAL = 0xEDB88320  # of CRC-32, the lowest bit first
+_CRC_SHIFT = 5  # of the fourth byte's CRC in the hash of four bytes
+
 
 def _crc_table() -> IntArray:
-    """Return the table of CRC-32 (polynomial 0xEDB88320, the lowest bit first), int64 (256,)."""
+    """Return the table of CRC-32, int64 (256,), which liblzma's hashes begin with."""
     table = np.arange(256, dtype=np.int64)
     for _ in range(8):
-        table = np.where(table & 1, table >> 1 ^ 0xEDB88320, table >> 1)
+        table = np.where(table & 1, (table >> 1) ^ _POLYNOMIAL, table >> 1)
     return table
 
 
@@ -53,9 +31,9 @@ _CRC = _crc_table()
 @fragment
 def _put(parse: Parse, place: Integer, value: Integer) -> None:
     """Enter ``value`` in the table, and note that in the log."""
-    entry, log = parse.registers[ENTRIES], parse.log
+    entry, log = parse.registers[reg.ENTRIES], parse.log
     log[entry, 0], log[entry, 1], log[entry, 2] = place, parse.table[place], value
-    parse.registers[ENTRIES] = entry + 1
+    parse.registers[reg.ENTRIES] = entry + 1
     parse.table[place] = value
 
 
@@ -63,16 +41,61 @@ def _put(parse: Parse, place: Integer, value: Integer) -> None:
 def undo_entries(parse: Parse, first: Integer) -> None:
     """Take back the entries from ``first`` on."""
     log = parse.log
-    for entry in range(parse.registers[ENTRIES] - 1, first - 1, -1):
+    for entry in range(parse.registers[reg.ENTRIES] - 1, first - 1, -1):
         parse.table[log[entry, 0]] = log[entry, 1]
-    parse.registers[ENTRIES] = first
+    parse.registers[reg.ENTRIES] = first
 
 
 @fragment
 def _keep(parse: Parse, count: Integer, length: Integer, distance: Integer) -> Integer:
-    row = (1 - parse.registers[BANK]) * MATCH_ROWS + count
+    row = (1 - parse.registers[reg.BANK]) * MATCH_ROWS + count
     parse.matches[row, 0], parse.matches[row, 1] = length, distance - 1
     return count + 1
+
+
+@fragment
+def _hashes(parse: Parse, position: Integer) -> tuple[Integer, Integer, Integer, Integer]:
+    """Return the hash of three bytes as such, and the places in the table of those of two, three and all bytes.
+
+    HC3 has none of three bytes beside that of all.
+    """
+    registers, data = parse.registers, parse.data
+    mixed = _CRC[data[position]] ^ np.int64(data[position + 1])
+    second = mixed & (lzma.HASH_2_SIZE - 1)
+    mixed ^= np.int64(data[position + 2]) << 8
+    third: Integer = np.int64(lzma.FIX_3_HASH_SIZE)
+    whole = third + (mixed & registers[reg.HASH_MASK])
+    if registers[reg.FINDER] != lzma.MF_HC3:
+        third += mixed & (lzma.HASH_3_SIZE - 1)
+        every = mixed ^ (_CRC[data[position + 3]] << _CRC_SHIFT)
+        whole = lzma.FIX_4_HASH_SIZE + (every & registers[reg.HASH_MASK])
+    return mixed, second, third, whole
+
+
+@fragment
+def _keep_nearest(
+    parse: Parse, position: Integer, second: Integer, third: Integer, limit: Integer
+) -> tuple[Integer, Integer]:
+    """Keep what the hashes of two bytes and, but for HC3, of three find; return how many and the longest's length."""
+    registers, data, table = parse.registers, parse.data, parse.table
+    short, cycle = registers[reg.FINDER] == lzma.MF_HC3, registers[reg.CYCLIC_SIZE]
+    distance = position + cycle - np.int64(table[second])
+    count, best = ZERO, ZERO
+    if distance < cycle and data[position - distance] == data[position]:
+        best = np.int64(2)
+        if short:
+            best = common_length(data, position, position - distance, best, limit)
+        count = _keep(parse, count, best, distance)
+    if short:
+        return count, best
+    farther = position + cycle - np.int64(table[third])
+    if farther != distance and farther < cycle and data[position - farther] == data[position]:
+        best, distance = np.int64(3), farther
+        count = _keep(parse, count, best, distance)
+    if count > 0:
+        best = common_length(data, position, position - distance, best, limit)
+        parse.matches[(1 - registers[reg.BANK]) * MATCH_ROWS + count - 1, 0] = best
+    return count, best
 
 
 @lean_kernel
@@ -81,11 +104,11 @@ def _follow_chain(
 ) -> Integer:
     """Keep each match longer than ``best`` and all before it; return their number (hc_find_func)."""
     registers, data, table = parse.registers, parse.data, parse.table
-    cycle, sons = registers[CYCLE], registers[SONS]
+    cycle, sons = registers[reg.CYCLIC_SIZE], registers[reg.SON]
     slot = position % cycle
     _put(parse, sons + slot, first)
     candidate = first
-    for _ in range(registers[DEPTH]):
+    for _ in range(registers[reg.DEPTH]):
         distance = position + cycle - candidate
         if distance >= cycle:
             break
@@ -105,19 +128,20 @@ def _follow_chain(
 def _split_tree(
     parse: Parse, position: Integer, first: Integer, count: Integer, best: Integer, limit: Integer
 ) -> Integer:
-    """Make ``position`` the root; keep each match longer than ``best`` and all before it; return their number.
+    """Make ``position`` the root; keep each match longer than ``best`` and all before it (bt_find_func).
 
-    liblzma's bt_find_func, and bt_skip_func where ``best`` is ``limit``. Returns -1 - count if some agree up to the
-    limit.
+    Where ``best`` is ``limit``, nothing is kept (bt_skip_func). Returns the number of matches, or -1 - number if one
+    place agrees up to the limit.
     """
     registers, data, table = parse.registers, parse.data, parse.table
-    cycle, sons = registers[CYCLE], registers[SONS]
+    cycle, sons = registers[reg.CYCLIC_SIZE], registers[reg.SON]
     slot = position % cycle
-    smaller = sons + 2 * slot  # where the next smaller one goes (ptr1),
-    larger = smaller + 1  # and the next larger one (ptr0)
-    as_smaller, as_larger = np.int64(0), np.int64(0)  # bytes that the last of them agrees with
+    # the places of the next smaller one and of the next larger one (ptr1, ptr0), and how many bytes the last of either
+    # agrees with
+    smaller, larger = sons + 2 * slot, sons + 2 * slot + 1
+    as_smaller, as_larger = ZERO, ZERO
     candidate = first
-    for _ in range(registers[DEPTH]):
+    for _ in range(registers[reg.DEPTH]):
         distance = position + cycle - candidate
         if distance >= cycle:
             break
@@ -148,83 +172,72 @@ def _split_tree(
 
 @lean_kernel
 def _mark_hashed(parse: Parse, position: Integer, mixed: Integer) -> None:
-    """Mark the bytes that a search finds which has them in its hash, ``mixed`` from three bytes."""
-    short = parse.registers[FINDER] == HC3  # so that the third is the one
+    """Mark the bytes that a search finds which has them in its hash.
+
+    ``mixed`` is the hash of three bytes. The byte to come is the third of them for HC3, for the others the fourth.
+    """
+    short = parse.registers[reg.FINDER] == lzma.MF_HC3
     known = mixed ^ (np.int64(parse.data[position + 2]) << 8 if short else 0)
     for byte in range(256):
-        mixed = known ^ (byte << 8 if short else _CRC[byte] << 5)
-        bucket = (HASH_3_AT if short else HASH_4_AT) + (mixed & parse.registers[MASK])
+        mixed = known ^ (byte << 8 if short else _CRC[byte] << _CRC_SHIFT)
+        bucket = (lzma.FIX_3_HASH_SIZE if short else lzma.FIX_4_HASH_SIZE) + (mixed & parse.registers[reg.HASH_MASK])
         mark_hashed(parse, position, np.int64(byte), np.int64(parse.table[bucket]))
 
 
 @lean_kernel
 def find(parse: Parse, seek: Integer) -> Integer:
-    """Enter the position READ, and keep its matches if ``seek``; return False, and do nothing, where bytes to come
-    matter.
+    """Enter the position READ_POS, and keep its matches if ``seek`` (lzma_mf_find, else mf_skip).
 
-    Matches grow in length and distance. liblzma's lzma_mf_find with ``seek``, else mf_skip.
+    Returns False, and does nothing, where bytes to come matter. Matches grow in length and in distance.
     """
     registers, data, table = parse.registers, parse.data, parse.table
-    position, finder, nice, cycle = registers[READ], registers[FINDER], registers[NICE], registers[CYCLE]
-    ahead, hashed = registers[SIZE] - position, finder & HASH_BYTES
+    position, finder = registers[reg.READ_POS], registers[reg.FINDER]
+    nice, cycle = registers[reg.NICE_LEN], registers[reg.CYCLIC_SIZE]
+    ahead, hashed = registers[reg.SIZE] - position, finder & lzma.MF_HASH_BYTES
     if ahead < hashed:
-        if not registers[FINAL]:
+        if not registers[reg.FINAL]:
             return False
-        registers[COUNT] = registers[LONGEST] = 0
-        registers[READ] = position + 1
+        registers[reg.MATCHES_COUNT] = registers[reg.LONGEST] = 0
+        registers[reg.READ_POS] = position + 1
         return True
-    if not registers[FINAL] and not registers[SHARED]:
-        registers[ENTRIES] = 0
-    limit, stored, entries = min(nice, ahead), position + cycle, registers[ENTRIES]
-    mixed = _CRC[data[position]] ^ np.int64(data[position + 1])
-    second = mixed & HASH_3_AT - 1
-    mixed ^= np.int64(data[position + 2]) << 8
-    third, whole = HASH_3_AT, HASH_3_AT + (mixed & registers[MASK])
-    if finder != HC3:
-        third += mixed & HASH_4_AT - HASH_3_AT - 1
-        whole = HASH_4_AT + ((mixed ^ _CRC[data[position + 3]] << 5) & registers[MASK])
-    if seek and registers[WATCHED]:
+    if not registers[reg.FINAL] and not registers[reg.SHARED]:
+        registers[reg.ENTRIES] = 0
+    limit, stored, entries = min(nice, ahead), position + cycle, registers[reg.ENTRIES]
+    mixed, second, third, whole = _hashes(parse, position)
+    if seek and registers[reg.WATCHED]:
         if ahead > hashed:
             mark_search(parse, position, np.int64(table[whole]))
         else:
             _mark_hashed(parse, position, mixed)
-    distance, first = stored - np.int64(table[second]), np.int64(table[whole])
-    count, best = np.int64(0), np.int64(0)
-    if seek and distance < cycle and data[position - distance] == data[position]:
-        best = common_length(data, position, position - distance, np.int64(2), limit) if finder == HC3 else np.int64(2)
-        count = _keep(parse, count, best, distance)
-    if finder != HC3:
-        farther = stored - np.int64(table[third])
-        if seek and farther != distance and farther < cycle and data[position - farther] == data[position]:
-            count = _keep(parse, count, np.int64(3), farther)
-            best, distance = np.int64(3), farther
-        if count > 0:
-            best = common_length(data, position, position - distance, best, limit)
-            parse.matches[(1 - registers[BANK]) * MATCH_ROWS + count - 1, 0] = best
+    count, best, first = ZERO, ZERO, np.int64(table[whole])
+    if seek:
+        count, best = _keep_nearest(parse, position, second, third, limit)
+    if finder != lzma.MF_HC3:
         _put(parse, third, stored)
     _put(parse, second, stored)
     _put(parse, whole, stored)
     reached = best == limit
-    if finder & TREE:
+    if finder & lzma.MF_TREE:
         count = _split_tree(parse, position, first, count, max(best, 3) if seek and not reached else limit, limit)
         if count < 0:
             count, reached = -1 - count, True
     elif seek and not reached:
         count = _follow_chain(parse, position, first, count, max(best, hashed - 1), limit)
     else:
-        _put(parse, registers[SONS] + position % cycle, first)
-    longest, bank = ZERO, 1 - registers[BANK]
+        _put(parse, registers[reg.SON] + position % cycle, first)
+    longest, bank = ZERO, 1 - registers[reg.BANK]
     if count > 0:
         longest = np.int64(parse.matches[bank * MATCH_ROWS + count - 1, 0])
         reached = reached or longest == limit
         if longest == nice:
             back = np.int64(parse.matches[bank * MATCH_ROWS + count - 1, 1]) + 1
-            longest = common_length(data, position, position - back, nice, min(ahead, LONGEST_MATCH))
-    if not registers[FINAL] and ((reached and limit < nice) or (longest == ahead and ahead < LONGEST_MATCH)):
+            longest = common_length(data, position, position - back, nice, min(ahead, lzma.MATCH_LEN_MAX))
+    if not registers[reg.FINAL] and ((reached and limit < nice) or (longest == ahead and ahead < lzma.MATCH_LEN_MAX)):
         undo_entries(parse, entries)
         return False
-    registers[BANK], registers[COUNT], registers[LONGEST], registers[READ] = bank, count, longest, position + 1
-    if seek and registers[WATCHED]:
+    registers[reg.BANK], registers[reg.READ_POS] = bank, position + 1
+    registers[reg.MATCHES_COUNT], registers[reg.LONGEST] = count, longest
+    if seek and registers[reg.WATCHED]:
         mark_matches(parse)
     return True
 
@@ -232,7 +245,7 @@ def find(parse: Parse, seek: Integer) -> Integer:
 @lean_kernel
 def skip_to(parse: Parse, position: Integer) -> Integer:
     """Enter positions up to this one; return False where bytes to come matter."""
-    while parse.registers[READ] < position:
+    while parse.registers[reg.READ_POS] < position:
         if not find(parse, ZERO):
             return False
     return True

@@ -1,65 +1,42 @@
-"""What liblzma thinks that a decision costs, in 1/16 bit (rangecoder/price.h): tables of logarithms, some of them old.
+"""What liblzma takes a decision to cost, in 1/16 bit (rangecoder/price.h): tables of logarithms, some of them old.
 
-The prices of lengths are made anew after as many lengths as the table has, when the last of them is coded; those of
-distances after 128 matches, when the next segment of the parse begins, and those of their four lowest bits after 16.
+The prices of lengths are made anew when as many lengths have been coded as the table has. Those of distances are made
+anew when the next segment of the parse begins after MATCHES_BEFORE_PRICES matches, and those of their lowest bits after
+ALIGNED_BEFORE_PRICES.
 """
 
 import numpy as np
 
-from gencomp.bitstreams.lzma.state import (
-    ALIGN,
-    ALIGN_PRICES,
-    ALIGNED_CODED,
-    CHANGES,
-    COUNTERS,
-    DISTANCE_PRICES,
-    FINAL,
-    IS_MATCH,
-    IS_REP0_LONG,
-    IS_REP_G0,
-    IS_REP_G1,
-    IS_REP_G2,
-    LC,
-    LENGTH_SYMBOLS,
-    LENGTHS,
-    LITERAL_STATES,
-    LITERALS,
-    LP_MASK,
-    MATCH_LENGTH,
-    MATCHES_CODED,
-    NICE,
-    PB_MASK,
-    REP_LENGTH,
-    SHORTEST,
-    SLOT,
-    SLOT_PRICES,
-    SPECIAL,
-    ZERO,
-    Parse,
-    Words,
-)
-from gencomp.bitstreams.lzma_walk import LENGTH_HIGH, LENGTH_LOW, LENGTH_MID
+from gencomp.bitstreams.lzma import constants as lzma
+from gencomp.bitstreams.lzma import layout
+from gencomp.bitstreams.lzma import probabilities as prob
+from gencomp.bitstreams.lzma import registers as reg
+from gencomp.bitstreams.lzma.state import ZERO, Parse, Words, dist_state
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
-MATCHES_BEFORE_PRICES = 128
-ALIGNED_BEFORE_PRICES = 16
-FULL_DISTANCES = 128  # those that have a price each; of others, the slot and the low bits have
+MATCHES_BEFORE_PRICES = lzma.FULL_DISTANCES
+ALIGNED_BEFORE_PRICES = lzma.ALIGN_SIZE
+_ROUNDED = lzma.RC_MOVE_REDUCING_BITS
+_BIT_PRICE = 1 << lzma.RC_BIT_PRICE_SHIFT_BITS  # that of a bit of probability 1/2
+_POWER_BITS = 16
+_MIRROR = lzma.RC_BIT_MODEL_TOTAL - 1  # xor with this is the probability of a 1, less one
 
 
 def _price_table() -> IntArray:
-    """Return 16 times -log2 of each probability of 16 k + 8 in 2048, int64 (128,).
+    """Return the price of each probability of 16 k + 8 in 2048, int64 (128,), rounded as liblzma does.
 
-    By four squarings, each of which gives a bit of the logarithm; rounded as liblzma does.
+    A probability is squared four times, and each squaring gives a bit more of its logarithm. What is squared is below
+    2^16, so that the square is below 2^32.
     """
-    table = np.empty(128, np.int64)
-    for index in range(128):
-        power, bits = 16 * index + 8, 0
-        for _ in range(4):
+    table = np.empty(lzma.RC_BIT_MODEL_TOTAL >> _ROUNDED, np.int64)
+    for index in range(len(table)):
+        power, bits = (index << _ROUNDED) + (1 << (_ROUNDED - 1)), 0
+        for _ in range(lzma.RC_BIT_PRICE_SHIFT_BITS):
             power, bits = power * power, 2 * bits
-            while power >= 1 << 16:
+            while power >= 1 << _POWER_BITS:
                 power, bits = power >> 1, bits + 1
-        table[index] = 16 * 11 - 15 - bits
+        table[index] = _BIT_PRICE * lzma.RC_BIT_MODEL_TOTAL_BITS - (_POWER_BITS - 1) - bits
     return table
 
 
@@ -67,22 +44,28 @@ _PRICES = _price_table()
 
 
 @fragment
+def _bit_price(model: Words, place: Integer, bit: Integer) -> Integer:
+    """Return the price of ``bit`` by the probability at ``place``."""
+    return _PRICES[(model[place] ^ (-bit & _MIRROR)) >> _ROUNDED]
+
+
+@fragment
 def price_0(model: Words, index: Integer) -> Integer:
     """Return the price of a 0 by the probability at ``index``."""
-    return _PRICES[model[index] >> 4]
+    return _PRICES[model[index] >> _ROUNDED]
 
 
 @fragment
 def price_1(model: Words, index: Integer) -> Integer:
     """Return the price of a 1 by the probability at ``index``."""
-    return _PRICES[(model[index] ^ 2047) >> 4]
+    return _PRICES[(model[index] ^ _MIRROR) >> _ROUNDED]
 
 
 @lean_kernel
 def _tree_price(model: Words, base: Integer, bits: Integer, symbol: Integer) -> Integer:
     price, node = np.int64(0), symbol + (1 << bits)
     while node > 1:
-        price += _PRICES[(model[base + (node >> 1)] ^ (-(node & 1) & 2047)) >> 4]
+        price += _bit_price(model, base + (node >> 1), node & 1)
         node >>= 1
     return price
 
@@ -91,33 +74,37 @@ def _tree_price(model: Words, base: Integer, bits: Integer, symbol: Integer) -> 
 def _reverse_tree_price(model: Words, base: Integer, bits: Integer, symbol: Integer) -> Integer:
     price, node = np.int64(0), np.int64(1)
     for i in range(bits):
-        bit = symbol >> i & 1
-        price += _PRICES[(model[base + node] ^ (-bit & 2047)) >> 4]
-        node = node << 1 | bit
+        bit = (symbol >> i) & 1
+        price += _bit_price(model, base + node, bit)
+        node = (node << 1) | bit
     return price
 
 
 @fragment
 def literal_coder(registers: IntArray, position: Integer, before: Integer) -> Integer:
     """Return where the probabilities of a literal begin, by its position and the byte before it."""
-    lc = registers[LC]
-    return LITERALS + 768 * (((position & registers[LP_MASK]) << lc) + (before >> (8 - lc)))
+    lc = registers[reg.LC]
+    coder = ((position & registers[reg.LP_MASK]) << lc) + (before >> (8 - lc))
+    return layout.LITERAL + lzma.LITERAL_CODER_SIZE * coder
 
 
 @lean_kernel
 def literal_price(model: Words, coder: Integer, state: Integer, matched: Integer, literal: Integer) -> Integer:
-    """Return the price of ``literal`` where the last match would have gone on with ``matched``."""
+    """Return the price of ``literal`` where the last match would have gone on with ``matched`` (get_literal_price).
+
+    ``node`` has the literal's bits after a leading 1, and is shifted by one a bit: what is above its lowest 8 is the
+    place in the tree. ``offset`` is 256 while the bits are those of ``matched``, and 0 from the first on that is not.
+    """
     price, node = np.int64(0), literal | 256
-    if state < LITERAL_STATES:
+    if state < lzma.LIT_STATES:
         while node > 1:
-            price += _PRICES[(model[coder + (node >> 1)] ^ (-(node & 1) & 2047)) >> 4]
+            price += _bit_price(model, coder + (node >> 1), node & 1)
             node >>= 1
         return price
     expected, offset = matched, np.int64(256)
     while node < 1 << 16:
         expected <<= 1
-        place = coder + offset + (expected & offset) + (node >> 8)
-        price += _PRICES[(model[place] ^ (-(node >> 7 & 1) & 2047)) >> 4]
+        price += _bit_price(model, coder + offset + (expected & offset) + (node >> 8), (node >> 7) & 1)
         node <<= 1
         offset &= ~(expected ^ node)
     return price
@@ -126,124 +113,128 @@ def literal_price(model: Words, coder: Integer, state: Integer, matched: Integer
 @fragment
 def length_price(model: Words, registers: IntArray, repeated: Integer, phase: Integer, length: Integer) -> Integer:
     """Return the price of a length, ``repeated`` 1 for that of a repeated match."""
-    row = repeated * (registers[PB_MASK] + 1) + phase
-    return np.int64(model[registers[LENGTHS] + row * LENGTH_SYMBOLS + length - SHORTEST])
+    row = repeated * (registers[reg.PB_MASK] + 1) + phase
+    return np.int64(model[registers[reg.LENGTHS] + row * lzma.LEN_SYMBOLS + length - lzma.MATCH_LEN_MIN])
 
 
 @fragment
 def distance_slot(distance: Integer) -> Integer:
     """Return the slot of a distance less one: its length in bits and its second bit (get_dist_slot)."""
-    if distance < 4:
+    if distance < lzma.DIST_MODEL_START:
         return distance
     high, rest = np.int64(0), distance >> 1
     for shift in (16, 8, 4, 2, 1):
         if rest >> shift > 0:
             rest >>= shift
             high += shift
-    return 2 * high + 2 + (distance >> high & 1)
+    return 2 * high + 2 + ((distance >> high) & 1)
 
 
 @fragment
 def distance_price(model: Words, registers: IntArray, distance: Integer, length: Integer, phase: Integer) -> Integer:
     """Return the price of a match's distance, less one, and length (get_dist_len_price)."""
-    kind = min(length - SHORTEST, 3)
+    kind = dist_state(length)
     price = length_price(model, registers, ZERO, phase, length)
-    if distance < FULL_DISTANCES:
-        return price + model[DISTANCE_PRICES + 128 * kind + distance]
-    slot = SLOT_PRICES + 64 * kind + distance_slot(distance)
-    return price + np.int64(model[slot]) + np.int64(model[ALIGN_PRICES + (distance & 15)])
+    if distance < lzma.FULL_DISTANCES:
+        return price + model[layout.DIST_PRICES + lzma.FULL_DISTANCES * kind + distance]
+    slot = layout.DIST_SLOT_PRICES + lzma.DIST_SLOTS * kind + distance_slot(distance)
+    return price + np.int64(model[slot]) + np.int64(model[layout.ALIGN_PRICES + (distance & lzma.ALIGN_MASK)])
 
 
 @fragment
 def short_rep_price(model: Words, state: Integer, phase: Integer) -> Integer:
     """Return the price of one byte at the last distance, beyond that of being a repeated match."""
-    return price_0(model, IS_REP_G0 + state) + price_0(model, IS_REP0_LONG + 16 * state + phase)
+    long = layout.IS_REP0_LONG + lzma.POS_STATES_MAX * state + phase
+    return price_0(model, layout.IS_REP0 + state) + price_0(model, long)
 
 
 @lean_kernel
 def rep_price(model: Words, which: Integer, state: Integer, phase: Integer) -> Integer:
     """Return the price of one of the four last distances, beyond that of being one (get_pure_rep_price)."""
     if which == 0:
-        return price_0(model, IS_REP_G0 + state) + price_1(model, IS_REP0_LONG + 16 * state + phase)
-    price = price_1(model, IS_REP_G0 + state)
+        long = layout.IS_REP0_LONG + lzma.POS_STATES_MAX * state + phase
+        return price_0(model, layout.IS_REP0 + state) + price_1(model, long)
+    price = price_1(model, layout.IS_REP0 + state)
     if which == 1:
-        return price + price_0(model, IS_REP_G1 + state)
-    price += price_1(model, IS_REP_G1 + state)
+        return price + price_0(model, layout.IS_REP1 + state)
+    price += price_1(model, layout.IS_REP1 + state)
     if which == 2:
-        return price + price_0(model, IS_REP_G2 + state)
-    return price + price_1(model, IS_REP_G2 + state)
+        return price + price_0(model, layout.IS_REP2 + state)
+    return price + price_1(model, layout.IS_REP2 + state)
 
 
 @fragment
 def match_bit(state: Integer, phase: Integer) -> Integer:
     """Return the place of the decision between a literal and a match."""
-    return IS_MATCH + 16 * state + phase
+    return layout.IS_MATCH + lzma.POS_STATES_MAX * state + phase
 
 
 @fragment
 def change(parse: Parse, place: Integer, value: Integer) -> None:
     """Set ``value`` in the model, and note what was there if the parse is FINAL."""
-    if parse.registers[FINAL]:
-        at = parse.registers[CHANGES]
+    if parse.registers[reg.FINAL]:
+        at = parse.registers[reg.CHANGES]
         parse.changes[at, 0], parse.changes[at, 1] = place, parse.live[place]
-        parse.registers[CHANGES] = at + 1
+        parse.registers[reg.CHANGES] = at + 1
     parse.live[place] = value
 
 
 @lean_kernel
 def renew_length_prices(parse: Parse, repeated: Integer, phase: Integer) -> None:
-    """Make the prices of lengths at one of the positions modulo 2^pb (length_update_prices)."""
+    """Make the prices of lengths at positions of one ``phase``, modulo 2^pb (length_update_prices)."""
     registers, model = parse.registers, parse.live
-    base = REP_LENGTH if repeated else MATCH_LENGTH
-    table = registers[LENGTHS] + (repeated * (registers[PB_MASK] + 1) + phase) * LENGTH_SYMBOLS
-    lengths = registers[NICE] + 1 - SHORTEST
-    change(parse, COUNTERS + 16 * repeated + phase, lengths)
-    longer = price_1(model, base)
-    for i in range(lengths):
-        if i < 8:
-            price = price_0(model, base) + _tree_price(model, base + LENGTH_LOW + 8 * phase, np.int64(3), i)
-        elif i < 16:
-            price = (
-                longer
-                + price_0(model, base + 1)
-                + _tree_price(model, base + LENGTH_MID + 8 * phase, np.int64(3), i - 8)
-            )
+    base = layout.REP_LEN if repeated else layout.MATCH_LEN
+    table = registers[reg.LENGTHS] + (repeated * (registers[reg.PB_MASK] + 1) + phase) * lzma.LEN_SYMBOLS
+    lengths = registers[reg.NICE_LEN] + 1 - lzma.MATCH_LEN_MIN
+    change(parse, layout.LEN_COUNTERS + lzma.POS_STATES_MAX * repeated + phase, lengths)
+    choice, choice2 = base + prob.LEN_CHOICE, base + prob.LEN_CHOICE2
+    low, middle = base + prob.LEN_LOW + lzma.LEN_LOW_SYMBOLS * phase, base + prob.LEN_MID + lzma.LEN_MID_SYMBOLS * phase
+    for symbol in range(lengths):
+        if symbol < lzma.LEN_LOW_SYMBOLS:
+            price = price_0(model, choice) + _tree_price(model, low, np.int64(lzma.LEN_LOW_BITS), symbol)
+        elif symbol < lzma.LEN_LOW_SYMBOLS + lzma.LEN_MID_SYMBOLS:
+            price = price_1(model, choice) + price_0(model, choice2)
+            price += _tree_price(model, middle, np.int64(lzma.LEN_MID_BITS), symbol - lzma.LEN_LOW_SYMBOLS)
         else:
-            price = longer + price_1(model, base + 1) + _tree_price(model, base + LENGTH_HIGH, np.int64(8), i - 16)
-        change(parse, table + i, price)
+            price = price_1(model, choice) + price_1(model, choice2)
+            rest = symbol - lzma.LEN_LOW_SYMBOLS - lzma.LEN_MID_SYMBOLS
+            price += _tree_price(model, base + prob.LEN_HIGH, np.int64(lzma.LEN_HIGH_BITS), rest)
+        change(parse, table + symbol, price)
 
 
 @lean_kernel
 def renew_distance_prices(parse: Parse) -> None:
     """Make those prices of distances that are due (fill_dist_prices, fill_align_prices)."""
     model = parse.live
-    if model[ALIGNED_CODED] >= ALIGNED_BEFORE_PRICES:
-        for i in range(16):
-            change(parse, ALIGN_PRICES + i, _reverse_tree_price(model, np.int64(ALIGN), np.int64(4), np.int64(i)))
-        change(parse, np.int64(ALIGNED_CODED), ZERO)
-    if model[MATCHES_CODED] < MATCHES_BEFORE_PRICES:
+    if model[layout.ALIGN_PRICE_COUNT] >= ALIGNED_BEFORE_PRICES:
+        align, bits = np.int64(layout.DIST_ALIGN), np.int64(lzma.ALIGN_BITS)
+        for low in range(lzma.ALIGN_SIZE):
+            change(parse, layout.ALIGN_PRICES + low, _reverse_tree_price(model, align, bits, np.int64(low)))
+        change(parse, np.int64(layout.ALIGN_PRICE_COUNT), ZERO)
+    if model[layout.MATCH_PRICE_COUNT] < MATCHES_BEFORE_PRICES:
         return
-    for kind in range(4):
-        for slot in range(64):
-            direct = 16 * ((slot >> 1) - 5) if slot >= 14 else 0  # bits of probability 1/2
-            change(
-                parse, SLOT_PRICES + 64 * kind + slot, _tree_price(model, SLOT + 64 * kind, np.int64(6), slot) + direct
-            )
-    for distance in range(FULL_DISTANCES):
+    for kind in range(lzma.DIST_STATES):
+        tree, prices = layout.DIST_SLOT + lzma.DIST_SLOTS * kind, layout.DIST_SLOT_PRICES + lzma.DIST_SLOTS * kind
+        for slot in range(lzma.DIST_SLOTS):
+            price = _tree_price(model, tree, np.int64(lzma.DIST_SLOT_BITS), slot)
+            if slot >= lzma.DIST_MODEL_END:
+                price += _BIT_PRICE * ((slot >> 1) - 1 - lzma.ALIGN_BITS)  # of the direct bits
+            change(parse, prices + slot, price)
+    for distance in range(lzma.FULL_DISTANCES):
         slot, below = distance_slot(np.int64(distance)), np.int64(0)
-        if slot >= 4:
+        if slot >= lzma.DIST_MODEL_START:
             bits = (slot >> 1) - 1
-            base = (2 | slot & 1) << bits
-            below = _reverse_tree_price(model, SPECIAL + base - slot - 1, bits, distance - base)
-        for kind in range(4):
-            price = below + model[SLOT_PRICES + 64 * kind + slot]
-            change(parse, DISTANCE_PRICES + 128 * kind + distance, price)
-    change(parse, np.int64(MATCHES_CODED), ZERO)
+            base = (2 | (slot & 1)) << bits
+            below = _reverse_tree_price(model, layout.DIST_SPECIAL + base - slot - 1, bits, distance - base)
+        for kind in range(lzma.DIST_STATES):
+            price = below + model[layout.DIST_SLOT_PRICES + lzma.DIST_SLOTS * kind + slot]
+            change(parse, layout.DIST_PRICES + lzma.FULL_DISTANCES * kind + distance, price)
+    change(parse, np.int64(layout.MATCH_PRICE_COUNT), ZERO)
 
 
 @lean_kernel
 def begin_prices(parse: Parse) -> None:
     """Make the prices of lengths that an encoder begins with."""
     for repeated in range(2):
-        for phase in range(parse.registers[PB_MASK] + 1):
+        for phase in range(parse.registers[reg.PB_MASK] + 1):
             renew_length_prices(parse, repeated, phase)

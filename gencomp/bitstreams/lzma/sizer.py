@@ -13,53 +13,29 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from gencomp.bitstreams.lzma import constants as lzma
+from gencomp.bitstreams.lzma import fields as field
+from gencomp.bitstreams.lzma import registers as reg
 from gencomp.bitstreams.lzma.alike import NONE_ALIKE, mark_known
 from gencomp.bitstreams.lzma.coder import code_length, code_length_with, undo_changes
 from gencomp.bitstreams.lzma.match_finder import undo_entries
 from gencomp.bitstreams.lzma.parse import parse_on
 from gencomp.bitstreams.lzma.parse_optimal import code_common
 from gencomp.bitstreams.lzma.prices import begin_prices
-from gencomp.bitstreams.lzma.state import (
-    BANK,
-    BASE,
-    CHANGES,
-    COUNT,
-    DEPTH,
-    ENTRIES,
-    FAST,
-    FIELDS,
-    FINAL,
-    LAST,
-    MATCH_ROWS,
-    NODES,
-    OPEN,
-    POSITION,
-    READ,
-    REGISTERS,
-    SHARED,
-    SIZE,
-    SPLIT,
-    STOP,
-    TAIL,
-    WATCHED,
-    ZERO,
-    Effort,
-    Parse,
-    State,
-    Words,
-    begin_state,
-    table_shape,
-)
+from gencomp.bitstreams.lzma.state import MATCH_ROWS, ZERO, Effort, Parse, State, Words, begin_state, table_shape
 from gencomp.bitstreams.similar_blocks import copy_to
 from gencomp.compiled import lean_kernel
 from gencomp.protocols import IntArray
 
 LONGEST_SUFFIX = 4096  # bytes; what is longer is read by a copy
 LOG = 1 << 18  # entries in the table that copies may have made apart before they part for good
-FEWEST_KNOWN, FEWEST_ALIKE = 16, 8  # bytes before suffixes, and suffixes, that are looked at for what is alike
-_CAPACITY = 1 << 16
-_CHANGES = 40  # of the model for each byte, at most, beside a few tables of prices
-_PRICES = 12_000
+# bytes before the suffixes, and suffixes of one byte, from which on it pays to look for what is alike
+FEWEST_KNOWN, FEWEST_ALIKE = 16, 8
+_ATTEMPTS = 4  # bytes that are parsed to find one that stands for others
+_CAPACITY = 1 << 16  # bytes of data that there is room for at first
+_ENTRIES = 5  # in the table for each position, beside one for each candidate
+_CHANGES = 40  # of the model for each byte, at most, beside those of price tables
+_PRICES = 12_000  # changes that renewing each of these tables once makes
 _NOTHING = np.frombuffer(b"", np.uint8)
 _NO_SUFFIXES = _NOTHING, np.empty(0, np.int64), np.empty(0, np.int64)
 
@@ -79,12 +55,12 @@ class Scratch(NamedTuple):
 class _Local(threading.local):
     def __init__(self) -> None:
         self.scratch = Scratch(
-            np.zeros((NODES, FIELDS), np.int32),
+            np.zeros((lzma.OPTS, field.FIELDS), np.int32),
             np.zeros((2 * MATCH_ROWS, 2), np.int32),
-            np.zeros(REGISTERS, np.int64),
+            np.zeros(reg.REGISTERS, np.int64),
             np.zeros((1 << 16, 3), np.int32),
             np.zeros((_PRICES + (1 << 15), 2), np.int32),
-            np.zeros((NODES, 2), np.int32),
+            np.zeros((lzma.OPTS, 2), np.int32),
             np.zeros(257, np.int32),
         )
 
@@ -112,8 +88,9 @@ class _Ground:
         self.data = data
         self.table = table
         self.root = 0  # bytes of data that all have alike
-        self.log: Words = np.zeros((0, 3), np.int32)  # what is entered since,
-        self.entries = 0  # and how many
+        # what is entered since, and how many entries that are
+        self.log: Words = np.zeros((0, 3), np.int32)
+        self.entries = 0
         self.owner: weakref.ref[LzmaSizer] | None = None
         self.users: weakref.WeakSet[LzmaSizer] = weakref.WeakSet()
         self.lock = threading.RLock()
@@ -137,15 +114,15 @@ def _begin_trial(parse: Parse, state: State, end: int) -> None:
     _, _, nodes, matches, registers = state
     copy_to(parse.registers, registers)
     registers = parse.registers
-    bank = registers[BANK] * MATCH_ROWS
-    for row in range(bank, bank + registers[COUNT]):
+    bank = registers[reg.BANK] * MATCH_ROWS
+    for row in range(bank, bank + registers[reg.MATCHES_COUNT]):
         parse.matches[row, 0], parse.matches[row, 1] = matches[row, 0], matches[row, 1]
-    if registers[OPEN]:
-        for node in range(registers[POSITION] - registers[BASE], registers[LAST] + 1):
-            for field in range(FIELDS):
-                parse.nodes[node, field] = nodes[node, field]
-    registers[FINAL], registers[ENTRIES], registers[CHANGES] = 1, 0, 0
-    registers[SIZE] = registers[STOP] = end
+    if registers[reg.OPEN]:
+        for node in range(registers[reg.POSITION] - registers[reg.BASE], registers[reg.LEN_END] + 1):
+            for i in range(field.FIELDS):
+                parse.nodes[node, i] = nodes[node, i]
+    registers[reg.FINAL], registers[reg.ENTRIES], registers[reg.CHANGES] = 1, 0, 0
+    registers[reg.SIZE] = registers[reg.STOP] = end
 
 
 @lean_kernel
@@ -178,21 +155,21 @@ def _go_on(
 ) -> None:
     """Append ``fed`` to the data, and go on as far as no byte to come can matter; then price suffixes.
 
-    Sets ``bits`` (n,) to the code length after each suffix in 1/65536 bit; suffix i ends at ``ends[i]``. All this is
-    one function since numba takes seconds for each that has the parse in it.
+    Sets ``bits`` (n,) to the code length after each suffix in 1/65536 bit; suffix i ends at ``ends[i]``.
     """
+    # In one piece: each function that Python calls and that has the parse in it takes numba seconds more to compile.
     live, frozen, nodes, matches, registers = state
     trial_nodes, trial_matches, trial_registers, trial_log, changes, path, unlike = scratch
-    size, number = registers[SIZE] + len(fed), len(ends)
+    size, number = registers[reg.SIZE] + len(fed), len(ends)
     trunk = Parse(data, table, live, frozen, nodes, matches, registers, log, changes, path, unlike)
-    if registers[SIZE] == 0 and not registers[FAST]:
+    if registers[reg.SIZE] == 0 and not registers[reg.FAST]:
         begin_prices(trunk)
     if len(fed) > 0:
         for i in range(len(fed)):
             data[size - len(fed) + i] = fed[i]
-        registers[SIZE] = registers[STOP] = size
+        registers[reg.SIZE] = registers[reg.STOP] = size
         parse_on(trunk)
-        if registers[OPEN]:
+        if registers[reg.OPEN]:
             code_common(trunk)
     trial = Parse(
         data, table, live, frozen, trial_nodes, trial_matches, trial_registers, trial_log, changes, path, unlike
@@ -200,12 +177,13 @@ def _go_on(
     singles = np.int64(0)
     for i in range(number):
         singles += ends[i] - (ends[i - 1] if i > 0 else 0) == 1
-    attempts = 4 if size >= FEWEST_KNOWN and singles >= FEWEST_ALIKE else 0
+    attempts = _ATTEMPTS if size >= FEWEST_KNOWN and singles >= FEWEST_ALIKE else 0
     is_alike, byte = False, np.int64(255)
     for _ in range(attempts):
         data[size] = byte
         _begin_trial(trial, state, size + 1)
-        trial_registers[STOP], trial_registers[TAIL], trial_registers[WATCHED] = size, registers[READ], 1
+        trial_registers[reg.STOP], trial_registers[reg.TAIL] = size, registers[reg.READ_POS]
+        trial_registers[reg.WATCHED] = 1
         mark_known(trial)
         parse_on(trial)
         is_alike = not unlike[byte] and not unlike[NONE_ALIKE]
@@ -245,7 +223,7 @@ class LzmaSizer:
     def __init__(self, effort: Effort, size: int, lc: int, lp: int, pb: int, prefix: bytes = b"") -> None:
         self._state = begin_state(effort, size, lc, lp, pb)
         table = np.zeros(sum(table_shape(effort.finder, size)), np.int32)
-        self._log: Words = np.zeros((effort.depth + 5, 3), np.int32)
+        self._log: Words = np.zeros((effort.depth + _ENTRIES, 3), np.int32)
         self._fed = b""  # since the root of what is shared
         self._join(_Ground(np.zeros(max(_CAPACITY, len(prefix) + (1 << 12)), np.uint8), table))
         self.feed(prefix)
@@ -260,13 +238,13 @@ class LzmaSizer:
         """Return a sizer that goes on independently of this one; the data and the table are shared."""
         with self._ground.lock:
             self._take_turn()
-            if not self._state.registers[SHARED]:
-                self._ground.root = int(self._state.registers[SIZE])
-                self._state.registers[SHARED], self._state.registers[ENTRIES], self._fed = 1, 0, b""
+            if not self._state.registers[reg.SHARED]:
+                self._ground.root = int(self._state.registers[reg.SIZE])
+                self._state.registers[reg.SHARED], self._state.registers[reg.ENTRIES], self._fed = 1, 0, b""
                 self._ground.log, self._ground.entries = self._log, 0
             twin = type(self).__new__(type(self))
             twin._state, twin._fed = _copied(self._state), self._fed
-            twin._log = self._log[: int(self._state.registers[ENTRIES])].copy()
+            twin._log = self._log[: int(self._state.registers[reg.ENTRIES])].copy()
             twin._join(self._ground)
         return twin
 
@@ -275,11 +253,11 @@ class LzmaSizer:
             self._take_turn()
             self._reserve(len(data))
             ground, registers = self._ground, self._state.registers
-            if registers[SHARED]:
+            if registers[reg.SHARED]:
                 self._fed += data
             self._go_on(np.frombuffer(data, np.uint8), _local.scratch, *_NO_SUFFIXES)
-            if registers[SHARED]:
-                ground.log, ground.entries = self._log, int(registers[ENTRIES])
+            if registers[reg.SHARED]:
+                ground.log, ground.entries = self._log, int(registers[reg.ENTRIES])
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
         """Return the code length of what ends after each suffix, int64 (n,), in 1/65536 bit."""
@@ -291,9 +269,9 @@ class LzmaSizer:
             self._take_turn()
             self._make_room(longest)
             registers = self._state.registers
-            size = int(registers[SIZE]) + longest
-            entries = (size - int(registers[READ]) + 1) * (int(registers[DEPTH]) + 5)
-            scratch = _local.with_room(entries, (size - int(registers[POSITION]) + 1) * _CHANGES + _PRICES)
+            size = int(registers[reg.SIZE]) + longest
+            entries = (size - int(registers[reg.READ_POS]) + 1) * (int(registers[reg.DEPTH]) + _ENTRIES)
+            scratch = _local.with_room(entries, (size - int(registers[reg.POSITION]) + 1) * _CHANGES + _PRICES)
             self._go_on(_NOTHING, scratch, joined, ends, bits)
         return bits
 
@@ -319,7 +297,7 @@ class LzmaSizer:
             self._take_turn()
             twin = type(self).__new__(type(self))
             twin._state, twin._fed, twin._log = _copied(self._state), b"", np.zeros((0, 3), np.int32)
-            twin._state.registers[SHARED] = 0
+            twin._state.registers[reg.SHARED] = 0
             twin._join(_Ground(self._ground.data.copy(), self._ground.table.copy()))
         return twin
 
@@ -327,19 +305,20 @@ class LzmaSizer:
         """Make the shared data and table this sizer's."""
         ground, registers = self._ground, self._state.registers
         if ground.owner is None or ground.owner() is not self:
-            _exchange(ground.table, ground.log, ground.entries, self._log, int(registers[ENTRIES]))
+            _exchange(ground.table, ground.log, ground.entries, self._log, int(registers[reg.ENTRIES]))
             ground.data[ground.root : ground.root + len(self._fed)] = np.frombuffer(self._fed, np.uint8)
             ground.owner = weakref.ref(self)
-            ground.log, ground.entries = self._log, int(registers[ENTRIES])
-        if registers[SHARED] and len(ground.users) == 1:
-            registers[SHARED] = registers[ENTRIES] = ground.entries = 0
+            ground.log, ground.entries = self._log, int(registers[reg.ENTRIES])
+        if registers[reg.SHARED] and len(ground.users) == 1:
+            registers[reg.SHARED] = registers[reg.ENTRIES] = ground.entries = 0
 
     def _reserve(self, room: int) -> None:
         """Make room for bytes to come; part from the copies where the log would be too long."""
         registers = self._state.registers
-        entries = int(registers[DEPTH]) + 5
-        if registers[SHARED]:
-            entries = int(registers[ENTRIES]) + (int(registers[SIZE] - registers[READ]) + room) * entries
+        entries = int(registers[reg.DEPTH]) + _ENTRIES  # as many as a position can have
+        if registers[reg.SHARED]:
+            positions = int(registers[reg.SIZE] - registers[reg.READ_POS]) + room
+            entries = int(registers[reg.ENTRIES]) + positions * entries
             if entries > LOG:
                 twin = self._apart()
                 self._ground.users.discard(self)
@@ -348,7 +327,7 @@ class LzmaSizer:
                 self._ground.users.discard(twin)
                 self._ground.owner = None
                 self._join(self._ground)
-                entries = int(registers[DEPTH]) + 5  # as many as a position can have
+                entries = int(registers[reg.DEPTH]) + _ENTRIES
         if len(self._log) < entries:
             log = np.zeros((entries * 2, 3), np.int32)
             log[: len(self._log)] = self._log
@@ -356,7 +335,7 @@ class LzmaSizer:
         self._make_room(room)
 
     def _make_room(self, room: int) -> None:
-        ground, size = self._ground, int(self._state.registers[SIZE])
+        ground, size = self._ground, int(self._state.registers[reg.SIZE])
         if size + room > len(ground.data):
             data = np.zeros(2 * (size + room), np.uint8)
             data[:size] = ground.data[:size]
@@ -367,9 +346,9 @@ def _copied(state: State) -> State:
     """Return a state that goes on independently."""
     live, frozen, nodes, matches, registers = state
     twin = State(live.copy(), np.empty_like(frozen), np.empty_like(nodes), matches.copy(), registers.copy())
-    if registers[OPEN]:
-        ways = slice(int(registers[POSITION] - registers[BASE]), int(registers[LAST]) + 1)
+    if registers[reg.OPEN]:
+        ways = slice(int(registers[reg.POSITION] - registers[reg.BASE]), int(registers[reg.LEN_END]) + 1)
         twin.nodes[ways] = nodes[ways]
-        if registers[SPLIT]:
+        if registers[reg.SPLIT]:
             twin.frozen[:] = frozen
     return twin

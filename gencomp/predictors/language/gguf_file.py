@@ -56,12 +56,12 @@ def _q4_1(blocks: ByteRows) -> FloatRows:
 
 
 def _q5_0(blocks: ByteRows) -> FloatRows:
-    numbers = _nibbles(blocks[:, 6:]) | _bits(blocks, 2) << 4
+    numbers = _nibbles(blocks[:, 6:]) | (_bits(blocks, 2) << 4)
     return (numbers.astype(np.float32) - np.float32(16)) * _half(blocks, 0)
 
 
 def _q5_1(blocks: ByteRows) -> FloatRows:
-    numbers = _nibbles(blocks[:, 8:]) | _bits(blocks, 4) << 4
+    numbers = _nibbles(blocks[:, 8:]) | (_bits(blocks, 4) << 4)
     return numbers.astype(np.float32) * _half(blocks, 0) + _half(blocks, 2)
 
 
@@ -72,8 +72,8 @@ def _q8_0(blocks: ByteRows) -> FloatRows:
 def _scales_and_minima(packed: ByteRows) -> tuple[FloatRows, FloatRows]:
     """Return the eight 6-bit scales and minima of 12 bytes, float32 (n, 8, 1) each."""
     low, middle, high = packed[:, :4], packed[:, 4:8], packed[:, 8:]
-    scales = np.concatenate([low & 63, (high & 15) | (low >> 6) << 4], axis=1)
-    minima = np.concatenate([middle & 63, (high >> 4) | (middle >> 6) << 4], axis=1)
+    scales = np.concatenate([low & 63, (high & 15) | ((low >> 6) << 4)], axis=1)
+    minima = np.concatenate([middle & 63, (high >> 4) | ((middle >> 6) << 4)], axis=1)
     return scales.astype(np.float32)[:, :, None], minima.astype(np.float32)[:, :, None]
 
 
@@ -94,15 +94,15 @@ def _q4_k(blocks: ByteRows) -> FloatRows:
 
 
 def _q5_k(blocks: ByteRows) -> FloatRows:
-    fifth = blocks[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None] & 1
-    return _with_minima(blocks, _pairs_of_nibbles(blocks[:, 48:]) | fifth << 4)
+    fifth = (blocks[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None]) & 1
+    return _with_minima(blocks, _pairs_of_nibbles(blocks[:, 48:]) | (fifth << 4))
 
 
 def _q6_k(blocks: ByteRows) -> FloatRows:
     low = blocks[:, :128].reshape(-1, 2, 1, 64)
     low = np.concatenate([low & 15, low >> 4], axis=2).reshape(-1, 2, 4, 32)
-    high = blocks[:, None, 128:192].reshape(-1, 2, 1, 32) >> np.arange(0, 8, 2, dtype=np.uint8)[:, None] & 3
-    numbers = (low | high << 4).reshape(-1, 16, 16).astype(np.float32) - np.float32(32)
+    high = (blocks[:, None, 128:192].reshape(-1, 2, 1, 32) >> np.arange(0, 8, 2, dtype=np.uint8)[:, None]) & 3
+    numbers = (low | (high << 4)).reshape(-1, 16, 16).astype(np.float32) - np.float32(32)
     scales = blocks[:, 192:208].view(np.int8).astype(np.float32)[:, :, None] * _half(blocks, 208)[:, :, None]
     return (scales * numbers).reshape(len(blocks), 256)
 

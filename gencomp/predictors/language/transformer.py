@@ -59,7 +59,7 @@ class Transformer:
         size = config.get("vocab_size")
         if size != self.alphabet_size:
             raise ModelFolderError(
-                f"{folder} is a model of {size} tokens, not of the 256 bytes; use it as -m 'hf:{self.model}'"
+                f"{folder} is a model of {size} tokens, not of the 256 bytes; use it as model='hf:{self.model}'"
             )
         return causal_model(
             folder,

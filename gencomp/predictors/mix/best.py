@@ -137,7 +137,8 @@ class Best(ContextMixing):
         return Family("best", cls.REVISION, (_TRUSTS, _DOUBTS, *(_NETWORK + name for name in KEPT)), network=True)
 
     def _state_spec(self) -> str:
-        return spec_of(replace(self, weights=None), full=True)  # which are known by their digest, wherever they are
+        # without the weights, which are known by their digest, wherever they are
+        return spec_of(replace(self, weights=None), full=True)
 
     def _arrays_of(self, companion: Companion) -> tuple[Arrays, str]:
         assert isinstance(companion, Guide)
@@ -195,6 +196,6 @@ def _settings(path: str | PathLike[str], header: StateHeader, weights: str | Non
     if best.loaded.digest != header.network:
         raise ModelMismatchError(
             f"{path} was made with the weights {brief(header.network)}, found {best.loaded.digest} here; "
-            f"name those, wherever they are: -m 'best?state={path}&weights=FILE'"
+            f"name those, wherever they are: model='best?state={path}&weights=FILE'"
         )
     return best

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from gencomp.coding.logistic import SQUASH, SQUASH_LIMIT
 from gencomp.coding.range_coder import TOP
+from gencomp.compiled.aligned import HUGE_PAGE, aligned, aligned_zeros
 from gencomp.predictors.mix.contexts import (
     CHANNELS,
     DIRECT_PLANS,
@@ -46,7 +47,7 @@ from gencomp.predictors.mix.model import (
     Shape,
 )
 from gencomp.predictors.mix.tables import FIRST_COUNTERS
-from gencomp.vectors import HUGE_PAGE, LANES, aligned, aligned_zeros
+from gencomp.predictors.mix.vectors import VECTOR
 
 MIN_SIZE = 1 << 12
 TABLE_SECONDS = 1e-9  # to make a byte of tables
@@ -79,7 +80,7 @@ class Level:
     def num_inputs(self) -> int:
         """The length of a row of weights: whole vectors."""
         used = COUNTER_INPUTS + self.direct + self.contexts * (1 + self.twice) + self.guided
-        return -(-used // LANES) * LANES
+        return -(-used // VECTOR) * VECTOR
 
     @property
     def rows(self) -> int:
@@ -178,7 +179,7 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
         final=np.full(level.finals * SELECTOR_ROWS * mixers, WEIGHT_ONE // mixers, dtype=np.int32),
         refine=np.tile(curve, 512 if level.maps else 0),
         refine_hashed=aligned(np.tile(curve, level.maps << min(16, size_bits))),
-        positions=aligned_zeros(4 * MATCHES << min(20, size_bits)).view(np.int32),
+        positions=aligned_zeros((4 * MATCHES) << min(20, size_bits)).view(np.int32),
         trust=np.full(MATCHES * TRUSTS, EVEN + (1 << 30), dtype=np.uint32),
         followers=np.zeros(FOLLOWERS if not {FOLLOWERS_1, FOLLOWERS_2}.isdisjoint(plan.flat) else 0, dtype=np.uint32),
         registers=_new_registers(),

@@ -3,13 +3,13 @@
 A byte is predicted bit by bit, most significant first. Each context finds, once per nibble, a slot of 16 bytes in one
 hash table: a check byte and the bit histories of the nibble's 15 nodes. For each bit
 
-1. every context's bit history is mapped by an adaptive counter to a probability, which enters twice: stretched, and as
-   it is; contexts that recur often have plain counters beside their histories;
+1. every context's bit history is mapped by an adaptive counter (PAQ's StateMap) to a probability, which enters twice:
+   stretched, and as it is; contexts that recur often have plain counters beside their histories;
 2. match models add what followed the longest recent repeats, with the trust that their lengths have earned;
 3. another predictor, where there is one, adds its own probability;
 4. mixers (rows of weights, each selected by another small context) add the inputs in the logistic domain; final
    mixers add the mixers, and the mean of one or two of them is taken;
-5. adaptive maps (SSE) refine the result, given the partial byte and hashes of what precedes it;
+5. adaptive maps (SSE, PAQ's APM) refine the result, given the partial byte and hashes of what precedes it;
 6. the bit is coded, and everything that took part learns it.
 
 How many of each there are is the level's choice (:mod:`~gencomp.predictors.mix.levels`); the kernels are the same. For
@@ -54,8 +54,8 @@ from gencomp.predictors.mix.contexts import (
     hash_step,
 )
 from gencomp.predictors.mix.tables import COUNTER_STEPS, NEXT, RATES
+from gencomp.predictors.mix.vectors import VECTOR, Int32Array, train, weigh, weigh_fresh
 from gencomp.protocols import IntArray
-from gencomp.vectors import LANES, Int32Array, train, weigh, weigh_fresh
 
 LEARN, ENCODE, DECODE = range(3)
 
@@ -286,7 +286,7 @@ def find_matches(model: Model, history: ByteArray) -> None:
 @fragment
 def dot(weights: Int32Array, inputs: Int32Array, count: Integer) -> Integer:
     """Return the sum of ``weights * inputs``, in units of 2^-8 of theirs."""
-    return np.int64(weigh(weights, inputs, 8, count) if count > LANES else weigh_fresh(weights, inputs, 8))
+    return np.int64(weigh(weights, inputs, 8, count) if count > VECTOR else weigh_fresh(weights, inputs, 8))
 
 
 @fragment
@@ -298,6 +298,7 @@ def predict(
     ``partial`` is these bits with a 1 before them, ``node`` the same of the nibble; ``bases`` and ``trusts`` must be
     set. p is in units of 2^-16, within [1, 2^16 - 1].
     """
+    # In one piece: a bit's way from the contexts to the probability, in the order of the module's list.
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
     mixed = model.mixed
     n, maps, end = places_of(model)
@@ -546,6 +547,7 @@ def run(
     ``task``: LEARN reads them; ENCODE writes their code too, and stops early where ``code`` has too little room; DECODE
     writes the bytes from ``code``, and stops early at a stream that no encoder wrote.
     """
+    # In one piece: the coder's interval and the place in the byte stay in the processor's registers.
     registers, hashes = model.registers, model.hashes
     low, width = np.int64(registers[LOW]), np.int64(registers[WIDTH])
     offset, position = np.int64(registers[OFFSET]), np.int64(registers[POSITION])

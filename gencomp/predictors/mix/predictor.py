@@ -21,6 +21,7 @@ from gencomp.coding.range_coder import (
     decode_end,
     encode_end,
 )
+from gencomp.compiled.aligned import aligned
 from gencomp.data import alice
 from gencomp.equivalence.capabilities import environment_of, packed_revision_of, parameter_count_of, state_cost
 from gencomp.equivalence.identity import composed
@@ -71,7 +72,6 @@ from gencomp.predictors.mix.saved import (
 from gencomp.protocols import FloatArray, IntArray, Predictor, Revision
 from gencomp.registry import Tree, alike, load, spec_of, tree_of
 from gencomp.specs import Spec, alone, brief
-from gencomp.vectors import aligned
 
 ALPHABET_SIZE = 256
 MAX_MEMORY = 1024
@@ -499,7 +499,7 @@ def _settings(path: str | PathLike[str], spec: str, expert: str | None) -> Mix:
             if inside.places or not inside.entry.is_own:
                 raise ModelMismatchError(
                     f"{path} was made with the expert {brief(tree.options['expert'])!r}, and a state opens no folder "
-                    f"and no other package by itself; name it, wherever it is now: -m 'mix?state={path}&expert=...'"
+                    f"and no other package by itself; name it, wherever it is now: model='mix?state={path}&expert=...'"
                 )
         mix = load(spec)
         assert isinstance(mix, Mix)

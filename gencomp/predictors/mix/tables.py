@@ -51,7 +51,7 @@ def _automaton() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
     states = sorted(seen, key=lambda state: (state[1] + state[2], state))
     number = {state: index for index, state in enumerate(states)}
     successors = [number[_successor(state, bit)] for state in states for bit in (0, 1)]
-    first = [((2 * ones + 1) << 21) // (zeros + ones + 1) << 10 for _, zeros, ones, _ in states]
+    first = [(((2 * ones + 1) << 21) // (zeros + ones + 1)) << 10 for _, zeros, ones, _ in states]
     padding = 256 - len(states)
     return (
         np.array(successors + [0] * (2 * padding), dtype=np.uint8),

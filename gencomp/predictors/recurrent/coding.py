@@ -61,7 +61,7 @@ def run(
                     )
                     if offset < 0:
                         break
-                node = node << 1 | bit
+                node = (node << 1) | bit
             if offset < 0:
                 break
             data[end] = node & 255
@@ -78,7 +78,7 @@ def fill_probabilities(network: Network, memory: Memory, data: ByteArray, found:
         byte = np.int64(data[index])
         for depth in range(8):
             p = probability(network, memory, (byte | 256) >> (8 - depth))
-            found[index, depth] = p if (byte >> (7 - depth)) & 1 == 1 else (1 << PROBABILITY_BITS) - p
+            found[index, depth] = p if ((byte >> (7 - depth)) & 1) == 1 else (1 << PROBABILITY_BITS) - p
         step(network, memory, byte)
 
 

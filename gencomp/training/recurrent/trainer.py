@@ -160,8 +160,8 @@ def train_recurrent(
                 shown = float(total) / count / math.log(2)
                 if not math.isfinite(shown):  # before anything is saved: the last checkpoint stays good
                     raise TrainingError(
-                        f"the loss is {shown} at step {done}; start again with a lower --learning-rate, from the last "
-                        "checkpoint with --from FOLDER -o ANOTHER"
+                        f"the loss is {shown} at step {done}; start again from the last checkpoint, in another folder, "
+                        f"with a lower rate, such as learning_rate={plan.learning_rate / 2:g}"
                     )
             if evaluates:
                 losses = {name: run.measure(part) for name, part in held_out.items()}

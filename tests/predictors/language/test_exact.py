@@ -294,7 +294,7 @@ def test_a_header_names_weights_and_a_revision_alone(token_model: Path, wiki: by
     }
     moved = shutil.copytree(token_model, tmp_path / "moved")
     assert decompress(archive, model=f"hf:{moved}?context=64") == wiki
-    with pytest.raises(ModelMismatchError, match="was made with -m .*arithmetic=exact.*not.*arithmetic=float"):
+    with pytest.raises(ModelMismatchError, match="was made with model=.*arithmetic=exact.*not.*arithmetic=float"):
         decompress(archive, model=f"hf:{moved}?context=64&arithmetic=float")
     tensors = tensors_of(moved / "model.safetensors")
     tensors["model.norm.weight"] *= 1.25

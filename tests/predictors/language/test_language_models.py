@@ -129,7 +129,7 @@ def test_an_archive_knows_its_weights(byte_model: Path, wiki: bytes, tmp_path: P
     loading.digest.cache_clear()
     loading.load_model.cache_clear()
     spec = f"transformer:{changed}?context=32"
-    with pytest.raises(ModelMismatchError, match=r"was made with weights \w+, found weights \w+ here; name with -m"):
+    with pytest.raises(ModelMismatchError, match=r"was made with weights \w+, found weights \w+ here; name by model="):
         decompress(archive, model=spec)
     with pytest.raises(ModelMismatchError, match="block 0 is undamaged but decodes to other bytes"):
         decompress(archive, model=spec, try_anyway=True)
@@ -148,7 +148,7 @@ def test_a_folder_inside_another_model_is_named_wherever_it_is(
     assert decompress(archive, model=form.format(byte_model)) == data
     with pytest.raises(ModelMismatchError, match="it opens nothing on disk by itself"):
         decompress(archive)
-    with pytest.raises(ModelMismatchError, match="was made with -m"):  # the one in the package is another model
+    with pytest.raises(ModelMismatchError, match="was made with model="):  # the one in the package is another model
         decompress(archive, model=form.replace("{}", "800k"))
 
 
@@ -213,7 +213,9 @@ def test_other_arithmetic_of_the_probe_alone_is_tried(
     archive = tmp_path / "a.gcz"
     archive.write_bytes(compress(wiki[:400], model=spec))
     monkeypatch.setattr(CausalModel, "fingerprint", lambda self, lanes=None: b"another")
-    with pytest.raises(ModelMismatchError, match="let --try-anyway decode, with the check of every block as the judge"):
+    with pytest.raises(
+        ModelMismatchError, match="let try_anyway=True decode, with the check of every block as the judge"
+    ):
         decompress(archive.read_bytes(), model=spec)
     assert decompress(archive.read_bytes(), model=spec, try_anyway=True) == wiki[:400]
     for command in (["test"], ["decompress", "-c"]):
@@ -270,7 +272,7 @@ def test_archives_from_before_lanes_had_an_option_decode(
     monkeypatch.undo()
     assert list_members(io.BytesIO(archive))[0].header.metadata["model"]["spec"] == old["spec"]
     assert decompress(archive, model=f"hf:{token_model}?context=32") == text
-    with pytest.raises(ModelMismatchError, match="was made with -m .*lane=4096.*not .*lane=512"):
+    with pytest.raises(ModelMismatchError, match="was made with model=.*lane=4096.*not .*lane=512"):
         decompress(archive, model=f"hf:{token_model}?context=32&lane=512")
     other = compress(wiki, model=f"hf:{token_model}?context=32&lane=512")
     assert decompress(other, model=f"hf:{token_model}?context=32") == wiki

@@ -128,7 +128,7 @@ def test_bad_configurations(folder: Path, config: str | None, complaint: str) ->
 
 
 def test_a_model_of_tokens_is_no_model_of_bytes(token_model: Path) -> None:
-    with pytest.raises(ModelFolderError, match=r"is a model of 400 tokens, not of the 256 bytes; use it as -m 'hf:"):
+    with pytest.raises(ModelFolderError, match=r"is a model of 400 tokens, not of the 256 bytes; use it as model='hf:"):
         Transformer(str(token_model))
 
 

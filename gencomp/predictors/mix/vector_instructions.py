@@ -1,4 +1,4 @@
-"""The instructions of :mod:`gencomp.vectors` in LLVM's own terms, for numba's compiler."""
+"""The instructions of :mod:`gencomp.predictors.mix.vectors` in LLVM's own terms, for numba's compiler."""
 
 import functools
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from gencomp.vectors import LANES
+from gencomp.predictors.mix.vectors import VECTOR
 
 _UNROLLED = 4
 _INT32 = ir.IntType(32)
-_VECTOR = ir.VectorType(_INT32, LANES)
+_VECTOR = ir.VectorType(_INT32, VECTOR)
 
 
 def _spread(number: int) -> Any:
-    return ir.Constant(_VECTOR, [number] * LANES)
+    return ir.Constant(_VECTOR, [number] * VECTOR)
 
 
 def _spread_value(builder: Any, value: Any) -> Any:
@@ -31,13 +31,13 @@ def _data(context: Any, builder: Any, signature: Any, arguments: Any, k: int) ->
 
 def _for_each_vector(builder: Any, count: Any, step: Callable[[Any, int], None]) -> None:
     """Emit ``step(index, k)`` for each vector: _UNROLLED at a time, then one by one; k is the place among these."""
-    whole = builder.udiv(count, count.type(LANES * _UNROLLED))
+    whole = builder.udiv(count, count.type(VECTOR * _UNROLLED))
     with cgutils.for_range(builder, whole) as loop:
         first = builder.mul(loop.index, count.type(_UNROLLED))
         for k in range(_UNROLLED):
             step(builder.add(first, count.type(k)), k)
     rest = builder.mul(whole, count.type(_UNROLLED))
-    with cgutils.for_range(builder, builder.sub(builder.udiv(count, count.type(LANES)), rest)) as loop:
+    with cgutils.for_range(builder, builder.sub(builder.udiv(count, count.type(VECTOR)), rest)) as loop:
         step(builder.add(rest, loop.index), 0)
 
 
@@ -58,7 +58,7 @@ def weigh() -> Callable[..., Any]:
             _for_each_vector(builder, arguments[3], step)
             total = functools.reduce(builder.add, [builder.load(part) for part in totals])
             kind = ir.FunctionType(_INT32, [_VECTOR])
-            name = f"llvm.vector.reduce.add.v{LANES}i32"
+            name = f"llvm.vector.reduce.add.v{VECTOR}i32"
             add = cgutils.get_or_insert_function(builder.module, kind, name)
             return builder.call(add, [total])
 
@@ -76,10 +76,9 @@ def weigh_fresh() -> Callable[..., Any]:
                 builder.bitcast(_data(context, builder, signature, arguments, k), _INT32.as_pointer()) for k in (0, 1)
             )
             total = _INT32(0)
-            for k in range(LANES):
-                value = builder.load_atomic(
-                    builder.gep(values, [_INT32(k)]), "monotonic", 4
-                )  # else LLVM loads a vector
+            for k in range(VECTOR):
+                # an atomic load, since LLVM would make a vector of plain ones
+                value = builder.load_atomic(builder.gep(values, [_INT32(k)]), "monotonic", 4)
                 product = builder.mul(builder.load(builder.gep(row, [_INT32(k)]), align=4), value)
                 total = builder.add(total, builder.ashr(product, builder.trunc(arguments[2], _INT32)))
             return total

@@ -5,8 +5,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gencomp import vectors
-from gencomp.vectors import LANES, Int32Array
+from gencomp.predictors.mix import vectors
+from gencomp.predictors.mix.vectors import VECTOR, Int32Array
 
 
 @numba.njit
@@ -27,8 +27,8 @@ def train(weights: Int32Array, inputs: Int32Array, error: int, shift: int, count
 rows = st.integers(0, 9).flatmap(
     lambda blocks: st.tuples(
         *[
-            st.lists(st.integers(-bound, bound - 1), min_size=blocks * LANES, max_size=blocks * LANES).map(
-                lambda row: np.array(row + [7] * LANES, dtype=np.int32)
+            st.lists(st.integers(-bound, bound - 1), min_size=blocks * VECTOR, max_size=blocks * VECTOR).map(
+                lambda row: np.array(row + [7] * VECTOR, dtype=np.int32)
             )
             for bound in (1 << 31, 1 << 11)
         ]
@@ -39,7 +39,7 @@ rows = st.integers(0, 9).flatmap(
 @given(rows, st.integers(1, 20))
 def test_sums_are_the_plain_ones(pair: tuple[Int32Array, Int32Array], shift: int) -> None:
     weights, inputs = pair
-    for count in range(0, len(weights) + 1, LANES):
+    for count in range(0, len(weights) + 1, VECTOR):
         assert weigh(weights, inputs, shift, count) == vectors._weigh(weights, inputs, shift, count)
     assert weigh_fresh(weights, inputs, shift) == vectors._weigh_fresh(weights, inputs, shift)
 
@@ -47,7 +47,7 @@ def test_sums_are_the_plain_ones(pair: tuple[Int32Array, Int32Array], shift: int
 @given(rows, st.integers(-(1 << 20) + 1, (1 << 20) - 1), st.integers(1, 20))
 def test_learning_is_the_plain_one(pair: tuple[Int32Array, Int32Array], error: int, shift: int) -> None:
     weights, inputs = pair
-    count = len(weights) - LANES
+    count = len(weights) - VECTOR
     expected, got = weights.copy(), weights.copy()
     vectors._train(expected, inputs, error, shift, count)
     train(got, inputs, error, shift, count)
@@ -56,5 +56,5 @@ def test_learning_is_the_plain_one(pair: tuple[Int32Array, Int32Array], error: i
 
 
 def test_a_known_sum() -> None:
-    weights = np.full(LANES, 3 << 16, dtype=np.int32)
-    assert weigh(weights, np.arange(LANES, dtype=np.int32), 16, LANES) == 3 * sum(range(LANES))
+    weights = np.full(VECTOR, 3 << 16, dtype=np.int32)
+    assert weigh(weights, np.arange(VECTOR, dtype=np.int32), 16, VECTOR) == 3 * sum(range(VECTOR))

@@ -20,7 +20,7 @@ def compress(
 ) -> bytes:
     """Return an archive of ``data`` made with ``model``; see :func:`gencomp.archive.writer.write_archive`.
 
-    ``model`` is a spec or an object; if None, the data's size chooses (:func:`gencomp.registry.model_for_size`). An
+    ``model`` is a spec or an object; if None, the data chooses (:func:`gencomp.registry.models_for_size`). An
     archive of an object that no spec names is decoded with that object at hand.
     """
     sink = io.BytesIO()

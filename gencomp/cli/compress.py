@@ -33,7 +33,8 @@ def compress(
             "-m",
             metavar="SPEC",
             autocompletion=complete_spec,
-            help="Model or codec; `gencomp list` shows them. [default: best for up to 256 KiB, mix for more]",
+            help="Model or codec; `gencomp list` shows them. "
+            "[default: mix; for up to 256 KiB best or mix, whichever gives the smaller archive]",
         ),
     ] = None,
     output: OutputOption = None,

@@ -27,7 +27,6 @@ from functools import partial
 from pathlib import Path
 
 import gencomp
-from gencomp.archive.writer import DEFAULT_BLOCK_SIZE
 from gencomp.data import alice
 from gencomp.errors import GencompError
 from gencomp.registry import entries
@@ -97,14 +96,16 @@ def tool_codec(pack: str, unpack: str) -> Codec:
     return (lambda data: call(pack, "IN", "OUT", data)), (lambda code: call(unpack, "OUT", "BACK", code))
 
 
-def archives(model: str, block_size: int) -> Codec:
+def archives(model: str, block_size: int | None) -> Codec:
     """Return the two directions of an archive."""
     pack = partial(gencomp.compress, model=model, block_size=block_size, threads=1)
     return pack, partial(gencomp.decompress, threads=1)
 
 
-def codecs(models: list[str], *, tools: list[str] | None, block_size: int | None) -> Iterator[tuple[str, Codec]]:
-    """Yield each codec by name, of archives where ``block_size`` is given; say which are not to be had here."""
+def codecs(
+    models: list[str], *, tools: list[str] | None, archived: Callable[[str], Codec] | None
+) -> Iterator[tuple[str, Codec]]:
+    """Yield each codec by name, as ``archived`` makes it of a model where that is given; say which are absent here."""
     for model in models:
         try:
             compressor = gencomp.as_compressor(model)
@@ -112,7 +113,7 @@ def codecs(models: list[str], *, tools: list[str] | None, block_size: int | None
             print(f"{model:<20} {error}")
             continue
         bare = compressor.compress, compressor.decompress
-        yield model, bare if block_size is None else archives(model, block_size)
+        yield model, bare if archived is None else archived(model)
     for name, (pack, unpack) in TOOLS.items():
         if tools is None or (tools and name not in tools):
             continue
@@ -152,11 +153,11 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true", help="do not cut at 4 MiB")
     parser.add_argument("--tools", nargs="*", metavar="TOOL", help="command-line tools too, such as 'zpaq -m5'")
     parser.add_argument("--archives", action="store_true", help="archives rather than bare codes")
-    parser.add_argument("--block-size", type=int, default=DEFAULT_BLOCK_SIZE, help="of archives, in bytes")
+    parser.add_argument("--block-size", type=int, help="of archives, in bytes; the model's default if none")
     parser.add_argument("--one-way", action="store_true", help="do not decode")
     parser.add_argument("--processor", action="store_true", help="processor time")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--models", nargs="+", default=[*(entry.name for entry in entries()), "mix:1", "mix:9"])
+    parser.add_argument("--models", nargs="*", default=[*(entry.name for entry in entries()), "mix:1", "mix:9"])
     arguments = parser.parse_args()
     root = os.environ.get("GENCOMP_DATA")
     if arguments.files:
@@ -172,8 +173,8 @@ def main() -> None:
         total = sum(map(len, cut.values()))
         print(f"\n{title}: {len(cut)} file(s), {total:,} bytes: {', '.join(cut)}")
         print(f"{'model':<20} {'bytes':>11} {'bits/byte':>9} {'MB/s in':>9} {'MB/s out':>9}")
-        block_size = arguments.block_size if arguments.archives else None
-        for model, codec in codecs(arguments.models, tools=arguments.tools, block_size=block_size):
+        archived = partial(archives, block_size=arguments.block_size) if arguments.archives else None
+        for model, codec in codecs(arguments.models, tools=arguments.tools, archived=archived):
             codec[1](codec[0](alice()[:1000]))  # compiled, and caches warm
             rows = {
                 name: measure(model, codec, data, arguments.repeat, clock, both_ways=not arguments.one_way)

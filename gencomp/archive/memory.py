@@ -3,7 +3,7 @@
 import io
 
 from gencomp.archive.reader import read_archive
-from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
+from gencomp.archive.writer import write_archive
 from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_predictor
 
@@ -12,7 +12,7 @@ def compress(
     data: bytes,
     model: Model | None = None,
     *,
-    block_size: int = DEFAULT_BLOCK_SIZE,
+    block_size: int | None = None,
     threads: int | None = None,
     verify: bool | None = None,
     max_memory: int | None = None,

@@ -28,7 +28,9 @@ from gencomp.coding.container import (
 from gencomp.cores import usable_cores
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import (
+    DEFAULT_BLOCK_SIZE,
     block_cost,
+    block_size_of,
     check_size,
     decode_block,
     encode_block,
@@ -43,7 +45,6 @@ from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
 from gencomp.registry import SMALL_INPUT, models_for_size
 
-DEFAULT_BLOCK_SIZE = 1 << 22  # blocks of 1 MiB cost 6 % on 3 MB of enwik8; files above 4 MiB fill two cores
 MIN_BLOCK_SIZE = 1 << 10
 MAX_THREADS = 256  # each holds up to two blocks
 
@@ -173,7 +174,7 @@ def write_archive(
     sink: BinaryIO,
     model: Predictor | None,
     *,
-    block_size: int = DEFAULT_BLOCK_SIZE,
+    block_size: int | None = None,
     threads: int | None = None,
     verify: bool | None = None,
     max_memory: int | None = None,
@@ -184,7 +185,8 @@ def write_archive(
 
     Without a ``model``, :func:`~gencomp.registry.models_for_size` names some, once that many bytes have been read: the
     smallest of their archives is written.
-    ``block_size`` is in bytes, 2^10 to 2^24; a block starts from an empty context. ``threads`` blocks are coded at
+    ``block_size`` is in bytes, 2^10 to 2^24, by default the model's choice, 2^22 for most; a block starts from an empty
+    context. ``threads`` blocks are coded at
     a time; the archive is the same whatever their number. ``verify`` decodes each block at once: by default for
     models that depend on their environment, not for integer ones. ``max_memory`` in bytes, 4 GiB by default as for
     readers, lowers the number of blocks at a time; ``max_work`` in seconds of one core, without limit by default, is
@@ -193,8 +195,10 @@ def write_archive(
     options, and :class:`~gencomp.errors.BudgetError` before a block that would take more than is allowed: the archive
     is cut short then.
     """
-    if not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE:
+    if block_size is not None and not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE:
         raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
+    if block_size is None:
+        block_size = DEFAULT_BLOCK_SIZE if model is None else block_size_of(model)
     blocks = read_blocks(source, block_size)
     if model is None:
         size, blocks = _size_or_more(blocks, SMALL_INPUT)

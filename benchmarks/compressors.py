@@ -4,13 +4,17 @@
 
 Without FILE: the sets of ``$GENCOMP_DATA`` that --sets names (the first 10^6 bytes of enwik8 if none), else the book in
 the package. Large files are cut at 4 MiB unless --whole is given. A set's row is the sum over its files, each coded on
-its own; --files adds a table for each file. A file that ends in .xz or .gz is unpacked first. Command-line tools that
-are on the PATH (zpaq, bzip3, lpaq1) join in, by their own processes. Each round trip is checked.
+its own; --files adds a table for each file. A file that ends in .xz or .gz is unpacked first. With --tools,
+command-line tools that are on the PATH (zpaq, bzip3, lpaq1) join in, by their own processes, all or those that are
+named. Each round trip is checked, unless --one-way leaves it out. With --archives, models make archives in blocks of
+--block-size bytes, as ``gencomp compress`` does, on one core, rather than one bare code a file. --processor counts
+processor time, which is steadier where others are at work.
 """
 
 import argparse
 import gzip
 import lzma
+import math
 import os
 import platform
 import shutil
@@ -19,6 +23,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import gencomp
@@ -91,32 +96,50 @@ def tool_codec(pack: str, unpack: str) -> Codec:
     return (lambda data: call(pack, "IN", "OUT", data)), (lambda code: call(unpack, "OUT", "BACK", code))
 
 
-def codecs(models: list[str], *, tools: bool) -> Iterator[tuple[str, Codec]]:
-    """Yield each codec by name; say which are not to be had here."""
+def archives(model: str, block_size: int | None) -> Codec:
+    """Return the two directions of an archive."""
+    pack = partial(gencomp.compress, model=model, block_size=block_size, threads=1)
+    return pack, partial(gencomp.decompress, threads=1)
+
+
+def codecs(
+    models: list[str], *, tools: list[str] | None, archived: Callable[[str], Codec] | None
+) -> Iterator[tuple[str, Codec]]:
+    """Yield each codec by name, as ``archived`` makes it of a model where that is given; say which are absent here."""
     for model in models:
         try:
             compressor = gencomp.as_compressor(model)
         except GencompError as error:
             print(f"{model:<20} {error}")
             continue
-        yield model, (compressor.compress, compressor.decompress)
-    for name, (pack, unpack) in TOOLS.items() if tools else ():
+        bare = compressor.compress, compressor.decompress
+        yield model, bare if archived is None else archived(model)
+    for name, (pack, unpack) in TOOLS.items():
+        if tools is None or (tools and name not in tools):
+            continue
         if shutil.which(pack.split()[0]) is None:
             print(f"{name:<20} absent: no {pack.split()[0]} on the PATH")
         else:
             yield name, tool_codec(pack, unpack)
 
 
-def measure(name: str, codec: Codec, data: bytes, repeat: int) -> tuple[int, float, float]:
-    """Return (bytes, seconds in, seconds out), medians of ``repeat`` round trips."""
+def processor_time() -> float:
+    """Return the seconds of processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def measure(
+    name: str, codec: Codec, data: bytes, repeat: int, clock: Callable[[], float], *, both_ways: bool
+) -> tuple[int, float, float]:
+    """Return (bytes, seconds in, seconds out), medians of ``repeat`` round trips; the last is infinite one way."""
     into, out = [], []
     for _ in range(repeat):
-        start = time.perf_counter()
+        start = clock()
         code = codec[0](data)
-        middle = time.perf_counter()
-        back = codec[1](code)
+        middle = clock()
+        back = codec[1](code) if both_ways else data
         into.append(middle - start)
-        out.append(time.perf_counter() - middle)
+        out.append(clock() - middle if both_ways else math.inf)
         if back != data:
             raise SystemExit(f"{name}: the round trip failed")
     return len(code), statistics.median(into), statistics.median(out)
@@ -128,9 +151,13 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=["enwik8"])
     parser.add_argument("--files", dest="each", action="store_true", help="a row for each file too")
     parser.add_argument("--whole", action="store_true", help="do not cut at 4 MiB")
-    parser.add_argument("--tools", action="store_true", help="command-line tools too")
+    parser.add_argument("--tools", nargs="*", metavar="TOOL", help="command-line tools too, such as 'zpaq -m5'")
+    parser.add_argument("--archives", action="store_true", help="archives rather than bare codes")
+    parser.add_argument("--block-size", type=int, help="of archives, in bytes; the model's default if none")
+    parser.add_argument("--one-way", action="store_true", help="do not decode")
+    parser.add_argument("--processor", action="store_true", help="processor time")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--models", nargs="+", default=[*(entry.name for entry in entries()), "mix:1", "mix:9"])
+    parser.add_argument("--models", nargs="*", default=[*(entry.name for entry in entries()), "mix:1", "mix:9"])
     arguments = parser.parse_args()
     root = os.environ.get("GENCOMP_DATA")
     if arguments.files:
@@ -139,22 +166,27 @@ def main() -> None:
         inputs = {"the book in the package": {"alice.txt": alice()}}
     else:
         inputs = {name: read_set(Path(root), name) for name in arguments.sets}
+    clock = processor_time if arguments.processor else time.perf_counter
     print(f"Python {platform.python_version()}, {platform.machine()}; medians of {arguments.repeat} runs")
     for title, files in inputs.items():
         cut = {name: data if arguments.whole else data[:CUT] for name, data in files.items()}
         total = sum(map(len, cut.values()))
         print(f"\n{title}: {len(cut)} file(s), {total:,} bytes: {', '.join(cut)}")
         print(f"{'model':<20} {'bytes':>11} {'bits/byte':>9} {'MB/s in':>9} {'MB/s out':>9}")
-        for model, codec in codecs(arguments.models, tools=arguments.tools):
+        archived = partial(archives, block_size=arguments.block_size) if arguments.archives else None
+        for model, codec in codecs(arguments.models, tools=arguments.tools, archived=archived):
             codec[1](codec[0](alice()[:1000]))  # compiled, and caches warm
-            rows = {name: measure(model, codec, data, arguments.repeat) for name, data in cut.items()}
+            rows = {
+                name: measure(model, codec, data, arguments.repeat, clock, both_ways=not arguments.one_way)
+                for name, data in cut.items()
+            }
             for name, (size, into, out) in rows.items() if arguments.each and len(cut) > 1 else ():
                 print(row(f"  {model} {name}", len(cut[name]), size, into, out))
             print(row(model, total, *(sum(column) for column in zip(*rows.values(), strict=True))))
 
 
 def row(name: str, total: int, size: float, into: float, out: float) -> str:
-    speeds = f"{total / 1e6 / into:>9.3f} {total / 1e6 / out:>9.3f}"
+    speeds = f"{total / 1e6 / into:>9.3f} {total / 1e6 / out:>9.3f}" if into else ""
     return f"{name:<20} {size:>11,} {8 * size / max(1, total):>9.3f} {speeds}"
 
 

@@ -257,6 +257,15 @@ class SizeChecking(Protocol):
 
 
 @runtime_checkable
+class Blocked(Protocol):
+    """Capability of a predictor: larger blocks than others have by default are worth their one core to it."""
+
+    @property
+    def block_size(self) -> int:
+        """The size of an archive's blocks in bytes, where the user names none."""
+
+
+@runtime_checkable
 class Savable(Protocol):
     """Capability of a predictor's state: it can be written to a file that its predictor reads."""
 

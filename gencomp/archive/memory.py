@@ -3,7 +3,7 @@
 import io
 
 from gencomp.archive.reader import read_archive
-from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
+from gencomp.archive.writer import write_archive
 from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_predictor
 
@@ -12,7 +12,7 @@ def compress(
     data: bytes,
     model: Model | None = None,
     *,
-    block_size: int = DEFAULT_BLOCK_SIZE,
+    block_size: int | None = None,
     threads: int | None = None,
     verify: bool | None = None,
     max_memory: int | None = None,
@@ -20,7 +20,7 @@ def compress(
 ) -> bytes:
     """Return an archive of ``data`` made with ``model``; see :func:`gencomp.archive.writer.write_archive`.
 
-    ``model`` is a spec or an object; if None, the data's size chooses (:func:`gencomp.registry.model_for_size`). An
+    ``model`` is a spec or an object; if None, the data chooses (:func:`gencomp.registry.models_for_size`). An
     archive of an object that no spec names is decoded with that object at hand.
     """
     sink = io.BytesIO()

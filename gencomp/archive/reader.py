@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from gencomp.archive.models import canary_cost, check_canary, load_described, name_of
 from gencomp.archive.pipeline import Latest, ordered_map
-from gencomp.archive.writer import Progress, checked_threads
+from gencomp.archive.writer import Progress, checked_threads, undone
 from gencomp.budget import DEFAULT_MEMORY, DEFAULT_OUTPUT, OUTPUT_PER_BYTE, Budget, Cost, Meter
 from gencomp.coding.container import (
     BLOCK_BYTES,
@@ -25,6 +25,7 @@ from gencomp.coding.container import (
     BlockType,
     Header,
     Trailer,
+    Transform,
     content_check,
     member_size,
     parse_block_header,
@@ -63,11 +64,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Summary:
-    """A member's header, how many blocks it has of each type, how many are verified, payload bytes, its trailer."""
+    """A member's header, how many blocks it has of each type, how many are verified and transformed, and so on.
+
+    ``payload`` is the bytes of all payloads.
+    """
 
     header: Header
     blocks: Counter[BlockType]
     verified: int
+    transforms: Counter[Transform]
     payload: int
     trailer: Trailer
 
@@ -156,13 +161,15 @@ def summarize_members(source: BinaryIO) -> Iterator[Summary]:
     """Yield every member's header, totals and numbers of blocks, as :func:`list_members` reads them."""
     for reader in open_members(source):
         blocks: Counter[BlockType] = Counter()
+        transforms: Counter[Transform] = Counter()
         verified = payload = 0
         for block in reader.read_blocks(payloads=False):
             blocks[block.header.type] += 1
             verified += block.header.verified
+            transforms[block.header.transform] += block.header.transform is not Transform.NONE
             payload += block.header.coded_length
         assert reader.trailer is not None
-        yield Summary(reader.header, blocks, verified, payload, reader.trailer)
+        yield Summary(reader.header, blocks, verified, +transforms, payload, reader.trailer)
 
 
 def read_archive(
@@ -333,7 +340,7 @@ def _within(
     for block in reader.read_blocks():
         header, read = block.header, before + reader.size
         output.add(header.raw_length, read)
-        item = (header.type, header.raw_length, block.payload)
+        item = (header.type, header.transform, header.raw_length, block.payload)
         cost = Cost(work=_BLOCK_SECONDS + _CHECK_SECONDS * header.raw_length)
         if item != last:
             cost += decoder.cost(header)
@@ -361,7 +368,7 @@ class _BlockDecoder:
     ) -> None:
         self._progress = progress
         self._key = header.key
-        self._latest: Latest[tuple[BlockType, int, bytes], bytes] = Latest()
+        self._latest: Latest[tuple[BlockType, Transform, int, bytes], bytes] = Latest()
         description = header.metadata.get("model")
         if not isinstance(description, dict | None):
             raise ArchiveError("the archive is invalid: its metadata describes no model")
@@ -399,7 +406,7 @@ class _BlockDecoder:
 
     def __call__(self, block: CodedBlock) -> bytes:
         header = block.header
-        item = (header.type, header.raw_length, block.payload)
+        item = (header.type, header.transform, header.raw_length, block.payload)
         content = self._latest.find(item)
         done = ByteProgress(header.raw_length, 1, self._progress)
         if content is None:
@@ -434,4 +441,4 @@ class _BlockDecoder:
             if not self._checked:
                 check_canary(self._description, self._model)
                 self._checked = True
-        return decode_block(self._model, payload, header.raw_length)
+        return undone(decode_block(self._model, payload, header.raw_length), header.transform)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self, cast, overload
 
 from gencomp.archive.reader import stream_archive
-from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
+from gencomp.archive.writer import write_archive
 from gencomp.arguments import as_bytes
 from gencomp.equivalence.adapt import Model, as_predictor
 from gencomp.errors import GencompWarning
@@ -38,7 +38,7 @@ def open(  # noqa: A001 - as gzip.open is
     encoding: str | None = ...,
     errors: str | None = ...,
     newline: str | None = ...,
-    block_size: int = ...,
+    block_size: int | None = ...,
     threads: int | None = ...,
     max_output: int | None = ...,
     max_memory: int | None = ...,
@@ -53,7 +53,7 @@ def open(  # noqa: A001
     encoding: str | None = ...,
     errors: str | None = ...,
     newline: str | None = ...,
-    block_size: int = ...,
+    block_size: int | None = ...,
     threads: int | None = ...,
     max_output: int | None = ...,
     max_memory: int | None = ...,
@@ -67,7 +67,7 @@ def open(  # noqa: A001
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
-    block_size: int = DEFAULT_BLOCK_SIZE,
+    block_size: int | None = None,
     threads: int | None = None,
     max_output: int | None = None,
     max_memory: int | None = None,

@@ -3,8 +3,10 @@
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
 from itertools import chain
 from typing import BinaryIO
 
@@ -12,11 +14,13 @@ from gencomp.archive.models import MAX_PROBED, check_describable, describe
 from gencomp.archive.pipeline import Latest, ordered_map
 from gencomp.archive.randomness import looks_random
 from gencomp.budget import DEFAULT_MEMORY, Budget, Cost, Meter
+from gencomp.coding.calls import has_calls, with_distances, with_places
 from gencomp.coding.container import (
     MAX_BLOCK_SIZE,
     BlockHeader,
     BlockType,
     Trailer,
+    Transform,
     pack_block,
     pack_header,
     pack_trailer,
@@ -24,7 +28,9 @@ from gencomp.coding.container import (
 from gencomp.cores import usable_cores
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import (
+    DEFAULT_BLOCK_SIZE,
     block_cost,
+    block_size_of,
     check_size,
     decode_block,
     encode_block,
@@ -37,9 +43,8 @@ from gencomp.equivalence.capabilities import (
 from gencomp.files import read_fully, write_fully
 from gencomp.progress import ByteProgress, listening
 from gencomp.protocols import Predictor
-from gencomp.registry import SMALL_INPUT, model_for_size
+from gencomp.registry import SMALL_INPUT, models_for_size
 
-DEFAULT_BLOCK_SIZE = 1 << 22  # blocks of 1 MiB cost 6 % on 3 MB of enwik8; files above 4 MiB fill two cores
 MIN_BLOCK_SIZE = 1 << 10
 MAX_THREADS = 256  # each holds up to two blocks
 
@@ -67,6 +72,7 @@ class _CodedBlock:
     payload: bytes
     verified: bool
     failure: str | None
+    transform: Transform = Transform.NONE
 
 
 def read_blocks(source: BinaryIO, size: int) -> Iterator[bytes]:
@@ -121,9 +127,10 @@ def _shortest(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
         return _CodedBlock(content, BlockType.STORED, content, False, None)
     failure = None
     payload = None
+    transform = Transform.CALLS if has_calls(content) else Transform.NONE
     try:
-        payload = encode_block(model, content)
-        if verify and decode_block(model, payload, len(content)) != content:
+        payload = encode_block(model, with_places(content) if transform else content)
+        if verify and undone(decode_block(model, payload, len(content)), transform) != content:
             failure, payload = "the model's code does not decode to the same bytes", None
     except Exception as error:  # of any kind: the block is coded without the model
         failure, payload = f"{type(error).__name__}: {error}", None
@@ -134,7 +141,14 @@ def _shortest(model: Predictor, content: bytes, verify: bool) -> _CodedBlock:
         choices.append((BlockType.MODEL, payload))
     # on a tie the earlier, simpler one: min keeps the first
     type_, best = min(choices, key=lambda choice: len(choice[1]))
-    return _CodedBlock(content, type_, best, verify and type_ is BlockType.MODEL, failure)
+    if type_ is not BlockType.MODEL:
+        return _CodedBlock(content, type_, best, False, failure)
+    return _CodedBlock(content, type_, best, verify, failure, transform)
+
+
+def undone(content: bytes, transform: Transform) -> bytes:
+    """Return a block's bytes as they were before ``transform``."""
+    return with_distances(content) if transform is Transform.CALLS else content
 
 
 _COPIES = 4  # of a block's bytes, as content and as code, before, while and after it is coded
@@ -160,7 +174,7 @@ def write_archive(
     sink: BinaryIO,
     model: Predictor | None,
     *,
-    block_size: int = DEFAULT_BLOCK_SIZE,
+    block_size: int | None = None,
     threads: int | None = None,
     verify: bool | None = None,
     max_memory: int | None = None,
@@ -169,8 +183,10 @@ def write_archive(
 ) -> WriteSummary:
     """Write one member with everything that ``source`` holds; memory is bounded by the blocks under way.
 
-    Without a ``model``, :func:`~gencomp.registry.model_for_size` names one, once that many bytes have been read.
-    ``block_size`` is in bytes, 2^10 to 2^24; a block starts from an empty context. ``threads`` blocks are coded at
+    Without a ``model``, :func:`~gencomp.registry.models_for_size` names some, once that many bytes have been read: the
+    smallest of their archives is written.
+    ``block_size`` is in bytes, 2^10 to 2^24, by default the model's choice, 2^22 for most; a block starts from an empty
+    context. ``threads`` blocks are coded at
     a time; the archive is the same whatever their number. ``verify`` decodes each block at once: by default for
     models that depend on their environment, not for integer ones. ``max_memory`` in bytes, 4 GiB by default as for
     readers, lowers the number of blocks at a time; ``max_work`` in seconds of one core, without limit by default, is
@@ -179,12 +195,19 @@ def write_archive(
     options, and :class:`~gencomp.errors.BudgetError` before a block that would take more than is allowed: the archive
     is cut short then.
     """
-    if not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE:
+    if block_size is not None and not MIN_BLOCK_SIZE <= block_size <= MAX_BLOCK_SIZE:
         raise ValueError(f"block_size must be from {MIN_BLOCK_SIZE} to {MAX_BLOCK_SIZE} bytes, got {block_size}")
+    if block_size is None:
+        block_size = DEFAULT_BLOCK_SIZE if model is None else block_size_of(model)
     blocks = read_blocks(source, block_size)
     if model is None:
         size, blocks = _size_or_more(blocks, SMALL_INPUT)
-        model = as_predictor(model_for_size(size))
+        models = [as_predictor(spec) for spec in models_for_size(size)]
+        if len(models) > 1:
+            limits = partial(write_archive, max_memory=max_memory, max_work=max_work)
+            write = partial(limits, block_size=block_size, threads=threads, verify=verify)
+            return _write_smallest(write, b"".join(blocks), sink, models, progress)
+        (model,) = models
     if verify is None:
         verify = revision_of(model) is None
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
@@ -214,7 +237,8 @@ def write_archive(
     def emit(block: _CodedBlock) -> None:
         nonlocal last
         number = sum(summary.blocks.values())
-        header = BlockHeader(number, block.type, block.verified, len(block.content), len(block.payload))
+        lengths = len(block.content), len(block.payload)
+        header = BlockHeader(number, block.type, block.verified, *lengths, block.transform)
         summary.archive_size += write_fully(sink, pack_block(key, header, block.payload, block.content))
         summary.raw_total += len(block.content)
         summary.blocks[block.type] += 1
@@ -243,6 +267,28 @@ def write_archive(
     size = summary.archive_size + len(pack_trailer(key, Trailer(0, 0, 0, bytes(32))))
     trailer = Trailer(summary.raw_total, size, sum(summary.blocks.values()), digest.digest())
     summary.archive_size += write_fully(sink, pack_trailer(key, trailer))
+    return summary
+
+
+def _write_smallest(
+    write: Callable[..., WriteSummary],
+    content: bytes,
+    sink: BinaryIO,
+    models: Sequence[Predictor],
+    progress: Progress | None,
+) -> WriteSummary:
+    """Write the smallest of the archives that ``write`` makes of ``content`` with the models, the first of equal ones.
+
+    ``progress`` hears of the first model, which takes the most time.
+    """
+    made = []
+    for model in models:
+        archive = BytesIO()
+        summary = write(BytesIO(content), archive, model, progress=progress)
+        made.append((archive.getvalue(), summary))
+        progress = None
+    smallest, summary = min(made, key=lambda pair: len(pair[0]))
+    write_fully(sink, smallest)
     return summary
 
 

@@ -33,7 +33,8 @@ def compress(
             "-m",
             metavar="SPEC",
             autocompletion=complete_spec,
-            help="Model or codec; `gencomp list` shows them. [default: best for up to 256 KiB, mix for more]",
+            help="Model or codec; `gencomp list` shows them. "
+            "[default: mix; for up to 256 KiB best or mix, whichever gives the smaller archive]",
         ),
     ] = None,
     output: OutputOption = None,
@@ -47,7 +48,7 @@ def compress(
         typer.Option(
             metavar="SIZE",
             parser=size_parser("--block-size"),
-            help="Bytes that are coded on their own, such as 64KiB. [default: 4MiB]",
+            help="Bytes that are coded on their own, such as 64KiB. [default: 4MiB; 16MiB for mix:7 to mix:9]",
         ),
     ] = None,
     verify: Annotated[
@@ -69,7 +70,7 @@ def compress(
     """
     from math import ceil
 
-    from gencomp.archive.writer import DEFAULT_BLOCK_SIZE, write_archive
+    from gencomp.archive.writer import write_archive
     from gencomp.budget import in_time, is_slow
     from gencomp.equivalence.adapt import as_predictor
     from gencomp.equivalence.capabilities import check_size
@@ -93,7 +94,7 @@ def compress(
                     source,
                     sink,
                     predictor,
-                    block_size=DEFAULT_BLOCK_SIZE if block_size is None else block_size,
+                    block_size=block_size,
                     threads=threads,
                     verify=verify,
                     max_memory=max_memory,

@@ -33,6 +33,7 @@ def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
             "block_size": member.header.block_size,
             "blocks": {kind.name.lower(): count for kind, count in member.blocks.items()},
             "verified_blocks": member.verified,
+            "transformed_blocks": {kind.name.lower(): count for kind, count in member.transforms.items()},
             "sha256": trailer.sha256.hex(),
         }
 

@@ -91,7 +91,7 @@ def _describe(entry: Entry) -> dict[str, object]:
 def _print_row(row: dict[str, object]) -> None:
     mark = " (the default)" if row.get("default") else ""
     if row["name"] == SMALL_INPUT_MODEL:
-        mark = f" (of files up to {SMALL_INPUT >> 10} KiB the default)"
+        mark = f" (the default for files of up to {SMALL_INPUT >> 10} KiB where it gives the smaller archive)"
     show(f"  {row['name']:<9} {row['summary']}{mark}")
     if "missing" in row:
         show(f"            {row['missing']}")

@@ -24,7 +24,7 @@ CHECK_BYTES = 8
 MAX_EXPANSION = 1 << 16
 
 _HEADER = struct.Struct("<8sBBHHHIII")
-_BLOCK = struct.Struct("<4sBBHIII")
+_BLOCK = struct.Struct("<4sBBBBIII")
 _TRAILER = struct.Struct("<4sQQI32sI4s")
 _NUMBER = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
@@ -42,6 +42,13 @@ class BlockType(IntEnum):
     STORED = 1
     MODEL = 2
     DEFLATE = 3
+
+
+class Transform(IntEnum):
+    """What was done to a block's bytes before the model, and is undone after it."""
+
+    NONE = 0
+    CALLS = 1  # gencomp.coding.calls
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class BlockHeader:
     verified: bool
     raw_length: int
     coded_length: int
+    transform: Transform = Transform.NONE
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,7 @@ def written_check(key: bytes, number: int, payload: bytes, content: bytes) -> by
 def pack_block(key: bytes, block: BlockHeader, payload: bytes, content: bytes) -> bytes:
     """Return a whole block; ``content`` is only checked, ``payload`` is written."""
     flags = VERIFIED if block.verified else 0
-    fixed = _BLOCK.pack(BLOCK_SYNC, block.type, flags, 0, block.raw_length, len(payload), 0)[:-4]
+    fixed = _BLOCK.pack(BLOCK_SYNC, block.type, flags, block.transform, 0, block.raw_length, len(payload), 0)[:-4]
     fixed += _CRC.pack(_block_crc(key, block.number, fixed))
     check = content_check(key, block.number, content)
     return b"".join([fixed, payload, check, written_check(key, block.number, payload, check)])
@@ -167,17 +175,22 @@ def parse_block_header(header: Header, number: int, fixed: bytes) -> BlockHeader
     """Return the header of block ``number``, its lengths within bounds. Raises :class:`ArchiveError`."""
     if len(fixed) < BLOCK_BYTES:
         raise ArchiveError(f"the archive is cut short in the header of block {number}")
-    _, kind, flags, reserved, raw_length, coded_length, crc = _BLOCK.unpack(fixed)
+    _, kind, flags, transform, reserved, raw_length, coded_length, crc = _BLOCK.unpack(fixed)
     if crc != _block_crc(header.key, number, fixed[:-4]):
         raise ArchiveError(f"the archive is damaged: the header of block {number} fails its CRC-32")
-    if kind not in BlockType.__members__.values() or flags & ~VERIFIED or reserved:
-        raise ArchiveError(f"block {number} has type {kind}, flags {flags:#04x}: install a newer gencomp")
+    is_known = kind in BlockType.__members__.values() and transform in Transform.__members__.values()
+    if not is_known or flags & ~VERIFIED or reserved:
+        raise ArchiveError(
+            f"block {number} has type {kind}, flags {flags:#04x}, transform {transform}: install a newer gencomp"
+        )
     type_ = BlockType(kind)
+    if transform and type_ is not BlockType.MODEL:
+        raise ArchiveError(f"block {number} is invalid: transform {transform} without a model")
     fits = coded_length == raw_length if type_ is BlockType.STORED else coded_length < raw_length
     bounded = raw_length <= MAX_EXPANSION * (coded_length + BLOCK_FRAMING_BYTES)
     if not 1 <= raw_length <= header.block_size or not fits or not bounded:
         raise ArchiveError(f"block {number} is invalid: {coded_length} bytes that claim to hold {raw_length}")
-    return BlockHeader(number, type_, bool(flags & VERIFIED), raw_length, coded_length)
+    return BlockHeader(number, type_, bool(flags & VERIFIED), raw_length, coded_length, Transform(transform))
 
 
 def pack_trailer(key: bytes, trailer: Trailer) -> bytes:

@@ -16,6 +16,7 @@ from gencomp.coding.range_coder import RangeDecoder, RangeEncoder
 from gencomp.cores import candidate_pool, candidate_threads
 from gencomp.phrases import Parse
 from gencomp.protocols import (
+    Blocked,
     BlockEstimating,
     CallEstimating,
     Charging,
@@ -50,6 +51,9 @@ from gencomp.protocols import (
     TokenScoring,
     Windowed,
 )
+
+# of an archive, in bytes: blocks of 1 MiB cost 6 % on 3 MB of enwik8; files above 4 MiB fill two cores
+DEFAULT_BLOCK_SIZE = 1 << 22
 
 _CANDIDATES = 256
 _CALL_SECONDS = 1e-4  # of the interpreter and the pool, for each candidate
@@ -281,6 +285,11 @@ def check_size(model: object, size: int) -> None:
     """Raise ``ValueError`` if data of ``size`` bytes does not fit the options of ``model``."""
     if isinstance(model, SizeChecking):
         model.check_size(size)
+
+
+def block_size_of(model: object) -> int:
+    """Return how large an archive's blocks are, in bytes, where the user does not say."""
+    return model.block_size if isinstance(model, Blocked) else DEFAULT_BLOCK_SIZE
 
 
 def save_state(state: PredictorState, path: str | PathLike[str]) -> None:

@@ -15,10 +15,11 @@ import gencomp
 from gencomp.archive import models, reader, writer
 from gencomp.archive.reader import list_members, read_archive
 from gencomp.archive.writer import write_archive
+from gencomp.budget import DEFAULT_MEMORY, DEFAULT_WORK
 from gencomp.coding import container
 from gencomp.coding.container import BlockHeader, BlockType, Trailer, pack_block, pack_header, pack_trailer
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.equivalence.capabilities import decode_block, encode_block
+from gencomp.equivalence.capabilities import block_cost, decode_block, encode_block
 from gencomp.errors import ArchiveError, ModelMismatchError, OutputLimitError
 from gencomp.protocols import Predictor
 from tests.strategies import data, fewer
@@ -327,6 +328,27 @@ def test_nothing_is_lost_to_a_model_that_fails(mode: str, book: bytes, monkeypat
         mode
     ] in summary.failures[0]
     assert gencomp.decompress(sink.getvalue()) == book[:3000]
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        (None, 1 << 22),
+        ("counts:1", 1 << 22),
+        ("mix:6", 1 << 22),
+        ("mix:7", 1 << 24),
+        ("mix:9", 1 << 24),
+        ("mix:9?expert=counts:1", 1 << 22),
+        ("best:9", 1 << 22),
+    ],
+)
+def test_the_model_chooses_the_size_of_blocks(wiki: bytes, model: str | None, size: int) -> None:
+    """Large ones only where a reader takes a block by default, whatever is in it."""
+    archive = gencomp.compress(wiki, model)
+    assert list_members(io.BytesIO(archive))[0].header.block_size == size
+    cost = block_cost(as_predictor(model or "mix"), size, 1).beside(4 * size)
+    assert size == 1 << 22 or (cost.work < DEFAULT_WORK and cost.memory < DEFAULT_MEMORY // 4)
+    assert list_members(io.BytesIO(gencomp.compress(wiki, model, block_size=2048)))[0].header.block_size == 2048
 
 
 def test_verified_blocks_are_marked(wiki: bytes) -> None:

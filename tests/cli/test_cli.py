@@ -13,6 +13,7 @@ import pytest
 import gencomp
 from gencomp import compiled as kernels
 from gencomp.cli.main import run
+from tests.golden.make import machine_code
 
 
 class Result:
@@ -83,6 +84,15 @@ def test_levels_are_models(cli, tmp_path: Path, book: bytes) -> None:
     assert "spec mix:2" in cli("info", "book.gcz").text
     assert cli("compress", "-q", "-9", "-f", "book").code == 0
     assert "spec best:9" in cli("info", "book.gcz").text
+
+
+def test_info_tells_of_transformed_blocks(cli, tmp_path: Path, book: bytes) -> None:
+    (tmp_path / "code").write_bytes(book[:1024] + machine_code(400))
+    assert cli("compress", "-q", "-m", "counts:1", "--block-size", "1KiB", "code").code == 0
+    (member,) = json.loads(cli("info", "code.gcz", "--json").text)["members"]
+    assert member["transformed_blocks"] == {"calls": member["blocks"]["model"] - 1}
+    assert f"transformed_blocks  calls {member['blocks']['model'] - 1}" in cli("info", "code.gcz").text
+    assert cli("test", "code.gcz").code == 0
 
 
 def test_the_default_is_chosen_by_size(cli, tmp_path: Path, book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

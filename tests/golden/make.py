@@ -5,12 +5,27 @@ import zlib
 from pathlib import Path
 
 import gencomp
+from gencomp.archive.models import describe
 from gencomp.coding.container import BlockHeader, BlockType, Trailer, pack_block, pack_header, pack_trailer
 from gencomp.data import alice
+from gencomp.equivalence.adapt import as_predictor
 
 FOLDER = Path(__file__).parent
 TEXT = alice()[:3000]
 MIXED = TEXT[:900] + bytes(range(256))
+
+
+def machine_code(calls: int, *, functions: int = 20) -> bytes:
+    """Return bytes like x86 machine code: calls of a few functions from many places, others between them."""
+    state = 1
+    code = bytearray()
+    for _ in range(calls):
+        state = state * 1_103_515_245 + 12_345 & 0x7FFFFFFF  # a generator of the C standard's
+        code += bytes([0x48, 0x89, 0xC0 + (state >> 9 & 7), 0x31, 0xC0, 0x90, 0x5B][state >> 20 & 3 :])
+        target = (state >> 12) % functions * 0x130 + 0x40
+        code += b"\xe8" + (target - len(code) - 5).to_bytes(4, "little", signed=True)
+    return bytes(code)
+
 
 # archive -> (content, model, block size)
 GOOD = {
@@ -29,6 +44,7 @@ GOOD = {
     "good-mix-expert-revisions.gcz": (TEXT, "mix:1?expert=counts:2", 1 << 20),
     "good-rnn.gcz": (MIXED, "rnn", 1 << 10),
     "good-best.gcz": (MIXED, "best:5", 1 << 20),
+    "good-mix-calls.gcz": (machine_code(400), "mix:1", 1 << 12),
     "good-best-small.gcz": (TEXT[:200], "best:9", 1 << 20),
 }
 
@@ -49,6 +65,8 @@ def bad() -> dict[str, bytes]:
     flipped[400] ^= 1
     start, key = pack_header({"model": {"spec": "counts:6", "numeric": "integer", "revision": 999}}, 1 << 20)
     block = pack_block(key, BlockHeader(0, BlockType.STORED, False, 1, 1), b"x", b"x")
+    start_of_code, code_key = pack_header({"model": describe(as_predictor("counts:2"))}, 1 << 20)
+    unknown = BlockHeader(0, BlockType.MODEL, False, 100, 50, 7)  # type: ignore[arg-type]
     end = pack_trailer(key, Trailer(1, len(start + block) + 64, 1, bytes(32)))
     return {
         "bad-flipped-bit.gcz": bytes(flipped),
@@ -58,6 +76,7 @@ def bad() -> dict[str, bytes]:
         "bad-checksum.gcz": pack_header({"model": None}, 1024)[0] + archive[-64:],
         "bad-not-an-archive.gcz": TEXT[:100],
         "unsupported-major-version.gcz": bytes(newer),
+        "unsupported-transform.gcz": start_of_code + pack_block(code_key, unknown, bytes(50), bytes(100)),
         "model-of-another-revision.gcz": start + block + end,
     }
 

@@ -23,7 +23,13 @@ from gencomp.coding.range_coder import (
 )
 from gencomp.compiled.aligned import aligned
 from gencomp.data import alice
-from gencomp.equivalence.capabilities import environment_of, packed_revision_of, parameter_count_of, state_cost
+from gencomp.equivalence.capabilities import (
+    DEFAULT_BLOCK_SIZE,
+    environment_of,
+    packed_revision_of,
+    parameter_count_of,
+    state_cost,
+)
 from gencomp.equivalence.identity import composed
 from gencomp.equivalence.nested import canonical_one
 from gencomp.errors import CorruptDataError, ModelMismatchError, SpecError
@@ -78,6 +84,7 @@ MAX_MEMORY = 1024
 SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
+LARGE_BLOCK, LARGE_BLOCK_LEVEL = 1 << 24, 7
 SPENT_AT_ONCE = 4096  # bytes that are charged with one interval
 # what a byte costs, and more for each context; what the expert's distribution costs, bit by bit
 _BYTE_SECONDS, _CONTEXT_SECONDS, _SHOW_SECONDS = 1e-6, 9e-7, 1e-4
@@ -274,6 +281,14 @@ class Mix(ContextMixing):
     @cached_property
     def _expert(self) -> Predictor | None:
         return None if self.expert is None else canonical_one(self.expert)[1]
+
+    @property
+    def block_size(self) -> int:
+        """Bytes of a block where the user names no size: who takes an upper level wants it small, on one core too.
+
+        Larger ones would take more work than a reader allows an archive of which little is left.
+        """
+        return LARGE_BLOCK if self.level >= LARGE_BLOCK_LEVEL and self.expert is None else DEFAULT_BLOCK_SIZE
 
     @cached_property
     def revision(self) -> Revision | None:

@@ -6,6 +6,13 @@ A case is one codec with random options on random data: the walker must take the
 Brotli, holding those very bytes), and the length must round up to the stream's bytes (zstd fills up each of its
 bitstreams). A bzip2 stream must decode with other bits after its end, and not with another last bit. Every
 tenth case scores suffixes after the data as a prefix, whose lengths must be those of compressing both.
+
+    python benchmarks/fuzz_codecs.py --sizers --cases 1000000 --seed 1 [--codecs lzma zstd]
+
+With --sizers the cases are those of fuzz_lzma.py and fuzz_zstd.py: a prefix, a codec of any preset or level and a
+suffix, whose length by the compiled sizer must be that of the stream which the library writes for both, to the bit. So
+many suffixes after one prefix are so many cases: each is compressed by the library, and each length compared. --cases
+are as many for each codec.
 GENCOMP_DATA names a folder of real files.
 """
 
@@ -17,6 +24,8 @@ import sys
 import time
 from collections import Counter
 
+import fuzz_lzma
+import fuzz_zstd
 from fuzz_deflate import real_files, stream, suffixes_for
 
 from gencomp.bitstreams import zstd_frame
@@ -92,12 +101,25 @@ def scoring_difference(rng: random.Random, codec: Compressor, data: bytes) -> st
     return None if found == expected else f"suffixes {suffixes}: {found}, expected {expected}"
 
 
+def sizers(names: list[str], cases: int, seed: int) -> int:
+    """Run the sizers' own fuzz, and return how many of them differ."""
+    different = 0
+    for name, module in (("lzma", fuzz_lzma), ("zstd", fuzz_zstd)):
+        if name in names:
+            print(f"{name}: ", end="", flush=True)
+            different += module.main(["--cases", str(cases), "--seed", str(seed)])
+    return int(different > 0)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--codecs", nargs="+", choices=SHARES, default=list(SHARES))
+    parser.add_argument("--sizers", action="store_true", help="compare the compiled sizers of LZMA and zstd")
     options = parser.parse_args()
+    if options.sizers:
+        return sizers(options.codecs, options.cases, options.seed)
     rng = random.Random(options.seed)
     files = real_files()
     cases, different, started = Counter[str](), 0, time.perf_counter()

@@ -10,7 +10,7 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fuzz_deflate import BYTES, real_files, stream, suffixes_for
 
@@ -98,12 +98,12 @@ def differences(codec: Lzma, prefix: bytes, scorer: LzmaScorer, batch: list[byte
     ]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many, whatever is done")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     rng = random.Random(options.seed)
     files = real_files()
     cases, prefixes, different, started = 0, 0, 0, time.perf_counter()

@@ -11,7 +11,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fuzz_deflate import BYTES, real_files, stream, suffixes_for
 
@@ -89,14 +89,14 @@ def differences(codec: Zstd, prefix: bytes, sizer: ZstdSizer, batch: list[bytes]
     return different, found.count(-1)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--levels", type=int, nargs="+", default=list(range(1, 23)))
     parser.add_argument("--longest", type=int, default=300_000)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end then, with fewer cases")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     rng = random.Random(options.seed)
     files = real_files()
     cases, left_out, prefixes, different, started = Counter[int](), 0, 0, 0, time.perf_counter()

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from gencomp.arguments import as_bytes, as_pieces
+from gencomp.bitstreams.lzma.estimate import sizer_memory
 from gencomp.bitstreams.lzma.sizer import LzmaSizer
 from gencomp.bitstreams.lzma.state import effort_of
 from gencomp.bitstreams.lzma_state import LzmaEncoder, LzmaSnapshot, is_available, version
@@ -35,6 +36,8 @@ KEPT_DICTIONARY_BITS = 22
 
 
 _RESTORE_SECONDS = 2e-10  # for each byte of an encoder's memory
+_SIZER_SECONDS = 4e-6, 8e-6  # for each byte of a prefix that is parsed for a sizer, and where that is extreme
+_STEP_SECONDS = 1e-2, 0.2  # for the 256 candidates: long runs, which are seldom, take the extreme ones so long
 
 
 def encoder_cost(dictionary_bits: int, size: int, *, extreme: bool) -> Cost:
@@ -141,7 +144,15 @@ class Lzma:
         return Parse(phrases, [Block("stream", 0, len(data), rest)], HEADER_BITS)
 
     def state_cost(self, size: int) -> StateCost:
-        """Return what a scorer takes: of a long prefix each thread keeps its encoder's memory, put back each time."""
+        """Return what a scorer takes.
+
+        liblzma itself is asked where it is not reproduced, or a prefix is too long: then each thread keeps its
+        encoder's memory of a long prefix, which is put back each time.
+        """
+        if size <= LONGEST_PREFIX and self.shares_work():
+            held, scratch = sizer_memory(effort_of(self.preset, self.extreme), 1 << self.sizer_bits(size + 1), size)
+            seconds = _SIZER_SECONDS[self.extreme]
+            return StateCost(held, scratch, 5e-3 + seconds * size, _STEP_SECONDS[self.extreme])
         bits = self.bits_for(size + 1)
         encoder = encoder_cost(bits, 0, extreme=self.extreme)
         is_kept = size >= KEPT_PREFIX and bits <= KEPT_DICTIONARY_BITS

@@ -11,17 +11,18 @@ import zstandard
 
 from gencomp.arguments import as_bytes, as_pieces
 from gencomp.bitstreams.zstd.frame import size_class
-from gencomp.bitstreams.zstd.sizer import ZstdSizer
+from gencomp.bitstreams.zstd.sizer import ZstdSizer, sizer_memory
 from gencomp.bitstreams.zstd_frame import used_bits
 from gencomp.bitstreams.zstd_parse import walk
-from gencomp.budget import Cost
+from gencomp.budget import Cost, StateCost
 from gencomp.compressors.checks import check_end, check_range, corrupt, in_pieces
-from gencomp.cores import candidate_pool
+from gencomp.cores import candidate_pool, candidate_threads
 from gencomp.phrases import Parse
 from gencomp.protocols import FloatArray, IntArray
 
 CHECKED_VERSION = (1, 5, 7)  # of the library, whose decisions the sizer makes
 _PROBE_SIZES = ((0, 1, 150, 1100, 4000), (17_000, 40_000), (140_000,), (270_000,))  # of each class of sizes
+_ROOM_BYTES = 3 << 20  # that each thread keeps for the parse of a suffix
 _PIECE = 1 << 10  # bytes of a code, of which a block takes 4 and holds up to 2^17
 
 _contexts = threading.local()
@@ -116,6 +117,17 @@ class Zstd:
         seconds = 1.5e-6 if self.level > 12 else 5e-7 if self.level > 4 else 1e-7
         return Cost(self._parameters(size).estimated_compression_context_size() + 2 * size, 2e-4 + seconds * size)
 
+    def state_cost(self, size: int) -> StateCost:
+        """Return what a scorer takes, of which copies share most; the library is asked for what is not shared."""
+        memory = sizer_memory(self.level, self.window_log, size + 1) if self.shares_work() else None
+        if memory is None:
+            call = self.call_cost(size + 1)
+            step = 256 * (call.work + 1e-4)
+            return StateCost(size, candidate_threads() * call.memory, step, step, 256 * call.kept)
+        held, is_optimal = memory
+        seconds, step = (8e-6, 0.1 + 2e-6 * size) if is_optimal else (4e-6, 2e-2)
+        return StateCost(held, _ROOM_BYTES, 5e-3 + seconds * size, step)
+
     def code_length(self, data: bytes) -> float:
         return float(used_bits(self.compress(data))[0])
 
@@ -151,12 +163,15 @@ class ZstdScorer:
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
         suffixes = as_pieces(suffixes, "a suffix")
-        bits = np.full(len(suffixes), -1, np.int64)
-        sizes = np.array([size_class(len(self._prefix) + len(suffix)) for suffix in suffixes])
-        for one in set(sizes.tolist()):
-            if is_reproduced(self._codec.level, one):
-                places = np.flatnonzero(sizes == one).tolist()
-                bits[places] = self._sizer.bits([suffixes[place] for place in places])
+        lengths = set(map(len, suffixes))
+        sizes = {length: size_class(len(self._prefix) + length) for length in lengths}
+        if all(is_reproduced(self._codec.level, one) for one in set(sizes.values())):
+            bits = self._sizer.bits(suffixes)
+        else:
+            bits = np.full(len(suffixes), -1, np.int64)
+            sure = {length for length, one in sizes.items() if is_reproduced(self._codec.level, one)}
+            places = [place for place, suffix in enumerate(suffixes) if len(suffix) in sure]
+            bits[places] = self._sizer.bits([suffixes[place] for place in places])
         self._compress_rest(bits, suffixes)
         return bits.astype(np.float64)
 

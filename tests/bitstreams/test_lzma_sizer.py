@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from gencomp.bitstreams.lzma import sizer as lzma_sizer
 from gencomp.compressors import lzma as lzma_compressor
 from gencomp.compressors.lzma import ExactLzmaScorer, Lzma, LzmaScorer
-from gencomp.equivalence.capabilities import copies_state
+from gencomp.data import alice
+from gencomp.equivalence.capabilities import copies_state, state_cost
 from gencomp.equivalence.predictor import CANDIDATES
 from tests.bitstreams.test_walkers import mixed
 from tests.strategies import fewer
@@ -179,3 +181,27 @@ for compressor in (Lzma(0), Lzma(9)):
         for jit in "01"
     }
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("compressor", [Lzma(0), Lzma(2), Lzma(6), Lzma(9), Lzma(9, True), Lzma(6, lc=0, lp=4)])
+@pytest.mark.parametrize("size", [0, 3000, 70_000, 300_000])
+def test_a_state_takes_about_what_is_said(compressor: Lzma, size: int) -> None:
+    """Estimates are neither below what is taken nor far above: who asks is refused too early then."""
+    text = (alice() * 2)[: size + 40]
+    cost = state_cost(compressor, size)
+    LzmaScorer(compressor, b"warm").code_lengths(CANDIDATES)
+    tracemalloc.start()
+    scorer = LzmaScorer(compressor, text[:size])
+    lengths = scorer.code_lengths([b"x"])
+    held, height = tracemalloc.get_traced_memory()
+    copies = [scorer.copy() for _ in range(8)]
+    for at, copy in enumerate(copies):
+        copy.feed(text[size : size + at * 5])
+        copy.code_lengths([b"x"])
+    each = tracemalloc.get_traced_memory()[0] / (1 + len(copies))
+    tracemalloc.stop()
+    assert lengths[0] > 0
+    assert held <= cost.held + cost.scratch
+    assert each <= cost.held <= 4 * max(held, each) + (7 << 20) * compressor.extreme
+    assert height <= cost.held + cost.scratch + (1 << 20)
+    assert cost.step < 0.3

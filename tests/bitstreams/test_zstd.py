@@ -1,6 +1,7 @@
 """The zstd sizer against the library, and its parts against what they are made after."""
 
 import random
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 import gencomp
 from gencomp.bitstreams.zstd import fse, huffman
 from gencomp.bitstreams.zstd.frame import header_bytes, size_class
-from gencomp.bitstreams.zstd.sizer import ZstdSizer
+from gencomp.bitstreams.zstd.sizer import ZstdSizer, sizer_memory
 from gencomp.compressors import zstd
 from gencomp.compressors.zstd import Zstd
 from gencomp.data import alice
-from gencomp.equivalence.capabilities import begin_scoring, copies_state
+from gencomp.equivalence.capabilities import begin_scoring, copies_state, state_cost
 
 BYTES = [bytes([symbol]) for symbol in range(256)]
 LEVELS = range(1, zstandard.MAX_COMPRESSION_LEVEL + 1)
@@ -171,3 +172,97 @@ def test_tables_share_out_their_states(counts: list[int]) -> None:
     assert ((units != 0) == (row[: highest + 1] > 0)).all()
     fse.build_coder(table, coder)
     assert sorted(coder[fse.STATES, :512].tolist()) == list(range(512, 1024))
+
+
+@pytest.mark.parametrize("level", [1, 3, 5, 9, 12, 15, 16, 19])
+@pytest.mark.parametrize("size", [0, 3000, 40_000, 140_000])
+def test_a_state_takes_about_what_is_said(level: int, size: int) -> None:
+    """Estimates are neither below what is taken nor far above: who asks is refused too early then."""
+    codec, text = Zstd(level), (alice() * 2)[:size]
+    cost = state_cost(codec, size)
+    if not sizer_memory(level, None, size + 1):
+        assert cost.step > 1
+        return
+    begin_scoring(codec, b"warm").code_lengths(BYTES)
+    tracemalloc.start()
+    scorer = begin_scoring(codec, text)
+    scorer.code_lengths([b"x"])
+    held, _ = tracemalloc.get_traced_memory()
+    copies = [scorer.copy() for _ in range(8)]
+    for copy in copies:
+        copy.feed(b"words")
+        copy.code_lengths([b"x"])
+    each = tracemalloc.get_traced_memory()[0] / (1 + len(copies))
+    tracemalloc.stop()
+    assert held <= 1.1 * cost.held + cost.scratch
+    assert cost.held <= 3 * held + (1 << 18)
+    assert each < 0.5 * held + (1 << 16)
+    assert cost.step < 0.5
+
+
+@pytest.mark.parametrize("level", [1, 6, 13, 19])
+def test_copies_share_a_parse_until_they_have_read_much(level: int) -> None:
+    codec, prefix = Zstd(level), alice()[:4000]
+    first = codec.sizer(prefix)
+    check(codec, first, prefix, BYTES[::16])
+    family = [(prefix, first)]
+    for at in range(12):
+        text, sizer = family[at // 2]
+        twin, piece = sizer.copy(), alice()[9000 + 7 * at :][: 1 + 5 * (at % 4)]
+        twin.feed(piece)
+        family.append((text + piece, twin))
+    for text, sizer in reversed(family):
+        check(codec, sizer, text, [b"", b"e", b"\xff", b" the"])
+    first.feed(b"and so on, and more than what a copy has before it gets a parse of its own")
+    check(codec, first, prefix + b"and so on, and more than what a copy has before it gets a parse of its own", [b"e"])
+    for text, sizer in family[1:]:
+        check(codec, sizer, text, [b"x"])
+
+
+@pytest.mark.parametrize("window_log", [10, None])
+@pytest.mark.parametrize("size", [1020, 16_380, 131_070])
+def test_copies_where_a_block_or_a_class_of_sizes_ends(window_log: int | None, size: int) -> None:
+    prefix = (alice() + alice())[:size]
+    for level in (1, 4, 6):
+        codec = Zstd(level, window_log)
+        sizer = codec.sizer(prefix)
+        sizer.bits([b"x"])
+        twin = sizer.copy()
+        for at in range(0, 12, 3):
+            twin.feed(b"abc")
+            check(codec, twin, prefix + b"abc" * (at // 3 + 1), [b"", b"e"])
+        check(codec, sizer, prefix, [b"e", b"words"])
+
+
+@pytest.mark.parametrize("size", [300, 6000, 45_000])
+@pytest.mark.parametrize("level", [1, 5])
+def test_noise_whose_literals_are_counted_once(level: int, size: int) -> None:
+    prefix = np.random.default_rng(size).bytes(size)
+    sizer = ZstdSizer(level, prefix=prefix)
+    for _ in range(2):
+        check(Zstd(level), sizer, prefix, [b"", *BYTES[::32], prefix[20:60], prefix[:300]])
+
+
+@given(st.lists(st.integers(0, 400), min_size=256, max_size=256), st.integers(1, 40), st.randoms())
+def test_an_order_that_is_kept_is_the_sorted_one(counts: list[int], present: int, rng: random.Random) -> None:
+    """A code from counts that change a little is the code of these counts, in an order that gives the same."""
+    row, kept = np.zeros(256, np.int64), huffman.begin_scratch()
+    symbols = rng.sample(range(256), present + 2)
+    row[symbols] = [counts[symbol] + 1 for symbol in symbols]
+    for _ in range(12):
+        for symbol in rng.sample(range(256), rng.choice([0, 1, 2, 3, 6])):
+            row[symbol] = max(row[symbol] + rng.choice([-1, 1, 1, 5, -500]), 0)
+        if (row > 0).sum() >= 2:
+            assert _cost(row, kept) == _cost(row, huffman.begin_scratch())
+
+
+def _cost(row: np.ndarray, scratch: np.ndarray) -> list[int]:
+    from gencomp.bitstreams.zstd.literals import literals_cost
+
+    costs = np.zeros(4, np.int64)
+    nothing = np.zeros((1, 6), np.int32)
+    code, after = np.zeros(huffman.HUFFMAN_ROW, np.int64), np.zeros(huffman.HUFFMAN_ROW, np.int64)
+    buffer = np.repeat(np.arange(256), row).astype(np.uint8)
+    data = np.concatenate([buffer, np.zeros(64, np.uint8)])
+    literals_cost(data, 0, nothing, 0, 0, row, len(buffer), 1, code, after, scratch, 0, costs)
+    return costs.tolist()

@@ -25,6 +25,7 @@ from gencomp.bitstreams.zstd.layout import (
     REP3,
     SAVINGS,
     SEQUENCES,
+    SIZE,
     SKIPPING,
     STAGE,
     START,
@@ -44,6 +45,8 @@ SMALLEST_PARSED = 7  # smaller blocks are raw
 _LONGEST_REPEATED = 25  # compressed bytes from which on a block is not looked at for one byte repeated [rleMaxLength]
 _FAR, _CATCH_UP = 384, 192  # what is entered after a match that was much longer
 _MEMORY, _TAIL = 8, 24  # sections remembered, and the longest tail of one, in sequences
+REST_BEGIN, REST_END, REST = 256, 257, 258
+_LONG_REST = 256  # literals that are counted once for all suffixes
 
 
 class Work(NamedTuple):
@@ -57,13 +60,13 @@ class Work(NamedTuple):
     tables: IntArray  # (3, TABLE_ROW), the tables of this block
     memory: IntArray  # (_MEMORY, ...), costs of sequences after the same ones: number of them, costs, and what they are
     remembered: IntArray  # (1,), sections in the memory
+    rest: IntArray  # (REST,), how often each literal occurs after the last sequence; where these begin and end
 
 
 def begin_work() -> Work:
     """Return the room, with nothing remembered."""
-    shapes = [(3, *CODER_SHAPE), 4, COSTS, HUFFMAN_ROW, (3, TABLE_ROW), (_MEMORY, 1 + COSTS + 3 * _TAIL), 1]
-    coders, literals, sequences, huffman, tables, memory, remembered = (np.zeros(shape, np.int64) for shape in shapes)
-    return Work(begin_scratch(), coders, literals, sequences, huffman, tables, memory, remembered)
+    shapes = [(3, *CODER_SHAPE), 4, COSTS, HUFFMAN_ROW, (3, TABLE_ROW), (_MEMORY, 1 + COSTS + 3 * _TAIL), 1, REST]
+    return Work(begin_scratch(), *(np.zeros(shape, np.int64) for shape in shapes))
 
 
 @lean_kernel
@@ -122,8 +125,35 @@ def _remember(state: State, work: Work, first: Integer) -> None:
         at += 3
 
 
+@step
+def count_rest(state: State, work: Work) -> None:
+    """Count the literals after the last sequence, if they are many: most suffixes add no sequence."""
+    begin, end, rest = state.registers[ANCHOR], state.registers[SIZE], work.rest
+    rest[REST_END] = 0
+    if end - begin < _LONG_REST:
+        return
+    rest[:256] = 0
+    for at in range(begin, end):
+        rest[state.buffer[at]] += 1
+    rest[REST_BEGIN], rest[REST_END] = begin, end
+
+
+@step
+def _add_rest(state: State, work: Work, end: Integer, sign: Integer) -> None:
+    """Add the literals after the last sequence to those of sequences, or take them away."""
+    literals, rest, begin = state.literals, work.rest, state.registers[ANCHOR]
+    if rest[REST_END] > 0 and rest[REST_BEGIN] == begin:
+        begin = rest[REST_END]
+        for literal in range(256):
+            literals[literal] += sign * rest[literal]
+    for at in range(begin, end):
+        literals[state.buffer[at]] += sign
+
+
 @part
 def _one_byte(buffer: Bytes, begin: Integer, end: Integer) -> Integer:
+    if buffer[end - 1] != buffer[begin]:
+        return False
     at = begin + 1
     while at < end and buffer[at] == buffer[begin]:
         at += 1
@@ -145,8 +175,7 @@ def block_cost(
     size = end - begin
     kind, bits, total = RAW, 0, 0
     if size >= SMALLEST_PARSED:
-        for at in range(anchor, end):
-            literals[buffer[at]] += 1
+        _add_rest(state, work, end, 1)
         limit = size - least_gain(size, strategy)
         short = first >= 0 and rows - first <= _TAIL
         costs = work.sequence_costs
@@ -184,8 +213,7 @@ def block_cost(
             least, total = work.literal_costs[LEAST_BYTES] + costs[1], work.literal_costs[MOST_BYTES] + costs[1]
             if least >= limit or total < limit:
                 break
-        for at in range(anchor, end):
-            literals[buffer[at]] -= 1
+        _add_rest(state, work, end, -1)
         if total < limit and not 0 < costs[2] < 4:
             kind, bits = COMPRESSED, 8 * HEADER_BYTES + work.literal_costs[LITERAL_BITS] + costs[0]
             total += HEADER_BYTES

@@ -1,13 +1,15 @@
 """The literals' Huffman code as zstd builds it, and what telling it costs (RFC 8878, section 4.2).
 
-Among equal counts the order decides which symbol gets the longer word, and so what the description costs: it is the
-library's, including that of its quicksort.
+Candidates after one prefix have nearly the same literals. The depths of a code's words depend on the counts alone,
+whichever symbols have them, and are kept for the latest counts; so is the table that the description's weights take.
 """
 
 import numpy as np
 
 from gencomp.bitstreams.zstd.fse import (
     CODER_SHAPE,
+    PROBABILITIES,
+    TABLE_ROW,
     accuracy,
     bits_of,
     build_coder,
@@ -16,7 +18,19 @@ from gencomp.bitstreams.zstd.fse import (
     normalize,
     table_bits,
 )
-from gencomp.bitstreams.zstd.memory import copy_to, highest_bit
+from gencomp.bitstreams.zstd.memory import highest_bit
+from gencomp.bitstreams.zstd.order import (
+    COUNTS,
+    LAST_OF,
+    ORDER,
+    ORDER_ROWS,
+    PRESENT,
+    SORTED,
+    WEIGHT,
+    is_settled,
+    order_symbols,
+    sort_anew,
+)
 from gencomp.compiled import Integer, part, step
 from gencomp.protocols import IntArray
 
@@ -28,12 +42,14 @@ _WEIGHTS_LOG = 6  # accuracy of the weights' table [MAX_FSE_TABLELOG_FOR_HUFF_HE
 CODE_MODE, CODE_HIGHEST, WORDS = range(3)
 HUFFMAN_ROW = WORDS + 256
 
-# rows of the scratch that all functions here take; the last tree's stay until the next is built, with its counts
-ORDER, WEIGHT, PARENT, DEPTH, LIMITED, PLACES, LAST_OF, _WEIGHTS, _WEIGHT_COUNTS, _TABLE, _COUNTS = range(11)
-_CODER = 11
-SCRATCH_SHAPE = (_CODER + CODER_SHAPE[0], CODER_SHAPE[1])
-_DISTINCT = 158 + 7  # counts below have a place each [RANK_POSITION_DISTINCT_COUNT_CUTOFF]
-_PLACES = 192
+# rows of the scratch that all functions here take, after those of the order
+PARENT, DEPTH, LIMITED, _WEIGHTS, _WEIGHT_COUNTS, _NEW_TABLE, _TABLE, _LAST_TREE = range(ORDER_ROWS, ORDER_ROWS + 8)
+_CODER = ORDER_ROWS + 8
+_TREES = _CODER + CODER_SHAPE[0]
+_KEPT_TREES = 16
+SCRATCH_SHAPE = (_TREES + _KEPT_TREES, CODER_SHAPE[1])
+# a kept tree: its counts, its depths by rank, how often each depth occurs, then these numbers
+_DEPTHS, _DEPTH_COUNTS, _OF, _LIMIT, _LONGEST, _BITS, _SETTLED = 256, 512, 528, 529, 530, 531, 532
 _NONE = 1 << 30
 
 
@@ -43,88 +59,23 @@ def begin_scratch() -> IntArray:
 
 
 @step
-def _place(count: Integer) -> Integer:
-    return count if count < _DISTINCT else highest_bit(count) + 158
+def _differ(one: IntArray, other: IntArray, size: Integer) -> Integer:
+    """Tell whether the first ``size`` numbers differ."""
+    difference = np.int64(0)
+    for i in range(size):
+        difference |= one[i] ^ other[i]
+    return difference != 0
 
 
 @step
-def _insertion_sort(order: IntArray, weight: IntArray, low: Integer, high: Integer) -> None:
-    for i in range(low + 1, high + 1):
-        symbol, count = order[i], weight[i]
-        j = i - 1
-        while j >= low and weight[j] < count:
-            order[j + 1], weight[j + 1] = order[j], weight[j]
-            j -= 1
-        order[j + 1], weight[j + 1] = symbol, count
-
-
-@step
-def _swap(order: IntArray, weight: IntArray, i: Integer, j: Integer) -> None:
-    order[i], order[j] = order[j], order[i]
-    weight[i], weight[j] = weight[j], weight[i]
-
-
-@step
-def _quicksort(order: IntArray, weight: IntArray, low: Integer, high: Integer, stack: IntArray) -> None:
-    """Sort by falling weight as HUF_simpleQuickSort does; only its first call may sort by insertion."""
-    if high - low < 8:
-        _insertion_sort(order, weight, low, high)
-        return
-    stack[0], stack[1], top = low, high, 2
-    while top > 0:
-        top -= 2
-        low, high = stack[top], stack[top + 1]
-        if high - low < 8:
-            _insertion_sort(order, weight, low, high)
-            continue
-        while low < high:
-            pivot, i = weight[high], low - 1
-            for j in range(low, high):
-                if weight[j] > pivot:
-                    i += 1
-                    _swap(order, weight, i, j)
-            i += 1
-            _swap(order, weight, i, high)
-            if i - low < high - i:  # the part that the library sorts by a call of its own: parts do not meet
-                stack[top], stack[top + 1] = low, i - 1
-                low = i + 1
-            else:
-                stack[top], stack[top + 1] = i + 1, high
-                high = i - 1
-            top += 2
-
-
-@part
-def sort_symbols(counts: IntArray, highest: Integer, scratch: IntArray) -> Integer:
-    """Set ORDER and WEIGHT to the symbols by falling count; return how many occur [HUF_sort]."""
-    order, weight, places, begins = scratch[ORDER], scratch[WEIGHT], scratch[PLACES], scratch[LAST_OF]
-    places[: _PLACES + 1] = 0
-    present = 0
-    for symbol in range(highest + 1):
-        places[_place(counts[symbol])] += 1
-        present += counts[symbol] != 0
-    total = 0
-    for place in range(_PLACES - 1, -1, -1):
-        size = places[place]
-        begins[place] = places[place] = total
-        total += size
-    for symbol in range(highest + 1):
-        count = counts[symbol]
-        if count > 0:
-            place = _place(count)
-            at = places[place]
-            places[place] = at + 1
-            order[at], weight[at] = symbol, count
-    for place in range(_DISTINCT - 1, _PLACES - 1):  # the last distinct count's order changes, too
-        if places[place] - begins[place] > 1:
-            _quicksort(order, weight, begins[place], places[place] - 1, scratch[PARENT])
-    return present
-
-
-@part
 def build_tree(present: Integer, scratch: IntArray) -> None:
     """Set DEPTH to the depth of each leaf in a tree without a limit, in the order of ORDER [HUF_buildTree]."""
-    weight, parent, depth = scratch[WEIGHT], scratch[PARENT], scratch[DEPTH]
+    weight, parent, depth, last = scratch[WEIGHT], scratch[PARENT], scratch[DEPTH], scratch[_LAST_TREE]
+    if last[_OF] == present and not _differ(weight, last, present):
+        return
+    last[_OF] = present
+    for i in range(present):
+        last[i] = weight[i]
     inner = 256
     root = inner + present - 2
     leaf, node, new = present - 1, inner, inner
@@ -207,18 +158,32 @@ def limit_depth(present: Integer, limit: Integer, scratch: IntArray) -> Integer:
 
 
 @step
+def _count_depths(present: Integer, scratch: IntArray, depths: IntArray) -> None:
+    """Set ``depths`` to how often each depth occurs in LIMITED."""
+    limited = scratch[LIMITED]
+    for depth in range(_LONGEST_WEIGHT + 1):
+        depths[depth] = 0
+    for i in range(present):
+        depths[limited[i]] += 1
+
+
+@step
 def description_bits(
-    present: Integer, highest: Integer, longest: Integer, scratch: IntArray
+    present: Integer, highest: Integer, longest: Integer, scratch: IntArray, depths: IntArray
 ) -> tuple[Integer, Integer]:
-    """Return bits and bytes of a description of the code in LIMITED, -1 where there is none [HUF_writeCTable]."""
+    """Return bits and bytes of a description of the code in LIMITED, -1 where there is none [HUF_writeCTable].
+
+    ``depths`` tells how often each depth occurs.
+    """
     order, limited, weights, counts = scratch[ORDER], scratch[LIMITED], scratch[_WEIGHTS], scratch[_WEIGHT_COUNTS]
     for symbol in range(highest):
         weights[symbol] = 0
-    counts[: _LONGEST_WEIGHT + 1] = 0
     for i in range(present):
-        weight = longest + 1 - limited[i]
-        weights[order[i]] = weight
-        counts[weight] += 1
+        weights[order[i]] = longest + 1 - limited[i]
+    for weight in range(longest + 1, _LONGEST_WEIGHT + 1):
+        counts[weight] = 0
+    for weight in range(1, longest + 1):
+        counts[weight] = depths[longest + 1 - weight]
     counts[weights[highest]] -= 1  # the last is not told
     counts[0] = highest - (present - 1)
     bits, size = _packed_weights(highest, scratch)
@@ -234,7 +199,7 @@ def description_bits(
 @part
 def _packed_weights(size: Integer, scratch: IntArray) -> tuple[Integer, Integer]:
     """Return bits and bytes of the weights by a table of theirs, 0 or 1 where they are not [HUF_compressWeights]."""
-    weights, counts, table = scratch[_WEIGHTS], scratch[_WEIGHT_COUNTS], scratch[_TABLE]
+    weights, counts, new, table = scratch[_WEIGHTS], scratch[_WEIGHT_COUNTS], scratch[_NEW_TABLE], scratch[_TABLE]
     coder = scratch[_CODER:]
     if size <= 1:
         return 0, 0
@@ -249,12 +214,16 @@ def _packed_weights(size: Integer, scratch: IntArray) -> tuple[Integer, Integer]
     if most == 1:
         return 0, 0
     log = accuracy(_WEIGHTS_LOG, size, highest, 2)
-    if not normalize(table, log, counts, size, highest, 1):
+    if not normalize(new, log, counts, size, highest, 1):
         return -1, -1
-    told = table_bits(table)
     if size <= 2:
         return 0, 0
-    build_coder(table, coder)
+    if _differ(new, table, PROBABILITIES + highest + 1):
+        for i in range(PROBABILITIES + highest + 1):
+            table[i] = new[i]
+        table[TABLE_ROW] = table_bits(table)
+        build_coder(table, coder)
+    told = table[TABLE_ROW]
     bits, at = 2 * log + 1, size - 1
     if size & 1:
         one = first_state(coder, weights[at])
@@ -289,34 +258,47 @@ def weighed(present: Integer, scratch: IntArray) -> Integer:
 
 
 @part
-def _is_alike(counts: IntArray, present: Integer, scratch: IntArray) -> Integer:
-    """Tell whether the last tree serves for counts that have one other new literal, and put that into its place.
+def _limited_depths(limit: Integer, scratch: IntArray) -> Integer:
+    """Set LIMITED to the depths of a code for WEIGHT; return the row where they and what they come to are kept."""
+    weight, limited, present = scratch[WEIGHT], scratch[LIMITED], scratch[COUNTS, PRESENT]
+    hashed = np.int64(0)
+    for i in range(present):
+        hashed += weight[i] * weight[i]
+    row = _TREES + (hashed >> 1) % _KEPT_TREES  # one count more adds an odd number
+    kept = scratch[row]
+    if kept[_OF] == present and kept[_LIMIT] == limit and not _differ(weight, kept, present):
+        for i in range(present):
+            limited[i] = kept[_DEPTHS + i]
+        return row
+    build_tree(present, scratch)
+    kept[_OF], kept[_LIMIT], kept[_LONGEST] = present, limit, limit_depth(present, limit, scratch)
+    for i in range(present):
+        kept[i], kept[_DEPTHS + i] = weight[i], limited[i]
+    kept[_BITS] = weighed(present, scratch)
+    kept[_SETTLED] = is_settled(limited, scratch)
+    _count_depths(present, scratch, kept[_DEPTH_COUNTS:])
+    return row
 
-    It does if both occur once, and none that occurs stands between them: then the order is the same.
-    """
-    last = scratch[_COUNTS]
-    differences = places = moved = np.int64(0)
-    for symbol in range(256):
-        differs = counts[symbol] != last[symbol]
-        differences += differs
-        places += differs * symbol
-        moved += (counts[symbol] - last[symbol]) * symbol
-    if differences == 0:
-        return True
-    new, old = places + moved >> 1, places - moved >> 1
-    if differences != 2 or places + moved & 1 or not (0 <= new < 256 and 0 <= old < 256):
-        return False
-    if counts[new] != 1 or counts[old] != 0 or last[new] != 0 or last[old] != 1:
-        return False
-    for symbol in range(min(new, old) + 1, max(new, old)):
-        if counts[symbol] != 0:
-            return False
-    rank = present - 1
-    while scratch[ORDER, rank] != old:
-        rank -= 1
-    scratch[ORDER, rank] = new
-    last[new], last[old] = 1, 0
-    return True
+
+@part
+def _best_limit(present: Integer, highest: Integer, scratch: IntArray) -> Integer:
+    """Return the limit of depths by which description and words are shortest [HUF_optimalTableLog]."""
+    best, limit, least = 1 << 62, LONGEST_WORD, highest_bit(present) + 1
+    depths = scratch[PARENT]
+    for guess in range(least, LONGEST_WORD + 1):
+        longest = limit_depth(present, guess, scratch)
+        if longest < guess and guess > least:
+            break
+        _count_depths(present, scratch, depths)
+        _, size = description_bits(present, highest, longest, scratch, depths)
+        if size < 0:
+            continue
+        size += weighed(present, scratch) >> 3
+        if size > best + 1:
+            break
+        if size < best:
+            best, limit = size, guess
+    return limit
 
 
 @part
@@ -327,32 +309,18 @@ def build_code(
 
     ``search`` tries limits for the shortest sum [HUF_flags_optimalDepth].
     """
-    present = scratch[_COUNTS, 256]
-    if present == 0 or not _is_alike(counts, present, scratch):
-        present = sort_symbols(counts, highest, scratch)
-        build_tree(present, scratch)
-        copy_to(scratch[_COUNTS, :256], counts)
-        scratch[_COUNTS, 256] = present
-    limit = LONGEST_WORD
+    present = order_symbols(counts, highest, scratch)
+    limit = accuracy(LONGEST_WORD, total, highest, 1)
     if search:
-        best, least = 1 << 62, highest_bit(present) + 1
-        for guess in range(least, LONGEST_WORD + 1):
-            longest = limit_depth(present, guess, scratch)
-            if longest < guess and guess > least:
-                break
-            _, size = description_bits(present, highest, longest, scratch)
-            if size < 0:
-                continue
-            size += weighed(present, scratch) >> 3
-            if size > best + 1:
-                break
-            if size < best:
-                best, limit = size, guess
-    else:
-        limit = accuracy(LONGEST_WORD, total, highest, 1)
-    longest = limit_depth(present, limit, scratch)
-    bits, size = description_bits(present, highest, longest, scratch)
-    return present, weighed(present, scratch), bits, size
+        if not (scratch[COUNTS, SORTED] or is_settled(scratch[ORDER], scratch)):
+            sort_anew(counts, highest, scratch)
+        build_tree(present, scratch)
+        limit = _best_limit(present, highest, scratch)
+    kept = scratch[_limited_depths(limit, scratch)]
+    if not (scratch[COUNTS, SORTED] or kept[_SETTLED]):
+        sort_anew(counts, highest, scratch)
+    bits, size = description_bits(present, highest, kept[_LONGEST], scratch, kept[_DEPTH_COUNTS:])
+    return present, np.int64(kept[_BITS]), bits, size
 
 
 @step

@@ -91,11 +91,13 @@ def _looks_like_noise(
                 row += 1
                 run = np.int64(sequences[row, LITERAL_LENGTH]) if row < last else total
                 continue
-            if taken >= skip:
+            jump = min(run, skip - taken)
+            if jump <= 0:
                 counts[buffer[at]] += 1
-            at += 1
-            run -= 1
-            taken += 1
+                jump = 1
+            at += jump
+            run -= jump
+            taken += jump
         largest = 0
         for symbol in range(256):
             largest = max(largest, counts[symbol])
@@ -135,11 +137,13 @@ def literals_cost(
     if suspect and _looks_like_noise(buffer, begin, sequences, first, last, total, scratch[PARENT]):
         _uncompressed(total, RAW, costs)
         return
-    highest, most = 0, 0
+    highest, most = 255, np.int64(0)
+    while counts[highest] | counts[highest - 1] | counts[highest - 2] | counts[highest - 3] == 0:
+        highest -= 4
+    while counts[highest] == 0:
+        highest -= 1
     for symbol in range(256):
-        if counts[symbol] > 0:
-            highest = symbol
-            most = max(most, counts[symbol])
+        most = max(most, counts[symbol])
     if most == total:
         _uncompressed(total, REPEATED, costs)
         return

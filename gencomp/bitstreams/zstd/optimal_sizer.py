@@ -10,6 +10,7 @@ import numpy as np
 from gencomp.bitstreams.zstd.blocks import SMALLEST_PARSED, Work, begin_work, block_cost
 from gencomp.bitstreams.zstd.finder import (
     KEPT3,
+    LONGEST_TABLE3_LOG,
     NEXT,
     NOW3,
     OPEN,
@@ -21,8 +22,11 @@ from gencomp.bitstreams.zstd.finder import (
 )
 from gencomp.bitstreams.zstd.layout import (
     ANCHOR,
+    CHAIN_LOG,
     EXTRA,
+    HASH_LOG,
     LITERALS,
+    MIN_MATCH,
     OVERFULL,
     POSITION,
     REP1,
@@ -35,10 +39,13 @@ from gencomp.bitstreams.zstd.layout import (
     STRATEGY,
     ULTRA,
     ULTRA2,
+    WINDOW_LOG,
     State,
 )
 from gencomp.bitstreams.zstd.memory import Bytes, Tables, copy_to, undo
 from gencomp.bitstreams.zstd.optimal import (
+    MARK,
+    MARKS,
     NUMBER,
     OF_PARSES,
     PARSES,
@@ -58,6 +65,7 @@ from gencomp.protocols import IntArray
 
 LARGEST = 1 << 16  # bytes: larger blocks are cut after they are parsed
 _LOG = 1 << 15
+_KEPT = 8  # matches a position, for which there is room at first
 _FAR_AWAY = 1 << 60  # where a byte first occurs that does not
 _OTHER_PARSES = 8  # among a batch, from which on what is kept is not worth keeping
 # what is true of the sequences in the state: the parse they are of, up to which row; and of the costs remembered
@@ -183,13 +191,23 @@ def _room(parameters: tuple[int, ...]) -> Room:
     return _local.rooms[key]
 
 
+def optimal_memory(parameters: tuple[int, ...], capacity: int) -> int:
+    """Return the bytes of finders and parses with room for ``capacity`` bytes of data."""
+    tables = (1 << parameters[HASH_LOG]) + (1 << parameters[CHAIN_LOG])
+    if parameters[MIN_MATCH] == 3:
+        tables += 1 << min(LONGEST_TABLE3_LOG, parameters[WINDOW_LOG])
+    finder = 4 * tables + 16 * _LOG + capacity * (1 + 4 + 8 + 8 + 8 * _KEPT)
+    parses = PARSES * (8 * (MARKS * MARK + STATISTICS) + 24 * (capacity // 3 + 1))
+    return (2 if parameters[STRATEGY] == ULTRA2 else 1) * (finder + parses)
+
+
 class OptimalSizer:
     """A block after a prefix, the first and last of its frame, as the library parses it best."""
 
     def __init__(self, parameters: tuple[int, ...]) -> None:
         self.parameters = parameters
         self._log = _LOG
-        self._kept = 8
+        self._kept = _KEPT
 
     def begin(self, data: bytes, room: int) -> None:
         """Begin anew with ``data``, and room for so many bytes more."""

@@ -6,6 +6,7 @@ are found once.
 """
 
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
@@ -13,11 +14,13 @@ import numpy as np
 
 from gencomp.bitstreams.zstd.blocks import (
     HEADER_BYTES,
+    REST_END,
     SMALLEST_PARSED,
     Work,
     begin_work,
     block_cost,
     close_block,
+    count_rest,
 )
 from gencomp.bitstreams.zstd.double_fast import parse_double_fast
 from gencomp.bitstreams.zstd.fast import parse_fast
@@ -45,13 +48,14 @@ from gencomp.bitstreams.zstd.layout import (
 )
 from gencomp.bitstreams.zstd.lazy import parse_lazy
 from gencomp.bitstreams.zstd.memory import Bytes, copy_to, undo, unstore
-from gencomp.bitstreams.zstd.optimal_sizer import LARGEST, OptimalSizer
+from gencomp.bitstreams.zstd.optimal_sizer import LARGEST, OptimalSizer, optimal_memory
 from gencomp.bitstreams.zstd.split import EVENTS_SHAPE, block_size
-from gencomp.bitstreams.zstd.state import begin_state, copied
+from gencomp.bitstreams.zstd.state import begin_state, copied, state_memory
 from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
 _LOG = 1 << 15
+_LONGEST_PENDING = 24  # bytes that a copy may have beyond what it shares
 _SPLIT_SAVINGS = 3  # bytes that have to be saved before blocks are cut where bytes change
 _NOTHING, _NO_BYTES = np.empty(0, np.int64), np.empty(0, np.uint8)
 
@@ -88,6 +92,7 @@ def _run(state: State, room: Room, bits: IntArray, suffixes: Bytes, ends: IntArr
     """
     registers, before, work, parameters = state.registers, room.before, room.work, state.parameters
     strategy, size, begin = parameters[STRATEGY], registers[SIZE], 0
+    work.rest[REST_END] = 0
     for i in range(-1, len(ends)):
         end, final = size, True
         if i >= 0:
@@ -112,6 +117,7 @@ def _run(state: State, room: Room, bits: IntArray, suffixes: Bytes, ends: IntArr
             parse_lazy(state, room.log, end, final)
         if not final:
             work.remembered[0] = 0
+            count_rest(state, work)
             copy_to(before, registers)
             continue
         kind, cost, total = block_cost(state, work, end, -1 if closing else before[SEQUENCES], closing)
@@ -127,10 +133,77 @@ def _run(state: State, room: Room, bits: IntArray, suffixes: Bytes, ends: IntArr
         copy_to(registers, before)
 
 
+def sizer_memory(level: int, window_log: int | None, size: int) -> tuple[int, bool] | None:
+    """Return the bytes that a sizer holds for ``size`` bytes of data, and whether its parser is an optimal one.
+
+    None stands for sizes that only the library prices.
+    """
+    parameters = parameters_of(level, size, window_log)
+    optimal = parameters[STRATEGY] >= OPTIMAL
+    if size > (min(LARGEST, 1 << parameters[WINDOW_LOG]) if optimal else LARGEST_FRAME):
+        return None
+    capacity = max(2 * size, 4096)
+    held = capacity + state_memory(parameters)
+    if optimal:
+        return held + optimal_memory(parameters, capacity), True
+    return held * (2 if size > LARGEST_BLOCK else 1), False  # where the open block begins is kept, too
+
+
 class ZstdSizer:
-    """A zstd frame after a prefix, as the library writes it in one piece at ``level`` 1 to 22."""
+    """A zstd frame after a prefix, as the library writes it in one piece at ``level`` 1 to 22.
+
+    Copies share what has been parsed, and price what they have read since as the beginning of each suffix; only one
+    that has read much of its own gets a parse of its own. They may be used by several threads: they take turns.
+    """
 
     def __init__(self, level: int, window_log: int | None = None, checksum: bool = False, prefix: bytes = b"") -> None:
+        self._pending = b""  # after the frame's own data
+        self._join(_Frame(level, window_log, checksum, prefix))
+
+    def _join(self, frame: "_Frame") -> None:
+        self._frame = frame
+        frame.users.add(self)
+
+    def copy(self) -> Self:
+        """Return a sizer that goes on independently of this one."""
+        twin = type(self).__new__(type(self))
+        with self._frame.lock:
+            twin._pending = self._pending
+            twin._join(self._frame)
+        return twin
+
+    def feed(self, data: bytes) -> None:
+        self._pending += data
+
+    def bits(self, suffixes: Sequence[bytes]) -> IntArray:
+        """Return the bits of the frame that ends after each suffix, int64 (n,), without its bitstreams' fillings.
+
+        -1 stands for a frame that only the library can price: one of more than LARGEST_FRAME bytes or, for the
+        strategies "btopt" to "btultra2", of more than a block that is never cut; and seldom another.
+        """
+        with self._frame.lock:
+            self._settle()
+        with self._frame.lock:  # which may be another
+            pending = self._pending
+            return self._frame.bits([pending + suffix for suffix in suffixes] if pending else suffixes)
+
+    def _settle(self) -> None:
+        """Feed what is pending, unless others share the frame and can price it as well."""
+        if not self._pending:
+            return
+        if len(self._frame.users) > 1:
+            if self._frame.has_room(len(self._pending)):
+                return
+            self._frame.users.discard(self)
+            self._join(self._frame.copy())
+        self._frame.feed(self._pending)
+        self._pending = b""
+
+
+class _Frame:
+    """What sizers share."""
+
+    def __init__(self, level: int, window_log: int | None, checksum: bool, prefix: bytes) -> None:
         self._options = level, window_log
         self._checksum = checksum
         self._data = prefix
@@ -138,11 +211,14 @@ class ZstdSizer:
         self._optimal: OptimalSizer | None = None
         self._fed = 0  # bytes that it has been given
         self._whole: State | None = None  # the state where the open block begins, if it may be cut
+        self.users: weakref.WeakSet[ZstdSizer] = weakref.WeakSet()
+        self.lock = threading.RLock()
 
     def copy(self) -> Self:
-        """Return a sizer that goes on independently of this one."""
+        """Return a frame that goes on independently of this one, which nobody uses."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
+        twin.users, twin.lock = weakref.WeakSet(), threading.RLock()
         if self._optimal is not None:
             twin._optimal = self._optimal.copy()
         if self._state is not None:
@@ -152,22 +228,32 @@ class ZstdSizer:
     def feed(self, data: bytes) -> None:
         self._data += data
 
-    def bits(self, suffixes: Sequence[bytes]) -> IntArray:
-        """Return the bits of the frame that ends after each suffix, int64 (n,), without its bitstreams' fillings.
+    def has_room(self, pending: int) -> bool:
+        """Return whether bytes that begin all suffixes leave parse, parameters and open block as they are."""
+        level, window_log = self._options
+        size = len(self._data)
+        parameters = parameters_of(level, size + 1, window_log)
+        if pending > _LONGEST_PENDING or parameters != parameters_of(level, size + pending + 1, window_log):
+            return False
+        if parameters[STRATEGY] >= OPTIMAL:
+            return size + pending < LARGEST
+        if self._state is None:
+            return size + pending < 1 << parameters[WINDOW_LOG]
+        begin = int(self._state.registers[BLOCK])
+        return size + pending + 1 - begin < min(LARGEST_BLOCK, 1 << parameters[WINDOW_LOG])
 
-        -1 stands for a frame that only the library can price: one of more than LARGEST_FRAME bytes or, for the
-        strategies "btopt" to "btultra2", of more than a block that is never cut; and seldom another.
-        """
+    def bits(self, suffixes: Sequence[bytes]) -> IntArray:
+        """Return what :meth:`ZstdSizer.bits` does."""
+        lengths = list(map(len, suffixes))
+        if len(set(lengths)) == 1:
+            return self._bits_of_size(suffixes, len(self._data) + lengths[0])
         bits = np.empty(len(suffixes), np.int64)
-        sizes: dict[int, list[int]] = {}
-        for index, suffix in enumerate(suffixes):
-            sizes.setdefault(len(self._data) + len(suffix), []).append(index)
-        for size in sorted(sizes):
-            some = sizes[size]
-            bits[some] = self._bits_of_size([suffixes[index] for index in some], size)
+        for length in sorted(set(lengths)):
+            some = [index for index, one in enumerate(lengths) if one == length]
+            bits[some] = self._bits_of_size([suffixes[index] for index in some], len(self._data) + length)
         return bits
 
-    def _bits_of_size(self, suffixes: list[bytes], size: int) -> IntArray:
+    def _bits_of_size(self, suffixes: Sequence[bytes], size: int) -> IntArray:
         level, window_log = self._options
         parameters = parameters_of(level, size, window_log)
         frame = 8 * header_bytes(size, parameters[WINDOW_LOG]) + 32 * self._checksum
@@ -185,7 +271,7 @@ class ZstdSizer:
             return np.array([self._alone(suffix) for suffix in suffixes], np.int64)
         room = _local.room
         joined = np.frombuffer(b"".join(suffixes), np.uint8)
-        ends = np.cumsum([len(suffix) for suffix in suffixes], dtype=np.int64)
+        ends = np.arange(1, len(suffixes) + 1) * (size - len(self._data))
         bits = np.empty(len(suffixes), np.int64)
         _run(state, room, bits, joined, ends, 0)
         if state.registers[OVERFULL]:
@@ -193,7 +279,7 @@ class ZstdSizer:
             return self._bits_of_size(suffixes, size)
         return bits + frame
 
-    def _optimal_bits(self, suffixes: list[bytes], parameters: tuple[int, ...], size: int) -> IntArray:
+    def _optimal_bits(self, suffixes: Sequence[bytes], parameters: tuple[int, ...], size: int) -> IntArray:
         if size > min(LARGEST, 1 << parameters[WINDOW_LOG]):
             return np.full(len(suffixes), -1, np.int64)
         optimal = self._optimal

@@ -27,22 +27,35 @@ from gencomp.bitstreams.zstd.layout import (
 )
 
 
+def _entries(parameters: tuple[int, ...]) -> int:
+    """Return how many entries the match finder's tables have; the optimal parser has tables of its own."""
+    strategy = parameters[STRATEGY]
+    if strategy >= OPTIMAL:
+        return 0
+    return (1 << parameters[HASH_LOG]) + (0 if strategy == FAST else 1 << parameters[CHAIN_LOG])
+
+
+def _rows(parameters: tuple[int, ...]) -> int:
+    """Return how many sequences a block may have."""
+    return min(LARGEST_BLOCK, 1 << parameters[WINDOW_LOG]) // 3 + 1
+
+
+def state_memory(parameters: tuple[int, ...]) -> int:
+    """Return the bytes of a state beside the data."""
+    return 4 * _entries(parameters) + 24 * _rows(parameters) + 8 * (256 + 3 * CODES + HUFFMAN_ROW + 3 * TABLE_ROW + 99)
+
+
 def begin_state(parameters: tuple[int, ...], capacity: int) -> State:
     """Return the state before any data."""
     rows = np.array(parameters, np.int64)
-    largest = min(LARGEST_BLOCK, 1 << parameters[WINDOW_LOG])
-    strategy = parameters[STRATEGY]
-    entries = 0
-    if strategy < OPTIMAL:  # the optimal parser has tables of its own
-        entries = (1 << parameters[HASH_LOG]) + (0 if strategy == FAST else 1 << parameters[CHAIN_LOG])
     registers = np.zeros(REGISTERS, np.int64)
     registers[REP1], registers[REP2], registers[REP3] = 1, 4, 8
     registers[LOW] = FIRST
     begin_block(registers, rows)
     return State(
         np.zeros(capacity + SPARE, np.uint8),
-        np.zeros(entries, np.int32),
-        np.zeros((largest // 3 + 1, 6), np.int32),
+        np.zeros(_entries(parameters), np.int32),
+        np.zeros((_rows(parameters), 6), np.int32),
         np.zeros(256, np.int64),
         np.zeros((3, CODES), np.int64),
         registers,

@@ -1,0 +1,25 @@
+"""What a sizer of LZMA takes of memory, for estimates before one is made."""
+
+from gencomp.bitstreams.lzma.sizer import LOG
+from gencomp.bitstreams.lzma.state import FIELDS, LONGEST_MATCH, NODES, Effort, table_shape
+
+_LOGGED = 512  # bytes read since a copy was made, for which entries are counted
+_MODELS = 80_000  # numbers of a state's models and matches, at most, with lc + lp = 4
+_SCRATCH = 2 << 20  # bytes, that each thread keeps
+_LEAST_DATA = 1 << 16  # bytes of data that there is room for
+_ENTRY = 12  # bytes, in the log of a table; there may be room for twice as many
+_CHANGE = 40 * 8  # bytes by which the model's changes are undone, for each byte coded
+
+
+def sizer_memory(effort: Effort, dictionary_size: int, size: int) -> tuple[int, int]:
+    """Return bytes that a sizer holds after ``size`` bytes, and those that it takes while it prices next bytes.
+
+    Held are the data and the match finder's table, which copies share, the state, and the log of what has been entered
+    since the first copy: counted for _LOGGED bytes. A long way through the data that is open makes for more to enter.
+    """
+    words = sum(table_shape(effort.finder, dictionary_size)) + _MODELS
+    words += 0 if effort.fast else NODES * FIELDS
+    entries = effort.depth + 5
+    held = 4 * words + max(_LEAST_DATA, 2 * size) + 2 * _ENTRY * min(LOG, _LOGGED * entries)
+    open_ = 2 * LONGEST_MATCH if effort.fast else NODES + LONGEST_MATCH
+    return held, _SCRATCH + open_ * (_ENTRY * entries + _CHANGE)

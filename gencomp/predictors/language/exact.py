@@ -23,13 +23,11 @@ from gencomp.inference.products import Int32Array
 from gencomp.inference.rows import fill_exponentials, fill_weights
 from gencomp.inference.transformer import (
     Network,
-    Scratch,
+    Runner,
     capacity_of,
     copied_cache,
     grown_cache,
     new_cache,
-    new_scratch,
-    run,
 )
 from gencomp.inference.transformer_weights import Form, new_network
 from gencomp.places import open_regular
@@ -124,7 +122,7 @@ class ExactModel:
         Those are the logits before the symbols, the same that :class:`Lockstep` has.
         """
         cache = new_cache(self.network, 1, min(self.context, len(text)))
-        scratch = new_scratch(self.network, ROWS, capacity_of(cache))
+        runner = Runner(self.network, ROWS, capacity_of(cache))
         logits = np.empty((ROWS, self.vocabulary_size), dtype=np.int32)
         lanes = np.zeros(ROWS, dtype=np.int64)
         for begin, first, last in _windows(len(text), self.context, self.stride):
@@ -134,7 +132,7 @@ class ExactModel:
                 wanted = min(len(rows), max(0, first - begin - at))
                 places = np.arange(at, at + len(rows))
                 found = logits[: len(rows) - wanted]
-                run(self.network, scratch, cache, rows, lanes[: len(rows)], places, wanted, found)
+                runner.run(cache, rows, lanes[: len(rows)], places, wanted, found)
                 if len(found):
                     visit(begin + at + wanted, found)
 
@@ -255,7 +253,7 @@ class Lockstep:
         self._history = np.full((lanes, _LEAST_ROOM), model.start, dtype=np.int64)  # what is in the cache
         self._length = 0
         self._cache = new_cache(model.network, lanes, _LEAST_ROOM)
-        self._scratch: Scratch | None = None
+        self._runner: Runner | None = None
         self.logits = np.empty((lanes, model.vocabulary_size), dtype=np.int32)
         self._read(self._history[:, :1])
 
@@ -279,10 +277,10 @@ class Lockstep:
                 self._run(np.full(len(places), lane), places, wanted, found)
 
     def _run(self, lanes: Symbols, places: Symbols, wanted: int, logits: Int32Array) -> None:
-        if self._scratch is None:
-            self._scratch = new_scratch(self._model.network, ROWS, capacity_of(self._cache))
+        if self._runner is None:
+            self._runner = Runner(self._model.network, ROWS, capacity_of(self._cache))
         tokens = self._history[lanes, places]
-        run(self._model.network, self._scratch, self._cache, tokens, lanes, places, wanted, logits)
+        self._runner.run(self._cache, tokens, lanes, places, wanted, logits)
 
     def _reserve(self, positions: int) -> None:
         """Make room for so many positions, doubling."""
@@ -292,7 +290,7 @@ class Lockstep:
             more[:, : self._length] = self._history[:, : self._length]
             self._history = more
             self._cache = grown_cache(self._cache, more.shape[1])
-            self._scratch = None
+            self._runner = None
 
     def weights(self, lane: int) -> Int32Array:
         """Return the next symbol's weights in a lane, in units of 2^-30, int32 (V,)."""
@@ -337,5 +335,5 @@ class Lockstep:
         twin._history = self._history.copy()
         twin._cache = copied_cache(self._cache)
         twin.logits = self.logits.copy()
-        twin._scratch = None
+        twin._runner = None
         return twin

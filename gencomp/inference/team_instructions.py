@@ -14,8 +14,7 @@ _BYTES = 8
 
 
 def _cell(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    address = element(builder, data_of(context, builder, signature, arguments, 0), arguments[1], _I64)
-    return address
+    return element(builder, data_of(context, builder, signature, arguments, 0), arguments[1], _I64)
 
 
 def read() -> Any:

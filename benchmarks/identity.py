@@ -1,17 +1,20 @@
 """Whether a language model in integers gives the same logits whatever way it is computed: rows of them are compared.
 
-    python benchmarks/identity.py [--seeds 3] [--model FILE.gguf] [--only WORD ...]
+    python benchmarks/identity.py [--seeds 3] [--positions 96] [--model FILE.gguf] [--only WORD ...]
+        [--run 'NAME=COMMAND' ...]
 
 Small models of each family, with drawn weights, read the same texts in whole windows and in steps of 1, 7 and 64
 lanes, in one thread and in several, in this environment and in others: libraries held to lower instruction sets, the
 compiler told of no vectors, no torch and no transformers. A few rows are also computed by the definition, in numpy's
 int64. Each environment is a process, which makes its own networks; every row's digest is compared with the first one's.
-With ``--model`` a window of that file is read too, whole and in steps, in one thread and in two.
+With ``--model`` a window of that file is read too, whole and in steps, in one thread and in two. ``--run`` adds a
+command that starts an interpreter, such as one for another processor in an emulator: docs/MODELS.md shows how.
 """
 
 import argparse
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -21,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-LANES, POSITIONS = 64, 96
+LANES, POSITIONS = 64, 96  # at most
 WIDE_VECTORS = "-avx,-avx2,-fma,-f16c,-avx512f,-avx512bw,-avx512vl,-avx512dq,-avx512cd,-avx512vnni,-avxvnni"
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "as it is": {},
@@ -86,7 +89,7 @@ def compared(name: str, found: np.ndarray, expected: np.ndarray, what: list[int]
         print(f"  {name}: {different} of {found.size} rows DIFFER", flush=True)
 
 
-def check(seeds: int, out: Path) -> int:
+def check(seeds: int, positions: int, out: Path) -> int:
     """Compare ways in this process; write the rows' digests to ``out``. Return how many rows differ."""
     for name in os.environ.get("IDENTITY_WITHOUT", "").split():
         sys.modules[name] = None  # type: ignore[assignment]
@@ -102,7 +105,7 @@ def check(seeds: int, out: Path) -> int:
     for seed in range(seeds):
         for name, form in FORMS.items():
             network = new_network(form, Tensors(form, seed=seed, spread=1.0 + 3 * seed), POSITIONS)
-            texts = np.random.default_rng(seed).integers(0, form.vocabulary, (LANES, POSITIONS))
+            texts = np.random.default_rng(seed).integers(0, form.vocabulary, (LANES, POSITIONS))[:, :positions]
             expected = in_windows(network, texts, 0)
             kept.append(expected.reshape(-1))
             ways = {
@@ -114,9 +117,9 @@ def check(seeds: int, out: Path) -> int:
             }
             for way, compute in ways.items():
                 compared(f"{name}, {way}", compute(), expected, counts)
-            tokens = texts[0, :8]
-            logits = np.zeros((8, form.vocabulary), np.int32)
-            lanes, places = np.zeros(8, np.int64), np.arange(8)
+            tokens = texts[0, :8].copy()
+            logits = np.zeros((len(tokens), form.vocabulary), np.int32)
+            lanes, places = np.zeros(len(tokens), np.int64), np.arange(len(tokens))
             run(network, new_scratch(network, 8, 8), new_cache(network, 1, 8), tokens, lanes, places, 0, logits)
             definition = integer_logits(network, form, tokens.tolist())
             compared(f"{name}, definition", digests(np.asarray(definition, np.int32)), digests(logits), counts)
@@ -148,25 +151,33 @@ def check_file(path: Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--positions", type=int, default=POSITIONS, choices=range(1, POSITIONS + 1), metavar="N")
+    parser.add_argument("--run", nargs="+", default=[], metavar="NAME=COMMAND", help="commands that start interpreters")
     parser.add_argument("--model", type=Path, help="a GGUF file that is asked too")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="environments with this in their names")
     parser.add_argument("--check", type=Path, help="check here, in this process; write digests there")
     options = parser.parse_args()
     if options.check is not None:
-        return int(check(options.seeds, options.check) > 0)
+        return int(check(options.seeds, options.positions, options.check) > 0)
+    jobs = [(name, [sys.executable], environment) for name, environment in ENVIRONMENTS.items()]
+    if options.only:
+        jobs = [job for job in jobs if any(word in job[0] for word in options.only)]
+    jobs += [(name, shlex.split(command), {}) for name, _, command in (text.partition("=") for text in options.run)]
     wrong, first = 0, None
     with tempfile.TemporaryDirectory() as folder:
-        for name, environment in ENVIRONMENTS.items():
-            if options.only and not any(word in name for word in options.only):
-                continue
+        for number, (name, command, environment) in enumerate(jobs):
             print(f"{name}:", flush=True)
-            start, out = time.perf_counter(), Path(folder) / "rows.npy"
-            settings = {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(Path(folder) / name)}
-            settings |= environment
-            if "NUMBA_CPU_FEATURES" not in environment and "GENCOMP_KERNELS" not in environment:
-                del settings["NUMBA_CACHE_DIR"]
-            command = [sys.executable, __file__, "--check", str(out), "--seeds", str(options.seeds)]
-            wrong += subprocess.run(command, env=os.environ | settings, check=False).returncode
+            start, out = time.perf_counter(), Path(folder) / f"{number}.npy"
+            settings = {"PYTHONPATH": str(ROOT)} | environment
+            if command != [sys.executable] or any(key.startswith("NUMBA_") for key in environment):
+                settings["NUMBA_CACHE_DIR"] = str(Path(folder) / name)
+            asked = [str(Path(__file__).resolve()), "--check", str(out), "--seeds", str(options.seeds)]
+            asked += ["--positions", str(options.positions)]
+            code = subprocess.run([*command, *asked], env=os.environ | settings, check=False).returncode
+            wrong += code
+            if not out.exists():
+                print(f"  it ended with {code}", flush=True)
+                continue
             rows = np.load(out)
             first = rows if first is None else first
             different = int((rows != first).sum())

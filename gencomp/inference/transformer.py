@@ -148,12 +148,15 @@ class Scratch(NamedTuple):
     piece: Int64Array  # (rows, 64) of the last product
     sums: Int32Array  # (rows, 64)
     totals: Int64Array  # (rows, 64)
-    query: Int16Array  # (d,)
-    scores: Int32Array  # (C,)
+    query: Int16Array  # (heads of a group, d)
+    query_shifts: Int64Array  # (heads of a group,), and so are those after it
+    denominators: Int64Array
+    tops: Int64Array
+    scores: Int32Array  # (heads of a group, C)
     grades: Int32Array  # (C,)
-    shares: Int16Array  # (C,)
+    shares: Int16Array  # (heads of a group, C)
     values: Int32Array  # (e,)
-    added: Int64Array  # (e,)
+    added: Int64Array  # (heads of a group, e)
 
 
 def new_cache(network: Network, lanes: int, positions: int) -> Cache:
@@ -193,7 +196,7 @@ def grown_cache(cache: Cache, positions: int) -> Cache:
 def new_scratch(network: Network, rows: int, positions: int) -> Scratch:
     """Return room for passes of up to ``rows`` rows over caches of up to ``positions`` positions."""
     width, heads, size, feed_forward = (int(network.sizes[k]) for k in (WIDTH, HEADS, HEAD, FEED_FORWARD))
-    capacity = padded(positions, POSITIONS)
+    capacity, shared = padded(positions, POSITIONS), heads // int(network.sizes[GROUPS])
     widest = max(BLOCK, int(network.matrices[:-1, 2].max()))
     inputs = padded(max(width, heads * size, feed_forward), 2)
     return Scratch(
@@ -207,12 +210,15 @@ def new_scratch(network: Network, rows: int, positions: int) -> Scratch:
         piece=np.zeros((rows, BLOCK), dtype=np.int64),
         sums=np.zeros((rows, BLOCK), dtype=np.int32),
         totals=np.zeros((rows, BLOCK), dtype=np.int64),
-        query=np.zeros(size, dtype=np.int16),
-        scores=np.zeros(capacity, dtype=np.int32),
+        query=np.zeros((shared, size), dtype=np.int16),
+        query_shifts=np.zeros(shared, dtype=np.int64),
+        denominators=np.zeros(shared, dtype=np.int64),
+        tops=np.zeros(shared, dtype=np.int64),
+        scores=np.zeros((shared, capacity), dtype=np.int32),
         grades=np.zeros(capacity, dtype=np.int32),
-        shares=np.zeros(capacity, dtype=np.int16),
+        shares=np.zeros((shared, capacity), dtype=np.int16),
         values=np.zeros(padded(size, SMALL), dtype=np.int32),
-        added=np.zeros(padded(size, SMALL), dtype=np.int64),
+        added=np.zeros((shared, padded(size, SMALL)), dtype=np.int64),
     )
 
 
@@ -439,59 +445,72 @@ def attend(
     count: Integer,
     factor: Integer,
     bits: Integer,
-    head: Int64Array,
+    heads: Int64Array,
 ) -> None:
-    """Attend with the queries in ``head`` (d,), Q16, to the first ``count`` positions; write what comes out, Q24.
+    """Attend with the queries in ``heads`` (n d,), Q16, to the first ``count`` positions; write what comes out, Q24.
 
+    The n heads are of one group: a block of its keys is read from memory once for all of them, and so are values.
     ``factor`` is Q30, and brings products to powers of two; ``bits`` are the queries'. A share is M 2^n over the sum of
     them, with M in [2^30, 2^31). A value is v 2^e; the weights of a sum are M 2^(n + e), brought to 15 bits together.
     """
-    size = head.shape[0]
-    for j in range(size):
-        head[j] = (head[j] * factor + (1 << 29)) >> 30
-    query_shift = quantise(head, bits, 0, scratch.query)
-    keys = cache.keys[slot]
-    scores, grades, shares = scratch.scores, scratch.grades, scratch.shares
-    for block in range((count + POSITIONS - 1) // POSITIONS):
-        wide_1_64(
-            keys, block * POSITIONS * size, 2 * POSITIONS, scratch.query, 0, 0, size >> 1, scores, block * POSITIONS, 0
-        )
-    largest = fill_scores(scores, cache.key_shifts[slot], query_shift - INNER_BITS, count)
-    denominator, top = fill_mantissas(scores, grades, cache.value_shifts[slot], largest, count)
-    fill_shares(scores, grades, top, shares, count)
-    added = scratch.added
-    weigh(cache.values[slot], shares, count, scratch.values, added)
-    # the sum of W v is that of M 2^(n + e) v / 2^(16 + top); values are Q16
-    cut = max(peak_bits(added) - _SUM_BITS, np.int64(0))
-    reciprocal = (np.int64(1) << _DENOMINATOR_BITS) // denominator
-    shift = _DENOMINATOR_BITS - HEAD_BITS - cut - np.int64(top)
-    for j in range(size):
-        head[j] = shifted((added[j] >> cut) * reciprocal, shift, STREAM_LIMIT)
+    size = scratch.query.shape[1]
+    number = heads.shape[0] // size
+    for k in range(number):
+        head = heads[k * size : (k + 1) * size]
+        for j in range(size):
+            head[j] = (head[j] * factor + (1 << 29)) >> 30
+        scratch.query_shifts[k] = quantise(head, bits, 0, scratch.query[k])
+    keys, capacity = cache.keys[slot], scratch.scores.shape[1]
+    for first in range(0, count, POSITIONS):
+        for k in range(number):
+            place = k * capacity + first
+            wide_1_64(
+                keys, first * size, 2 * POSITIONS, scratch.query, k * size, 0, size >> 1, scratch.scores, place, 0
+            )
+    for k in range(number):
+        scores, grades = scratch.scores[k], scratch.grades
+        largest = fill_scores(scores, cache.key_shifts[slot], scratch.query_shifts[k] - INNER_BITS, count)
+        denominator, top = fill_mantissas(scores, grades, cache.value_shifts[slot], largest, count)
+        fill_shares(scores, grades, top, scratch.shares[k], count)
+        scratch.denominators[k], scratch.tops[k] = denominator, top
+    weigh(cache.values[slot], scratch.shares, number, count, scratch.values, scratch.added)
+    for k in range(number):
+        # the sum of W v is that of M 2^(n + e) v / 2^(16 + top); values are Q16
+        added = scratch.added[k]
+        cut = max(peak_bits(added) - _SUM_BITS, np.int64(0))
+        reciprocal = (np.int64(1) << _DENOMINATOR_BITS) // scratch.denominators[k]
+        shift = _DENOMINATOR_BITS - HEAD_BITS - cut - scratch.tops[k]
+        for j in range(size):
+            heads[k * size + j] = shifted((added[j] >> cut) * reciprocal, shift, STREAM_LIMIT)
 
 
 @lean_kernel
-def weigh(values: Int16Array, shares: Int16Array, count: Integer, sums: Int32Array, added: Int64Array) -> None:
-    """Write the sum of ``count`` positions' values times their shares into ``added`` (e,)."""
-    wide = added.shape[0]
-    for j in range(wide):
-        added[j] = 0
-    if count & 1:
-        shares[count] = 0  # there is room: blocks of the cache are even
-    begin = 0
-    while begin < count:
+def weigh(
+    values: Int16Array, shares: Int16Array, number: Integer, count: Integer, sums: Int32Array, added: Int64Array
+) -> None:
+    """Write the sum of ``count`` positions' values times each head's shares into ``added`` (heads, e)."""
+    wide, capacity = added.shape[1], shares.shape[1]
+    for k in range(number):
+        for j in range(wide):
+            added[k, j] = 0
+        if count & 1:
+            shares[k, count] = 0  # there is room: blocks of the cache are even
+    for begin in range(0, count, VALUE_SPAN):
         pairs = (min(VALUE_SPAN, count - begin) + 1) >> 1
         start = begin * wide
-        o = 0
-        while o < wide:
-            if o + BLOCK <= wide:
-                wide_1_64(values, start + 2 * o, 2 * wide, shares, begin, 0, pairs, sums, o, 0)
-                o += BLOCK
-            else:
-                wide_1_16(values, start + 2 * o, 2 * wide, shares, begin, 0, pairs, sums, o, 0)
-                o += SMALL
-        for j in range(wide):
-            added[j] += np.int64(sums[j])
-        begin += VALUE_SPAN
+        for k in range(number):
+            own = k * capacity + begin
+            o = np.int64(0)
+            while o < wide:
+                if o + BLOCK <= wide:
+                    wide_1_64(values, start + 2 * o, 2 * wide, shares, own, 0, pairs, sums, o, 0)
+                    o += BLOCK
+                else:
+                    wide_1_16(values, start + 2 * o, 2 * wide, shares, own, 0, pairs, sums, o, 0)
+                    o += SMALL
+            total = added[k]
+            for j in range(wide):
+                total[j] += np.int64(sums[j])
 
 
 @lean_kernel
@@ -517,19 +536,19 @@ def keep_keys(
     """Norm and turn a row's queries and keys; write its keys and values into the cache."""
     sizes, wide = network.sizes, scratch.wide[row]
     heads, groups, size = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
-    inner, shared, kept = heads * size, groups * size, scratch.added.shape[0]
+    inner, shared, kept = heads * size, groups * size, scratch.added.shape[1]
     prepared(network, wide[:inner], 2 * layer, heads, position, scratch.row)
     prepared(network, wide[inner : inner + shared], 2 * layer + 1, groups, position, scratch.row)
     for group in range(groups):
         slot = (lane * sizes[LAYERS] + layer) * groups + group
         begin = inner + group * size
-        shift = quantise(wide[begin : begin + size], CACHE_BITS, 0, scratch.query)
+        shift = quantise(wide[begin : begin + size], CACHE_BITS, 0, scratch.query[0])
         cache.key_shifts[slot, position] = np.int32(shift)
-        put_key(scratch.query, position, cache.keys[slot])
+        put_key(scratch.query[0], position, cache.keys[slot])
         begin += shared
-        shift = quantise(wide[begin : begin + size], CACHE_BITS, 0, scratch.query)
+        shift = quantise(wide[begin : begin + size], CACHE_BITS, 0, scratch.query[0])
         cache.value_shifts[slot, position] = np.int32(shift)
-        put_value(scratch.query, position, kept, cache.values[slot])
+        put_value(scratch.query[0], position, kept, cache.values[slot])
 
 
 @lean_kernel
@@ -543,7 +562,7 @@ def attend_chunk(
     chunk: Integer,
     chunks: Integer,
 ) -> None:
-    """Attend with a chunk of the heads: those of a group and a row, or one of them; write what comes out over them."""
+    """Attend with a chunk of the heads: all or some of a group's, of one row; write what comes out over them."""
     sizes, rows = network.sizes, lanes.shape[0]
     size, groups = sizes[HEAD], sizes[GROUPS]
     heads = sizes[HEADS] // groups  # of a group
@@ -551,9 +570,9 @@ def attend_chunk(
     begin = chunk * each
     group, row, head = begin // (rows * heads), begin // heads % rows, begin % heads
     slot = (lanes[row] * sizes[LAYERS] + layer) * groups + group
-    for place in range(group * heads + head, group * heads + head + each):
-        part = scratch.wide[row, place * size : (place + 1) * size]
-        attend(scratch, cache, slot, positions[row] + 1, network.score_factor[0], sizes[QUERY_BITS], part)
+    first = group * heads + head
+    part = scratch.wide[row, first * size : (first + each) * size]
+    attend(scratch, cache, slot, positions[row] + 1, network.score_factor[0], sizes[QUERY_BITS], part)
 
 
 @lean_kernel
@@ -626,8 +645,8 @@ def chunks_of(network: Network, phase: Integer, rows: Integer) -> Integer:
     if stage != PREPARE and (number == last or number % MATRICES != QKV):
         return np.int64(0)
     if stage == ATTEND:
-        groups = rows * network.sizes[GROUPS]
-        return groups if groups >= PARTS else rows * network.sizes[HEADS]
+        # one group of one row has its heads apart, so that there is something to share
+        return rows * network.sizes[GROUPS if rows * network.sizes[GROUPS] > 1 else HEADS]
     return np.int64(rows)
 
 

@@ -214,7 +214,26 @@ class _Keyed:
 
 @functools.lru_cache(maxsize=2)
 def _network(keyed: _Keyed) -> Network:
-    return new_network(keyed.source.form, keyed.source, keyed.context)
+    network = new_network(keyed.source.form, _Sparing(keyed.source), keyed.context)
+    keyed.source.release()
+    return network
+
+
+class _Sparing:
+    """A model's tensors, whose files are held in memory in parts alone."""
+
+    def __init__(self, source: Model) -> None:
+        self._source = source
+        self._read = 0
+
+    def rows(self, name: str, first: int, last: int) -> npt.NDArray[np.float32]:
+        """Return what the model does."""
+        found = self._source.rows(name, first, last)
+        self._read += found.nbytes
+        if self._read > _LOAD_BYTES:
+            self._source.release()
+            self._read = 0
+        return found
 
 
 def file_digest(path: Path) -> str:

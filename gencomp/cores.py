@@ -2,13 +2,19 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 # candidates at a time: more would wait for one another's memory
 MOST_THREADS = 16
 
 _lock = threading.Lock()
 _pools: dict[str, Executor] = {}
+_busy = 0  # threads inside ``helpers``, and their helpers
+_limit: ContextVar[int | None] = ContextVar("limit", default=None)
+_limit_of_process: int | None = None
 
 
 def usable_cores() -> int:
@@ -31,6 +37,46 @@ def pair_pool() -> Executor:
     return _pool("gencomp-pairs", usable_cores())
 
 
+def helper_pool() -> Executor:
+    """Return the pool of those that :func:`helpers` counts."""
+    return _pool("gencomp-help", max(1, usable_cores() - 1))
+
+
+@contextmanager
+def at_most(threads: int) -> Iterator[None]:
+    """Let what this thread does inside take ``threads`` cores at most, its helpers and others like it included."""
+    token = _limit.set(threads)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def limit_process(threads: int) -> None:
+    """Let this process take ``threads`` cores at most for helpers: it is one of several that share the machine."""
+    global _limit_of_process
+    _limit_of_process = threads
+
+
+@contextmanager
+def helpers(most: int) -> Iterator[int]:
+    """Say how many threads, up to ``most``, may help this one inside: so many cores are free of others like it."""
+    global _busy
+    if most <= 0:
+        yield 0
+        return
+    limits = [limit for limit in (_limit.get(), _limit_of_process) if limit is not None]
+    cores = min([usable_cores(), *limits])
+    with _lock:
+        count = max(0, min(most, cores - _busy - 1))
+        _busy += 1 + count
+    try:
+        yield count
+    finally:
+        with _lock:
+            _busy -= 1 + count
+
+
 def _pool(name: str, threads: int) -> Executor:
     with _lock:
         if name not in _pools:
@@ -40,8 +86,8 @@ def _pool(name: str, threads: int) -> Executor:
 
 def forget_pool() -> None:
     """Let the next calls make other pools. A child of ``os.fork`` has its parent's, but none of their threads."""
-    global _lock, _pools
-    _lock, _pools = threading.Lock(), {}
+    global _lock, _pools, _busy
+    _lock, _pools, _busy = threading.Lock(), {}, 0
 
 
 if hasattr(os, "register_at_fork"):

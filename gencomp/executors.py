@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
-from gencomp.cores import usable_cores
+from gencomp.cores import limit_process, usable_cores
 from gencomp.errors import GencompWarning, WorkersLostError
 from gencomp.extras import require
 
@@ -123,6 +123,7 @@ def _prepare_worker(threads: int) -> None:
     warnings.simplefilter("ignore", GencompWarning)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
+    limit_process(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -84,6 +84,25 @@ def test_a_machine_of_many_cores_has_a_bounded_pool(monkeypatch: pytest.MonkeyPa
     assert cores.candidate_threads() == cores.MOST_THREADS
 
 
+def test_helpers_have_a_core_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "usable_cores", lambda: 4)
+    with cores.helpers(7) as all_others:
+        assert all_others == 3
+        with cores.helpers(7) as none:  # as another thread would ask
+            assert none == 0
+    with cores.helpers(0) as unasked, cores.helpers(1) as one, cores.helpers(7) as last:
+        assert (unasked, one, last) == (0, 1, 1)
+    with cores.at_most(2), cores.helpers(7) as limited:
+        assert limited == 1
+    with cores.at_most(1), cores.helpers(7) as alone:
+        assert alone == 0
+    monkeypatch.setattr(cores, "_limit_of_process", 3)
+    with cores.at_most(4), cores.helpers(7) as shared, pytest.raises(ZeroDivisionError):
+        assert shared == 2
+        1 / 0  # noqa: B018
+    assert cores._busy == 0
+
+
 def test_nothing_else_counts_cores_or_makes_pools_for_candidates() -> None:
     """Said once: a second count would forget affinity, a second pool would forget forks."""
     for path in PACKAGE.rglob("*.py"):

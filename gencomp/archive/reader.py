@@ -34,6 +34,7 @@ from gencomp.coding.container import (
     parse_trailer,
     written_check,
 )
+from gencomp.cores import at_most
 from gencomp.equivalence.adapt import Model, as_predictor, predictor_spec
 from gencomp.equivalence.capabilities import block_cost, decode_block
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
@@ -235,12 +236,13 @@ def stream_archive(
     output = _Output(max_output)
     output.expect(source)
     before = 0
+    cores = checked_threads(threads)
     decoder: _BlockDecoder | None = None
     for reader in open_members(source):
-        decoder = _BlockDecoder(reader.header, model, progress, decoder, try_anyway=try_anyway)
+        decoder = _BlockDecoder(reader.header, model, progress, decoder, cores=cores, try_anyway=try_anyway)
         digest = hashlib.sha256()
         blocks = _within(reader, decoder, meter, output, before)
-        side_by_side = budget.threads(decoder.block_memory(reader.header.block_size), checked_threads(threads))
+        side_by_side = budget.threads(decoder.block_memory(reader.header.block_size), cores)
         for content in ordered_map(decoder, blocks, side_by_side):
             yield content
             digest.update(content)
@@ -364,9 +366,11 @@ class _BlockDecoder:
         progress: Progress | None,
         before: "_BlockDecoder | None" = None,
         *,
+        cores: int,
         try_anyway: bool = False,
     ) -> None:
         self._progress = progress
+        self._cores = cores
         self._key = header.key
         self._latest: Latest[tuple[BlockType, Transform, int, bytes], bytes] = Latest()
         description = header.metadata.get("model")
@@ -411,7 +415,7 @@ class _BlockDecoder:
         done = ByteProgress(header.raw_length, 1, self._progress)
         if content is None:
             # a payload that is refused is still what was written: then the model is not what wrote it
-            with suppress(CorruptDataError), listening(done.step):
+            with suppress(CorruptDataError), listening(done.step), at_most(self._cores):
                 content = self._decode(header, block.payload)
         if content is None or content_check(self._key, header.number, content) != block.content_check:
             if header.type is BlockType.MODEL:

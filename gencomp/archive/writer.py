@@ -25,7 +25,7 @@ from gencomp.coding.container import (
     pack_header,
     pack_trailer,
 )
-from gencomp.cores import usable_cores
+from gencomp.cores import at_most, usable_cores
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import (
     DEFAULT_BLOCK_SIZE,
@@ -105,15 +105,15 @@ def checked_threads(threads: int | None) -> int:
 class _BlockCoder:
     """Codes blocks by the shortest of the model's code, deflate's and the bytes themselves; tells ``progress``."""
 
-    def __init__(self, model: Predictor, verify: bool, progress: Progress | None) -> None:
-        self._model, self._verify, self._progress = model, verify, progress
+    def __init__(self, model: Predictor, verify: bool, progress: Progress | None, cores: int) -> None:
+        self._model, self._verify, self._progress, self._cores = model, verify, progress, cores
         self._latest: Latest[bytes, _CodedBlock] = Latest()
 
     def __call__(self, content: bytes) -> _CodedBlock:
         done = ByteProgress(len(content), 2 if self._verify else 1, self._progress)
         block = self._latest.find(content)
         if block is None:
-            with listening(done.step):
+            with listening(done.step), at_most(self._cores):
                 block = _shortest(self._model, content, self._verify)
             if block.failure is None:
                 self._latest.keep(content, block)
@@ -211,7 +211,8 @@ def write_archive(
     if verify is None:
         verify = revision_of(model) is None
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
-    threads = budget.threads(_block_cost(model, block_size).memory, checked_threads(threads))
+    cores = checked_threads(threads)
+    threads = budget.threads(_block_cost(model, block_size).memory, cores)
     meter = Meter(budget, unbounded=True)
     check_describable(model)
     summary = WriteSummary()
@@ -229,7 +230,7 @@ def write_archive(
             yield content
 
     contents = prepared(_within(blocks, model, meter, verify))
-    coded = ordered_map(_BlockCoder(model, verify, progress), contents, threads)
+    coded = ordered_map(_BlockCoder(model, verify, progress, cores), contents, threads)
     held: _CodedBlock | None = None
 
     last: _CodedBlock | None = None

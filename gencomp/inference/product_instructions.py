@@ -160,9 +160,11 @@ def tile(rows: int, vectors: int, bits: int) -> Callable[..., Any]:
             ]
             with cgutils.for_range(builder, pairs) as loop:
                 at = builder.mul(loop.index, stride)
-                if rows == 1 and kind is _I8:
-                    for line in range(0, 16 * vectors, _LINE):
-                        emit_prefetch(builder, element(builder, block, builder.add(at, _I64(AHEAD + line)), _I8))
+                if rows == 1:
+                    size = kind.width // 8
+                    for line in range(0, 16 * vectors * size, _LINE):
+                        ahead = builder.add(at, _I64((AHEAD + line) // size))
+                        emit_prefetch(builder, element(builder, block, ahead, kind))
                 parts = []
                 for k in range(vectors):
                     address = element(builder, block, builder.add(at, _I64(16 * k)), kind)

@@ -11,7 +11,7 @@ bounds of each step; :mod:`gencomp.inference.transformer_weights` makes networks
 them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +36,18 @@ from gencomp.inference.rows import (
     right,
     rotate,
     shifted,
+)
+from gencomp.inference.team import (
+    CLOSED,
+    NONE,
+    close,
+    finish,
+    new_gate,
+    open_phase,
+    sharing,
+    take,
+    take_or_wait,
+    wait_until_done,
 )
 from gencomp.inference.tiles import (
     BLOCK,
@@ -70,12 +82,19 @@ BEFORE_HEADS, BEFORE_GATES, NORMS = range(3)
 
 VALUE_SPAN = 32  # positions: 32 * 32767 * 2047 < 2^31
 POSITIONS = 64  # of a block of the cache
+# what is done for a matrix: its inputs, its product, and after the first one of a layer keys and what they are for
+PREPARE, PRODUCT, KEEP, ATTEND, STAGES = range(5)
+PARTS, LAST_PARTS = 16, 64  # of a product, at most: threads share them
+# what threads share of a pass's room
+_SHARED = ("stream", "wide", "inputs", "shifts", "second", "second_shifts")
+_LEAST_PRODUCTS = 1 << 22  # of a pass: what another thread's help is worth its call
+_MOST_HELPERS = 7
 HEAD_BITS = 24  # fractional, of what heads give
-_DENOMINATOR_BITS = 61
-_SUM_BITS = 31
+DENOMINATOR_BITS = 61
+SUM_BITS = 31
 SCORE_LIMIT = 1 << 30
-_LEAST_POWER = -40
-_EXTRA = 4  # bits by which a sum goes up before it comes down
+LEAST_POWER = -40
+EXTRA = 4  # bits by which a sum goes up before it comes down
 
 
 class Network(NamedTuple):
@@ -126,14 +145,18 @@ class Scratch(NamedTuple):
     shifts: Int64Array  # (rows,)
     second: Int16Array  # (rows, D): the other branch's inputs where branches are parallel
     second_shifts: Int64Array  # (rows,)
+    piece: Int64Array  # (rows, 64) of the last product
     sums: Int32Array  # (rows, 64)
     totals: Int64Array  # (rows, 64)
-    query: Int16Array  # (d,)
-    scores: Int32Array  # (C,)
+    query: Int16Array  # (heads of a group, d)
+    query_shifts: Int64Array  # (heads of a group,), and so are those after it
+    denominators: Int64Array
+    tops: Int64Array
+    scores: Int32Array  # (heads of a group, C)
     grades: Int32Array  # (C,)
-    shares: Int16Array  # (C,)
+    shares: Int16Array  # (heads of a group, C)
     values: Int32Array  # (e,)
-    added: Int64Array  # (e,)
+    added: Int64Array  # (heads of a group, e)
 
 
 def new_cache(network: Network, lanes: int, positions: int) -> Cache:
@@ -173,7 +196,7 @@ def grown_cache(cache: Cache, positions: int) -> Cache:
 def new_scratch(network: Network, rows: int, positions: int) -> Scratch:
     """Return room for passes of up to ``rows`` rows over caches of up to ``positions`` positions."""
     width, heads, size, feed_forward = (int(network.sizes[k]) for k in (WIDTH, HEADS, HEAD, FEED_FORWARD))
-    capacity = padded(positions, POSITIONS)
+    capacity, shared = padded(positions, POSITIONS), heads // int(network.sizes[GROUPS])
     widest = max(BLOCK, int(network.matrices[:-1, 2].max()))
     inputs = padded(max(width, heads * size, feed_forward), 2)
     return Scratch(
@@ -184,14 +207,18 @@ def new_scratch(network: Network, rows: int, positions: int) -> Scratch:
         shifts=np.zeros(rows, dtype=np.int64),
         second=np.zeros((rows, padded(width, 2)), dtype=np.int16),
         second_shifts=np.zeros(rows, dtype=np.int64),
+        piece=np.zeros((rows, BLOCK), dtype=np.int64),
         sums=np.zeros((rows, BLOCK), dtype=np.int32),
         totals=np.zeros((rows, BLOCK), dtype=np.int64),
-        query=np.zeros(size, dtype=np.int16),
-        scores=np.zeros(capacity, dtype=np.int32),
+        query=np.zeros((shared, size), dtype=np.int16),
+        query_shifts=np.zeros(shared, dtype=np.int64),
+        denominators=np.zeros(shared, dtype=np.int64),
+        tops=np.zeros(shared, dtype=np.int64),
+        scores=np.zeros((shared, capacity), dtype=np.int32),
         grades=np.zeros(capacity, dtype=np.int32),
-        shares=np.zeros(capacity, dtype=np.int16),
+        shares=np.zeros((shared, capacity), dtype=np.int16),
         values=np.zeros(padded(size, SMALL), dtype=np.int32),
-        added=np.zeros(padded(size, SMALL), dtype=np.int64),
+        added=np.zeros((shared, padded(size, SMALL)), dtype=np.int64),
     )
 
 
@@ -238,11 +265,12 @@ def multiply(
     limit: Integer,
     adds: Integer,
     out: Int64Array,
+    origin: Integer,
 ) -> None:
     """Write outputs [begin, end) of matrix ``number`` for ``count`` rows of the inputs into ``out``.
 
-    ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n) gets Q``bits`` within ``limit``, which is
-    added to what it has where ``adds``.
+    ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n), whose first number is that of output
+    ``origin``, gets Q``bits`` within ``limit``, which is added to what it has where ``adds``.
     """
     start, at = network.matrices[number, 0], network.matrices[number, 1]
     outputs, columns, scale = network.matrices[number, 2], network.matrices[number, 3], network.matrices[number, 4]
@@ -259,32 +287,30 @@ def multiply(
         factors, added = network.multipliers[at + o : at + o + used], network.biases[at + o : at + o + used]
         for row in range(count):
             shift = scratch.shifts[first + row] + scale - bits
-            part = out[row, o - begin : o - begin + used]
+            part = out[row, o - origin : o - origin + used]
             scale_row(totals[row], factors, added, shift, limit, adds, part)
         o += size
 
 
 @lean_kernel
-def norm_rows(
-    network: Network, scratch: Scratch, number: Integer, rows: Integer, inputs: Int16Array, shifts: Int64Array
+def norm_row(
+    network: Network, scratch: Scratch, number: Integer, row: Integer, inputs: Int16Array, shifts: Int64Array
 ) -> None:
-    """Write the streams of ``rows`` rows, normed by norm ``number``, into ``inputs``."""
-    width = network.sizes[WIDTH]
+    """Write the stream of a row, normed by norm ``number``, into ``inputs``."""
     bits = network.gain_bits[number]
-    for row in range(rows):
-        normed = scratch.row[:width]
-        normalise(
-            scratch.stream[row],
-            network.gains[number],
-            network.norm_biases[number],
-            bits,
-            network.epsilon[0],
-            STREAM_BITS,
-            network.sizes[CENTRED],
-            normed,
-        )
-        shift = quantise(normed, INPUT_BITS, -62, inputs[row])
-        shifts[row] = GAIN_BITS + bits - shift
+    normed = scratch.row[: network.sizes[WIDTH]]
+    normalise(
+        scratch.stream[row],
+        network.gains[number],
+        network.norm_biases[number],
+        bits,
+        network.epsilon[0],
+        STREAM_BITS,
+        network.sizes[CENTRED],
+        normed,
+    )
+    shift = quantise(normed, INPUT_BITS, -62, inputs[row])
+    shifts[row] = GAIN_BITS + bits - shift
 
 
 @lean_kernel
@@ -370,10 +396,10 @@ def fill_scores(scores: Int32Array, shifts: Int32Array, base: Integer, count: In
             scores[t] = found
             largest = max(largest, found)
         return largest
-    down = np.int64(_EXTRA) - base
+    down = np.int64(EXTRA) - base
     rounding = (np.int64(1) << down) >> 1
     for t in range(count):
-        score = ((np.int64(scores[t]) << (np.int64(shifts[t]) + _EXTRA)) + rounding) >> down
+        score = ((np.int64(scores[t]) << (np.int64(shifts[t]) + EXTRA)) + rounding) >> down
         found = np.int32(clamped(score, SCORE_LIMIT))
         scores[t] = found
         largest = max(largest, found)
@@ -389,10 +415,10 @@ def fill_mantissas(
     Returns the sum of M 2^n, rounded down, and the largest grade.
     """
     denominator = np.int64(0)
-    top = np.int32(_LEAST_POWER)
+    top = np.int32(LEAST_POWER)
     for t in range(count):
         below = np.int32(scores[t] - largest)
-        whole = max(np.int32(below >> np.int32(16)), np.int32(_LEAST_POWER))
+        whole = max(np.int32(below >> np.int32(16)), np.int32(LEAST_POWER))
         mantissa = power_of_two(np.int32(np.int32(below & np.int32(0xFFFF)) >> np.int32(1)))
         denominator += np.int64(right(mantissa, min(np.int32(31), np.int32(-whole))))
         grade = np.int32(whole + shifts[t])
@@ -419,81 +445,213 @@ def attend(
     count: Integer,
     factor: Integer,
     bits: Integer,
-    head: Int64Array,
+    heads: Int64Array,
 ) -> None:
-    """Attend with the queries in ``head`` (d,), Q16, to the first ``count`` positions; write what comes out, Q24.
+    """Attend with the queries in ``heads`` (n d,), Q16, to the first ``count`` positions; write what comes out, Q24.
 
+    The n heads are of one group: a block of its keys is read from memory once for all of them, and so are values.
     ``factor`` is Q30, and brings products to powers of two; ``bits`` are the queries'. A share is M 2^n over the sum of
     them, with M in [2^30, 2^31). A value is v 2^e; the weights of a sum are M 2^(n + e), brought to 15 bits together.
     """
-    size = head.shape[0]
-    for j in range(size):
-        head[j] = (head[j] * factor + (1 << 29)) >> 30
-    query_shift = quantise(head, bits, 0, scratch.query)
-    keys = cache.keys[slot]
-    scores, grades, shares = scratch.scores, scratch.grades, scratch.shares
-    for block in range((count + POSITIONS - 1) // POSITIONS):
-        wide_1_64(
-            keys, block * POSITIONS * size, 2 * POSITIONS, scratch.query, 0, 0, size >> 1, scores, block * POSITIONS, 0
-        )
-    largest = fill_scores(scores, cache.key_shifts[slot], query_shift - INNER_BITS, count)
-    denominator, top = fill_mantissas(scores, grades, cache.value_shifts[slot], largest, count)
-    fill_shares(scores, grades, top, shares, count)
-    added = scratch.added
-    weigh(cache.values[slot], shares, count, scratch.values, added)
-    # the sum of W v is that of M 2^(n + e) v / 2^(16 + top); values are Q16
-    cut = max(peak_bits(added) - _SUM_BITS, np.int64(0))
-    reciprocal = (np.int64(1) << _DENOMINATOR_BITS) // denominator
-    shift = _DENOMINATOR_BITS - HEAD_BITS - cut - np.int64(top)
-    for j in range(size):
-        head[j] = shifted((added[j] >> cut) * reciprocal, shift, STREAM_LIMIT)
+    size = scratch.query.shape[1]
+    number = heads.shape[0] // size
+    for k in range(number):
+        head = heads[k * size : (k + 1) * size]
+        for j in range(size):
+            head[j] = (head[j] * factor + (1 << 29)) >> 30
+        scratch.query_shifts[k] = quantise(head, bits, 0, scratch.query[k])
+    keys, capacity = cache.keys[slot], scratch.scores.shape[1]
+    for first in range(0, count, POSITIONS):
+        for k in range(number):
+            place = k * capacity + first
+            wide_1_64(
+                keys, first * size, 2 * POSITIONS, scratch.query, k * size, 0, size >> 1, scratch.scores, place, 0
+            )
+    for k in range(number):
+        scores, grades = scratch.scores[k], scratch.grades
+        largest = fill_scores(scores, cache.key_shifts[slot], scratch.query_shifts[k] - INNER_BITS, count)
+        denominator, top = fill_mantissas(scores, grades, cache.value_shifts[slot], largest, count)
+        fill_shares(scores, grades, top, scratch.shares[k], count)
+        scratch.denominators[k], scratch.tops[k] = denominator, top
+    weigh(cache.values[slot], scratch.shares, number, count, scratch.values, scratch.added)
+    for k in range(number):
+        # the sum of W v is that of M 2^(n + e) v / 2^(16 + top); values are Q16
+        added = scratch.added[k]
+        cut = max(peak_bits(added) - SUM_BITS, np.int64(0))
+        reciprocal = (np.int64(1) << DENOMINATOR_BITS) // scratch.denominators[k]
+        shift = DENOMINATOR_BITS - HEAD_BITS - cut - scratch.tops[k]
+        for j in range(size):
+            heads[k * size + j] = shifted((added[j] >> cut) * reciprocal, shift, STREAM_LIMIT)
 
 
 @lean_kernel
-def weigh(values: Int16Array, shares: Int16Array, count: Integer, sums: Int32Array, added: Int64Array) -> None:
-    """Write the sum of ``count`` positions' values times their shares into ``added`` (e,)."""
-    wide = added.shape[0]
-    for j in range(wide):
-        added[j] = 0
-    if count & 1:
-        shares[count] = 0  # there is room: blocks of the cache are even
-    begin = 0
-    while begin < count:
+def weigh(
+    values: Int16Array, shares: Int16Array, number: Integer, count: Integer, sums: Int32Array, added: Int64Array
+) -> None:
+    """Write the sum of ``count`` positions' values times each head's shares into ``added`` (heads, e)."""
+    wide, capacity = added.shape[1], shares.shape[1]
+    for k in range(number):
+        for j in range(wide):
+            added[k, j] = 0
+        if count & 1:
+            shares[k, count] = 0  # there is room: blocks of the cache are even
+    for begin in range(0, count, VALUE_SPAN):
         pairs = (min(VALUE_SPAN, count - begin) + 1) >> 1
         start = begin * wide
-        o = 0
-        while o < wide:
-            if o + BLOCK <= wide:
-                wide_1_64(values, start + 2 * o, 2 * wide, shares, begin, 0, pairs, sums, o, 0)
-                o += BLOCK
-            else:
-                wide_1_16(values, start + 2 * o, 2 * wide, shares, begin, 0, pairs, sums, o, 0)
-                o += SMALL
-        for j in range(wide):
-            added[j] += np.int64(sums[j])
-        begin += VALUE_SPAN
+        for k in range(number):
+            own = k * capacity + begin
+            o = np.int64(0)
+            while o < wide:
+                if o + BLOCK <= wide:
+                    wide_1_64(values, start + 2 * o, 2 * wide, shares, own, 0, pairs, sums, o, 0)
+                    o += BLOCK
+                else:
+                    wide_1_16(values, start + 2 * o, 2 * wide, shares, own, 0, pairs, sums, o, 0)
+                    o += SMALL
+            total = added[k]
+            for j in range(wide):
+                total[j] += np.int64(sums[j])
 
 
 @lean_kernel
-def activate(network: Network, scratch: Scratch, rows: Integer) -> None:
-    """Write the activations of ``rows`` rows of what UP gave into the inputs."""
+def activate(network: Network, scratch: Scratch, row: Integer) -> None:
+    """Write the activations of what UP gave for a row into the inputs."""
     size = network.sizes[FEED_FORWARD]
-    row = scratch.row[:size]
-    for r in range(rows):
-        wide = scratch.wide[r]
-        if network.sizes[GATED]:
-            for j in range(size):
-                row[j] = gated(wide[j], network.table) * wide[size + j]
-            bits = np.int64(2 * INNER_BITS)
-        else:
-            for j in range(size):
-                row[j] = gated(wide[j], network.table)
-            bits = np.int64(INNER_BITS)
-        scratch.shifts[r] = bits - quantise(row, INPUT_BITS, -62, scratch.inputs[r])
+    found, wide = scratch.row[:size], scratch.wide[row]
+    bits = np.int64(INNER_BITS)
+    if network.sizes[GATED]:
+        for j in range(size):
+            found[j] = gated(wide[j], network.table) * wide[size + j]
+        bits = np.int64(2 * INNER_BITS)
+    else:
+        for j in range(size):
+            found[j] = gated(wide[j], network.table)
+    scratch.shifts[row] = bits - quantise(found, INPUT_BITS, -62, scratch.inputs[row])
 
 
 @lean_kernel
-def run(
+def keep_keys(
+    network: Network, scratch: Scratch, cache: Cache, layer: Integer, row: Integer, lane: Integer, position: Integer
+) -> None:
+    """Norm and turn a row's queries and keys; write its keys and values into the cache."""
+    sizes, wide = network.sizes, scratch.wide[row]
+    heads, groups, size = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
+    inner, shared, kept = heads * size, groups * size, scratch.added.shape[1]
+    prepared(network, wide[:inner], 2 * layer, heads, position, scratch.row)
+    prepared(network, wide[inner : inner + shared], 2 * layer + 1, groups, position, scratch.row)
+    for group in range(groups):
+        slot = (lane * sizes[LAYERS] + layer) * groups + group
+        begin = inner + group * size
+        shift = quantise(wide[begin : begin + size], CACHE_BITS, 0, scratch.query[0])
+        cache.key_shifts[slot, position] = np.int32(shift)
+        put_key(scratch.query[0], position, cache.keys[slot])
+        begin += shared
+        shift = quantise(wide[begin : begin + size], CACHE_BITS, 0, scratch.query[0])
+        cache.value_shifts[slot, position] = np.int32(shift)
+        put_value(scratch.query[0], position, kept, cache.values[slot])
+
+
+@lean_kernel
+def attend_chunk(
+    network: Network,
+    scratch: Scratch,
+    cache: Cache,
+    layer: Integer,
+    lanes: Int64Array,
+    positions: Int64Array,
+    chunk: Integer,
+    chunks: Integer,
+) -> None:
+    """Attend with a chunk of the heads: all or some of a group's, of one row; write what comes out over them."""
+    sizes, rows = network.sizes, lanes.shape[0]
+    size, groups = sizes[HEAD], sizes[GROUPS]
+    heads = sizes[HEADS] // groups  # of a group
+    each = rows * groups * heads // chunks
+    begin = chunk * each
+    group, row, head = begin // (rows * heads), begin // heads % rows, begin % heads
+    slot = (lanes[row] * sizes[LAYERS] + layer) * groups + group
+    first = group * heads + head
+    part = scratch.wide[row, first * size : (first + each) * size]
+    attend(scratch, cache, slot, positions[row] + 1, network.score_factor[0], sizes[QUERY_BITS], part)
+
+
+@lean_kernel
+def prepare_row(network: Network, scratch: Scratch, number: Integer, row: Integer) -> None:
+    """Write a row's inputs of matrix ``number``."""
+    sizes, part, layer = network.sizes, number % MATRICES, number // MATRICES
+    norm = np.int64(-1)
+    if number == network.matrices.shape[0] - 1:
+        norm = NORMS * layer
+    elif part == QKV:
+        if sizes[PARALLEL]:
+            norm_row(network, scratch, NORMS * layer + BEFORE_GATES, row, scratch.second, scratch.second_shifts)
+        norm = NORMS * layer + BEFORE_HEADS
+    elif part == OUT:
+        inner = sizes[HEADS] * sizes[HEAD]
+        shift = quantise(scratch.wide[row, :inner], INPUT_BITS, -62, scratch.inputs[row])
+        scratch.shifts[row] = HEAD_BITS - shift
+    elif part == DOWN:
+        activate(network, scratch, row)
+    elif sizes[PARALLEL]:
+        for j in range(sizes[WIDTH]):
+            scratch.inputs[row, j] = scratch.second[row, j]
+        scratch.shifts[row] = scratch.second_shifts[row]
+    else:
+        norm = NORMS * layer + BEFORE_GATES
+    if norm >= 0:
+        norm_row(network, scratch, norm, row, scratch.inputs, scratch.shifts)
+
+
+@lean_kernel
+def multiply_chunk(
+    network: Network,
+    scratch: Scratch,
+    number: Integer,
+    first: Integer,
+    count: Integer,
+    chunk: Integer,
+    chunks: Integer,
+    logits: Int32Array,
+) -> None:
+    """Write a chunk of the outputs of matrix ``number`` for ``count`` rows from ``first`` on."""
+    is_last = number == network.matrices.shape[0] - 1
+    outputs, part = network.matrices[number, 2], number % MATRICES
+    blocks = (outputs + BLOCK - 1) // BLOCK
+    begin, stop = blocks * chunk // chunks * BLOCK, min(outputs, blocks * (chunk + 1) // chunks * BLOCK)
+    bits, limit, adds, out = INNER_BITS, INNER_LIMIT, 0, scratch.wide
+    if is_last:
+        out = scratch.piece
+    elif part in (OUT, DOWN):
+        bits, limit, adds, out = STREAM_BITS, STREAM_LIMIT, 1, scratch.stream
+    while begin < stop:
+        end = min(stop, begin + BLOCK) if is_last else stop
+        origin = begin if is_last else np.int64(0)
+        # every product of the pass stands in one place here: compilers take it into each place where it stands
+        multiply(network, scratch, number, first, count, begin, end, bits, limit, adds, out, origin)
+        if is_last:
+            for r in range(count):
+                for j in range(begin, end):
+                    logits[r, j] = np.int32(out[r, j - begin])
+        begin = end
+
+
+@lean_kernel
+def chunks_of(network: Network, phase: Integer, rows: Integer) -> Integer:
+    """Return into how many chunks a phase of ``rows`` rows is cut; 0 where there is nothing to do."""
+    number, stage, last = phase // STAGES, phase % STAGES, network.matrices.shape[0] - 1
+    if stage == PRODUCT:
+        blocks = (network.matrices[number, 2] + BLOCK - 1) // BLOCK
+        return min(blocks, np.int64(LAST_PARTS if number == last else PARTS))
+    if stage != PREPARE and (number == last or number % MATRICES != QKV):
+        return np.int64(0)
+    if stage == ATTEND:
+        # one group of one row has its heads apart, so that there is something to share
+        return rows * network.sizes[GROUPS if rows * network.sizes[GROUPS] > 1 else HEADS]
+    return np.int64(rows)
+
+
+@lean_kernel
+def do_chunk(
     network: Network,
     scratch: Scratch,
     cache: Cache,
@@ -502,93 +660,132 @@ def run(
     positions: Int64Array,
     first: Integer,
     logits: Int32Array,
+    phase: Integer,
+    chunk: Integer,
+) -> None:
+    """Do a chunk of a phase: stage ``phase`` % STAGES of matrix ``phase`` // STAGES."""
+    number, stage = phase // STAGES, phase % STAGES
+    begin = first if number == network.matrices.shape[0] - 1 else np.int64(0)
+    count = tokens.shape[0] - begin
+    if stage == PRODUCT:
+        multiply_chunk(network, scratch, number, begin, count, chunk, chunks_of(network, phase, count), logits)
+    elif stage == ATTEND:
+        chunks = chunks_of(network, phase, count)
+        attend_chunk(network, scratch, cache, number // MATRICES, lanes, positions, chunk, chunks)
+    elif stage == KEEP:
+        keep_keys(network, scratch, cache, number // MATRICES, chunk, lanes[chunk], positions[chunk])
+    else:
+        row = begin + chunk
+        if number == 0:
+            embed(network, tokens[row], positions[row], scratch.stream[row])
+        prepare_row(network, scratch, number, row)
+
+
+@lean_kernel
+def work(
+    network: Network,
+    scratch: Scratch,
+    cache: Cache,
+    tokens: Int64Array,
+    lanes: Int64Array,
+    positions: Int64Array,
+    first: Integer,
+    logits: Int32Array,
+    gate: Int64Array,
+    leads: Integer,
+) -> None:
+    """Do as :func:`run`, as one of the threads that share the pass: the one that ``leads``, or another.
+
+    ``scratch`` has the arrays that are this thread's own, and those that all of them share.
+    """
+    last = network.matrices.shape[0] - 1
+    phases = STAGES * last + (0 if first == tokens.shape[0] else PRODUCT + 1)
+    opened, chunks = np.int64(-1), np.int64(0)  # the phase under way, as the leader knows it
+    while True:
+        phase, chunk = np.int64(NONE), np.int64(0)
+        if leads == 0:
+            phase, chunk = take_or_wait(gate)
+            if phase == CLOSED:
+                return
+        elif chunks > 1:
+            phase, chunk = take(gate)
+            if phase == NONE:
+                wait_until_done(gate, chunks)
+                chunks = np.int64(0)
+        while phase == NONE:  # on to the next one
+            opened += 1
+            if opened == phases:
+                close(gate)
+                return
+            chunks = chunks_of(network, opened, tokens.shape[0] - (first if opened >= STAGES * last else np.int64(0)))
+            if chunks == 1:  # which is done sooner than another thread hears of it
+                phase = opened
+            elif chunks > 1:
+                open_phase(gate, opened, chunks)
+                phase, chunk = take(gate)
+                if phase == NONE:
+                    wait_until_done(gate, chunks)
+        do_chunk(network, scratch, cache, tokens, lanes, positions, first, logits, phase, chunk)
+        finish(gate)
+
+
+def run(
+    network: Network,
+    scratch: Scratch,
+    cache: Cache,
+    tokens: Int64Array,
+    lanes: Int64Array,
+    positions: Int64Array,
+    first: int,
+    logits: Int32Array,
 ) -> None:
     """Read ``tokens`` (rows,) at ``positions`` of ``lanes``; write logits after rows from ``first`` on into ``logits``.
 
     Those are (rows - first, V) in powers of two, Q16. The positions before a row's own have been read, in this pass or
     before it.
     """
-    sizes, rows, last = network.sizes, tokens.shape[0], network.matrices.shape[0] - 1
-    for index in range(rows):
-        embed(network, tokens[index], positions[index], scratch.stream[index])
-    # every product of the pass stands in one place here: compilers take it into each place where it stands
-    for number in range(last + 1):
-        part = number % MATRICES
-        layer = number // MATRICES
-        bits, limit, adds, out = INNER_BITS, INNER_LIMIT, 0, scratch.wide
-        begin: Integer = np.int64(0)
-        row: Integer = np.int64(0)
-        count: Integer = rows
-        if number == last:
-            if first == rows:
-                break
-            norm_rows(network, scratch, NORMS * layer, rows, scratch.inputs, scratch.shifts)
-            row, count = np.int64(first), rows - first
-        elif part == QKV:
-            if sizes[PARALLEL]:
-                norm_rows(network, scratch, NORMS * layer + BEFORE_GATES, rows, scratch.second, scratch.second_shifts)
-            norm_rows(network, scratch, NORMS * layer + BEFORE_HEADS, rows, scratch.inputs, scratch.shifts)
-        elif part == UP:
-            if sizes[PARALLEL]:
-                take_second(scratch, rows, sizes[WIDTH])
-            else:
-                norm_rows(network, scratch, NORMS * layer + BEFORE_GATES, rows, scratch.inputs, scratch.shifts)
-        else:
-            bits, limit, adds, out = STREAM_BITS, STREAM_LIMIT, 1, scratch.stream
-        outputs = network.matrices[number, 2]
-        while begin < outputs:
-            end = min(outputs, begin + out.shape[1] // BLOCK * BLOCK) if number == last else outputs
-            multiply(network, scratch, number, row, count, begin, end, bits, limit, adds, out)
-            if number == last:
-                for r in range(count):
-                    for j in range(begin, end):
-                        logits[r, j] = np.int32(scratch.wide[r, j - begin])
-            begin = end
-        if number < last and part == QKV:
-            attend_rows(network, scratch, cache, layer, lanes, positions)
-        elif number < last and part == UP:
-            activate(network, scratch, rows)
+    work(network, scratch, cache, tokens, lanes, positions, first, logits, new_gate(), 1)
 
 
-@lean_kernel
-def take_second(scratch: Scratch, rows: Integer, width: Integer) -> None:
-    """Make the other branch's inputs the inputs."""
-    for row in range(rows):
-        for j in range(width):
-            scratch.inputs[row, j] = scratch.second[row, j]
-        scratch.shifts[row] = scratch.second_shifts[row]
+class Runner:
+    """Room for passes of up to ``rows`` rows over caches of up to ``positions`` positions, in one or several threads.
 
+    ``helpers`` threads beside the caller's share a pass, where as many cores are free
+    (:func:`gencomp.cores.helpers`); the numbers are the same whatever their number.
+    """
 
-@lean_kernel
-def attend_rows(
-    network: Network, scratch: Scratch, cache: Cache, layer: Integer, lanes: Int64Array, positions: Int64Array
-) -> None:
-    """Write what all heads of all rows attend to into the inputs; their keys and values go into the cache first."""
-    sizes, rows, wide = network.sizes, lanes.shape[0], scratch.wide
-    heads, groups, size = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
-    inner, shared, kept = heads * size, groups * size, scratch.added.shape[0]
-    for row in range(rows):
-        position = positions[row]
-        prepared(network, wide[row, :inner], 2 * layer, heads, position, scratch.row)
-        prepared(network, wide[row, inner : inner + shared], 2 * layer + 1, groups, position, scratch.row)
-        for group in range(groups):
-            slot = (lanes[row] * sizes[LAYERS] + layer) * groups + group
-            begin = inner + group * size
-            shift = quantise(wide[row, begin : begin + size], CACHE_BITS, 0, scratch.query)
-            cache.key_shifts[slot, position] = np.int32(shift)
-            put_key(scratch.query, position, cache.keys[slot])
-            begin += shared
-            shift = quantise(wide[row, begin : begin + size], CACHE_BITS, 0, scratch.query)
-            cache.value_shifts[slot, position] = np.int32(shift)
-            put_value(scratch.query, position, kept, cache.values[slot])
-    for group in range(groups):
-        for row in range(rows):
-            slot = (lanes[row] * sizes[LAYERS] + layer) * groups + group
-            for head in range(group * heads // groups, (group + 1) * heads // groups):
-                part = wide[row, head * size : (head + 1) * size]
-                attend(
-                    scratch, cache, slot, positions[row] + 1, network.score_factor[0], network.sizes[QUERY_BITS], part
-                )
-    for row in range(rows):
-        shift = quantise(wide[row, :inner], INPUT_BITS, -62, scratch.inputs[row])
-        scratch.shifts[row] = HEAD_BITS - shift
+    def __init__(self, network: Network, rows: int, positions: int, helpers: int | None = None) -> None:
+        self._network = network
+        self._scratch = new_scratch(network, rows, positions)
+        self._gate = new_gate()
+        self._own = [name for name in Scratch._fields if name not in _SHARED]
+        self._others: list[Scratch] = []
+        self._room = rows, positions
+        self._most = _MOST_HELPERS if helpers is None else helpers
+
+    def run(
+        self,
+        cache: Cache,
+        tokens: Int64Array,
+        lanes: Int64Array,
+        positions: Int64Array,
+        first: int,
+        logits: Int32Array,
+    ) -> None:
+        """Do as :func:`run`."""
+        rest = cache, tokens, lanes, positions, first, logits, self._gate
+        products = len(tokens) * len(self._network.weights)
+
+        def helping(k: int) -> tuple[Any, ...]:
+            return self._network, self._scratch_of(k), *rest, 0
+
+        with sharing(work, self._gate, self._most if products >= _LEAST_PRODUCTS else 0, helping):
+            work(self._network, self._scratch, *rest, 1)
+
+    def _scratch_of(self, k: int) -> Scratch:
+        """Return the arrays of helper ``k``."""
+        while len(self._others) <= k:
+            fresh = new_scratch(self._network, *self._room)
+            shared = {name: getattr(self._scratch, name) for name in _SHARED}
+            self._others.append(fresh._replace(**shared))
+        return self._others[k]

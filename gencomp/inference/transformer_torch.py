@@ -32,14 +32,12 @@ from gencomp.inference.rows import (
 from gencomp.inference.tables import GATE_BITS, GATE_END, GATE_STEPS, ROTATION_BITS
 from gencomp.inference.tiles import unpacked_rows
 from gencomp.inference.transformer import (
-    _DENOMINATOR_BITS,
-    _EXTRA,
-    _LEAST_POWER,
-    _SUM_BITS,
     BEFORE_GATES,
     BEFORE_HEADS,
     CENTRED,
+    DENOMINATOR_BITS,
     DOWN,
+    EXTRA,
     FEED_FORWARD,
     GATED,
     GROUPS,
@@ -48,6 +46,7 @@ from gencomp.inference.transformer import (
     HEAD_NORMS,
     HEADS,
     LAYERS,
+    LEAST_POWER,
     MATRICES,
     NORMS,
     OUT,
@@ -56,6 +55,7 @@ from gencomp.inference.transformer import (
     QUERY_BITS,
     ROTATED,
     SCORE_LIMIT,
+    SUM_BITS,
     UP,
     Network,
 )
@@ -335,22 +335,22 @@ def _attend(queries: Tensor, query_shifts: Tensor, past: list[Tensor], places: T
     # queries of at most 15 bits and keys of 11: sums below 2^31
     sums = (queries.double() @ keys.double().transpose(-1, -2)[:, :, None]).long()
     shifts = key_shifts.long()[:, :, None, None]
-    down = _EXTRA - (query_shifts - INNER_BITS)
-    scores = ((sums << (shifts + _EXTRA)) + ((torch.ones_like(down) << down) >> 1)) >> down
+    down = EXTRA - (query_shifts - INNER_BITS)
+    scores = ((sums << (shifts + EXTRA)) + ((torch.ones_like(down) << down) >> 1)) >> down
     scores = torch.where(is_seen, scores.clamp(-SCORE_LIMIT, SCORE_LIMIT), -SCORE_LIMIT)
     below = scores - scores.amax(-1, keepdim=True)
-    whole = (below >> 16).clamp(min=_LEAST_POWER)
+    whole = (below >> 16).clamp(min=LEAST_POWER)
     mantissas = torch.where(is_seen, powers_of_two((below & 0xFFFF) >> 1), 0)
     denominators = (mantissas >> (-whole).clamp(max=31)).sum(-1, keepdim=True)
     grades = whole + value_shifts.long()[:, :, None, None]
-    top = torch.where(is_seen, grades, _LEAST_POWER).amax(-1, keepdim=True)
+    top = torch.where(is_seen, grades, LEAST_POWER).amax(-1, keepdim=True)
     shares = ((mantissas >> (30 - SHARE_BITS + top - grades).clamp(0, 31)) + 1) >> 1
     shares = shares.clamp(max=(1 << SHARE_BITS) - 1)
     # shares of 15 bits and values of 11: sums of 2^20 positions are below 2^46
     added = (shares.double() @ values.double()[:, :, None]).long()
-    cut = (peak_bits(added) - _SUM_BITS).clamp(min=0)
-    reciprocals = torch.full_like(denominators, 1 << _DENOMINATOR_BITS).div(denominators, rounding_mode="floor")
-    return shifted((added >> cut) * reciprocals, _DENOMINATOR_BITS - HEAD_BITS - cut - top, STREAM_LIMIT)
+    cut = (peak_bits(added) - SUM_BITS).clamp(min=0)
+    reciprocals = torch.full_like(denominators, 1 << DENOMINATOR_BITS).div(denominators, rounding_mode="floor")
+    return shifted((added >> cut) * reciprocals, DENOMINATOR_BITS - HEAD_BITS - cut - top, STREAM_LIMIT)
 
 
 def _products(weights: Tensor, inputs: Tensor, carrier: torch.dtype) -> Tensor:

@@ -3,13 +3,17 @@
 import math
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from gencomp.inference import rows, tables, tiles
+from gencomp import cores
+from gencomp.inference import rows, tables, team, tiles, transformer
 from gencomp.inference.transformer import (
     Network,
+    Runner,
     copied_cache,
     fill_scores,
     fill_shares,
@@ -96,6 +100,73 @@ def test_windows_steps_and_lanes_give_the_same_bits(name: str) -> None:
     ):
         for one, other in zip(found, expected, strict=True):
             assert (one == other).all()
+
+
+@pytest.fixture
+def four_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(cores, "usable_cores", lambda: 4)
+    monkeypatch.setattr(transformer, "_LEAST_PRODUCTS", 0)
+    before = dict(cores._pools)
+    cores._pools.clear()
+    yield
+    cores._pools["gencomp-help"].shutdown()
+    cores._pools.clear()
+    cores._pools.update(before)
+
+
+@ALL
+@pytest.mark.usefixtures("four_cores")
+def test_threads_that_share_a_pass_give_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, _ = network_of(name, 3.0)
+    helped: list[int] = []
+    kernel = transformer.work
+    monkeypatch.setattr(transformer, "work", lambda *arguments: helped.append(arguments[-1]) or kernel(*arguments))
+    texts = [tokens_of(FORMS[name], 70), tokens_of(FORMS[name], 71)[:70]]
+    expected = np.stack([parallel(network, [text])[0] for text in texts])
+    helped.clear()
+    size = int(network.sizes[6])
+    whole = Runner(network, 140, 96)
+    logits = np.zeros((140, size), np.int32)
+    lanes, places = np.repeat([0, 1], 70), np.tile(np.arange(70), 2)
+    for _ in range(5):
+        logits[:] = 0
+        whole.run(new_cache(network, 2, 96), np.array(texts).reshape(-1), lanes, places, 0, logits)
+        assert (logits.reshape(2, 70, size) == expected).all()
+    cache, steps = new_cache(network, 2, 96), Runner(network, 2, 96, helpers=2)
+    for position in range(70):
+        tokens = np.array([text[position] for text in texts])
+        steps.run(cache, tokens, np.arange(2), np.full(2, position), 0, logits[:2])
+        assert (logits[:2] == expected[:, position]).all()
+    assert helped.count(1) == 75
+    assert 75 < len(helped) <= 75 + 5 * 3 + 70 * 2  # a helper that comes too late is not called at all
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_no_helper_is_left_where_the_leader_fails() -> None:
+    gate, waiting = team.new_gate(), []
+
+    def helper() -> None:
+        waiting.append(1)
+        assert team.take_or_wait(gate)[0] == team.CLOSED
+
+    def fail() -> None:
+        while len(waiting) < 3:
+            pass
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), team.sharing(helper, gate, 3, lambda k: ()):
+        fail()
+    assert cores._busy == 0
+    with team.sharing(lambda: 1 / 0, gate, 0, lambda k: ()):
+        pass
+    begun = threading.Event()
+
+    def broken() -> None:
+        begun.set()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), team.sharing(broken, gate, 1, lambda k: ()):
+        assert begun.wait(60)
 
 
 def test_only_the_wanted_logits_are_written() -> None:

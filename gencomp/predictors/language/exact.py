@@ -23,13 +23,11 @@ from gencomp.inference.products import Int32Array
 from gencomp.inference.rows import fill_exponentials, fill_weights
 from gencomp.inference.transformer import (
     Network,
-    Scratch,
+    Runner,
     capacity_of,
     copied_cache,
     grown_cache,
     new_cache,
-    new_scratch,
-    run,
 )
 from gencomp.inference.transformer_weights import Form, new_network
 from gencomp.places import open_regular
@@ -145,7 +143,7 @@ class ExactModel:
         Those are the logits before the symbols, the same that :class:`Lockstep` has.
         """
         cache = new_cache(self.network, 1, min(self.context, len(text)))
-        scratch = new_scratch(self.network, ROWS, capacity_of(cache))
+        runner = Runner(self.network, ROWS, capacity_of(cache))
         logits = np.empty((ROWS, self.vocabulary_size), dtype=np.int32)
         lanes = np.zeros(ROWS, dtype=np.int64)
         for begin, first, last in text_windows(len(text), self.context, self.stride):
@@ -155,7 +153,7 @@ class ExactModel:
                 wanted = min(len(rows), max(0, first - begin - at))
                 places = np.arange(at, at + len(rows))
                 found = logits[: len(rows) - wanted]
-                run(self.network, scratch, cache, rows, lanes[: len(rows)], places, wanted, found)
+                runner.run(cache, rows, lanes[: len(rows)], places, wanted, found)
                 if len(found):
                     visit(begin + at + wanted, found)
 
@@ -250,7 +248,26 @@ class Keyed:
 @functools.lru_cache(maxsize=2)
 def network_of(keyed: Keyed) -> Network:
     """Return a model's network, of which the last two are kept."""
-    return new_network(keyed.source.form, keyed.source, keyed.context)
+    network = new_network(keyed.source.form, _Sparing(keyed.source), keyed.context)
+    keyed.source.release()
+    return network
+
+
+class _Sparing:
+    """A model's tensors, whose files are held in memory in parts alone."""
+
+    def __init__(self, source: Model) -> None:
+        self._source = source
+        self._read = 0
+
+    def rows(self, name: str, first: int, last: int) -> npt.NDArray[np.float32]:
+        """Return what the model does."""
+        found = self._source.rows(name, first, last)
+        self._read += found.nbytes
+        if self._read > _LOAD_BYTES:
+            self._source.release()
+            self._read = 0
+        return found
 
 
 def file_digest(path: Path) -> str:
@@ -295,17 +312,17 @@ class Lockstep:
     def _open(self, positions: int) -> None:
         """Make an empty cache."""
         self._cache = new_cache(self._model.network, self._lanes, positions)
-        self._scratch: Scratch | None = None
+        self._runner: Runner | None = None
 
     def _grow(self, positions: int) -> None:
         """Make the cache as long as ``positions``."""
         self._cache = grown_cache(self._cache, positions)
-        self._scratch = None
+        self._runner = None
 
     def _fork(self, twin: Self) -> None:
         """Give ``twin`` a cache of its own."""
         twin._cache = copied_cache(self._cache)
-        twin._scratch = None
+        twin._runner = None
 
     def _read(self, symbols: Symbols) -> None:
         """Append ``symbols`` (lanes, n) to what is in the cache."""
@@ -331,10 +348,10 @@ class Lockstep:
                 self._run(np.full(len(places), lane), places, wanted, found)
 
     def _run(self, lanes: Symbols, places: Symbols, wanted: int, logits: Int32Array) -> None:
-        if self._scratch is None:
-            self._scratch = new_scratch(self._model.network, ROWS, capacity_of(self._cache))
+        if self._runner is None:
+            self._runner = Runner(self._model.network, ROWS, capacity_of(self._cache))
         tokens = self._history[lanes, places]
-        run(self._model.network, self._scratch, self._cache, tokens, lanes, places, wanted, logits)
+        self._runner.run(self._cache, tokens, lanes, places, wanted, logits)
 
     def _reserve(self, positions: int) -> None:
         """Make room for so many positions, doubling."""

@@ -5,6 +5,7 @@ computes.
 """
 
 import math
+import mmap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +24,10 @@ class Tensor(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def mapped(self) -> npt.NDArray[Any]:
+        """What of the file it is read from."""
 
     def take(self, rows: slice | Order) -> FloatRows:
         """Return rows of a matrix, or so many numbers of a vector."""
@@ -58,6 +63,20 @@ class Model:
         if part.across:
             return np.ascontiguousarray(tensor.take(slice(None))[:, rows].T)
         return tensor.take(rows)
+
+    def release(self) -> None:
+        """Give back the memory that holds what was read of the files: they are still on disk."""
+        files: dict[int, mmap.mmap] = {}
+        for tensor in self.tensors.values():
+            owner: Any = tensor.mapped
+            while isinstance(owner, np.ndarray):
+                owner = owner.base
+            owner = owner.obj if isinstance(owner, memoryview) else owner
+            if isinstance(owner, mmap.mmap):
+                files[id(owner)] = owner
+        for file in files.values():
+            if hasattr(mmap, "MADV_DONTNEED"):
+                file.madvise(mmap.MADV_DONTNEED)
 
 
 def checked(model: Model, ignored: Callable[[str], bool]) -> Model:

@@ -153,6 +153,11 @@ class Tensor:
     kind: _Type
     data: ByteRows  # (rows, bytes of a row), mapped
 
+    @property
+    def mapped(self) -> ByteRows:
+        """What of the file it is read from."""
+        return self.data
+
     def take(self, rows: slice | npt.NDArray[np.int64]) -> FloatRows:
         """Return rows of a matrix, float32 (n, columns); of a vector, its numbers."""
         if len(self.shape) == 1:

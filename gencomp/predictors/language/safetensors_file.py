@@ -30,6 +30,11 @@ class Tensor:
     def shape(self) -> tuple[int, ...]:
         return self.stored.shape
 
+    @property
+    def mapped(self) -> npt.NDArray[np.generic]:
+        """What of the file it is read from."""
+        return self.stored
+
     def take(self, rows: slice | npt.NDArray[np.int64]) -> FloatRows:
         """Return rows of a matrix, float32 (n, columns); of a vector, its numbers."""
         found = self.stored[rows]

@@ -35,9 +35,10 @@ from gencomp.archive.memory import compress, decompress
 from gencomp.archive.reader import list_members
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import decode_block, encode_block, revision_of, state_cdf
-from gencomp.errors import CorruptDataError, ModelMismatchError
+from gencomp.errors import BudgetError, CorruptDataError, ModelMismatchError
 from gencomp.inference import transformer_torch
 from gencomp.inference.transformer_weights import TransformerError
+from gencomp.predictors.language import exact as exact_module
 from gencomp.predictors.language import exact_torch, gguf_file
 from gencomp.predictors.language.exact import ExactModel, text_windows
 from gencomp.predictors.language.exact_coding import decode_tokens, encode_tokens
@@ -478,6 +479,41 @@ def test_what_it_takes_is_told(token_model: Path) -> None:
     assert 0 < small.work < large.work
     assert model.state_cost(100).step > 0
     assert model.fingerprint_cost().work == 0
+
+
+def test_too_little_memory_is_told_before_anything_is_loaded(
+    token_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = f"hf:{token_model}?context=64"
+    archive = compress(wiki[:200], model=spec)
+    exact_module._network.cache_clear()
+    monkeypatch.setattr(exact_module, "new_network", lambda *arguments: pytest.fail("the network was made"))
+    needed = HuggingFace(str(token_model), context=64).block_cost(200, 200).memory
+    assert needed > 64 << 20  # what is held while a network is made
+    with pytest.raises(BudgetError, match="memory"):
+        compress(wiki[:200], model=spec, max_memory=32 << 20)
+    with pytest.raises(BudgetError, match="memory"):
+        decompress(archive, model=spec, max_memory=32 << 20)
+
+
+def resident(place: Path) -> int:
+    """Return how many KiB of a file this process holds in memory."""
+    parts = Path("/proc/self/smaps").read_text().split(str(place))[1:]
+    return sum(int(part.partition("Rss:")[2].split()[0]) for part in parts)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system does not tell")
+def test_files_are_let_go_when_the_network_is_made(llama: Path, wiki: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf_bytes(*as_gguf(llama)))
+    for model, file in ((HuggingFace(str(llama)), llama / "model.safetensors"), (Gguf(str(path)), path)):
+        source = exact(model).source
+        before = source.rows("embedding", 0, 400)
+        assert resident(file) > 16
+        exact_module._network.cache_clear()
+        model.encode_block(wiki[:100])
+        assert resident(file) == 0
+        assert (source.rows("embedding", 0, 400) == before).all()
 
 
 # GGUF

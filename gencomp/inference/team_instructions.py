@@ -1,0 +1,85 @@
+"""Cells that threads share, in LLVM's own terms, for numba's compiler: all of them see the same order of changes."""
+
+import os
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+
+from gencomp.compiled.llvm import data_of, element
+
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_ORDER = "seq_cst"
+_BYTES = 8
+
+
+def _cell(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return element(builder, data_of(context, builder, signature, arguments, 0), arguments[1], _I64)
+
+
+def read() -> Any:
+    """Return the instructions of :data:`gencomp.inference.team.read`."""
+
+    def typed(typing_context: Any, gate: Any, cell: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            address = _cell(context, builder, signature, arguments)
+            return builder.load_atomic(address, _ORDER, _BYTES, typ=_I64)
+
+        return types.int64(gate, types.int64), codegen
+
+    return typed
+
+
+def write() -> Any:
+    """Return the instructions of :data:`gencomp.inference.team.write`."""
+
+    def typed(typing_context: Any, gate: Any, cell: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            builder.atomic_rmw("xchg", _cell(context, builder, signature, arguments), arguments[2], _ORDER)
+            return context.get_dummy_value()
+
+        return types.none(gate, types.int64, types.int64), codegen
+
+    return typed
+
+
+def add() -> Any:
+    """Return the instructions of :data:`gencomp.inference.team.add`."""
+
+    def typed(typing_context: Any, gate: Any, cell: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            builder.atomic_rmw("add", _cell(context, builder, signature, arguments), arguments[2], _ORDER)
+            return context.get_dummy_value()
+
+        return types.none(gate, types.int64, types.int64), codegen
+
+    return typed
+
+
+def replace() -> Any:
+    """Return the instructions of :data:`gencomp.inference.team.replace`."""
+
+    def typed(typing_context: Any, gate: Any, cell: Any, old: Any, new: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            address = _cell(context, builder, signature, arguments)
+            found = builder.cmpxchg(address, arguments[2], arguments[3], _ORDER)
+            return builder.extract_value(found, 1)
+
+        return types.boolean(gate, types.int64, types.int64, types.int64), codegen
+
+    return typed
+
+
+def rest() -> Any:
+    """Return the instructions of :data:`gencomp.inference.team.rest`."""
+
+    def typed(typing_context: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            if os.name == "posix":
+                function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_I32, []), "sched_yield")
+                builder.call(function, [])
+            return context.get_dummy_value()
+
+        return types.none(), codegen
+
+    return typed

@@ -111,7 +111,7 @@ class Pace:
             return rate * rest + slope * rest**2 / 2
         power = 1.0 + self._growth()
         middle = (place + before) / 2  # where the time for a byte was what it was between the two, on average
-        return rate * middle / power * ((self._size / middle) ** power - (place / middle) ** power)
+        return float(rate * middle / power * ((self._size / middle) ** power - (place / middle) ** power))
 
     def _growth(self) -> float:
         """The power of its place that the time for a byte grows with, between 0 and 1."""

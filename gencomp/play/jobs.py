@@ -164,7 +164,7 @@ def _goes_on(held: Event, event: Event) -> bool:
     """Return whether one piece follows the other: bytes always, costs where they begin where the others end."""
     if held["event"] != event["event"]:
         return False
-    return held["event"] != "costs" or held["start"] + len(held["costs"]) == event["start"]
+    return held["event"] != "costs" or bool(held["start"] + len(held["costs"]) == event["start"])
 
 
 def merged(events: Iterator[Event]) -> Iterator[Event]:

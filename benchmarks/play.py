@@ -1,19 +1,21 @@
 """Time what the live page asks for: costs of a text, of the same text with a byte more, and candidates.
 
-    python benchmarks/play.py [--models gzip mix rnn ...] [--sizes 2048 30000] [--repeat 5] [FILE]
+    python benchmarks/play.py [--models gzip mix rnn ...] [--sizes 2048 30000] [--repeat 5] [--seconds 20] [FILE]
     python benchmarks/play.py --browser
 
-Medians, after a first call that compiles. "first" is when the first piece of costs is there, "all" when the last one
-is, of a text that is new; "typed" is all costs after a byte was put in amid the text, "appended" after one at its end.
-Both profit from what is known of the beginning. "near" are candidates at a place near one that was asked for, "far" at
-one that was not. What the budget of the page refuses is marked so. Nothing of the network and the browser is in these
-figures.
+Medians, after a first call that compiles. "first" is when the first piece of costs is there, "caret" when those around
+the caret are, at the text's end, and "all" when the last one is, of a text that is new; "typed" is all costs after a
+byte was put in amid the text, "appended" after one at its end. Both profit from what is known of the beginning. "near"
+are candidates at a place near one that was asked for, "far" at one that was not. What takes longer than ``--seconds``
+is left then, and marked with >; what the page refuses, with its limit of five minutes, with x. Nothing of the network
+and the browser is in these figures.
 
 ``--browser``: on the page in headless Chromium, with gzip and mix: milliseconds from a key press to the last colour
 drawn, and from a move of the pointer to the candidates, medians of 15.
 """
 
 import argparse
+import math
 import statistics
 import sys
 import tempfile
@@ -23,7 +25,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gencomp.data import alice
-from gencomp.errors import BudgetError
 from gencomp.play.desk import Desk
 from gencomp.play.server import Server
 
@@ -31,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.chromium import chromium, find_chromium
 
 MODELS = ("gzip", "mix", "rnn", "lzma", "zstd?level=3", "zstd", "bz2")
+NAMES = ("first", "caret", "all", "typed", "appended", "far", "near")
 PRESSES = 15
 
 
@@ -40,49 +42,62 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def costs_times(desk: Desk, spec: str, text: bytes) -> tuple[float, float]:
-    """Return the seconds to the first piece of costs, and to the last."""
-    started, first = time.perf_counter(), 0.0
-    for event in desk.costs(spec, text):
-        if event["event"] == "costs" and not first:
-            first = time.perf_counter() - started
-    return first, time.perf_counter() - started
+def costs_times(desk: Desk, spec: str, text: bytes, most: float) -> tuple[float, float, float]:
+    """Return the seconds to the first piece of costs, to those of the last bytes, and to all.
+
+    Infinity is later than ``most``, NaN never.
+    """
+    started, first, caret, seen = time.perf_counter(), math.nan, math.nan, 0
+    for event in desk.costs(spec, text, caret=len(text)):
+        now = time.perf_counter() - started
+        if event["event"] == "limit":
+            return first, caret, math.nan
+        if event["event"] == "costs":
+            first = now if math.isnan(first) else first
+            seen = event["start"] + len(event["costs"])
+        if seen == len(text) and math.isnan(caret):
+            caret = now
+        if event["event"] != "end" and now > most:
+            return first, caret, math.inf
+    return first, caret, time.perf_counter() - started
 
 
-def row(spec: str, texts: list[bytes]) -> dict[str, float]:
-    """Return the medians for one model, each of ``texts`` new to it."""
+def row(spec: str, texts: list[bytes], most: float) -> dict[str, float]:
+    """Return the medians for one model, each of ``texts`` new to it; only two texts where that takes long."""
     desk = Desk()
-    found: dict[str, list[float]] = {name: [] for name in ("first", "all", "typed", "appended", "far", "near")}
+    found: dict[str, list[float]] = {name: [] for name in NAMES}
     for number, text in enumerate(texts):
         middle = len(text) // 2
-        first, whole = costs_times(desk, spec, text)
-        typed = costs_times(desk, spec, text[:middle] + b"e" + text[middle:])[1]
-        appended = costs_times(desk, spec, text + b"e")[1]
+        first, caret, whole = costs_times(desk, spec, text, most)
+        slow = not whole < most
+        typed = whole if slow else costs_times(desk, spec, text[:middle] + b"e" + text[middle:], most)[2]
+        appended = whole if slow else costs_times(desk, spec, text + b"e", most)[2]
         far = seconds(lambda text=text: desk.candidates(spec, text, len(text) - 40, {}))
         near = seconds(lambda text=text: desk.candidates(spec, text, len(text) - 20, {}))
-        if number:  # the first compiles
-            for name, value in zip(found, (first, whole, typed, appended, far, near), strict=True):
+        if number or slow:  # the first compiles
+            for name, value in zip(found, (first, caret, whole, typed, appended, far, near), strict=True):
                 found[name].append(value)
+        if slow and number:
+            break
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def models_table(models: list[str], sizes: list[int], repeat: int, source: bytes) -> None:
-    print(
-        "milliseconds"
-        + " " * 8
-        + "".join(f"{name:>10}" for name in ("first", "all", "typed", "appended", "far", "near"))
-    )
+def written(value: float, most: float) -> str:
+    """Return seconds as milliseconds for the table."""
+    if math.isnan(value):
+        return "x"
+    return f">{1000 * most:.0f}" if math.isinf(value) else f"{1000 * value:.1f}"
+
+
+def models_table(models: list[str], sizes: list[int], repeat: int, most: float, source: bytes) -> None:
+    print("milliseconds" + " " * 8 + "".join(f"{name:>10}" for name in NAMES))
     for size in sizes:
         step = max(1, (len(source) - size) // (repeat + 1))
         texts = [source[place * step : place * step + size] for place in range(repeat + 1)]
         print(f"{size:,} bytes")
         for spec in models:
-            try:
-                figures = row(spec, texts)
-            except BudgetError:
-                print(f"  {spec:<18}  refused: over the budget")
-                continue
-            print(f"  {spec:<18}" + "".join(f"{1000 * value:10.1f}" for value in figures.values()), flush=True)
+            figures = row(spec, texts, most)
+            print(f"  {spec:<18}" + "".join(f"{written(value, most):>10}" for value in figures.values()), flush=True)
 
 
 def browser_table(sizes: list[int], source: bytes) -> None:
@@ -133,11 +148,12 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--sizes", nargs="+", type=int, default=[2048, 30_000])
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=20.0, help="the longest that one text is waited for")
     parser.add_argument("--browser", action="store_true")
     arguments = parser.parse_args()
     source = arguments.file.read_bytes() if arguments.file else alice()
     if not arguments.browser:
-        models_table(arguments.models, arguments.sizes, arguments.repeat, source)
+        models_table(arguments.models, arguments.sizes, arguments.repeat, arguments.seconds, source)
     elif find_chromium() is None:
         raise SystemExit("no Chromium found")
     else:

@@ -5,6 +5,7 @@ the files that a newcomer has.
 """
 
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -153,6 +154,16 @@ def test_the_picture_shows_what_the_models_charge() -> None:
         check=True,
     )
     assert run_.stdout == (ROOT / "docs/pictures/costs.svg").read_text(encoding="utf-8")
+
+
+def test_every_picture_of_the_page_is_shown_and_small() -> None:
+    """docs/screenshots.py takes them; each of them stands in the page about the page."""
+    taken = runpy.run_path(str(ROOT / "docs/screenshots.py"))
+    pictures = {path.stem: path.stat().st_size for path in (ROOT / "docs/play").glob("*.png")}
+    assert pictures.keys() == taken["PICTURES"].keys()
+    assert max(pictures.values()) < taken["MOST_BYTES"]
+    page = (ROOT / "docs/PLAY.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\(play/(\w+)\.png\)", page)) == pictures.keys()
 
 
 def test_the_readmes_are_short_and_say_the_same() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gencomp.comparison.prompts import Prompt
 
 MODELS = ["gzip", "lzma", "zstd", "mix"]
+ON_SOUND = {"zstd": "zstd?level=9"}  # of these, where none are named: level 19 would take an hour for 8,000 samples
 STRATEGIES = ["bytes"]
 ALSO = ["gzip lookahead", "lzma lookahead", "zstd?level=3 lookahead"]
 SEEDS = {"text": 4, "image": 1, "audio": 1}
@@ -78,7 +79,13 @@ class Cuts:
 def compare(
     models: Annotated[
         list[str],
-        typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="A model or codec; give it several times."),
+        typer.Option(
+            "--model",
+            "--compressor",
+            "-m",
+            metavar="SPEC",
+            help="A model or codec; give it several times. Where none is given, sound is continued by zstd?level=9.",
+        ),
     ] = MODELS,
     inputs: Inputs = Inputs(),
     output: Annotated[str, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")] = "compare",
@@ -117,7 +124,7 @@ def compare(
     FOLDER gets report.html, one page that works offline; rows.json, the figures; and artefacts/, each continuation as a
     text, PNG or WAV file. Every result is kept at once: an interrupted comparison goes on with --resume.
     """
-    from gencomp.comparison.compare import RESULTS, WORK, Plan, Work
+    from gencomp.comparison.compare import RESULTS, WORK, Plan, Work, slow_contenders
     from gencomp.comparison.compare import compare as compare_models
     from gencomp.comparison.prompts import read_audio, read_image, read_text, text_prompt
     from gencomp.executors import open_pool
@@ -146,6 +153,8 @@ def compare(
     plan = Plan(prompts, _contenders(models, strategy, also, cuts.temperature), counts, judge, steps)
     folder = _prepared(Path(output), resume=resume, force=force)
     work = Work(folder / WORK)
+    for line in slow_contenders(plan, work):
+        note(f"note: {line}")
     with open_pool(jobs or usable_cores()) as pool, _progress(quiet=quiet) as progress:
         document = compare_models(plan, work, pool, progress)
     document["made"] = made(command_line())
@@ -166,12 +175,24 @@ def _contenders(
     if temperature is not None:
         strategies = [_tempered(strategy, temperature) for strategy in strategies]
         also = [_tempered_words(item.split(), temperature) for item in also]
-    contenders = [Contender(model, strategy) for model in models for strategy in strategies]
+    contenders = [
+        Contender(*one)
+        for model in models
+        for strategy in strategies
+        for one in (_default(model, strategy) if models == MODELS else [(model, strategy)])
+    ]
     for words in (item.split() for item in also):
         if len(words) != 2:
             raise usage(f"--also takes a model and a strategy, such as 'gzip bytes?top_k=5'; got {' '.join(words)!r}")
         contenders.append(Contender(words[0], words[1], modalities=("text",)))
     return list(dict.fromkeys(contenders))
+
+
+def _default(model: str, strategy: str) -> list[tuple[Any, ...]]:
+    """Return the contenders that one of the default models stands for."""
+    if model not in ON_SOUND:
+        return [(model, strategy)]
+    return [(model, strategy, ("text", "image")), (ON_SOUND[model], strategy, ("audio",))]
 
 
 def _tempered_words(words: list[str], temperature: float) -> str:

@@ -1,6 +1,7 @@
 """The same prompts continued by several models, judged by figures: tasks out, rows in, nothing computed lost."""
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from gencomp import __version__, markup
+from gencomp.budget import in_time
 from gencomp.comparison.prompts import Prompt
-from gencomp.comparison.strategies import parse_strategy
+from gencomp.comparison.strategies import parse_strategy, search_of
 from gencomp.comparison.tasks import (
     Continue,
     Judge,
@@ -21,6 +23,7 @@ from gencomp.comparison.tasks import (
     encoded,
     predictor_of,
     run_task,
+    sampled,
 )
 from gencomp.equivalence.adapt import predictor_spec
 from gencomp.equivalence.read_before import warn_if_read
@@ -30,6 +33,7 @@ from gencomp.journal import JsonLines
 FORMAT = "gencomp-compare"
 FORMAT_VERSION = 1
 ROWS_AT_ONCE = 8  # rows of an image that one task continues, where they are independent
+SLOW = 600.0  # seconds of one core that are told of before they are spent
 TRUTH, SHUFFLED = "truth", "shuffled"  # the two ends of every scale
 RESULTS, WORK = "rows.json", "work.jsonl"
 
@@ -171,13 +175,7 @@ def compare(
     work = work if work is not None else Work()
     pool = pool if pool is not None else SerialPool()
     contenders = [_canonical(contender) for contender in plan.contenders]
-    cells = [
-        _Cell(prompt, number, contender, seed)
-        for number, prompt in enumerate(plan.prompts)
-        for contender in contenders
-        if prompt.modality in contender.modalities
-        for seed in range(plan.seeds.get(prompt.modality, 1))
-    ]
+    cells = _cells(plan, contenders)
     # what cannot be shared out comes first, so that nobody waits for it at the end
     first = sorted(cells, key=lambda cell: len(cell.tasks()))
     work.do([task for cell in first for task in cell.tasks()], pool, progress)
@@ -234,6 +232,48 @@ def compare(
             "walk": [{"model": walk.model, **_known(work, walk)} for walk in walks],
         }
     )
+
+
+def slow_contenders(plan: Plan, work: Work) -> Iterator[str]:
+    """Yield a line for each model that takes over ten minutes to continue a prompt, as one step that is tried tells.
+
+    Only those are tried whose cautious estimate says so; results that ``work`` has take no time.
+    """
+    missing: dict[tuple[int, Contender], int] = {}
+    for cell in _cells(plan, [_canonical(contender) for contender in plan.contenders]):
+        size = sum(len(part) for task in cell.tasks() if work.get(task) is None for part in task.prompt.truth)
+        missing[cell.number, cell.contender] = missing.get((cell.number, cell.contender), 0) + size
+    for (number, contender), size in missing.items():
+        prompt, predictor = plan.prompts[number], sampled(contender.model, contender.strategy)
+        given, truth = prompt.pieces[-1]
+        context = prompt.whole(prompt.truth) if prompt.joined else given + truth
+        context = context[: len(context) - len(truth) // 2]
+        search = search_of(parse_strategy(contender.strategy), b"x")
+        if search.cost(predictor, len(context), size).work <= SLOW:
+            continue
+        state = predictor.begin(context)
+        state.code_lengths()  # which may compile
+        begun = time.perf_counter()
+        state.update(0)
+        state.code_lengths()
+        branches = 1 if search.strategy in ("bytes", "lookahead") else search.sizes()[1]
+        seconds = (time.perf_counter() - begun) * size * branches
+        if seconds > SLOW:
+            way = "" if contender.strategy == "bytes" else f" {contender.strategy}"
+            yield (
+                f"{contender.model}{way} takes about {in_time(seconds)} to continue {prompt.name}; after Ctrl-C, "
+                "--resume goes on"
+            )
+
+
+def _cells(plan: Plan, contenders: Sequence[Contender]) -> list[_Cell]:
+    return [
+        _Cell(prompt, number, contender, seed)
+        for number, prompt in enumerate(plan.prompts)
+        for contender in contenders
+        if prompt.modality in contender.modalities
+        for seed in range(plan.seeds.get(prompt.modality, 1))
+    ]
 
 
 def _canonical(contender: Contender) -> Contender:

@@ -50,7 +50,7 @@ def _identity(spec: str) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _sampled(spec: str, strategy: str) -> Predictor:
+def sampled(spec: str, strategy: str) -> Predictor:
     """Return what a strategy asks for the next byte: the model, or its lookahead."""
     return search_of(parse_strategy(strategy), b"x").predictor(predictor_of(spec))
 
@@ -96,7 +96,7 @@ class Continue(Task):
     def run(self) -> Result:
         start = time.perf_counter()
         spec = parse_strategy(self.strategy)
-        predictor = _sampled(self.model, self.strategy)
+        predictor = sampled(self.model, self.strategy)
         parts: list[bytes] = []
         context = b""
         for number, (given, truth) in enumerate(self.prompt.pieces):

@@ -1,5 +1,6 @@
 """What each byte of a text costs where it stands, in one pass over it, piece by piece as it becomes known."""
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,9 @@ from gencomp.phrases import Parse
 from gencomp.protocols import Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
 
 PIECE = 64  # bytes
+_PIECE_SECONDS = 0.1  # aimed at where bytes take long: who waits sees something, and who stops waits no longer
+_FIRST = 8  # bytes, before anything is known of the time
+_AT_ONCE = 8  # bytes at least that are compressed side by side
 _CANDIDATES = 256
 _CALL_SECONDS = 1e-4  # of Python, for a byte
 _SHARED_SECONDS = 5e-3  # for a byte, of a codec that keeps the work of what came before
@@ -36,6 +40,7 @@ def stream_costs(
 ) -> Iterator[FloatArray]:
     """Yield what :func:`costs` returns in arrays of ``piece`` bytes at most, each as soon as it is known.
 
+    Where bytes take long, pieces are shorter, so that one comes about every 0.1 seconds.
     Raises ``ValueError`` on a piece below 1 byte.
     """
     if piece < 1:
@@ -56,26 +61,61 @@ def _charges(predictor: Predictor, data: bytes, given: bytes, piece: int) -> Ite
             yield np.asarray(found[start : start + piece], dtype=np.float64)
         return
     state = predictor.begin(given)
-    for start in range(0, len(data), piece):
-        yield charge(state, data[start : start + piece])
+    if charges_at_once(state):
+        for start in range(0, len(data), piece):
+            yield charge(state, data[start : start + piece])
+        return
+    sizes, start = _Sizes(piece, least=1), 0
+    while start < len(data):
+        with sizes as size:
+            found = charge(state, data[start : start + size])
+        yield found
+        start += size
+
+
+class _Sizes:
+    """How many bytes to take next: as many as take some 0.1 seconds, from ``least`` to ``most``. Times its own body."""
+
+    def __init__(self, most: int, least: int) -> None:
+        self._most, self._least = most, min(least, most)
+        self._size = min(_FIRST, most)
+        self._began = 0.0
+
+    def __enter__(self) -> int:
+        self._began = time.perf_counter()
+        return self._size
+
+    def __exit__(self, *error: object) -> None:
+        took = time.perf_counter() - self._began
+        if took > _PIECE_SECONDS:
+            self._size = max(self._least, self._size // 2)
+        elif took < _PIECE_SECONDS / 2:
+            self._size = min(self._most, 2 * self._size)
 
 
 def _growths(codec: Compressor, data: bytes, given: bytes, piece: int) -> Iterator[FloatArray]:
+    start = 0
     if isinstance(codec, PrefixScoring):
         scorer = codec.begin_scoring(given)
         before = float(scorer.code_lengths([b""])[0])
-        for start in range(0, len(data), piece):
-            lengths = grow(scorer, data[start : start + piece])
+        sizes = _Sizes(piece, least=1)
+        while start < len(data):
+            with sizes as size:
+                lengths = grow(scorer, data[start : start + size])
             yield np.diff(lengths, prepend=before)
             before = float(lengths[-1])
+            start += size
         return
     whole, before = given + data, codec.code_length(given)
-    for start in range(len(given), len(whole), piece):
-        ends = range(start + 1, min(start + piece, len(whole)) + 1)
-        texts = [whole[:end] for end in ends]
-        lengths = np.array([before, *candidate_pool().map(codec.code_length, texts)], np.float64)
+    sizes, start = _Sizes(piece, least=_AT_ONCE), len(given)
+    while start < len(whole):
+        with sizes as size:
+            ends = range(start + 1, min(start + size, len(whole)) + 1)
+            texts = [whole[:end] for end in ends]
+            lengths = np.array([before, *candidate_pool().map(codec.code_length, texts)], np.float64)
         before = float(lengths[-1])
         yield np.diff(lengths)
+        start += size
 
 
 def parse(model: Model, data: bytes) -> Parse:

@@ -5,6 +5,7 @@ Everything that a request may make the process do is compared with a budget firs
 
 import base64
 import binascii
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gencomp.budget import Budget, Cost
+from gencomp.budget import Budget, Cost, too_much_work
 from gencomp.equivalence.adapt import as_compressor, as_predictor, native, predictor_spec
 from gencomp.equivalence.candidates import candidates_of
 from gencomp.equivalence.capabilities import (
@@ -49,6 +50,9 @@ SHOWN = 32  # candidates
 _MODELS = 12  # kept open
 _TEXTS = 4  # whose costs are remembered, for each model
 _PIECES = {False: 64, True: 8}  # bytes of costs at a time; normalised ones take 256 times as long
+_SLOW = 0.25  # seconds after which the bytes around the caret come first
+_AROUND = 24  # bytes before the caret that do, and as many behind
+_TOLD = 1.0  # seconds between two estimates of what is left
 
 Event = dict[str, Any]
 
@@ -58,13 +62,76 @@ class RequestError(GencompError):
 
 
 @dataclass
+class Priced:
+    """What the bytes of a text cost, from its beginning on as far as that is known."""
+
+    text: bytes
+    pieces: list[FloatArray] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, piece: FloatArray) -> None:
+        self.pieces.append(piece)
+        self.size += len(piece)
+
+    def up_to(self, size: int) -> FloatArray:
+        return np.concatenate([np.empty(0, np.float64), *list(self.pieces)])[:size]
+
+
+class Pace:
+    """Tells from the pieces that came how long the rest of ``size`` bytes takes.
+
+    A codec that compresses all that came before with each byte takes longer for a later one: between the present place
+    and one further on that was tried the time for a byte is taken to lie on a line, else to be in proportion to the
+    place, unless the pieces so far tell that it grows more slowly.
+    """
+
+    def __init__(self, start: int, size: int, *, grows: bool) -> None:
+        self._start, self._size, self._grows = start, size, grows
+        self._points = [(start, 0.0)]
+        self._tried: tuple[int, float] | None = None
+
+    def add(self, place: int, seconds: float) -> None:
+        """Note that after ``seconds`` of work what lies before ``place`` is known."""
+        self._points.append((place, seconds))
+
+    def tried(self, place: int, seconds: float) -> None:
+        """Note that a byte at ``place`` takes so many seconds."""
+        self._tried = (place, seconds)
+
+    @property
+    def left(self) -> float:
+        """The seconds that the rest takes, infinity before there is anything to go by."""
+        place, seconds = self._points[-1]
+        before, then = next((point for point in reversed(self._points) if seconds - point[1] >= _TOLD), self._points[0])
+        if place <= before:
+            return math.inf
+        rate, rest = (seconds - then) / (place - before), self._size - place
+        if self._tried is not None and self._tried[0] - place >= self._size / 4:
+            slope = max(0.0, (self._tried[1] - rate) / (self._tried[0] - place))
+            return rate * rest + slope * rest**2 / 2
+        power = 1.0 + self._growth()
+        middle = (place + before) / 2  # where the time for a byte was what it was between the two, on average
+        return float(rate * middle / power * ((self._size / middle) ** power - (place / middle) ** power))
+
+    def _growth(self) -> float:
+        """The power of its place that the time for a byte grows with, between 0 and 1."""
+        place, seconds = self._points[-1]
+        if not self._grows:
+            return 0.0
+        half = next((point for point in reversed(self._points) if point[0] <= place / 2 and point[1] > 0.0), None)
+        if self._start or half is None:
+            return 1.0
+        return min(1.0, max(0.0, math.log(seconds / half[1]) / math.log(place / half[0]) - 1.0))
+
+
+@dataclass
 class Opened:
     """A model with what is known of it so far."""
 
     spec: str
     predictor: Predictor
     points: Checkpoints
-    known: dict[bool, deque[tuple[bytes, FloatArray]]] = field(
+    known: dict[bool, deque[Priced]] = field(
         default_factory=lambda: {way: deque(maxlen=_TEXTS) for way in (False, True)}
     )
 
@@ -75,10 +142,10 @@ class Opened:
     def known_costs(self, text: bytes, normalized: bool) -> FloatArray:
         """Return the costs of the longest beginning of ``text`` that has been priced, float64 (n,)."""
         best = np.empty(0, np.float64)
-        for other, found in list(self.known[normalized]):
-            shared = min(common(text, other), len(found))
+        for other in list(self.known[normalized]):
+            shared = min(common(text, other.text), other.size)
             if shared > len(best):
-                best = found[:shared]
+                best = other.up_to(shared)
         return best
 
 
@@ -112,14 +179,17 @@ class Desk:
         """Return what a spec may begin with, each with its summary."""
         return [{"name": entry.name, "summary": entry.summary, "kind": entry.kind} for entry in entries()]
 
-    def costs(self, spec: str, text: bytes, *, normalized: bool = False) -> Iterator[Event]:
+    def costs(self, spec: str, text: bytes, *, normalized: bool = False, caret: int | None = None) -> Iterator[Event]:
         """Yield what the model is, then the costs piece by piece, then the sums, all in bits.
 
-        What is known of the text's beginning comes at once.
+        What is known of the text's beginning comes at once. Of what takes its time, the bytes around ``caret`` come
+        next, and now and then how long the rest takes at this pace. Where that is longer than the budget allows, the
+        last event says so.
         """
         started = time.perf_counter()
         opened = self.open(spec)
-        self._check(costs_cost(opened.predictor, len(text), normalized=normalized), f"pricing {len(text):,} bytes")
+        cost = costs_cost(opened.predictor, len(text), normalized=normalized)
+        self.budget.check_memory(cost.memory, f"pricing {len(text):,} bytes")
         model = native(opened.predictor)
         yield {
             "event": "begin",
@@ -133,21 +203,66 @@ class Desk:
         known = opened.known_costs(text, normalized)
         if len(known):
             yield {"event": "costs", "start": 0, "costs": _rounded(known)}
-        found = [known]
-        start = len(known)
+        found = Priced(text)
+        found.add(known)
+        opened.known[normalized].append(found)  # what comes is kept where nobody waits for the rest
         try:
-            for piece in self._pieces(opened, text, start, normalized):
-                found.append(piece)
-                yield {"event": "costs", "start": start, "costs": _rounded(piece)}
-                start += len(piece)
-        finally:  # what is known is kept where nobody waits for the rest
-            whole = np.concatenate(found)
-            opened.known[normalized].append((text[: len(whole)], whole))
-        yield {"event": "end", "bits": round(float(whole.sum()), 4), "seconds": time.perf_counter() - started}
+            yield from self._rest(opened, found, normalized, cost, caret)
+        except BudgetError as error:
+            yield {"event": "limit", "message": str(error)}
+            return
+        bits = round(float(found.up_to(len(text)).sum()), 4)
+        yield {"event": "end", "bits": bits, "seconds": time.perf_counter() - started}
+
+    def _rest(self, opened: Opened, found: Priced, normalized: bool, cost: Cost, caret: int | None) -> Iterator[Event]:
+        """Yield what is not known yet, and add it to ``found``. Raise :class:`BudgetError` where that takes too long.
+
+        Estimates made before are on the slow side. Where they are over the budget, one piece must be within it, and
+        then the pace tells.
+        """
+        text = found.text
+        missing, limit = len(text) - found.size, self.budget.work
+        if not missing:
+            return
+        doubtful = limit is not None and cost.work > limit
+        if doubtful:
+            share = min(1.0, self._piece_size(opened, normalized) / len(text))
+            self._check(Cost(0, cost.work * share), f"pricing {len(text):,} bytes")
+        pace = Pace(found.size, len(text), grows=opened.is_codec)
+        started, spent, told, around = time.perf_counter(), 0.0, 0.0, caret is None
+        for piece in self._pieces(opened, text, found.size, normalized):
+            spent += time.perf_counter() - started
+            yield {"event": "costs", "start": found.size, "costs": _rounded(piece)}
+            found.add(piece)
+            pace.add(found.size, spent)
+            if not around and spent > _SLOW and found.size < len(text):
+                around = True
+                yield from self._around(opened, text, caret or 0, found.size, normalized, pace)
+            if spent - told > _TOLD and found.size < len(text):
+                told = spent
+                if doubtful and limit is not None and spent + pace.left > limit:
+                    raise too_much_work(f"pricing the other {len(text) - found.size:,} bytes", pace.left, limit)
+                yield {"event": "left", "seconds": pace.left}
+            started = time.perf_counter()
+
+    def _around(
+        self, opened: Opened, text: bytes, caret: int, known: int, normalized: bool, pace: Pace
+    ) -> Iterator[Event]:
+        """Yield the costs of the bytes around ``caret`` that come after the first ``known``."""
+        start = first = max(known, min(caret, len(text)) - _AROUND)
+        started = time.perf_counter()
+        for piece in self._pieces(opened, text[: caret + _AROUND], start, normalized):
+            yield {"event": "costs", "start": start, "costs": _rounded(piece)}
+            start += len(piece)
+        if start > first:
+            pace.tried(start, (time.perf_counter() - started) / (start - first))
+
+    def _piece_size(self, opened: Opened, normalized: bool) -> int:
+        return _PIECES[normalized and opened.is_codec]
 
     def _pieces(self, opened: Opened, text: bytes, start: int, normalized: bool) -> Iterator[FloatArray]:
         """Yield the costs from ``start`` on. Where states are small, they are kept on the way."""
-        size = _PIECES[normalized and opened.is_codec]
+        size = self._piece_size(opened, normalized)
         points = opened.points
         if opened.is_codec or not points.are_small or not charges_at_once(opened.predictor.begin()):
             yield from stream_costs(

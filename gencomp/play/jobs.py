@@ -160,13 +160,20 @@ class Jobs:
         return not any(thread.is_alive() for thread in threads)
 
 
+def _goes_on(held: Event, event: Event) -> bool:
+    """Return whether one piece follows the other: bytes always, costs where they begin where the others end."""
+    if held["event"] != event["event"]:
+        return False
+    return held["event"] != "costs" or bool(held["start"] + len(held["costs"]) == event["start"])
+
+
 def merged(events: Iterator[Event]) -> Iterator[Event]:
     """Yield events, with neighbouring pieces of costs or bytes that come quickly put into one."""
     held: Event | None = None
     since = 0.0
     for event in events:
         kind = event["event"]
-        if held is not None and (held["event"] != kind or time.monotonic() - since > _MERGED):
+        if held is not None and (not _goes_on(held, event) or time.monotonic() - since > _MERGED):
             yield held
             held = None
         if kind not in ("costs", "bytes"):

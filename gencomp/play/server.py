@@ -268,7 +268,8 @@ def _paper(desk: Desk, request: dict[str, Any]) -> Event:
 
 
 def _costs(desk: Desk, request: dict[str, Any]) -> Iterator[Event]:
-    return desk.costs(_spec(request), text_of(request), normalized=request.get("normalized") is True)
+    text, normalized = text_of(request), request.get("normalized") is True
+    return desk.costs(_spec(request), text, normalized=normalized, caret=position_of(request, text))
 
 
 def _generate(desk: Desk, request: dict[str, Any]) -> Iterator[Event]:

@@ -205,6 +205,9 @@ def _table_row(name: str, rows: Sequence[Record], modality: str) -> Record:
     return {"name": name, "end": rows[0]["model"] in ENDS, "words": [len(rows)], "cells": cells}
 
 
+_UNITS = {"text": "letters", "image": "pixels", "audio": "samples"}
+
+
 def _findings(prompt: Record, generated: dict[str, list[Record]], ends: dict[str, float]) -> list[str]:
     """Return sentences with the figures that the section comes down to, and what they are worth."""
     means = {name: mean(row["bits_per_byte"] for row in rows) for name, rows in generated.items()}
@@ -213,7 +216,7 @@ def _findings(prompt: Record, generated: dict[str, list[Record]], ends: dict[str
     own = [name for name, rows in generated.items() if _is_judge(prompt, rows[0])]
     sentences = [
         f"{prompt['name']}: {judge} is the judge. It charges {truth:.2f} bits/byte for the truth and {noise:.2f} for "
-        "the same bytes shuffled, which is noise with the right letters."
+        f"the same bytes shuffled, which is noise with the right {_UNITS[prompt['modality']]}."
     ]
     if own:
         sentences[0] += f" {_listed(own)} takes part itself: it likes what it would have said, so do not rank it."

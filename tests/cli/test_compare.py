@@ -85,6 +85,17 @@ def test_a_temperature_is_of_all_that_draw() -> None:
     ]
 
 
+def test_sound_by_default_takes_no_hours() -> None:
+    from gencomp.cli.compare import ALSO, MODELS, _contenders
+
+    found = _contenders(MODELS, ["bytes"], ALSO, None)
+    of = {kind: [one.model for one in found if kind in one.modalities] for kind in ("text", "image", "audio")}
+    assert of["audio"] == ["gzip", "lzma", "zstd?level=9", "mix"]
+    assert of["image"] == ["gzip", "lzma", "zstd", "mix"] == of["text"][:4]
+    named = _contenders(["zstd"], ["bytes"], [], None)
+    assert [(one.model, len(one.modalities)) for one in named] == [("zstd", 3)]
+
+
 def test_the_page_tells_the_command(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
     assert cli(*FAST, *SMALL, "-o", "out", "--temperature", "0.7").code == 0
     document = json.loads((tmp_path / "out/rows.json").read_text())

@@ -1,13 +1,14 @@
 """Comparisons: prompts, tasks that are kept, the same rows however the work is shared out."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gencomp.comparison.compare import Contender, Plan, Work, compare, shuffled
+from gencomp.comparison.compare import Contender, Plan, Work, compare, shuffled, slow_contenders
 from gencomp.comparison.prompts import (
     Prompt,
     image_prompt,
@@ -79,6 +80,24 @@ def test_two_processes_give_the_same_rows_and_nothing_is_done_twice(
     again = compare(plan, Work(tmp_path / "work.jsonl"), progress=lambda done, added: told.append((done, added)))
     assert untimed(again) == untimed(document)
     assert all(done == added for done, added in told), "something was computed again"
+
+
+def test_what_takes_long_is_told_before(book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = Prompt("audio", "sound.wav", ((book[:300], book[300:340]),))
+    plan = Plan([prompt], [Contender("gzip", "bytes"), Contender("brotli", "bytes")], {})
+    assert list(slow_contenders(plan, Work())) == []
+    monkeypatch.setattr("gencomp.comparison.compare.SLOW", 1.0)  # 40 steps of some 100 ms, and of under a millisecond
+    (line,) = slow_contenders(plan, Work())
+    assert re.fullmatch(
+        r"brotli takes about [\d.]+ seconds to continue sound.wav; after Ctrl-C, --resume goes on", line
+    )
+    work = Work()
+    quick = Plan([prompt], [Contender("counts:1", "bytes")], {})
+    monkeypatch.setattr("gencomp.comparison.compare.SLOW", -1.0)
+    assert len(list(slow_contenders(quick, work))) == 1
+    compare(quick, work)
+    monkeypatch.setattr("gencomp.comparison.compare.SLOW", 0.0)
+    assert list(slow_contenders(quick, work)) == []  # it is done
 
 
 def test_rows_of_an_image_alone_or_in_context(book: bytes) -> None:

@@ -16,7 +16,7 @@ from tests.play.serving import serving
 
 STATIC = Path(server_module.__file__).parent / "static"
 TEXT = b"She sells sea shells by the sea shore, she sells sea shells."
-READY = "document.body.dataset.ready && app.columns.every(c => (c.done || c.failed) && !c.frame)"
+READY = "document.body.dataset.ready && app.columns.every(c => (c.done || c.failed || c.limited) && !c.frame)"
 
 
 def colours(scheme: str) -> dict[str, str]:
@@ -318,17 +318,17 @@ def test_any_bytes_survive_the_box(page: Page, opened: Opened) -> None:
 
 
 def test_models_come_and_go_and_failures_stay_in_their_place(page: Page, opened: Opened) -> None:
-    opened(TEXT * 700, models=("counts:1", "brotli"))  # 42 KB by brotli would take an hour
-    assert "the limit is" in page.wait("app.columns[1].failed && app.columns[1].status.textContent")
+    opened(TEXT * 700, models=("counts:1", "lookahead:brotli"))  # 42 KB would take days
+    assert "the limit is" in page.wait("app.columns[1].limited && app.columns[1].status.textContent")
     assert page.run("app.columns[0].done")
-    page.run("app.setText(app.bytes.slice(0, 60), 60)")
-    page.wait("app.columns[0].done && app.columns[1].done")
+    page.run("app.columns[1].refresh(); app.setText(app.bytes.slice(0, 3), 3)")
+    page.wait("app.columns[0].done && app.columns[1].done && !app.columns[1].status.textContent")
     page.run("document.getElementById('spec').value = 'gzipp'; document.querySelector('#add button').click()")
     assert "did you mean gzip" in page.wait("document.getElementById('spec-error').textContent")
     page.run("document.getElementById('spec').value = 'gzip?level=1'; document.querySelector('#add button').click()")
     page.wait(f"app.columns.length === 3 && {READY}")
     page.run("document.querySelector('.column .close').click()")
-    assert page.run("app.columns.map(c => c.spec)") == ["brotli", "gzip?level=1"]
+    assert page.run("app.columns.map(c => c.spec)") == ["lookahead:brotli", "gzip?level=1"]
     assert page.run("document.querySelectorAll('.column').length") == 2
     assert page.run("[...document.querySelectorAll('#specs option')].some(o => o.value === 'zstd')")
 
@@ -477,6 +477,36 @@ def test_a_server_that_has_ended_is_told_of(page: Page) -> None:
     assert page.errors
     assert all("ERR_CONNECTION_REFUSED" in error for error in page.errors)
     page.errors.clear()
+
+
+def test_what_is_slow_is_priced_around_the_caret_and_cancelled(
+    page: Page, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gencomp.compressors.bz2 import Bz2
+
+    code_length = Bz2.code_length
+
+    def slowly(codec: Bz2, data: bytes) -> int:
+        time.sleep(0.02)
+        return code_length(codec, data)
+
+    monkeypatch.setattr(Bz2, "code_length", slowly)
+    opened(b"a", models=("counts:1", "bz2"))
+    text = TEXT * 40
+    page.run(f"app.setText(Uint8Array.from({list(text)}), 1500)")
+    slow = "app.columns[1]"
+    page.wait(f"!Number.isNaN({slow}.costs[1500])")
+    assert page.run(f"Number.isNaN({slow}.costs[1000]) && Number.isNaN({slow}.costs[2000]) && !{slow}.done")
+    assert page.run("app.columns[0].done")
+    page.wait(f"/^about \\d+ (s|min) left$/.test({slow}.status.textContent)")
+    page.run("app.setCaret(2000)")  # where one looks next comes next
+    page.wait(f"!Number.isNaN({slow}.costs[2000])")
+    assert page.run(f"!Number.isNaN({slow}.costs[1500]) && Number.isNaN({slow}.costs[1800])")
+    page.run("app.setText(app.bytes.slice(0, 20), 20)")  # the old work ends, else this would wait for it
+    page.wait(f"{slow}.done && {slow}.status.textContent === ''", 5)
+    assert page.run(f"[...{slow}.costs].reduce((a, b) => a + b)") == pytest.approx(
+        gencomp.costs("bz2", TEXT[:20]).sum(), abs=0.1
+    )
 
 
 def test_a_long_text_stays_usable(page: Page, opened: Opened, book: bytes) -> None:

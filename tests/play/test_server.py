@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import math
 import os
 import re
 import signal
@@ -18,10 +19,10 @@ import numpy as np
 import pytest
 
 import gencomp
-from gencomp.budget import Budget
-from gencomp.errors import BudgetError, GencompError
+from gencomp.budget import Budget, Cost
+from gencomp.errors import GencompError
 from gencomp.play import server as server_module
-from gencomp.play.desk import MAX_TEXT, Desk, RequestError, common, draw_of
+from gencomp.play.desk import MAX_TEXT, Desk, Pace, RequestError, common, draw_of
 from gencomp.play.examples import EXAMPLES
 from gencomp.play.jobs import Compilations, Jobs, failure, merged
 from gencomp.play.server import HOST, MAX_BODY, Server
@@ -223,13 +224,77 @@ def test_generated_bytes_are_those_of_sample(client: Client) -> None:
 def test_what_would_take_hours_is_refused_at_once(client: Client) -> None:
     started = time.monotonic()
     events = client.stream("api/costs", bytes(60_000), spec="ensemble:brotli,bz2", normalized=True)
-    assert [event["event"] for event in events] == ["error"]
-    assert "the limit is" in events[0]["message"]
+    assert [event["event"] for event in events] == ["begin", "limit"]
+    assert "the limit is" in events[1]["message"]
     status, answer = client.post("api/coder", {"spec": "lookahead:brotli?horizon=64&width=256", "text": "YWJj" * 9000})
     assert (status, "the limit is" in answer["error"]) == (200, True)
     assert time.monotonic() - started < 20
-    with pytest.raises(BudgetError, match=r"max_work=\d+"):
-        list(Desk(Budget(work=0.001)).costs("gzip", TEXT))
+    last = list(Desk(Budget(work=0.001)).costs("gzip", TEXT))[-1]
+    assert (last["event"], re.search(r"max.work.\d+", last["message"]) is not None) == ("limit", True)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take everything for slow."""
+    monkeypatch.setattr("gencomp.play.desk._SLOW", 0.0)
+    monkeypatch.setattr("gencomp.play.desk._TOLD", 0.0)
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize(("spec", "normalized"), [("bz2", False), ("zstd?level=3", False), ("gzip", True)])
+def test_what_is_slow_begins_at_the_caret(client: Client, spec: str, normalized: bool) -> None:
+    text = TEXT * 5
+    events = client.stream("api/costs", text, spec=spec, position=200, normalized=normalized)
+    pieces = [event for event in events if event["event"] == "costs"]
+    assert pieces[0]["start"] == 0
+    assert pieces[1]["start"] == 200 - 24
+    whole = np.full(len(text), np.nan)
+    for piece in pieces:
+        place = slice(piece["start"], piece["start"] + len(piece["costs"]))
+        known = ~np.isnan(whole[place])
+        assert whole[place][known] == pytest.approx(np.array(piece["costs"])[known])  # the same, if it comes twice
+        whole[place] = piece["costs"]
+    assert whole == pytest.approx(gencomp.costs(spec, text, normalized=normalized), abs=1e-3)
+    left = [event["seconds"] for event in events if event["event"] == "left"]
+    assert left
+    assert all(seconds >= 0 for seconds in left)
+    assert events[-1]["event"] == "end"
+    again = client.stream("api/costs", text, spec=spec, position=200, normalized=normalized)
+    assert [event["event"] for event in again] == ["begin", "costs", "end"]  # all is known
+
+
+@pytest.mark.usefixtures("slow")
+def test_what_is_over_the_limit_is_priced_around_the_caret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gencomp.play.desk.costs_cost", lambda *_, **__: Cost(work=50.0))  # a piece of 64 bytes takes 5
+    desk = Desk(Budget(work=10.0))
+    monkeypatch.setattr("gencomp.play.desk.Pace.left", 11.0)
+    events = list(desk.costs("bz2", TEXT * 10, caret=500))
+    pieces = [event for event in events if event["event"] == "costs"]
+    assert pieces[1]["start"] == 500 - 24
+    assert events[-1]["event"] == "limit"
+    assert "may take 11 seconds of one core, the limit is 10 seconds" in events[-1]["message"]
+    monkeypatch.setattr("gencomp.play.desk.Pace.left", 9.0)
+    assert list(desk.costs("bz2", TEXT * 10, caret=500))[-1]["event"] == "end"
+
+
+def test_how_long_the_rest_takes() -> None:
+    even = Pace(0, 1000, grows=False)
+    assert even.left == math.inf
+    for place in range(100, 500, 100):
+        even.add(place, place / 50)
+    assert even.left == pytest.approx(12.0)
+    growing = Pace(0, 1000, grows=True)
+    for place in range(1, 501):
+        growing.add(place, place**2 / 10_000)
+    assert growing.left == pytest.approx(75.0, rel=0.02)
+    level = Pace(0, 1000, grows=True)  # a codec that keeps its work
+    for place in range(1, 501):
+        level.add(place, place / 10)
+    assert level.left == pytest.approx(50.0, rel=0.02)
+    later = Pace(400, 1000, grows=True)  # nothing tells how it grows but the place that was tried
+    later.add(500, 10.0)
+    later.tried(1000, 0.3)
+    assert later.left == pytest.approx(0.1 * 500 + 0.2 * 500 / 2, rel=0.02)
 
 
 def test_a_model_that_fails_says_so_and_others_go_on(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,6 +413,12 @@ def test_pieces_that_come_quickly_are_put_together() -> None:
     assert len(whole) < 20
     assert costs_of(whole) == [1.0] * 100
     assert [whole[0]["event"], whole[-1]["event"]] == ["begin", "end"]
+
+
+def test_pieces_of_two_places_stay_two() -> None:
+    events = [{"event": "costs", "start": at, "costs": [float(at)]} for at in (0, 1, 7, 8, 2)]
+    whole = list(merged(iter(events)))
+    assert [(event["start"], event["costs"]) for event in whole] == [(0, [0.0, 1.0]), (7, [7.0, 8.0]), (2, [2.0])]
 
 
 def test_failures_are_one_line() -> None:

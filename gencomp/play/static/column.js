@@ -5,6 +5,7 @@ import { ask, listen } from "./server.js";
 
 export const BOUNDS = [0.25, 0.5, 1, 2, 3, 4, 6, 9]; // bits, between the colours
 const ROWS = 12; // candidates
+const SOON = 400; // milliseconds at a place before it is asked for first
 
 export function shade(bits) {
   let place = 0;
@@ -26,6 +27,12 @@ export function element(name, attributes = {}, ...children) {
 
 export function figure(value, digits = 2) {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+// Says how long something takes, as people do.
+export function about(seconds) {
+  if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s`;
+  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min` : `about ${Math.round(seconds / 3600)} h`;
 }
 
 function share(p) {
@@ -111,9 +118,13 @@ export class Column {
     this.stream = new AbortController();
     const { signal } = this.stream;
     this.failed = false;
+    this.limited = false; // whether the rest would take too long
     this.done = false;
+    this.left = "";
+    this.asked = this.app.caret;
     const body = {
       slot: `costs ${this.spec}`, spec: this.spec, text: this.app.encoded(), normalized: this.app.normalized,
+      position: this.app.caret,
     };
     this.sum();
     listen("api/costs", body, (event) => this.take(event), signal);
@@ -128,7 +139,10 @@ export class Column {
     } else if (event.event === "costs") {
       for (let i = 0; i < event.costs.length; i++) this.costs[event.start + i] = event.costs[i];
       this.redraw(event.start, event.start + event.costs.length);
-      this.status.textContent = "";
+      this.status.textContent = this.left;
+    } else if (event.event === "left") {
+      this.left = `${about(event.seconds)} left`;
+      this.status.textContent = this.left;
     } else if (event.event === "working") {
       const what = event.compiling ? `compiling ${event.compiling}, ${event.compiled} loops so far` : "working";
       this.status.textContent = `${what}, ${Math.round(event.seconds)} s`;
@@ -136,12 +150,25 @@ export class Column {
       this.done = true;
       this.status.textContent = "";
       this.seconds = event.seconds;
+    } else if (event.event === "limit") {
+      this.limited = true;
+      this.status.textContent = event.message;
     } else if (event.event === "error") {
       this.failed = true;
       this.status.textContent = event.message;
     }
-    this.status.classList.toggle("error", event.event === "error");
+    this.status.classList.toggle("error", event.event === "error" || event.event === "limit");
     this.sum();
+  }
+
+  // Has what is around the caret priced first, where it stays there and that is not known.
+  attend() {
+    clearTimeout(this.attending);
+    this.attending = setTimeout(() => {
+      const { caret } = this.app, place = Math.min(caret, this.costs.length - 1);
+      if (this.done || this.failed || this.closed || caret === this.asked || !Number.isNaN(this.costs[place])) return;
+      this.price();
+    }, SOON);
   }
 
   sum() {

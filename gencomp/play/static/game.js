@@ -71,7 +71,7 @@ export class Game {
       const body = { slot: `game ${rival.spec}`, spec: rival.spec, text: toBase64(bytes), normalized: true };
       listen("api/costs", body, (event) => {
         if (event.event === "costs") event.costs.forEach((cost, i) => { rival.costs[event.start + i] = cost; });
-        if (event.event === "error") rival.error = event.message;
+        if (event.event === "error" || event.event === "limit") rival.error = event.message;
         this.score();
       }, this.stop.signal);
     }

@@ -213,7 +213,10 @@ class App {
   }
 
   afterMove() {
-    this.columns.forEach((column) => column.markSoon());
+    this.columns.forEach((column) => {
+      column.markSoon();
+      column.attend();
+    });
     this.showSoon();
     this.panelsSoon();
     this.keepSoon();

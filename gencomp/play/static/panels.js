@@ -45,7 +45,7 @@ function bound(name, numerator, exponent, same) {
   const written = digits(value, exponent);
   const shown = Math.min(written.length, same + AFTER);
   const rest = written.length > shown && /1/.test(written.slice(shown)) ? "…" : "";
-  return element("p", { class: "bound" }, `${name} 0.`, element("b", {}, written.slice(0, same)), written.slice(same, shown), rest);
+  return element("p", { class: "bound" }, `${name.padEnd(4)} 0.`, element("b", {}, written.slice(0, same)), written.slice(same, shown), rest);
 }
 
 function coderParts(record, spec, position, app) {

@@ -1,7 +1,9 @@
 """What a sizer of LZMA takes of memory, for estimates before one is made."""
 
+from gencomp.bitstreams.lzma import constants as lzma
+from gencomp.bitstreams.lzma.fields import FIELDS
 from gencomp.bitstreams.lzma.sizer import LOG
-from gencomp.bitstreams.lzma.state import FIELDS, LONGEST_MATCH, NODES, Effort, table_shape
+from gencomp.bitstreams.lzma.state import Effort, table_shape
 
 _LOGGED = 512  # bytes read since a copy was made, for which entries are counted
 _MODELS = 80_000  # numbers of a state's models and matches, at most, with lc + lp = 4
@@ -18,8 +20,8 @@ def sizer_memory(effort: Effort, dictionary_size: int, size: int) -> tuple[int, 
     since the first copy: counted for _LOGGED bytes. A long way through the data that is open makes for more to enter.
     """
     words = sum(table_shape(effort.finder, dictionary_size)) + _MODELS
-    words += 0 if effort.fast else NODES * FIELDS
+    words += 0 if effort.fast else lzma.OPTS * FIELDS
     entries = effort.depth + 5
     held = 4 * words + max(_LEAST_DATA, 2 * size) + 2 * _ENTRY * min(LOG, _LOGGED * entries)
-    open_ = 2 * LONGEST_MATCH if effort.fast else NODES + LONGEST_MATCH
+    open_ = 2 * lzma.MATCH_LEN_MAX if effort.fast else lzma.OPTS + lzma.MATCH_LEN_MAX
     return held, _SCRATCH + open_ * (_ENTRY * entries + _CHANGE)

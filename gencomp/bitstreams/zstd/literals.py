@@ -98,7 +98,7 @@ def _looks_like_noise(
             at += jump
             run -= jump
             taken += jump
-        largest = 0
+        largest: Integer = np.int64(0)
         for symbol in range(256):
             largest = max(largest, counts[symbol])
         most += largest

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from gencomp.cores import limit_process
 from gencomp.predictors.language.exact import ExactModel, Lockstep
 from gencomp.predictors.language.forward import Forward
 from gencomp.predictors.language.gguf import Gguf
@@ -113,6 +114,7 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=20000)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    limit_process(1)
     predictor = Gguf(str(options.model or installed()))
     model = predictor.network
     rng = np.random.default_rng(0)

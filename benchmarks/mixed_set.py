@@ -1,4 +1,4 @@
-"""The mixed set of docs/MEASUREMENTS.md: nine files that no setting of any model was chosen by.
+"""The mixed set of docs/MEASUREMENTS.md: nine files that no model was made on.
 
     python benchmarks/mixed_set.py FOLDER
 

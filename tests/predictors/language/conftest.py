@@ -30,13 +30,13 @@ def tensors_of(path: Path) -> dict[str, torch.Tensor]:
     return load_safetensors(path.read_bytes())
 
 
-def make_model(folder: Path, text: bytes, vocabulary: int | None = None) -> Path:
+def make_model(folder: Path, text: bytes, vocabulary: int | None = None, plan: Plan = PLAN) -> Path:
     tokenizer = byte_tokenizer() if vocabulary is None else train_bpe(text, vocabulary)
     training, held_out = text[:-500], text[-500:]
     corpus = Corpus(encode_corpus(tokenizer, training), encode_corpus(tokenizer, held_out), len(training), 500)
     model = TINY.build(len(tokenizer), seed=1)
-    history = train(model, corpus, PLAN, folder)
-    save_model(model, tokenizer, folder, PLAN, history, {})
+    history = train(model, corpus, plan, folder)
+    save_model(model, tokenizer, folder, plan, history, {})
     return folder
 
 

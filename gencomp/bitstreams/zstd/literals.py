@@ -83,7 +83,8 @@ def _looks_like_noise(
     for side in range(2):
         counts[:256] = 0
         skip = 0 if side == 0 else total - _SAMPLE
-        taken, at, row = 0, begin, first
+        taken: Integer = np.int64(0)
+        at, row = begin, first
         run = np.int64(sequences[row, LITERAL_LENGTH]) if row < last else total
         while taken < skip + _SAMPLE:
             if run == 0:

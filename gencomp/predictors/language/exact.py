@@ -86,6 +86,10 @@ class ExactModel:
             raise ValueError(f"context must be from 2 to the model's {limit} positions, got {self.context}")
         if not 1 <= self.stride < self.context:
             raise ValueError(f"stride must be from 1 to context - 1, which is {self.context - 1}, got {self.stride}")
+        if self.torch_device is not None:
+            from gencomp.predictors.language.exact_torch import found_device
+
+            found_device(self.torch_device)
 
     @property
     def form(self) -> Form:

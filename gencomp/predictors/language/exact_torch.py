@@ -59,15 +59,15 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
 @functools.lru_cache(maxsize=2)
 @told
 def network_on(device: str, keyed: Keyed) -> TorchNetwork:
-    """Return a model's network on a device.
+    """Return a model's network on a device, of which the last two are kept."""
+    return TorchNetwork(network_of(keyed), found_device(device))
 
-    Raises :class:`~gencomp.predictors.language.settings.DeviceError` where that is not here.
+
+def found_device(device: str) -> str:
+    """Return a device if it is here.
+
+    Raises :class:`~gencomp.predictors.language.settings.DeviceError` where it is not.
     """
-    return TorchNetwork(network_of(keyed), _found(device))
-
-
-def _found(device: str) -> str:
-    """Return ``device`` if it is here."""
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device cuda is not available here; use cpu, or a torch and a machine with CUDA")
     return device

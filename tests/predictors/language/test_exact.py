@@ -239,7 +239,7 @@ def test_what_changes_no_bit_is_not_in_the_header(
     token_model: Path, wiki: bytes, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if device == "cpu":  # torch on a CPU stands for a GPU
-        monkeypatch.setattr(exact_torch, "_found", lambda device: "cpu")
+        monkeypatch.setattr(exact_torch, "found_device", lambda device: "cpu")
     archive = compress(wiki[:900], model=f"hf:{token_model}?context=64")
     assert compress(wiki[:900], model=f"hf:{token_model}?context=64&device=cuda&threads=2") == archive
     for options in ("", "&device=cuda", "&threads=2", "&device=cuda&arithmetic=exact"):
@@ -249,20 +249,19 @@ def test_what_changes_no_bit_is_not_in_the_header(
 def test_a_device_that_is_not_here_is_told(token_model: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    network_on.cache_clear()
     with pytest.raises(DeviceError, match="cuda is not available here"):
         compress(b"text", model=f"hf:{token_model}?device=cuda")
 
 
-def test_a_device_without_memory_is_told(token_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_without_memory_is_told(token_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("no memory for 3 GiB")
 
     network_on.cache_clear()
-    monkeypatch.setattr(exact_torch, "_found", lambda device: "cpu")
+    monkeypatch.setattr(exact_torch, "found_device", lambda device: "cpu")
     monkeypatch.setattr(exact_torch.TorchNetwork, "read", full)
     with pytest.raises(DeviceMemoryError, match="lower context or batch, .*: no memory for 3 GiB"):
-        compress(b"text", model=f"hf:{token_model}?device=cuda")
+        compress(wiki[:900], model=f"hf:{token_model}?device=cuda")
 
 
 def test_tf32_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

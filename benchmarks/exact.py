@@ -22,7 +22,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from gencomp.cores import limit_process
-from gencomp.predictors.language.exact import ExactModel, Lockstep
+from gencomp.predictors.language.exact import ExactModel
+from gencomp.predictors.language.exact_lanes import Lockstep
 from gencomp.predictors.language.forward import Forward
 from gencomp.predictors.language.gguf import Gguf
 

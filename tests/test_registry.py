@@ -165,7 +165,7 @@ def test_an_archive_cannot_load_another_packages_model(plugins: None) -> None:
     from gencomp.errors import ModelMismatchError
 
     description = {"spec": "example:none", "numeric": "integer", "revision": 1}
-    with pytest.raises(ModelMismatchError, match="of the package good-package; if you trust it, add -m"):
+    with pytest.raises(ModelMismatchError, match="of the package good-package; if you trust it, say model="):
         load_described(description)
 
 

@@ -25,7 +25,7 @@ from gencomp.protocols import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from gencomp.predictors.language.exact import ExactModel
-    from gencomp.predictors.language.exact import Lockstep as ExactLockstep
+    from gencomp.predictors.language.exact_lanes import Lockstep as ExactLockstep
     from gencomp.predictors.language.lockstep import Lockstep
 
 BEAM = 4

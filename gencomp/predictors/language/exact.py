@@ -4,61 +4,54 @@ What :mod:`~gencomp.predictors.language.causal` is to models of floats, this is 
 :mod:`gencomp.inference.transformer`: a model with its options, and lanes of text in lockstep.
 """
 
-import copy
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gencomp.budget import Cost, StateCost
 from gencomp.inference.products import Int32Array
-from gencomp.inference.rows import fill_exponentials, fill_weights
+from gencomp.inference.rows import fill_exponentials
 from gencomp.inference.transformer import (
     Network,
     Runner,
     capacity_of,
-    copied_cache,
-    grown_cache,
     new_cache,
 )
-from gencomp.inference.transformer_weights import Form, new_network
+from gencomp.inference.transformer_weights import Form
 from gencomp.places import open_regular
 from gencomp.predictors.language.coding import lanes_for
+from gencomp.predictors.language.exact_lanes import (
+    LEAST_ROOM,
+    LOAD_BYTES,
+    ROWS,
+    Costs,
+    Keyed,
+    Lockstep,
+    Symbols,
+    network_of,
+    text_windows,
+)
 from gencomp.predictors.language.families import Model
 from gencomp.predictors.language.hazards import ModelFolderError
-from gencomp.protocols import FloatArray
 
 if TYPE_CHECKING:
     from gencomp.inference.transformer_torch import TorchNetwork
 
-Symbols = npt.NDArray[np.int64]
 
-ROWS = 32  # of a pass: weights are read once for all of them
 DEFAULT_CONTEXT = 4096  # positions, where the model takes as many
 DEFAULT_LANE = 8192  # tokens: a lane is fast alone, and many are faster
 MAX_LANES = 4096
-_LEAST_ROOM = 64  # positions of a cache that has read little
-_MASS = 1 << 30
 _PRODUCT_SECONDS, _LAYER_SECONDS = 1.5e-10, 2e-6  # of int8 and int16, and of the rest, on a slow machine
-_LOAD_BYTES = 64 << 20  # held while a network is made
 _PIECE = 1 << 20
 _MAX_FILE = 1 << 50
-
-
-@dataclass(frozen=True)
-class Costs:
-    """A text under a model: -log2 p of each symbol in bits, float64 (n,), and whether it is the likeliest one, (n,)."""
-
-    code_lengths: FloatArray
-    likeliest: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -186,7 +179,7 @@ class ExactModel:
 
     def lane_bytes(self, positions: int) -> int:
         """Return what a lane of so many positions holds, in bytes."""
-        kept = max(_LEAST_ROOM, min(positions, self.context))
+        kept = max(LEAST_ROOM, min(positions, self.context))
         return kept * (self.form.position_bytes() + 8) + 12 * self.vocabulary_size
 
     def call_seconds(self, positions: int) -> float:
@@ -204,7 +197,7 @@ class ExactModel:
         length = -(-symbols // lanes)
         room = (
             self.form.network_bytes(self.context)
-            + _LOAD_BYTES
+            + LOAD_BYTES
             + ROWS * (64 * self.form.width + 4 * self.vocabulary_size)
         )
         memory = room + lanes * self.lane_bytes(length) + 40 * symbols
@@ -213,7 +206,7 @@ class ExactModel:
     def state_cost(self, size: int, lanes: int) -> StateCost:
         """Return the cost of a state after ``size`` bytes that holds up to ``lanes`` hypotheses, one lane each."""
         one = self.lane_bytes(size + 1)
-        room = self.form.network_bytes(self.context) + _LOAD_BYTES
+        room = self.form.network_bytes(self.context) + LOAD_BYTES
         call = self.call_seconds(size + 1)
         return StateCost(2 * lanes * one + 9 * size, room, call * max(1, min(size, self.context)), lanes * call)
 
@@ -234,46 +227,6 @@ def exact_model(
     return ExactModel(source, digest, start, batch, positions, stride, torch_device)
 
 
-@dataclass(frozen=True)
-class Keyed:
-    """A model that is equal to another one by the digest of its file alone."""
-
-    digest: str
-    context: int
-    source: Model
-
-    def __hash__(self) -> int:
-        return hash((self.digest, self.context))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Keyed) and (self.digest, self.context) == (other.digest, other.context)
-
-
-@functools.lru_cache(maxsize=2)
-def network_of(keyed: Keyed) -> Network:
-    """Return a model's network, of which the last two are kept."""
-    network = new_network(keyed.source.form, _Sparing(keyed.source), keyed.context)
-    keyed.source.release()
-    return network
-
-
-class _Sparing:
-    """A model's tensors, whose files are held in memory in parts alone."""
-
-    def __init__(self, source: Model) -> None:
-        self._source = source
-        self._read = 0
-
-    def rows(self, name: str, first: int, last: int) -> npt.NDArray[np.float32]:
-        """Return what the model does."""
-        found = self._source.rows(name, first, last)
-        self._read += found.nbytes
-        if self._read > _LOAD_BYTES:
-            self._source.release()
-            self._read = 0
-        return found
-
-
 def file_digest(path: Path) -> str:
     """Return 16 hexadecimal digits of a file: BLAKE2b-64 of its bytes."""
     status = path.stat()
@@ -288,125 +241,3 @@ def _file_digest(path: Path, inode: int, size: int, changed: int) -> str:
         while piece := file.read(_PIECE):
             hasher.update(piece)
     return hasher.hexdigest()
-
-
-def text_windows(length: int, context: int, stride: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (begin, first, last): symbols [first, last) are predicted from the start and those from ``begin`` on."""
-    yield 0, 0, min(length, context)
-    for first in range(context, length, stride):
-        yield first - (context - stride), first, min(length, first + stride)
-
-
-class Lockstep:
-    """A model over ``lanes`` independent texts, each symbol predicted from those before it.
-
-    A text begins with the model's start symbol. A symbol that no longer fits the context makes the model read the start
-    and the last ``context - stride`` symbols anew: a prediction sees at least these.
-    """
-
-    def __init__(self, model: ExactModel, lanes: int) -> None:
-        self._model = model
-        self._lanes = lanes
-        self._history = np.full((lanes, _LEAST_ROOM), model.start, dtype=np.int64)  # what is in the cache
-        self._length = 0
-        self._open(_LEAST_ROOM)
-        self.logits = np.empty((lanes, model.vocabulary_size), dtype=np.int32)
-        self._read(self._history[:, :1])
-
-    def _open(self, positions: int) -> None:
-        """Make an empty cache."""
-        self._cache = new_cache(self._model.network, self._lanes, positions)
-        self._runner: Runner | None = None
-
-    def _grow(self, positions: int) -> None:
-        """Make the cache as long as ``positions``."""
-        self._cache = grown_cache(self._cache, positions)
-        self._runner = None
-
-    def _fork(self, twin: Self) -> None:
-        """Give ``twin`` a cache of its own."""
-        twin._cache = copied_cache(self._cache)
-        twin._runner = None
-
-    def _read(self, symbols: Symbols) -> None:
-        """Append ``symbols`` (lanes, n) to what is in the cache."""
-        begin, end = self._length, self._length + symbols.shape[1]
-        self._reserve(end)
-        self._history[:, begin:end] = symbols
-        self._length = end
-        self._read_rows(begin, end)
-
-    def _read_rows(self, begin: int, end: int) -> None:
-        """Read positions [begin, end) of the history of all lanes; set ``logits`` to those after the last."""
-        if end - begin == 1:
-            for first in range(0, self._lanes, ROWS):
-                lanes = np.arange(first, min(self._lanes, first + ROWS))
-                self._run(lanes, np.full(len(lanes), begin), 0, self.logits[first : first + ROWS])
-            return
-        for lane in range(self._lanes):
-            for first in range(begin, end, ROWS):
-                places = np.arange(first, min(end, first + ROWS))
-                is_last = places[-1] == end - 1
-                wanted = len(places) - 1 if is_last else len(places)
-                found = self.logits[lane : lane + 1] if is_last else self.logits[:0]
-                self._run(np.full(len(places), lane), places, wanted, found)
-
-    def _run(self, lanes: Symbols, places: Symbols, wanted: int, logits: Int32Array) -> None:
-        if self._runner is None:
-            self._runner = Runner(self._model.network, ROWS, capacity_of(self._cache))
-        tokens = self._history[lanes, places]
-        self._runner.run(self._cache, tokens, lanes, places, wanted, logits)
-
-    def _reserve(self, positions: int) -> None:
-        """Make room for so many positions, doubling."""
-        if positions > self._history.shape[1]:
-            room = min(self._model.context, max(positions, 2 * self._history.shape[1]))
-            more = np.zeros((self._lanes, max(room, positions)), dtype=np.int64)
-            more[:, : self._length] = self._history[:, : self._length]
-            self._history = more
-            self._grow(more.shape[1])
-
-    def weights(self, lane: int) -> Int32Array:
-        """Return the next symbol's weights in a lane, in units of 2^-30, int32 (V,)."""
-        found = np.empty(self._model.vocabulary_size, dtype=np.int32)
-        fill_weights(self.logits[lane], _MASS, found)
-        return found
-
-    def probabilities(self) -> FloatArray:
-        """Return p(symbol | lane so far), float64 (lanes, V)."""
-        rows = np.stack([self.weights(lane) for lane in range(self._lanes)])
-        return rows.astype(np.float64) * 2.0**-30
-
-    def feed(self, symbols: Symbols) -> None:
-        """Append one symbol to each lane, (lanes,)."""
-        model = self._model
-        if self._length < model.context:
-            self._read(symbols[:, None])
-            return
-        kept = self._history[:, self._length - (model.context - model.stride) + 1 : self._length]
-        self._begin_with(np.hstack([kept, symbols[:, None]]))
-
-    def feed_text(self, symbols: Symbols) -> None:
-        """Append (lanes, n) symbols: the model sees the positions that n single steps would show it."""
-        model = self._model
-        if self._length + symbols.shape[1] <= model.context:
-            if symbols.shape[1]:
-                self._read(symbols)
-            return
-        text = np.hstack([self._history[:, 1 : self._length], symbols])
-        beyond = text.shape[1] - model.context  # symbols after the first one that did not fit
-        length = model.context - model.stride + beyond % model.stride
-        self._begin_with(text[:, text.shape[1] - length :])
-
-    def _begin_with(self, text: Symbols) -> None:
-        """Read the start symbol and ``text`` anew."""
-        self._length = 0
-        self._read(np.hstack([np.full((self._lanes, 1), self._model.start, dtype=np.int64), text]))
-
-    def copy(self) -> Self:
-        """Return lanes that go on independently of these."""
-        twin = copy.copy(self)
-        twin._history = self._history.copy()
-        twin.logits = self.logits.copy()
-        self._fork(twin)
-        return twin

@@ -20,7 +20,7 @@ from gencomp.inference.transformer_torch import (
     intervals,
     token_weights,
 )
-from gencomp.predictors.language.exact import Costs, Keyed, Lockstep, Symbols, network_of, text_windows
+from gencomp.predictors.language.exact_lanes import Costs, Keyed, Lockstep, Symbols, network_of, text_windows
 from gencomp.predictors.language.settings import DeviceError
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from gencomp.errors import CorruptDataError
 from gencomp.predictors.language.causal import CausalModel
 from gencomp.predictors.language.coding import decode_symbols, encode_symbols, lanes_for
 from gencomp.predictors.language.estimates import Estimate
-from gencomp.predictors.language.exact import Costs, ExactModel
+from gencomp.predictors.language.exact import ExactModel
+from gencomp.predictors.language.exact_lanes import Costs
 from gencomp.predictors.language.hazards import ModelFolderError
 from gencomp.predictors.language.tokens import ESCAPES, TokenCode
 from gencomp.protocols import FloatArray, SymbolCosts

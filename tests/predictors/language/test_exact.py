@@ -38,9 +38,9 @@ from gencomp.equivalence.capabilities import decode_block, encode_block, revisio
 from gencomp.errors import BudgetError, CorruptDataError, ModelMismatchError
 from gencomp.inference import transformer_torch
 from gencomp.inference.transformer_weights import TransformerError
-from gencomp.predictors.language import exact as exact_module
-from gencomp.predictors.language import exact_torch, gguf_file
-from gencomp.predictors.language.exact import ExactModel, text_windows
+from gencomp.predictors.language import exact_lanes, exact_torch, gguf_file
+from gencomp.predictors.language.exact import ExactModel
+from gencomp.predictors.language.exact_lanes import text_windows
 from gencomp.predictors.language.exact_coding import decode_tokens, encode_tokens
 from gencomp.predictors.language.exact_torch import DeviceMemoryError, network_on
 from gencomp.predictors.language.gguf import Gguf
@@ -450,8 +450,7 @@ def test_stored_types_are_read(llama: Path) -> None:
 
 def test_options_that_do_not_fit_are_refused(token_model: Path) -> None:
     for options, complaint in (
-        ({"device": "cuda"}, "exact arithmetic has no device or dtype"),
-        ({"dtype": "bfloat16"}, "exact arithmetic has no device or dtype"),
+        ({"dtype": "bfloat16"}, "exact arithmetic has no dtype"),
         ({"context": 65}, "context must be from 2 to the model's 64 positions, got 65"),
         ({"context": 1}, "context must be from 2"),
         ({"context": 8, "stride": 8}, "stride must be from 1 to context - 1, which is 7, got 8"),
@@ -485,8 +484,8 @@ def test_too_little_memory_is_told_before_anything_is_loaded(
 ) -> None:
     spec = f"hf:{token_model}?context=64"
     archive = compress(wiki[:200], model=spec)
-    exact_module.network_of.cache_clear()
-    monkeypatch.setattr(exact_module, "new_network", lambda *arguments: pytest.fail("the network was made"))
+    exact_lanes.network_of.cache_clear()
+    monkeypatch.setattr(exact_lanes, "new_network", lambda *arguments: pytest.fail("the network was made"))
     needed = HuggingFace(str(token_model), context=64).block_cost(200, 200).memory
     assert needed > 64 << 20  # what is held while a network is made
     with pytest.raises(BudgetError, match="memory"):
@@ -509,7 +508,7 @@ def test_files_are_let_go_when_the_network_is_made(llama: Path, wiki: bytes, tmp
         source = exact(model).source
         before = source.rows("embedding", 0, 400)
         assert resident(file) > 16
-        exact_module.network_of.cache_clear()
+        exact_lanes.network_of.cache_clear()
         model.encode_block(wiki[:100])
         assert resident(file) == 0
         assert (source.rows("embedding", 0, 400) == before).all()

@@ -210,7 +210,7 @@ class TestArchives:
     def test_an_archive_opens_no_file(self, archive: bytes) -> None:
         with pytest.raises(
             ModelMismatchError,
-            match="made with the file of the digest .*, and it opens nothing on disk by itself; name it, .* model='rnn:FILE'",
+            match="made with the file of the digest .*, and it opens nothing on disk by itself; name it, .*=.rnn:FILE.",
         ):
             gencomp.decompress(archive)
 

@@ -4,7 +4,7 @@ import copy
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from gencomp.predictors.language.families import Model
 from gencomp.protocols import FloatArray
 
 if TYPE_CHECKING:
-    from gencomp.predictors.language.exact import ExactModel
+    from gencomp.inference.transformer_torch import TorchNetwork
 
 Symbols = npt.NDArray[np.int64]
 
@@ -25,6 +25,28 @@ ROWS = 32  # of a pass: weights are read once for all of them
 LOAD_BYTES = 64 << 20  # held while a network is made
 LEAST_ROOM = 64  # positions of a cache that has read little
 _MASS = 1 << 30
+
+
+class LaneModel(Protocol):
+    """What lanes need of an :class:`~gencomp.predictors.language.exact.ExactModel`."""
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def context(self) -> int: ...
+
+    @property
+    def stride(self) -> int: ...
+
+    @property
+    def vocabulary_size(self) -> int: ...
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def torch_network(self) -> "TorchNetwork": ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +111,7 @@ class Lockstep:
     and the last ``context - stride`` symbols anew: a prediction sees at least these.
     """
 
-    def __init__(self, model: "ExactModel", lanes: int) -> None:
+    def __init__(self, model: LaneModel, lanes: int) -> None:
         self._model = model
         self._lanes = lanes
         self._history = np.full((lanes, LEAST_ROOM), model.start, dtype=np.int64)  # what is in the cache

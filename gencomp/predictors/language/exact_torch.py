@@ -20,11 +20,10 @@ from gencomp.inference.transformer_torch import (
     intervals,
     token_weights,
 )
-from gencomp.predictors.language.exact_lanes import Costs, Keyed, Lockstep, Symbols, network_of, text_windows
+from gencomp.predictors.language.exact_lanes import Costs, Keyed, LaneModel, Lockstep, Symbols, network_of, text_windows
 from gencomp.predictors.language.settings import DeviceError
 
 if TYPE_CHECKING:
-    from gencomp.predictors.language.exact import ExactModel
     from gencomp.protocols import IntArray
 
 P = ParamSpec("P")
@@ -88,7 +87,7 @@ class _Window:
 
 
 def _read(
-    model: "ExactModel", texts: Sequence[Symbols]
+    model: LaneModel, texts: Sequence[Symbols]
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Tensor]]:
     """Yield (numbers, places, logits) for pieces of all symbols of all texts: (n,), (n,), (n, V) on the device.
 
@@ -133,7 +132,7 @@ def _chosen(texts: Sequence[Symbols], numbers: Symbols, places: Symbols) -> Symb
 
 
 @told
-def sequence_costs(model: "ExactModel", texts: Sequence[Symbols]) -> list[Costs]:
+def sequence_costs(model: LaneModel, texts: Sequence[Symbols]) -> list[Costs]:
     """Return what every symbol of every text, (n,), costs, as the model does on a CPU."""
     found = [Costs(np.empty(len(text)), np.empty(len(text), dtype=np.bool_)) for text in texts]
     for numbers, places, logits in _read(model, texts):
@@ -151,7 +150,7 @@ def sequence_costs(model: "ExactModel", texts: Sequence[Symbols]) -> list[Costs]
 
 @told
 def token_intervals(
-    model: "ExactModel",
+    model: LaneModel,
     lanes: Sequence[Symbols],
     escapes: tuple[int, int],
     kinds: int,

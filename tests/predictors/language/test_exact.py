@@ -40,8 +40,8 @@ from gencomp.inference import transformer_torch
 from gencomp.inference.transformer_weights import TransformerError
 from gencomp.predictors.language import exact_lanes, exact_torch, gguf_file
 from gencomp.predictors.language.exact import ExactModel
-from gencomp.predictors.language.exact_lanes import text_windows
 from gencomp.predictors.language.exact_coding import decode_tokens, encode_tokens
+from gencomp.predictors.language.exact_lanes import text_windows
 from gencomp.predictors.language.exact_torch import DeviceMemoryError, network_on
 from gencomp.predictors.language.gguf import Gguf
 from gencomp.predictors.language.gguf_file import TYPES, read_gguf
@@ -261,7 +261,7 @@ def test_a_device_without_memory_is_told(token_model: Path, wiki: bytes, monkeyp
     monkeypatch.setattr(exact_torch, "found_device", lambda device: "cpu")
     monkeypatch.setattr(exact_torch.TorchNetwork, "read", full)
     with pytest.raises(DeviceMemoryError, match="lower context or batch, .*: no memory for 3 GiB"):
-        compress(wiki[:900], model=f"hf:{token_model}?device=cuda")
+        HuggingFace(str(token_model), device="cuda").encode_block(wiki[:900])
 
 
 def test_tf32_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,9 +60,9 @@ def _probabilities(frame: Bytes, registers: IntArray) -> None:
         width = 1
         while 1 << width <= remaining:
             width += 1
-        value = _little(frame, at + (bit >> 3), 4) >> (bit & 7) & ((1 << width) - 1)
+        value = (_little(frame, at + (bit >> 3), 4) >> (bit & 7)) & ((1 << width) - 1)
         spare = (1 << width) - 1 - remaining  # so many values need a bit less
-        if value & ((1 << (width - 1)) - 1) < spare:
+        if (value & ((1 << (width - 1)) - 1)) < spare:
             value &= (1 << (width - 1)) - 1
             bit += width - 1
         else:
@@ -75,13 +75,13 @@ def _probabilities(frame: Bytes, registers: IntArray) -> None:
         if probability == 0:
             more = 3
             while more == 3 and symbols < 256:
-                more = _little(frame, at + (bit >> 3), 2) >> (bit & 7) & 3
+                more = (_little(frame, at + (bit >> 3), 2) >> (bit & 7)) & 3
                 bit += 2
                 symbols += more
-    if remaining != 1 or at + (bit + 7 >> 3) > len(frame):
+    if remaining != 1 or at + ((bit + 7) >> 3) > len(frame):
         registers[BAD] = 1
         return
-    registers[AT] = at + (bit + 7 >> 3)
+    registers[AT] = at + ((bit + 7) >> 3)
     registers[FILLING] += -bit & 7
     registers[BITSTREAMS] += 1
 
@@ -107,15 +107,15 @@ def _literals(frame: Bytes, registers: IntArray) -> None:
     """Take the literals section of a block (section 3.1.1.3.1)."""
     at = registers[AT]
     first = _little(frame, at, 1)
-    kind, form = first & 3, first >> 2 & 3
+    kind, form = first & 3, (first >> 2) & 3
     if kind in (RAW, REPEATED):
-        header = 1 if form & 1 == 0 else 2 if form == 1 else 3
+        header = 1 if (form & 1) == 0 else 2 if form == 1 else 3
         size = first >> 3 if header == 1 else _little(frame, at, header) >> 4
         registers[AT] = at + header + (size if kind == RAW else 1)
         return
     header = 3 if form < 2 else form + 2
     width = 10 if form < 2 else 14 if form == 2 else 18
-    coded = _little(frame, at, header) >> 4 + width & ((1 << width) - 1)
+    coded = (_little(frame, at, header) >> (4 + width)) & ((1 << width) - 1)
     registers[AT] = at + header
     end = registers[AT] + coded
     if kind == COMPRESSED:
@@ -138,7 +138,7 @@ def _sequences(frame: Bytes, registers: IntArray, end: Integer) -> None:
     modes = _little(frame, registers[AT], 1)
     registers[AT] += 1
     for shift in (6, 4, 2):
-        mode = modes >> shift & 3
+        mode = (modes >> shift) & 3
         if mode == ONE_SYMBOL:
             registers[AT] += 1
         elif mode == OWN_TABLE:
@@ -150,14 +150,14 @@ def _sequences(frame: Bytes, registers: IntArray, end: Integer) -> None:
 def _frame(frame: Bytes, registers: IntArray) -> None:
     """Take one whole frame (section 3.1.1)."""
     descriptor = _little(frame, 4, 1)
-    one_segment = descriptor >> 5 & 1
+    one_segment = (descriptor >> 5) & 1
     sizes = descriptor >> 6
     registers[AT] = 5 + (1 - one_segment) + (0, 1, 2, 4)[descriptor & 3]
     registers[AT] += (one_segment, 2, 4, 8)[sizes]
     last = 0
     while not last and registers[AT] < len(frame) and not registers[BAD]:
         header = _little(frame, registers[AT], 3)
-        last, kind, size = header & 1, header >> 1 & 3, header >> 3
+        last, kind, size = header & 1, (header >> 1) & 3, header >> 3
         registers[AT] += 3
         if kind == COMPRESSED:
             end = registers[AT] + size
@@ -166,7 +166,7 @@ def _frame(frame: Bytes, registers: IntArray) -> None:
             registers[BAD] |= registers[AT] != end
         else:
             registers[AT] += size if kind == RAW else 1
-    registers[AT] += 4 * (descriptor >> 2 & 1)
+    registers[AT] += 4 * ((descriptor >> 2) & 1)
     registers[BAD] |= last == 0 or registers[AT] != len(frame) or _little(frame, 0, 4) != MAGIC
 
 

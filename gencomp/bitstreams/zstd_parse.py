@@ -65,8 +65,8 @@ class _Backwards:
         self.left -= count
         low = max(0, self.left)
         high = max(0, self.left + count)
-        value = int.from_bytes(self._data[low >> 3 : high + 7 >> 3], "little") >> (low & 7)
-        return (value & ((1 << high - low) - 1)) << (low - self.left if self.left < 0 else 0)
+        value = int.from_bytes(self._data[low >> 3 : (high + 7) >> 3], "little") >> (low & 7)
+        return (value & ((1 << (high - low)) - 1)) << (low - self.left if self.left < 0 else 0)
 
 
 def _table(log: int, units: Sequence[int]) -> Table:
@@ -82,9 +82,9 @@ def _table(log: int, units: Sequence[int]) -> Table:
     for symbol, its in enumerate(units):
         for _ in range(max(0, its)):
             symbols[position] = symbol
-            position = position + stride & size - 1
+            position = (position + stride) & (size - 1)
             while position > high:
-                position = position + stride & size - 1
+                position = (position + stride) & (size - 1)
     following = [abs(its) for its in units]
     cells = []
     for symbol in symbols:
@@ -127,22 +127,22 @@ class _Walk:
         left, units = (1 << log) + 1, list[int]()
         while left > 1:
             width = left.bit_length()
-            value = bits >> at & ((1 << width) - 1)
+            value = (bits >> at) & ((1 << width) - 1)
             spare = (1 << width) - 1 - left
-            if value & ((1 << width - 1) - 1) < spare:
-                value &= (1 << width - 1) - 1
+            if (value & ((1 << (width - 1)) - 1)) < spare:
+                value &= (1 << (width - 1)) - 1
                 at += width - 1
             else:
-                value -= spare if value >= 1 << width - 1 else 0
+                value -= spare if value >= 1 << (width - 1) else 0
                 at += width
             units.append(value - 1)
             left -= abs(value - 1)
             more = 3 if value == 1 else 0
             while more == 3 and len(units) < 256:
-                more = bits >> at & 3
+                more = (bits >> at) & 3
                 at += 2
                 units += [0] * more
-        self.at += at + 7 >> 3
+        self.at += (at + 7) >> 3
         self.filling += -at & 7
         if left != 1 or len(units) > 256 or self.at > len(self.frame):
             raise _bad("a table whose shares do not add up")
@@ -160,12 +160,12 @@ class _Walk:
         else:
             end = self.at + header
             weights = _weights(self.own_table(), self.stream(end))
-        total = sum(1 << weight - 1 for weight in weights if weight)
+        total = sum(1 << (weight - 1) for weight in weights if weight)
         if not 0 < total < 1 << 12:
             raise _bad("a Huffman code whose weights do not add up")
         longest = total.bit_length()
         rest = (1 << longest) - total
-        if rest & rest - 1 or len(weights) > 255 or max(weights) > longest:
+        if rest & (rest - 1) or len(weights) > 255 or max(weights) > longest:
             raise _bad("a Huffman code whose weights do not add up")
         weights.append(rest.bit_length())
         return {symbol: longest + 1 - weight for symbol, weight in enumerate(weights) if weight}
@@ -173,16 +173,16 @@ class _Walk:
     def literals(self) -> tuple[int, dict[int, int] | int]:
         """Read the literals of a block (section 3.1.1.3.1); return how many there are, and the bits of each symbol."""
         first = _little(self.frame, self.at, 1)
-        kind, form = first & 3, first >> 2 & 3
+        kind, form = first & 3, (first >> 2) & 3
         if kind in (RAW, REPEATED):
-            header = 1 if form & 1 == 0 else 2 if form == 1 else 3
+            header = 1 if (form & 1) == 0 else 2 if form == 1 else 3
             value = self.number(header)
             size = value >> 3 if header == 1 else value >> 4
             self.at += size if kind == RAW else 1
             return size, 8 if kind == RAW else 0
         width = (10, 10, 14, 18)[form]
         value = self.number((3, 3, 4, 5)[form])
-        size, coded = value >> 4 & ((1 << width) - 1), value >> 4 + width
+        size, coded = (value >> 4) & ((1 << width) - 1), value >> (4 + width)
         end = self.at + coded
         if kind != TREELESS:
             self.lengths = self.huffman_lengths()
@@ -219,9 +219,9 @@ class _Walk:
         if count == 255:
             count = self.number(2) + 0x7F00
         elif count >= 128:
-            count = (count - 128 << 8) + self.number(1)
+            count = ((count - 128) << 8) + self.number(1)
         modes = self.number(1)
-        tables = [self.table_of(kind, modes >> shift & 3) for kind, shift in enumerate((6, 4, 2))]
+        tables = [self.table_of(kind, (modes >> shift) & 3) for kind, shift in enumerate((6, 4, 2))]
         stream = self.stream(end)
         states = [stream.take(len(table).bit_length() - 1) for table in tables]
         found = []
@@ -284,16 +284,16 @@ def walk(frame: bytes, data: bytes) -> tuple[list[Phrase], list[Block], int]:
     if state.number(4) != MAGIC:
         raise _bad("another magic number")
     descriptor = state.number(1)
-    one_segment = descriptor >> 5 & 1
+    one_segment = (descriptor >> 5) & 1
     state.at += (1 - one_segment) + (0, 1, 2, 4)[descriptor & 3] + (one_segment, 2, 4, 8)[descriptor >> 6]
-    framing = 8 * state.at + 32 * (descriptor >> 2 & 1)
+    framing = 8 * state.at + 32 * ((descriptor >> 2) & 1)
     phrases: list[Phrase] = []
     blocks: list[Block] = []
     position, last = 0, 0
     while not last:
         begin, start, first, filling = state.at, position, len(phrases), state.filling
         header = state.number(3)
-        last, kind, size = header & 1, header >> 1 & 3, header >> 3
+        last, kind, size = header & 1, (header >> 1) & 3, header >> 3
         if kind >= len(KINDS):
             raise _bad("a block of a kind that there is not")
         if kind in (RAW, REPEATED) and position + size > len(data):

@@ -37,7 +37,7 @@ def operand_at(data: ByteArray, start: Integer) -> Integer:
         length = 1
     elif first == 0xFF and (second == 0x15 or second == 0x25):
         length = 2
-    elif (first == 0x48 or first == 0x4C) and data[start + 2] & 0xC7 == 0x05:
+    elif (first == 0x48 or first == 0x4C) and (data[start + 2] & 0xC7) == 0x05:
         is_known = second == 0x8B or second == 0x8D or second == 0x89 or second == 0x3B or second == 0x03
         length = 3 if is_known or second == 0x63 else 0
     top = data[start + length + 3]
@@ -51,9 +51,9 @@ def to_places(data: ByteArray) -> None:
         length = operand_at(data, start)
         if length > 0:
             at = start + length
-            value = np.int64(data[at]) | np.int64(data[at + 1]) << 8 | np.int64(data[at + 2]) << 16
+            value = np.int64(data[at]) | (np.int64(data[at + 1]) << 8) | (np.int64(data[at + 2]) << 16)
             value = (value + at + 4) & 0xFFFFFF
-            data[at], data[at + 1], data[at + 2] = value >> 16, value >> 8 & 255, value & 255
+            data[at], data[at + 1], data[at + 2] = value >> 16, (value >> 8) & 255, value & 255
 
 
 @lean_kernel
@@ -63,9 +63,9 @@ def to_distances(data: ByteArray) -> None:
         length = operand_at(data, start)
         if length > 0:
             at = start + length
-            value = np.int64(data[at]) << 16 | np.int64(data[at + 1]) << 8 | np.int64(data[at + 2])
+            value = (np.int64(data[at]) << 16) | (np.int64(data[at + 1]) << 8) | np.int64(data[at + 2])
             value = (value - at - 4) & 0xFFFFFF
-            data[at], data[at + 1], data[at + 2] = value & 255, value >> 8 & 255, value >> 16
+            data[at], data[at + 1], data[at + 2] = value & 255, (value >> 8) & 255, value >> 16
 
 
 def with_places(content: bytes) -> bytes:
@@ -96,6 +96,6 @@ def has_calls(content: bytes) -> bool:
     if len(at) < LEAST_SAVED:
         return False
     low, middle, high = (data[at + offset].astype(np.int64) for offset in (1, 2, 3))
-    distances = low | middle << 8 | high << 16
+    distances = low | (middle << 8) | (high << 16)
     saved = len(np.unique(distances)) - len(np.unique((distances + at + 5) & 0xFFFFFF))
     return saved >= max(LEAST_SAVED, len(at) // 4)

@@ -169,6 +169,7 @@ def block_cost(
     ``first`` is the row from which on sequences may differ from those that are remembered, -1 to remember none. If
     ``exact``, the work's code and tables are set to the block's [ZSTD_entropyCompressSeqStore].
     """
+    # In one piece: zstd tries what a block may be in this order, and each answer needs the counts of the one before.
     buffer, registers, literals = state.buffer, state.registers, state.literals
     strategy = state.parameters[STRATEGY]
     begin, anchor, rows = registers[BLOCK], registers[ANCHOR], registers[SEQUENCES]

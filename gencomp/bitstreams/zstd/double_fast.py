@@ -33,6 +33,7 @@ _WALK = 1 << 8  # [kStepIncr]
 @part
 def parse_double_fast(state: State, log: IntArray, end: Integer, final: Integer) -> None:
     """Go on through the open block [ZSTD_compressBlock_doubleFast_noDict_generic]."""
+    # In one piece: it follows one function of zstd's, in its order; its position and repeats stay in registers.
     buffer, tables, sequences, literals, codes, registers, parameters, _, _ = state
     long_bits, bits, width = parameters[HASH_LOG], parameters[CHAIN_LOG], parameters[MIN_MATCH]
     short = 1 << long_bits  # where the table of few bytes begins

@@ -73,6 +73,7 @@ def finish(registers: IntArray) -> None:
 @part
 def parse_fast(state: State, log: IntArray, end: Integer, final: Integer) -> None:
     """Go on through the open block [ZSTD_compressBlock_fast_noDict_generic]."""
+    # In one piece: it follows one function of zstd's, in its order; its position and repeats stay in registers.
     buffer, tables, sequences, literals, codes, registers, parameters, _, _ = state
     bits, width = parameters[HASH_LOG], parameters[MIN_MATCH]
     stride = max(parameters[TARGET_LENGTH], 1) + 1

@@ -125,6 +125,7 @@ def _enter(
     Returns how many matches are in ``found``, from the shortest on, and how far entering goes on [ZSTD_insertBt1,
     ZSTD_insertBtAndGetAllMatches].
     """
+    # In one piece: a walk down a tree, whose two open ends change at each node.
     tables, log, registers, found_ = finder.tables, finder.log, finder.registers, finder.found
     bits, width = parameters[HASH_LOG], parameters[MIN_MATCH]
     trees, mask = 1 << bits, (1 << (parameters[CHAIN_LOG] - 1)) - 1
@@ -278,6 +279,7 @@ def all_matches(
 
     ``after_match`` tells whether no literal stands before the position.
     """
+    # In one piece: it follows one function of zstd's, in its order, and ends at each of its places.
     registers, done = finder.registers, finder.done
     if position + 8 > known:
         registers[OPEN] = 1
@@ -295,7 +297,7 @@ def all_matches(
         back = rep1 if code == 0 else rep2 if code == 1 else rep3 if code == 2 else rep1 - 1
         if back <= 0 or back > position:
             continue
-        if word(buffer, position - back) & (0xFFFFFF if width == 3 else 0xFFFFFFFF) != first:
+        if (word(buffer, position - back) & (0xFFFFFF if width == 3 else 0xFFFFFFFF)) != first:
             continue
         length = common(buffer, position + width, position + width - back, end) + width
         if position + length >= known:

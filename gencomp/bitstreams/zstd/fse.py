@@ -76,7 +76,7 @@ def _normalize_again(
     """Set a table where rounding has given away too much [FSE_normalizeM2]."""
     units = table[PROBABILITIES:]
     open_ = -2
-    threshold, one = total >> log, total * 3 >> (log + 1)
+    threshold, one = total >> log, (total * 3) >> (log + 1)
     given = 0
     for symbol in range(highest + 1):
         count = counts[symbol]
@@ -179,9 +179,9 @@ def build_coder(table: IntArray, coder: IntArray) -> None:
     for symbol in range(highest + 1):
         for _ in range(table[PROBABILITIES + symbol]):
             symbols[at] = symbol
-            at = at + step & size - 1
+            at = (at + step) & (size - 1)
             while at > top:
-                at = at + step & size - 1
+                at = (at + step) & (size - 1)
     for state in range(size):
         symbol = symbols[state]
         states[shares[symbol]] = size + state
@@ -202,14 +202,14 @@ def build_coder(table: IntArray, coder: IntArray) -> None:
 def first_state(coder: IntArray, symbol: Integer) -> Integer:
     """Return the state after the last symbol of the data, which costs nothing yet [FSE_initCState2]."""
     bits = coder[BITS_OF, symbol]
-    width = bits + (1 << 15) >> 16
-    return coder[STATES, ((width << 16) - bits >> width) + coder[SHARES_OF, symbol]]
+    width = (bits + (1 << 15)) >> 16
+    return coder[STATES, (((width << 16) - bits) >> width) + coder[SHARES_OF, symbol]]
 
 
 @fragment
 def bits_of(coder: IntArray, state: Integer, symbol: Integer) -> Integer:
     """Return the bits that a symbol costs before a state."""
-    return state + coder[BITS_OF, symbol] >> 16
+    return (state + coder[BITS_OF, symbol]) >> 16
 
 
 @fragment

@@ -244,7 +244,7 @@ def _packed_weights(size: Integer, scratch: IntArray) -> tuple[Integer, Integer]
         one = next_state(coder, one, weights[at - 1], width)
         bits += width
         at -= 2
-    return told + bits, (told + 7 >> 3) + (bits + 7 >> 3)
+    return told + bits, ((told + 7) >> 3) + ((bits + 7) >> 3)
 
 
 @part

@@ -38,6 +38,7 @@ _SKIP = 8  # steps above enter only what is searched [kLazySkippingStep]
 @part
 def parse_lazy(state: State, log: IntArray, end: Integer, final: Integer) -> None:
     """Go on through the open block [ZSTD_compressBlock_lazy_generic]."""
+    # In one piece: it follows one function of zstd's, in its order; the match that waits stays in registers.
     buffer, tables, sequences, literals, codes, registers, parameters, _, _ = state
     strategy = parameters[STRATEGY]
     depth = 0 if strategy == GREEDY else 1 if strategy == LAZY else 2
@@ -78,7 +79,7 @@ def parse_lazy(state: State, log: IntArray, end: Integer, final: Integer) -> Non
             if length > best:
                 best, begin, offset = length, here, found
             if best < 4:
-                step = (here - registers[ANCHOR] >> _WALK) + 1
+                step = ((here - registers[ANCHOR]) >> _WALK) + 1
                 here += step
                 registers[SKIPPING] = step > _SKIP
                 continue

@@ -69,7 +69,7 @@ def stream_bytes(
         run -= 1
         taken += 1
         if taken % quarter == 0 or taken == total:
-            size += bits + 7 >> 3
+            size += (bits + 7) >> 3
             bits = 1
     return size
 
@@ -103,7 +103,7 @@ def _looks_like_noise(
         for symbol in range(256):
             largest = max(largest, counts[symbol])
         most += largest
-    return most <= (2 * _SAMPLE >> 7) + 4
+    return most <= ((2 * _SAMPLE) >> 7) + 4
 
 
 @lean_kernel
@@ -127,6 +127,7 @@ def literals_cost(
     They begin at ``begin``, between the matches of rows ``first`` to ``last``. ``before`` and ``after`` are the codes
     of the block before and of this one, (HUFFMAN_ROW,); ``after`` is set if ``exact``, and bytes are exact then.
     """
+    # In one piece: zstd weighs an old code, a new one and none in this order, and stops as soon as it knows.
     if exact:
         copy_to(after, before)
     if total < 8 << min(9 - strategy, 3):
@@ -139,7 +140,7 @@ def literals_cost(
         _uncompressed(total, RAW, costs)
         return
     highest, most = 255, np.int64(0)
-    while counts[highest] | counts[highest - 1] | counts[highest - 2] | counts[highest - 3] == 0:
+    while (counts[highest] | counts[highest - 1] | counts[highest - 2] | counts[highest - 3]) == 0:
         highest -= 4
     while counts[highest] == 0:
         highest -= 1
@@ -171,9 +172,9 @@ def literals_cost(
     four = total >= _SINGLE_STREAM
     header = 3 + (total >= 1 << 10) + (total >= 1 << 14)
     if not four:
-        least = most_bytes = told_size + (bits + 1 + 7 >> 3)
+        least = most_bytes = told_size + ((bits + 1 + 7) >> 3)
     else:
-        least, most_bytes = told_size + 6 + (bits + 4 + 7 >> 3), told_size + 6 + (bits + 4 + 28 >> 3)
+        least, most_bytes = told_size + 6 + ((bits + 4 + 7) >> 3), told_size + 6 + ((bits + 4 + 28) >> 3)
     limit = total - least_gain(total, strategy)
     if four and (exact or least < limit <= most_bytes):
         if not use_old:

@@ -48,13 +48,13 @@ def hash_at(buffer: Bytes, at: Integer, width: Integer, bits: Integer) -> Intege
     The product of the bytes, moved to the top, has them where the library's hashes of 32 bits have theirs.
     """
     hashed = product(word(buffer, at) << (64 - 8 * width), PRIMES[width])
-    return hashed >> (64 - bits) & ((1 << bits) - 1)
+    return (hashed >> (64 - bits)) & ((1 << bits) - 1)
 
 
 @fragment
 def four_equal(buffer: Bytes, left: Integer, right: Integer) -> Integer:
     """Tell whether four bytes agree."""
-    return (word(buffer, left) ^ word(buffer, right)) & 0xFFFFFFFF == 0
+    return ((word(buffer, left) ^ word(buffer, right)) & 0xFFFFFFFF) == 0
 
 
 @step

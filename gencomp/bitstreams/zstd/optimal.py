@@ -197,6 +197,7 @@ def parse_series(
 
     Unless ``keep``, sequences are counted, but not stored.
     """
+    # In one piece: it follows one function of zstd's; the prices of a series stand side by side.
     buffer, parameters, registers = state.buffer, state.parameters, finder.registers
     accurate = parameters[STRATEGY] >= ULTRA
     enough = min(parameters[TARGET_LENGTH], LONGEST_SERIES - 1)
@@ -367,5 +368,5 @@ def parse_optimal(
     while now[POSITION] < end - 8 and not registers[OTHERWISE]:
         if recording >= 0 and now[POSITION] >= due and not registers[OPEN]:
             set_mark(parses, recording, state, now, row, registers[NEXT], keep)
-            due = now[POSITION] + max(known - now[POSITION] >> 3, 1)  # close together near the end
+            due = now[POSITION] + max((known - now[POSITION]) >> 3, 1)  # close together near the end
         parse_series(state, finder, now, row, weight, opt, matches, end, known, keep)

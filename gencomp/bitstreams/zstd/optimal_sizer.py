@@ -96,6 +96,7 @@ def _run(
     ends: IntArray,
 ) -> None:
     """Set ``bits`` (n,) to the bits of the block after each suffix, -1 where they are to be found otherwise."""
+    # In one piece: each function that Python calls and that has the parse in it takes numba seconds more to compile.
     work, opt, matches, row, weight, counts, firsts, known = room
     work.remembered[0] = known[COSTS_OF] = 0
     now, strategy = state.registers, state.parameters[STRATEGY]

@@ -71,7 +71,7 @@ def _search_chain(
     entered = registers[NEXT]
     while entered < position:
         where = hash_at(buffer, entered, width, bits)
-        put(tables, log, registers, chains + (entered + FIRST & mask), tables[where])
+        put(tables, log, registers, chains + ((entered + FIRST) & mask), tables[where])
         put(tables, log, registers, where, entered + FIRST)
         entered += 1
         if registers[SKIPPING]:
@@ -114,7 +114,7 @@ def _enter_row(
     if head == 0:
         head = size - 1
     put(tables, log, registers, row, head)
-    put(tables, log, registers, row + head, position + FIRST << _TAG | tag)
+    put(tables, log, registers, row + head, ((position + FIRST) << _TAG) | tag)
 
 
 @part
@@ -138,7 +138,7 @@ def _search_row(
         while entered < position:
             hashed = hash_at(buffer, entered, width, bits)
             _enter_row(
-                buffer, tables, registers, log, entered, hashed >> _TAG << row_log, hashed & (1 << _TAG) - 1, size
+                buffer, tables, registers, log, entered, (hashed >> _TAG) << row_log, hashed & ((1 << _TAG) - 1), size
             )
             entered += 1
             if entered == gap_end and gap_end < position:
@@ -146,16 +146,16 @@ def _search_row(
                 gap_end = position
     registers[NEXT] = position + 1
     hashed = hash_at(buffer, position, width, bits)
-    row, tag = hashed >> _TAG << row_log, hashed & (1 << _TAG) - 1
+    row, tag = (hashed >> _TAG) << row_log, hashed & ((1 << _TAG) - 1)
     lowest = lowest_match(parameters, registers, position)
     head, attempts = tables[row], 1 << min(parameters[SEARCH_LOG], row_log)
     best, offset = 3, NO_OFFSET
     for i in range(size):
-        slot = head + i & size - 1
+        slot = (head + i) & (size - 1)
         if slot == 0:
             continue
         entry = tables[row + slot]
-        if entry & (1 << _TAG) - 1 != tag:
+        if (entry & ((1 << _TAG) - 1)) != tag:
             continue
         if entry >> _TAG < lowest or attempts == 0:
             break
@@ -231,13 +231,14 @@ def _search_tree(
     end: Integer,
 ) -> tuple[Integer, Integer]:
     """Sort what has been entered under this hash, then look along the tree [ZSTD_BtFindBestMatch]."""
+    # In one piece: a walk down a tree, whose two open ends change at each node.
     if position < registers[NEXT]:
         return 0, NO_OFFSET
     bits, width = parameters[HASH_LOG], min(parameters[MIN_MATCH], 6)
     trees, mask = 1 << bits, (1 << (parameters[CHAIN_LOG] - 1)) - 1
     for entered in range(registers[NEXT], position):
         where = hash_at(buffer, entered, width, bits)
-        node = trees + 2 * (entered + FIRST & mask)
+        node = trees + 2 * ((entered + FIRST) & mask)
         put(tables, log, registers, node, tables[where])
         put(tables, log, registers, node + 1, _UNSORTED)
         put(tables, log, registers, where, entered + FIRST)

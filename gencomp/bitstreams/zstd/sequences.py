@@ -103,7 +103,7 @@ def choose_table(
         mode = PREDEFINED if allowed and total <= 2 else ONE_SYMBOL
     elif strategy < LAZY:
         log = _PREDEFINED[kind, LOG]
-        if allowed and (total < (1 << log) * (10 - strategy) >> 3 or most < total >> (log - 1)):
+        if allowed and (total < ((1 << log) * (10 - strategy)) >> 3 or most < total >> (log - 1)):
             mode = PREDEFINED
     else:
         none = 1 << 60
@@ -112,7 +112,7 @@ def choose_table(
         same = none if same < 0 else same
         log = accuracy(_LARGEST_LOGS[kind], total, highest, 2)
         normalize(after, log, counts, total, highest, -1 if total >= 2048 else 1)
-        own = (table_bits(after) + 7 >> 3 << 3) + _entropy(counts, highest, total)
+        own = (((table_bits(after) + 7) >> 3) << 3) + _entropy(counts, highest, total)
         if basic <= same and basic <= own:
             mode = PREDEFINED
         elif same <= own:
@@ -177,15 +177,15 @@ def sequences_cost(
         mode, told = choose_table(kind, codes[kind], total, last, strategy, before[kind], after[kind])
         _coder_of(mode, after[kind], coders[kind])
         bits += told
-        size += told + 7 >> 3
+        size += (told + 7) >> 3
         flush += after[kind, LOG] if mode != ONE_SYMBOL else 0
         if mode == OWN_TABLE:
-            costs[2] = told + 7 >> 3
+            costs[2] = (told + 7) >> 3
     stream = flush + extra + 1 + _walk(sequences, begin, end, coders)
     costs[0] = 8 * (header + 1) + bits + stream
-    costs[1] = header + 1 + size + (stream + 7 >> 3)
+    costs[1] = header + 1 + size + ((stream + 7) >> 3)
     if costs[2] > 0:
-        costs[2] += stream + 7 >> 3
+        costs[2] += (stream + 7) >> 3
 
 
 @part

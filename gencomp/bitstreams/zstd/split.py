@@ -26,7 +26,7 @@ def _record(buffer: Bytes, begin: Integer, level: Integer, events: IntArray) -> 
         if bits == 8:
             events[two & 0xFF] += 1
         else:
-            events[((two & 0xFFFF) * 0x9E3779B9 & 0xFFFFFFFF) >> (32 - bits)] += 1
+            events[(((two & 0xFFFF) * 0x9E3779B9) & 0xFFFFFFFF) >> (32 - bits)] += 1
     return (_CHUNK - 1) // rate
 
 

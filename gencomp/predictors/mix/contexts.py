@@ -93,7 +93,7 @@ CLASS = _class_table()
 @fragment
 def hash_step(value: Integer, more: Integer) -> Integer:
     """Return the 30-bit hash of two numbers below 2^30."""
-    return ((value + more + 1) * HASH_FACTOR >> 17) & HASH_MASK
+    return (((value + more + 1) * HASH_FACTOR) >> 17) & HASH_MASK
 
 
 @lean_kernel
@@ -144,29 +144,29 @@ def pixel_context(number: Integer, history: ByteArray, end: Integer, row: Intege
     if number == 0:
         return plane
     if number == 1:
-        return (west + north) >> 1 | (clip((north_east - north + 128) >> 2)) << 8
+        return ((west + north) >> 1) | ((clip((north_east - north + 128) >> 2)) << 8)
     if number == 2:
-        return west << 8 | north
+        return (west << 8) | north
     if number == 3:
-        return clip(west + north_east - north) | (west >> 5) << 8
+        return clip(west + north_east - north) | ((west >> 5) << 8)
     if number == 4:
-        return (west + north_east) >> 1 | (clip((north - north_west + 256) >> 4)) << 8
+        return ((west + north_east) >> 1) | ((clip((north - north_west + 256) >> 4)) << 8)
     if number == 5:
-        return clip(2 * north - north_2) | (west >> 4) << 8
+        return clip(2 * north - north_2) | ((west >> 4) << 8)
     if number == 6:
-        return clip(2 * west - west_2) | (north >> 4) << 8
+        return clip(2 * west - west_2) | ((north >> 4) << 8)
     if number == 7:
-        return north | (north_east >> 3) << 8
+        return north | ((north_east >> 3) << 8)
     if number == 8:
-        return plane | ((west - north + 256) >> 4) << 8 | ((north_east - north + 256) >> 5) << 16
+        return plane | (((west - north + 256) >> 4) << 8) | (((north_east - north + 256) >> 5) << 16)
     if number == 9:
-        return (west >> 2) << 16 | (north >> 2) << 8 | north_west >> 2
+        return ((west >> 2) << 16) | ((north >> 2) << 8) | (north_west >> 2)
     if number == 10:
         return west
     if number == 11:
-        return (west + north + north_east + north_west) >> 2 | (west_2 >> 4) << 8
+        return ((west + north + north_east + north_west) >> 2) | ((west_2 >> 4) << 8)
     if number == 12:
-        return plane << 8 | (west + north_east) >> 1
+        return (plane << 8) | ((west + north_east) >> 1)
     return north
 
 
@@ -179,7 +179,9 @@ def sample_at(history: ByteArray, at: Integer, registers: IntArray) -> Integer:
     if registers[FRAME] == registers[CHANNELS]:
         return value - 256 if registers[SIGNED] == 1 and value > 127 else value
     value = (
-        value << 8 | np.int64(history[at + 1]) if registers[BIG_ENDIAN] == 1 else np.int64(history[at + 1]) << 8 | value
+        (value << 8) | np.int64(history[at + 1])
+        if registers[BIG_ENDIAN] == 1
+        else (np.int64(history[at + 1]) << 8) | value
     )
     return value - 65536 if registers[SIGNED] == 1 and value > 32767 else value
 
@@ -226,7 +228,7 @@ def sound_context(number: Integer, history: ByteArray, end: Integer, registers: 
     else:
         guess >>= coarse
     trend = 0 if coarse == 0 else min(7, max(-8, (left - left_2) >> (7 if size == 2 else 2))) + 8
-    return ((guess & 0xFFFFF) << 1 | inside) << 4 | trend
+    return ((((guess & 0xFFFFF) << 1) | inside) << 4) | trend
 
 
 @lean_kernel
@@ -241,7 +243,7 @@ def fill_hashes(
     """Write the hash of every context of the byte at ``end`` into ``hashes`` (n,) int64."""
     # In one piece: it is a table of contexts, which kernels cannot keep as one of functions.
     recent, older = np.int64(registers[RECENT]), np.int64(registers[OLDER])
-    byte_1, byte_2, byte_3 = recent & 255, recent >> 8 & 255, recent >> 16 & 255
+    byte_1, byte_2, byte_3 = recent & 255, (recent >> 8) & 255, (recent >> 16) & 255
     order_3 = hash_step(recent & 0xFFFFFF, 0)
     order_4 = hash_step(order_3, recent >> 24)
     order_7 = hash_step(order_4, older & 0xFFFFFF)
@@ -287,29 +289,29 @@ def fill_hashes(
         elif kind == WORDS_012:
             value = hash_step(hash_step(word, word_1), word_2)
         elif kind == SKIP_1:
-            value = byte_2 << 8 | byte_3
+            value = (byte_2 << 8) | byte_3
         elif kind == SKIP_2:
-            value = byte_3 << 8 | recent >> 24
+            value = (byte_3 << 8) | (recent >> 24)
         elif kind == ONLY_2:
             value = byte_2
         elif kind == ONLY_3:
             value = byte_3
         elif kind == BYTES_13:
-            value = byte_1 << 8 | byte_3
+            value = (byte_1 << 8) | byte_3
         elif kind == ABOVE_LEFT:
-            value = above << 8 | byte_1
+            value = (above << 8) | byte_1
         elif kind == ABOVE_2:
-            value = above << 8 | above_2
+            value = (above << 8) | above_2
         elif kind == COLUMN_ABOVE:
-            value = column << 8 | above
+            value = (column << 8) | above
         elif kind == COLUMN_LEFT:
-            value = column << 8 | byte_1
+            value = (column << 8) | byte_1
         elif kind == COLUMN_LEFT_2:
-            value = hash_step(column << 8 | byte_1, byte_2)
+            value = hash_step((column << 8) | byte_1, byte_2)
         elif kind == CORNER:
-            value = (above << 8 | byte_1) << 8 | corner
+            value = (((above << 8) | byte_1) << 8) | corner
         elif kind == LINE_COLUMN:
-            value = (min(column, 255) << 8 | above) << 8 | np.int64(registers[LINE_HEAD]) & 255
+            value = (((min(column, 255) << 8) | above) << 8) | (np.int64(registers[LINE_HEAD]) & 255)
         elif kind == HEAD_WORD:
             value = hash_step(hash_step(word, np.int64(registers[LINE_HEAD])), byte_1)
         elif kind == SHAPE:
@@ -329,7 +331,7 @@ def fill_hashes(
         elif kind < BASES_K:
             value = sound_context(kind - SOUND, history, end, registers)
         else:
-            bases = np.int64(registers[BASES]) & ((1 << 2 * (kind - BASES_K)) - 1)
+            bases = np.int64(registers[BASES]) & ((1 << (2 * (kind - BASES_K))) - 1)
             value = hash_step(bases & 0xFFFFFF, bases >> 24)
         hashes[slot] = hash_step(value & HASH_MASK, kind << 20)
 
@@ -350,12 +352,12 @@ def advance(
     """
     recent = np.int64(registers[RECENT])
     if learning and followers.shape[0] > 0:
-        followers[recent & 255] = (np.int64(followers[recent & 255]) << 8 | byte) & 0xFFFFFFFF
+        followers[recent & 255] = ((np.int64(followers[recent & 255]) << 8) | byte) & 0xFFFFFFFF
         pair = 256 + (recent & 0xFFFF)
-        followers[pair] = (np.int64(followers[pair]) << 8 | byte) & 0xFFFFFFFF
-    registers[OLDER] = (np.int64(registers[OLDER]) << 8 | recent >> 24) & 0xFFFFFFFF
-    registers[RECENT] = (recent << 8 | byte) & 0xFFFFFFFF
-    registers[CLASSES] = (np.int64(registers[CLASSES]) << 4 | np.int64(CLASS[byte])) & 0xFFFFFFFF
+        followers[pair] = ((np.int64(followers[pair]) << 8) | byte) & 0xFFFFFFFF
+    registers[OLDER] = ((np.int64(registers[OLDER]) << 8) | (recent >> 24)) & 0xFFFFFFFF
+    registers[RECENT] = ((recent << 8) | byte) & 0xFFFFFFFF
+    registers[CLASSES] = ((np.int64(registers[CLASSES]) << 4) | np.int64(CLASS[byte])) & 0xFFFFFFFF
     word = np.int64(registers[WORD])
     if 97 <= byte <= 122 or byte >= 128:
         registers[WORD] = hash_step(word, byte)
@@ -366,17 +368,17 @@ def advance(
         registers[WORD_1] = word
         registers[WORD] = 0
     if byte >= 65:
-        registers[BASES] = (np.int64(registers[BASES]) << 2 | byte >> 1 & 3) & 0xFFFFFFFFFFFF
+        registers[BASES] = ((np.int64(registers[BASES]) << 2) | ((byte >> 1) & 3)) & 0xFFFFFFFFFFFF
     column = end - np.int64(registers[LINE])
     if byte == 10:
         registers[LINE_ABOVE] = registers[LINE]
         registers[LINE] = end
         registers[LINE_HEAD] = 0
     elif column <= 2:
-        registers[LINE_HEAD] = (np.int64(registers[LINE_HEAD]) << 8 | byte) & 0xFFFF
+        registers[LINE_HEAD] = ((np.int64(registers[LINE_HEAD]) << 8) | byte) & 0xFFFF
     # what was opened last and is not closed yet: its sign and the word before it
     if byte == 60 or byte == 91 or byte == 123 or byte == 40:  # < [ { (
-        registers[TAG] = hash_step(np.int64(registers[TAG]) & 0xFFFFFF if byte == recent & 255 else 0, byte)
+        registers[TAG] = hash_step(np.int64(registers[TAG]) & 0xFFFFFF if byte == (recent & 255) else 0, byte)
     elif byte == 62 or byte == 93 or byte == 125 or byte == 41 or byte == 10:  # > ] } ) newline
         registers[TAG] = byte
     if end % SURVEY == 0 and registers[FIXED_MODE] == 0:

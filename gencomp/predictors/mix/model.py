@@ -170,7 +170,7 @@ def adapted(counter: Integer, goal: Integer) -> Integer:
     count = counter & (COUNTER_STEPS - 1)
     p = counter >> 10
     p += ((goal - p) * np.int64(RATES[count])) >> 16
-    return p << 10 | (count + (count < COUNTER_STEPS - 1))
+    return (p << 10) | (count + (count < COUNTER_STEPS - 1))
 
 
 @fragment
@@ -303,12 +303,12 @@ def predict(
     mixed = model.mixed
     n, maps, end = places_of(model)
     for i in range(maps, end):  # the two rows of which the next bit needs one
-        prefetch(model.refine_hashed, (np.int64(bases[i]) + (2 * node & 15)) * REFINE_CELLS)
+        prefetch(model.refine_hashed, (np.int64(bases[i]) + ((2 * node) & 15)) * REFINE_CELLS)
     first = COUNTER_INPUTS + maps - n
     known: Integer = 0
     for i in range(n):
         state = np.int64(slots[np.int64(bases[i]) + node])
-        place = i << 8 | state
+        place = (i << 8) | state
         places[i] = place
         known += state != 0
         inputs[first + i] = STRETCH[np.int64(counters[place]) >> 20]
@@ -345,11 +345,11 @@ def predict(
     shelf: Integer = mode + (m * SELECTOR_ROWS if doubted else 0)
     recent = np.int64(model.registers[RECENT])
     # how much is known: the longest match, and the share of contexts seen before
-    known_select = match_select << 4 | known * np.int64(model.counts[KNOWN_SHARE]) >> SHARE_BITS
+    known_select = (match_select << 4) | ((known * np.int64(model.counts[KNOWN_SHARE])) >> SHARE_BITS)
     row: Integer = 0
     for k in range(m):
         if guide is not None and k == m - 1 and not doubted:
-            row = (guided + 2048) >> 7 << 3 | step
+            row = (((guided + 2048) >> 7) << 3) | step
         elif k == 0:
             row = partial
         elif k == 1:
@@ -357,15 +357,15 @@ def predict(
         elif k == 2:
             row = recent & 255
         elif k == 3:
-            row = recent >> 8 & 255
+            row = (recent >> 8) & 255
         elif k == 4:
-            row = (np.int64(model.registers[CLASSES]) & 15) * 16 + (np.int64(model.registers[CLASSES]) >> 4 & 15)
+            row = (np.int64(model.registers[CLASSES]) & 15) * 16 + ((np.int64(model.registers[CLASSES]) >> 4) & 15)
         elif k == 5:
-            row = step << 5 | np.int64(model.bits[0] + 1) << 3 | np.int64(model.bits[1] + 1) << 1
+            row = (step << 5) | (np.int64(model.bits[0] + 1) << 3) | (np.int64(model.bits[1] + 1) << 1)
         elif k == 6:
             row = np.int64(model.trusts[0]) & 255
         elif k == 7:
-            row = known << 3 | step
+            row = (known << 3) | step
         else:
             row = np.int64(model.registers[WORD]) & 255
         row += k * SELECTOR_ROWS + shelf
@@ -388,7 +388,7 @@ def predict(
             x += weighed
         x >>= finals - 1
     p = squash(x)
-    place = (clamp(x) * 15 >> 4) + 1920  # from 0 to 15 * 256
+    place = ((clamp(x) * 15) >> 4) + 1920  # from 0 to 15 * 256
     if maps == end:
         return p, place
     cell, part = place >> 8, place & 255
@@ -398,7 +398,7 @@ def predict(
     for i in range(maps, end):
         at = (np.int64(bases[i]) + node) * REFINE_CELLS + cell
         hashed += np.int64(model.refine_hashed[at]) * (256 - part) + np.int64(model.refine_hashed[at + 1]) * part
-    hashed = hashed * np.int64(model.counts[MAP_SHARE]) >> SHARE_BITS
+    hashed = (hashed * np.int64(model.counts[MAP_SHARE])) >> SHARE_BITS
     return min(65535, max(1, (refined + hashed + 512) >> 10)), place
 
 
@@ -589,10 +589,10 @@ def run(
                     break
             if step == 3:  # the next nibble's places are on their way while this bit is learnt
                 for i in range(places_of(model)[2]):
-                    hashes[i] = hash_step(hashes[i], partial << 1 | bit)
+                    hashes[i] = hash_step(hashes[i], (partial << 1) | bit)
                 reach(model)
             learn(model, guide, partial, node, place, bit, rate)
-            partial, node = partial << 1 | bit, node << 1 | bit
+            partial, node = (partial << 1) | bit, (node << 1) | bit
             if step == 3:
                 find_places(model, True)
                 node = 1

@@ -30,30 +30,27 @@ def read() -> Any:
     return typed
 
 
-def write() -> Any:
-    """Return the instructions of :data:`gencomp.inference.team.write`."""
+def _changed(operation: str) -> Any:
+    """Return the instructions that change a whole cell by ``operation`` of LLVM's atomicrmw."""
 
     def typed(typing_context: Any, gate: Any, cell: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            builder.atomic_rmw("xchg", _cell(context, builder, signature, arguments), arguments[2], _ORDER)
+            builder.atomic_rmw(operation, _cell(context, builder, signature, arguments), arguments[2], _ORDER)
             return context.get_dummy_value()
 
         return types.none(gate, types.int64, types.int64), codegen
 
     return typed
+
+
+def write() -> Any:
+    """Return the instructions of :data:`gencomp.inference.team.write`."""
+    return _changed("xchg")
 
 
 def add() -> Any:
     """Return the instructions of :data:`gencomp.inference.team.add`."""
-
-    def typed(typing_context: Any, gate: Any, cell: Any, value: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            builder.atomic_rmw("add", _cell(context, builder, signature, arguments), arguments[2], _ORDER)
-            return context.get_dummy_value()
-
-        return types.none(gate, types.int64, types.int64), codegen
-
-    return typed
+    return _changed("add")
 
 
 def replace() -> Any:

@@ -361,6 +361,20 @@ def test_a_cache_that_fails_later_costs_time_alone(step: str, failure: object, m
         assert kernel(21) == 42
 
 
+@pytest.mark.parametrize(
+    ("module", "instructions"),
+    [
+        ("inference.team", "team_instructions.py"),
+        ("inference.products", "product_instructions.py"),
+        ("inference.recurrent", "product_instructions.py"),
+        ("inference.transformer", "team_instructions.py"),
+        ("predictors.mix.vectors", "vector_instructions.py"),
+    ],
+)
+def test_kernels_are_made_from_instructions_however_these_are_named(module: str, instructions: str) -> None:
+    assert instructions in [file.name for file in sources.files(f"gencomp.{module}")]
+
+
 def test_what_older_sources_left_in_the_cache_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gencomp.compiled import just_in_time
 

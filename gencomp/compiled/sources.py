@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]  # where the package ``gencomp`` lies
 
 _IMPORT = re.compile(r"^(?:from|import) (gencomp[\w.]*)(?: import \(?([^)]*?)\)?(?:$|#))?", re.MULTILINE)
 _DOOR = "gencomp.compiled"  # kernels take nothing of it but the steps in LLVM's terms
-_MAKER = re.compile(r"\"(gencomp[\w.]+):\w+\"")  # a function that makes instructions, named in a string
+_NAMED = re.compile(r"\"(gencomp[\w.]+)(?::\w+)?\"")  # a module, or its function that makes instructions, in a string
 
 
 def file_of(module: str) -> Path | None:
@@ -36,7 +36,7 @@ def _imported(module: str) -> frozenset[str]:
     if file is None:
         return frozenset()
     text = file.read_text(encoding="utf-8")
-    found = set(_MAKER.findall(text))
+    found = set(_NAMED.findall(text))
     for source, names in _IMPORT.findall(text):
         found.add(source)
         found.update(f"{source}.{name.split()[0]}" for name in names.replace("\n", " ").split(",") if name.strip())

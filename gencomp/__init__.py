@@ -9,12 +9,12 @@ True
 
 __version__ = "0.1.0"
 
-TYPE_CHECKING = False  # typing's own would take a tenth of the command's start-up
+TYPE_CHECKING = False  # importing typing for it would take a tenth of the command's start-up
 if TYPE_CHECKING:
     from typing import Any
 
     from gencomp.archive.memory import compress, decompress
-    from gencomp.archive.stream import open  # noqa: A004 - as gzip.open is
+    from gencomp.archive.stream import open  # noqa: A004 - named like gzip.open
     from gencomp.equivalence.adapt import as_compressor, as_predictor
     from gencomp.equivalence.candidates import Candidates, candidates
     from gencomp.equivalence.compressor import ArithmeticCompressor
@@ -97,7 +97,7 @@ _HOMES = {
 }
 
 
-# type checkers do not see this: to them every name that is not there would be Any
+# hidden from type checkers, for which it would turn every unknown name into Any
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> "Any":

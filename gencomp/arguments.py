@@ -1,7 +1,7 @@
-"""What callers pass, checked once: bytes are what they say, symbols are whole numbers of the alphabet.
+"""Checks of what callers pass: bytes really are bytes, and symbols are whole numbers in the alphabet.
 
-Python's own conversions do not ask: ``bytes(5)`` is five zeros, ``bytes`` of an array of integers is its memory, and a
-slice of such an array counts its items, not its bytes.
+Python's own conversions accept too much: ``bytes(5)`` is five zeros, ``bytes`` of an array of integers is its memory,
+and a slice of such an array counts items, not bytes.
 """
 
 import operator
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 BYTES = 256
-_OCTETS = ("B", "b", "c")  # formats of buffers whose items are single bytes (the module struct's)
+_OCTETS = ("B", "b", "c")  # buffer formats, as in the module struct, whose items are single bytes
 
 
 def as_bytes(data: Any, name: str = "data") -> bytes:
     """Return bytes, or any buffer of single bytes, as ``bytes``.
 
-    Raises ``TypeError`` on text, on None, on numbers and sequences of them, and on a buffer of wider items, of which
-    it is not known whether its numbers or its memory are meant.
+    Raises ``TypeError`` on text, None, numbers and sequences of numbers. A buffer of wider items is refused, too, since
+    either its numbers or its memory could be meant.
     """
     if type(data) is bytes:
         return data
@@ -43,10 +43,9 @@ def as_pieces(pieces: Sequence[Any], name: str) -> Sequence[bytes]:
 
 
 def as_symbol(symbol: Any, alphabet_size: int = BYTES) -> int:
-    """Return a whole number of any kind, numpy's too, as ``int``.
+    """Return a whole number of any type, numpy's included, as ``int``.
 
-    Raises ``TypeError`` on what is no whole number, truth values among them, and ``ValueError`` outside
-    [0, ``alphabet_size``).
+    Raises ``TypeError`` on anything else, booleans included, and ``ValueError`` outside [0, ``alphabet_size``).
     """
     if type(symbol) is not int:
         try:
@@ -62,7 +61,7 @@ def as_symbol(symbol: Any, alphabet_size: int = BYTES) -> int:
 
 
 def as_context(context: Any, alphabet_size: int = BYTES) -> Sequence[int]:
-    """Return bytes, a buffer of them, or a sequence of symbols, as symbols: ``bytes`` where the alphabet is theirs.
+    """Return the symbols of a buffer of bytes or a sequence: as ``bytes`` unless the alphabet is larger than 256.
 
     Raises what :func:`as_bytes` and :func:`as_symbol` raise.
     """

@@ -1,9 +1,8 @@
-"""What coding takes at most, memory and work, computed from a spec before anything is built, and what it may take.
+"""Upper bounds on what coding takes, computed from a spec before anything is built, and limits on it.
 
-**Memory** is in bytes, over what the process has anyway; tables are counted whole, though their pages are taken by
-need. **Work** is in seconds of one core, estimated on the slow side: a machine of the 2020s takes a half to a tenth of
-it. Neither counts what is done once a process, the compiling of kernels and the loading of a model that the user
-names.
+**Memory** is in bytes, beyond what the process takes anyway. Tables count in full, though their pages are only taken
+when touched. **Work** is in seconds of one core, estimated on the slow side: a machine of the 2020s takes a half to a
+tenth of it. Neither counts what is done once per process: compiling kernels, and loading a model that the user names.
 """
 
 import math
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from gencomp.errors import BudgetError
 
 DEFAULT_MEMORY = 4 << 30
-# an archive may ask for so many seconds, and as many more for each of its bytes: honest ones take 10^-4 to 10^-3
+# by default an archive may take DEFAULT_WORK seconds and WORK_PER_BYTE for each of its bytes; honest ones take 10^-4 to
+# 10^-3 a byte
 DEFAULT_WORK = 400.0
 WORK_PER_BYTE = 0.005
 # and may hold so many bytes, or as many for each of its own
@@ -22,27 +22,27 @@ OUTPUT_PER_BYTE = 256
 
 @dataclass(frozen=True)
 class Cost:
-    """What one job takes: ``memory`` at its height, of which ``kept`` is never given back, and ``work``."""
+    """What one job takes: ``memory`` at its peak, of which ``kept`` is never given back, and ``work``."""
 
     memory: int = 0
     work: float = 0.0
     kept: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
-        """Return the cost of both, one after the other."""
+        """Return the cost of doing both, one after the other."""
         return Cost(max(self.memory, self.kept + other.memory), self.work + other.work, self.kept + other.kept)
 
     def beside(self, memory: int) -> "Cost":
-        """Return the cost where ``memory`` bytes more are held meanwhile."""
+        """Return the cost where ``memory`` more bytes are held all the while."""
         return Cost(self.memory + memory, self.work, self.kept)
 
 
 @dataclass(frozen=True)
 class StateCost:
-    """What a state takes that has read a context: ``held`` bytes in each copy, ``scratch`` bytes while it works.
+    """What a state that has read a context takes: ``held`` bytes in each copy, ``scratch`` bytes while it works.
 
-    ``begin`` is the work of reading the context, ``step`` that of one distribution and one byte more; ``kept`` are
-    bytes of each step that a library does not give back.
+    ``begin`` is the work of reading the context, ``step`` that of one distribution and one more byte; ``kept`` is how
+    many bytes of each step a library does not give back.
     """
 
     held: int = 0
@@ -52,7 +52,7 @@ class StateCost:
     kept: int = 0
 
     def block(self, empty: "StateCost", size: int) -> Cost:
-        """Return the cost of ``size`` steps from an empty context on; this is the state after all of them."""
+        """Return the cost of ``size`` steps from an empty context; ``self`` is the state after all of them."""
         kept = self.kept * size
         return Cost(self.held + self.scratch + kept, empty.begin + self.step * size, kept)
 
@@ -75,7 +75,7 @@ class Budget:
             raise too_much_work(what, cost.work, self.work)
 
     def check_memory(self, memory: int, what: str) -> None:
-        """Do as :meth:`check` for memory alone."""
+        """Check as :meth:`check` does, but memory alone."""
         if memory > self.memory:
             raise BudgetError(
                 f"{what} may take {in_bytes(memory)} of memory, the limit is {in_bytes(self.memory)}; "
@@ -88,7 +88,7 @@ class Budget:
 
 
 class Meter:
-    """Adds up what the parts of one archive take, against a budget that grows with the bytes read where it is None."""
+    """Adds up what the parts of one archive take. Where the budget's work is None, it grows with the bytes read."""
 
     def __init__(self, budget: Budget, *, unbounded: bool = False) -> None:
         self._budget = budget

@@ -1,7 +1,7 @@
-"""What a class must have to be a model, and what it claims to have, told by the names of its parts.
+"""Checks that a class has all that a model needs, and all of each capability that it claims.
 
-The protocols of :mod:`gencomp.protocols` are structural: a class has a capability where it has the members, so that a
-misspelt member, or one of two, would be a slow way taken in silence. Here both are told.
+The protocols of :mod:`gencomp.protocols` are structural: a class has a capability if it has the members. With a member
+misspelt, or one of two missing, a slower way would be taken silently; this module reports both.
 """
 
 import difflib
@@ -12,12 +12,12 @@ from typing import Any, Literal
 from gencomp import protocols
 from gencomp.protocols import Compressor, Predictor, PredictorState, ScorerState
 
-_NEAR = 0.85  # difflib's ratio from which on a name is taken for a misspelt one
-_PARTS = (Predictor, PredictorState, Compressor, ScorerState)  # what every model has, or a state of it
+_NEAR = 0.85  # difflib's ratio from which a name counts as misspelt
+_PARTS = (Predictor, PredictorState, Compressor, ScorerState)  # what every model, or its state, has
 
 
 def members_of(protocol: Any) -> list[str]:
-    """Return the names that a class of ``protocol`` has."""
+    """Return the names of the members of ``protocol``."""
     own = {**vars(protocol), **inspect.get_annotations(protocol)}
     return sorted(name for name in own if not name.startswith("_"))
 
@@ -39,11 +39,11 @@ _KNOWN = _OPTIONAL | {member for part in _PARTS for member in members_of(part)}
 
 
 def complaints(kind: Literal["compressor", "predictor"], factory: Any, options: typing.Iterable[str]) -> list[str]:
-    """Return a line for everything in which ``factory`` falls short of what it must have, or claims to have.
+    """Return a line for everything that ``factory`` lacks of what it must have, or claims to have.
 
-    ``factory`` is the class of a model, or a function that returns one; ``options`` are the names of its arguments,
-    which may be any. A public name that is nearly that of a capability is taken for it; a leading underscore makes it
-    the class's own.
+    ``factory`` is the class of a model, or a function that returns one. ``options`` are the names of its arguments,
+    which are free. Any other public name that resembles a capability's counts as a misspelling of it, unless it begins
+    with an underscore.
     """
     if not isinstance(factory, type):
         factory = _returned(factory)
@@ -67,14 +67,14 @@ def complaints(kind: Literal["compressor", "predictor"], factory: Any, options: 
 
 
 def _of_names(kind: type, options: set[str]) -> list[str]:
-    """Return what is wrong with the names of a class: capabilities that are misspelt, or there by half."""
+    """Return what is wrong with the names of a class: capabilities that are misspelt, or only half there."""
     has = {name for name in dir(kind) if not name.startswith("_")}
     found = []
     for name in sorted(has - _KNOWN - options):
         near = difflib.get_close_matches(name, _OPTIONAL, n=1, cutoff=_NEAR)
         if near and near[0] not in has:
             found.append(
-                f"{kind.__qualname__}.{name} is no capability; did you mean {near[0]}? "
+                f"{kind.__qualname__}.{name} is not a capability; did you mean {near[0]}? "
                 f"(if it is your own, begin it with an underscore)"
             )
     for capability, members in CAPABILITIES.items():
@@ -86,7 +86,7 @@ def _of_names(kind: type, options: set[str]) -> list[str]:
 
 
 def _returned(function: Any) -> type | None:
-    """Return the class that a function says it returns, None where it does not say, or says one that is not there."""
+    """Return the class in a function's return annotation, or None if it has none that could be a model or a state."""
     try:
         kind = typing.get_type_hints(function).get("return")
     except (NameError, TypeError, AttributeError):

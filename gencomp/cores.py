@@ -1,4 +1,4 @@
-"""How many cores there are to use, and the process's pools of threads for kernels and codecs, which release the GIL."""
+"""The number of cores to use, and the process's thread pools for kernels and codecs, which release the GIL."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# candidates at a time: more would wait for one another's memory
+# candidates scored at a time: more would wait for memory
 MOST_THREADS = 16
 
 _lock = threading.Lock()
@@ -18,12 +18,12 @@ _limit_of_process: int | None = None
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use: a container or ``taskset`` may leave it a few of many."""
+    """Return the number of cores that this process may use, which a container or ``taskset`` may limit."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def candidate_threads() -> int:
-    """Return how many candidates are worked on at a time."""
+    """Return how many candidates are scored at a time."""
     return min(usable_cores(), MOST_THREADS)
 
 
@@ -33,18 +33,18 @@ def candidate_pool() -> Executor:
 
 
 def pair_pool() -> Executor:
-    """Return the pool for whole pairs of texts: another one, since a pair's scorer waits for its candidates."""
+    """Return the pool for whole pairs of texts: a separate one, since a pair's scorer waits for its candidates."""
     return _pool("gencomp-pairs", usable_cores())
 
 
 def helper_pool() -> Executor:
-    """Return the pool of those that :func:`helpers` counts."""
+    """Return the pool for the threads that :func:`helpers` grants."""
     return _pool("gencomp-help", max(1, usable_cores() - 1))
 
 
 @contextmanager
 def at_most(threads: int) -> Iterator[None]:
-    """Let what this thread does inside take ``threads`` cores at most, its helpers and others like it included."""
+    """Limit this thread, inside the block, to ``threads`` cores, counting its helpers and other threads like it."""
     token = _limit.set(threads)
     try:
         yield
@@ -53,14 +53,14 @@ def at_most(threads: int) -> Iterator[None]:
 
 
 def limit_process(threads: int) -> None:
-    """Let this process take ``threads`` cores at most for helpers: it is one of several that share the machine."""
+    """Limit this process, one of several that share the machine, to ``threads`` cores, helpers included."""
     global _limit_of_process
     _limit_of_process = threads
 
 
 @contextmanager
 def helpers(most: int) -> Iterator[int]:
-    """Say how many threads, up to ``most``, may help this one inside: so many cores are free of others like it."""
+    """Yield how many threads, up to ``most``, may help this one inside the block: cores that others leave free."""
     global _busy
     if most <= 0:
         yield 0
@@ -85,7 +85,7 @@ def _pool(name: str, threads: int) -> Executor:
 
 
 def forget_pool() -> None:
-    """Let the next calls make other pools. A child of ``os.fork`` has its parent's, but none of their threads."""
+    """Make new pools at the next calls. A child of ``os.fork`` inherits its parent's pools, but not their threads."""
     global _lock, _pools, _busy
     _lock, _pools, _busy = threading.Lock(), {}, 0
 

@@ -13,7 +13,7 @@ class GencompError(Exception):
 
 
 class GencompWarning(UserWarning):
-    """What works, but less well than it could; the message says how to mend it. The command line shows it as a note."""
+    """Something works less well than it could; the message says what to do. The command line shows it as a note."""
 
 
 class SpecError(GencompError, ValueError):

@@ -1,6 +1,6 @@
-"""Parallel work through ``concurrent.futures``: local processes, or a Dask cluster. What a lost worker had is redone.
+"""Parallel work through ``concurrent.futures``: local processes, or a Dask cluster. A lost worker's tasks are redone.
 
-A pool is an executor that says how many workers it has and can be made anew. All three give the same results.
+A pool is an executor that knows how many workers it has and can be renewed. All three pools give the same results.
 """
 
 import multiprocessing
@@ -31,15 +31,15 @@ from gencomp.extras import require
 T = TypeVar("T")
 R = TypeVar("R")
 
-MAX_LOSSES = 5  # in one run: more is not bad luck
-TASKS_PER_WORKER = 2  # under way at a time: the next is there when one ends
+MAX_LOSSES = 5  # in one run: more than these are no accident
+TASKS_PER_WORKER = 2  # submitted at a time, so that the next is there when one ends
 CONNECT_SECONDS = 10.0
 WITHOUT_WORKERS_SECONDS = 60.0
 CHECK_SECONDS = 5.0
 
 
 class Pool(Protocol):
-    """Workers. ``losses`` are the exceptions of a future whose worker died; ``renew`` makes the pool usable again."""
+    """Workers. A future whose worker died raises one of ``losses``; ``renew`` makes the pool usable again."""
 
     losses: tuple[type[BaseException], ...]
 
@@ -51,7 +51,7 @@ class Pool(Protocol):
     def renew(self) -> None: ...
 
     def check(self) -> None:
-        """Raise :class:`WorkersLostError` where nothing will ever finish."""
+        """Raise :class:`WorkersLostError` if nothing will ever finish."""
 
 
 class SerialPool:
@@ -90,7 +90,7 @@ class LocalPool:
         return ProcessPoolExecutor(self.workers, context, initializer=_prepare_worker, initargs=(threads,))
 
     def submit(self, function: Callable[[T], R], task: T) -> "Future[R]":
-        with _without_interrupts():  # workers, which may begin now, inherit that
+        with _without_interrupts():  # workers that start now inherit the mask
             return self._executor.submit(function, task)
 
     def renew(self) -> None:
@@ -101,13 +101,13 @@ class LocalPool:
         pass
 
     def close(self) -> None:
-        """Let the workers end what they do, and nothing more."""
+        """Let the workers finish what they are doing, and start nothing new."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Let Ctrl-C wait: a worker that is interrupted while it imports would print where."""
+    """Hold Ctrl-C back: a worker that it interrupts during imports would print a traceback."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -136,7 +136,7 @@ def _end_with_parent() -> None:
 
 
 class ClusterPool:
-    """The workers of a Dask cluster, which must have gencomp installed, in the same version."""
+    """The workers of a Dask cluster, which must have the same version of gencomp installed."""
 
     def __init__(self, address: str) -> None:
         require("cluster", "distributed")
@@ -162,13 +162,13 @@ class ClusterPool:
 
     def submit(self, function: Callable[[T], R], task: T) -> "Future[R]":
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that whole data are large, which is meant
+            warnings.simplefilter("ignore", UserWarning)  # about the size of tasks, which is intended
             return self._executor.submit(function, task)
 
     def renew(self) -> None:
         """Do nothing: the scheduler has given the work to another worker, if there is a scheduler."""
         if self._client.status != "running":
-            raise WorkersLostError("the Dask scheduler is gone; start it again, and this command: it will go on")
+            raise WorkersLostError("the Dask scheduler is gone; restart it and run this command again: it will go on")
 
     def check(self) -> None:
         self.renew()
@@ -187,9 +187,9 @@ class ClusterPool:
 
 @contextmanager
 def open_pool(jobs: int, cluster: str | None = None) -> Iterator[Pool]:
-    """Yield a pool: the Dask cluster at the address ``cluster``, else ``jobs`` processes; one job is this process.
+    """Yield a pool: the Dask cluster at the address ``cluster``, else ``jobs`` processes; one job runs in this process.
 
-    Raises :class:`WorkersLostError` where the cluster does not answer.
+    Raises :class:`WorkersLostError` if the cluster does not answer.
     """
     if cluster is None and jobs == 1:
         yield SerialPool()
@@ -202,9 +202,9 @@ def open_pool(jobs: int, cluster: str | None = None) -> Iterator[Pool]:
 
 
 def finished(pool: Pool, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
-    """Yield (task, function(task)) as they finish, in any order. Tasks are taken when a worker is nearly free.
+    """Yield (task, function(task)) as they finish, in any order. Tasks are taken only as workers become free.
 
-    A task whose worker was lost is done again. Raises :class:`WorkersLostError` after more than 5 losses, and what
+    A task whose worker is lost is done again. Raises :class:`WorkersLostError` after more than 5 losses, and what
     ``function`` raises.
     """
     waiting: deque[T] = deque()  # lost with their worker
@@ -234,7 +234,7 @@ def finished(pool: Pool, function: Callable[[T], R], tasks: Iterable[T]) -> Iter
                 result = future.result()
             except pool.losses:
                 waiting.append(task)
-                if losses_before == losses:  # not one more victim of a loss that is known
+                if losses_before == losses:  # else it is another victim of a loss already counted
                     losses = _renewed(pool, losses)
             else:
                 yield task, result
@@ -244,7 +244,7 @@ def _renewed(pool: Pool, losses: int) -> int:
     """Make the pool usable after one more loss; return the number of losses."""
     if losses == MAX_LOSSES:
         raise WorkersLostError(
-            f"workers died {losses + 1} times; too little memory is the usual reason: take fewer jobs"
+            f"workers died {losses + 1} times; the usual reason is too little memory: use fewer jobs"
         )
     pool.renew()
     return losses + 1

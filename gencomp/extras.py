@@ -1,4 +1,4 @@
-"""Optional packages: asked for where they are needed, with the pip command that brings them."""
+"""Optional packages: looked for where they are needed, and asked for with the pip command that installs them."""
 
 from importlib.util import find_spec
 

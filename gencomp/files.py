@@ -1,8 +1,8 @@
-"""Reading and writing in full, and files that are whole or not there.
+"""Reading and writing in full, and new files that appear complete or not at all.
 
-One call of ``read`` or ``write`` may move fewer bytes than it was given: pipes and raw files do, and a descriptor that
+One call of ``read`` or ``write`` may move fewer bytes than asked for: pipes and raw files do so, and a descriptor that
 somebody has set to non-blocking moves none at all until it is ready. :func:`read_fully` and :func:`write_fully` go on
-until all is done; whatever moves a user's bytes goes through them.
+until everything is done; all reads and writes of a user's bytes go through them.
 """
 
 import errno
@@ -16,16 +16,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-_PIECE = 1 << 24  # bytes asked for at a time: a buffered reader makes room for all of them, there or not
+_PIECE = 1 << 24  # bytes asked for at a time: a buffered reader allocates them all, however few there are
 _NAP_SECONDS = 0.01
 _ACCESS_LIST = "system.posix_acl_access"
 
-# names of temporary files that are being written: removed where the process ends without unwinding
+# temporary files being written, to be removed where the process ends without unwinding
 _unfinished: set[str] = set()
 
 
 def read_fully(source: BinaryIO, size: int | None = None) -> bytes:
-    """Return ``size`` bytes of ``source``, fewer only at its end; all that it still holds where ``size`` is None."""
+    """Return ``size`` bytes of ``source``, fewer only at its end; if ``size`` is None, all that is left."""
     parts = []
     missing = size
     while missing is None or missing > 0:
@@ -53,14 +53,14 @@ def _read_some(source: BinaryIO, size: int) -> bytes:
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """Return ``path`` with a user's folder in place of ``~``. Raises ``OSError`` where it stands for no path."""
+    """Return ``path`` with ``~`` replaced by the user's home folder. Raises ``OSError`` if it cannot be a path."""
     name = os.fspath(path)
     if "\0" in name:
-        raise OSError(errno.EINVAL, "it holds a zero byte, which no path does", name)
+        raise OSError(errno.EINVAL, "it contains a zero byte, which no path may", name)
     try:
         return Path(name).expanduser()
     except RuntimeError:
-        raise FileNotFoundError(errno.ENOENT, "there is no such user here, or no folder of theirs", name) from None
+        raise FileNotFoundError(errno.ENOENT, "there is no such user here, or they have no home folder", name) from None
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -75,13 +75,13 @@ def write_fully(sink: BinaryIO, data: bytes) -> int:
     while len(left):
         try:
             written = cast("int | None", sink.write(left))
-        except BlockingIOError as error:  # a buffer that is full: some bytes are in it
+        except BlockingIOError as error:  # the buffer is full, with some of the bytes in it
             written = getattr(error, "characters_written", 0)
             if not written:
                 _await(sink, writing=True)
         else:
             if written is None and not isinstance(sink, io.RawIOBase):
-                break  # an object of somebody's own, which does not count
+                break  # a caller's own object, whose write returns no count
             if written is None:
                 _await(sink, writing=True)
             elif written <= 0:
@@ -91,7 +91,7 @@ def write_fully(sink: BinaryIO, data: bytes) -> int:
 
 
 def flush_fully(sink: Any) -> None:
-    """Flush a stream of bytes or of text, however often it is not ready."""
+    """Flush a stream of bytes or text, waiting whenever it is not ready."""
     while True:
         try:
             sink.flush()
@@ -102,7 +102,7 @@ def flush_fully(sink: Any) -> None:
 
 
 def in_full(write: Callable[[bytes], object]) -> Callable[[bytes], object]:
-    """Return ``write`` itself, or, for the method of a stream, what writes to that stream in full."""
+    """Return ``write`` itself, or, for a stream's method, a function that writes to that stream in full."""
     sink = getattr(write, "__self__", None)
     if not isinstance(sink, io.IOBase):
         return write
@@ -110,7 +110,7 @@ def in_full(write: Callable[[bytes], object]) -> Callable[[bytes], object]:
 
 
 def _await(stream: Any, *, writing: bool) -> None:
-    """Wait until ``stream`` can be read or written; an object without a descriptor is tried again soon."""
+    """Wait until ``stream`` can be read or written; for an object without a descriptor, wait a moment."""
     try:
         descriptor = stream.fileno()
     except (AttributeError, OSError, ValueError):
@@ -126,7 +126,7 @@ def _await(stream: Any, *, writing: bool) -> None:
 class WholeWriter(io.BufferedIOBase):
     """The bytes of a text stream, such as stdout, written in full: what ``print`` writes through it arrives or raises.
 
-    Python's own text layer ignores how many bytes a raw stream takes (``PYTHONUNBUFFERED=1``).
+    Python's own text layer ignores how many bytes a raw stream takes, as it does under ``PYTHONUNBUFFERED=1``.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -145,7 +145,7 @@ class WholeWriter(io.BufferedIOBase):
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Say in an error which stream it is about."""
+        """Put the stream's name into an error."""
         try:
             yield
         except OSError as error:
@@ -162,11 +162,11 @@ class WholeWriter(io.BufferedIOBase):
     @property
     def name(self) -> str:
         name = getattr(self._stream, "name", None)
-        return name.strip("<>") if isinstance(name, str) else "stdout"  # a stand-in's is a number
+        return name.strip("<>") if isinstance(name, str) else "stdout"  # a stand-in's may be a number
 
 
 def check_new(path: Path, *, overwrite: bool) -> None:
-    """Raise ``OSError`` where :func:`new_file` would: before the work whose result ``path`` is to hold."""
+    """Raise ``OSError`` if :func:`new_file` would: before doing the work whose result ``path`` is to hold."""
     if not _is_special(path):
         _checked(path, overwrite)
 
@@ -178,9 +178,9 @@ def new_file(path: Path, *, overwrite: bool = False, like: int | None = None) ->
     Until then the bytes are in a temporary file (mode 0600) of the same folder, which is removed on any exception,
     so that what was there stays. ``like``, the descriptor of an open file, gives the new file that one's times, mode,
     owner and group as far as the system permits; a file that takes the place of another keeps that one's mode and
-    owner. At no moment may anybody read it who may not read what it is like. A device or pipe is written directly; a
-    symbolic link is followed. Raises ``FileExistsError`` where the file exists and ``overwrite`` is not set, and other
-    ``OSError`` as usual.
+    owner. At no moment can anybody read it who may not read the file that it is modelled on. A device or pipe is
+    written directly; a symbolic link is followed. Raises ``FileExistsError`` if the file exists and ``overwrite`` is
+    not set, and other ``OSError`` as usual.
     """
     if _is_special(path):
         with path.open("wb") as device:
@@ -250,9 +250,9 @@ def _checked(path: Path, overwrite: bool) -> Path:
 def _make_like(descriptor: int, model: int | Path | None) -> None:
     """Give an open file of mode 0600 the group, mode, access list and owner of ``model``, or what the umask says.
 
-    Where the group or the list cannot be kept, the group that the file has instead may do what everybody may, and
-    everybody no more than the model's group: the file is for no one whom the model keeps out. The owner comes last,
-    since a file that is given away cannot be changed any more.
+    Where the group or the list cannot be kept, the file's group and everybody else get only what the model allows both
+    its group and everybody: no one gains access that the model denies. The owner comes last, since a file that has been
+    given away cannot be changed any more.
     """
     if not hasattr(os, "fchmod"):  # Windows
         return
@@ -271,9 +271,9 @@ def _make_like(descriptor: int, model: int | Path | None) -> None:
 
 
 def _has_list_of(descriptor: int, model: int | Path) -> bool:
-    """Give the file the access control list of ``model``, or take away one that its folder gave; return whether it is.
+    """Give the file the access control list of ``model``, or remove one inherited from its folder; return success.
 
-    Where there is a list, the mode's bits for the group are the most that anybody in it may do (acl(5)).
+    Where there is a list, the mode's group bits are its mask, the most that any group or named user may do (acl(5)).
     """
     if not hasattr(os, "getxattr"):
         return True
@@ -286,7 +286,7 @@ def _has_list_of(descriptor: int, model: int | Path) -> bool:
 
 
 def _permitted(change: Callable[..., None], *arguments: Any) -> bool:
-    """Do it; return whether the system permits it."""
+    """Make the change; return whether the system permits it."""
     try:
         change(*arguments)
     except OSError:

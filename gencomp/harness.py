@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self, get_args
 
-import lm_eval.models  # noqa: F401 - registers the harness's own models, which it does only while there are none
+import lm_eval.models  # noqa: F401 - registers the harness's own models, which it does only while none is registered
 import numpy as np
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
@@ -53,12 +53,11 @@ def _is_likeliest(state: PredictorState, text: bytes) -> bool:
 class HarnessModel(LM):  # type: ignore[misc]
     """Log-likelihoods in nats, as the harness has them, of UTF-8 texts under the spec ``compressor``.
 
-    ``context`` keeps only so many of the last bytes before a continuation, for codecs whose cost grows with them.
-    ``seed`` is that of sampling. ``measure`` says what is measured: ``bytes``, which every model has, or ``tokens``,
-    the one tokenisation that a model of tokens makes of the text. The harness passes ``batch_size``,
-    ``max_batch_size`` and a ``device`` unasked, which change nothing: the spec says where a model computes, as in
-    ``hf:FOLDER?device=cuda``. Raises ``ValueError`` on values that cannot be meant, ``TypeError`` on an
-    argument of another name.
+    ``context`` is how many of the last bytes before a continuation are kept, for codecs whose cost grows with them.
+    ``seed`` is for sampling. ``measure`` says what is measured: ``bytes``, which every model has, or ``tokens``, the
+    one tokenisation that a model of tokens makes of the text. ``batch_size``, ``max_batch_size`` and ``device``, which
+    the harness always passes, change nothing: the spec says where a model computes, as in ``hf:FOLDER?device=cuda``.
+    Raises ``ValueError`` on values that make no sense, ``TypeError`` on an unknown argument.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class HarnessModel(LM):  # type: ignore[misc]
 
     @classmethod
     def create_from_arg_string(cls, arg_string: str, additional_config: Mapping[str, Any] | None = None) -> Self:
-        """Return the model of ``key=value,key=value``; what begins no argument belongs to the one before it."""
+        """Return the model of ``key=value,key=value``, as :func:`parse_arguments` reads them."""
         given = {key: value for key, value in (additional_config or {}).items() if value is not None}
         arguments: dict[str, Any] = parse_arguments(arg_string)
         return cls(**arguments, **given)
@@ -104,7 +103,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         return text if self._context is None else text[len(text) - min(len(text), self._context) :]
 
     def _after(self, context: str) -> PredictorState:
-        """Return a state after ``context``; the latest one is kept, since a task asks for several continuations."""
+        """Return a state after ``context``; the latest is kept, since tasks compare several continuations."""
         text = self._cut(context)
         if self._latest is None or self._latest[0] != text:
             self._latest = (text, self._predictor.begin(text))
@@ -122,7 +121,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         return -spend(state, text) * math.log(2.0), greedy
 
     def _token_loglikelihoods(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[float, bool]]:
-        """Yield the same of tokens: those of the whole text after as many as the context has, as the harness cuts."""
+        """Yield the same in tokens: those of the whole text, less as many as the context has, as the harness does."""
         assert self._tokens is not None
         texts, skipped = [], []
         for context, continuation in pairs:
@@ -190,23 +189,23 @@ def _generation(options: Mapping[str, Any], context_bytes: int) -> tuple[list[st
     temperature = float(given.get("temperature", 0.0))
     if given.get("do_sample") and "temperature" not in given:
         temperature = 1.0  # transformers' default
-    if given.get("do_sample", True) and temperature > 0.0:  # 0 is the harness's word for the likeliest
-        top_k = int(given.get("top_k", 0))  # 0 is transformers' word for all
+    if given.get("do_sample", True) and temperature > 0.0:  # in the harness, 0 means greedy
+        top_k = int(given.get("top_k", 0))  # in transformers, 0 means all
         top_p = given.get("top_p")
         draw = Draw(temperature, top_k or None, None if top_p is None else float(top_p))
     else:
         draw = Draw(top_k=1)
     lengths = [_natural(name, given[name]) for name in _LENGTHS if name in given]
-    if not lengths and "max_length" in given:  # that of context and continuation
+    if not lengths and "max_length" in given:  # of context and continuation together
         lengths = [max(0, _natural("max_length", given["max_length"]) - context_bytes)]
     return stops, draw, lengths[0] if lengths else _MAX_LENGTH
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """Return the arguments of ``key=value,key=value``. What a comma parts but is no ``key=`` belongs to the value.
+    """Return the arguments of ``key=value,key=value``. A part without ``key=`` belongs to the value before it.
 
-    So a spec with members passes: ``compressor=ensemble:gzip,counts:2,seed=1`` has two arguments. Quotes around a
-    value are dropped. Raises ``ValueError`` where the text begins with no ``key=``.
+    So specs with members pass: ``compressor=ensemble:gzip,counts:2,seed=1`` has two arguments. Quotes around a value
+    are dropped. Raises ``ValueError`` if the text does not begin with ``key=``, or a key occurs twice.
     """
     arguments: dict[str, str] = {}
     key = ""
@@ -215,7 +214,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
         if begun:
             key = begun[1]
             if key in arguments:
-                raise ValueError(f"the argument {key} stands twice in {text!r}")
+                raise ValueError(f"the argument {key} is given twice in {text!r}")
             arguments[key] = part[begun.end() :]
         elif not key:
             raise ValueError(f"expected key=value, such as compressor=gzip, got {part!r}")
@@ -225,7 +224,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
 
 
 def _with_whole_specs(command: Sequence[str]) -> list[str]:
-    """Return a command line whose ``--model_args``, where the model is ours, are JSON: the harness splits at commas."""
+    """Return the command line with ``--model_args`` as JSON if the model is ours: the harness splits at commas."""
     words = list(command)
     spread = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
     if not any(pair in (("--model", NAME), ("-M", NAME), ("-m", NAME)) for pair in itertools.pairwise(spread)):

@@ -5,8 +5,8 @@
 
     generator = pipeline("text-generation", model=CompressorForCausalLM.from_spec("gzip"), tokenizer=byte_tokenizer())
 
-A token is a byte; id 256 is the end of text, which has probability 0 and, where it is read, begins a text anew.
-What a codec cannot do, such as give hidden states, is refused rather than ignored.
+A token is a byte. Id 256 is the end of text: it has probability 0, and the text starts afresh where it is read. What a
+codec cannot do, such as give hidden states, is refused rather than ignored.
 """
 
 import copy
@@ -46,15 +46,15 @@ __all__ = [
 
 END_OF_TEXT = BYTE_VOCABULARY
 _END_TOKEN = "<|endoftext|>"
-# ln p of what has probability 0: finite, since guidance subtracts logits, and far below what any byte gets
+# ln p where p is 0: far below any byte's, but finite, since guidance subtracts logits
 NEVER = -1e30
-# states of the latest texts: generation asks for a text and then for one byte more, in every row of a batch
+# states after the latest texts: generation asks for a text, then for it with one more byte, in every row of a batch
 _KEPT_STATES = 64
 
-# arguments of a forward or of generate that ask for what a codec has not, with what to do instead
+# arguments of forward or generate that ask for what a codec lacks, with what to do instead
 _NO_CACHE = "a codec keeps its states itself and has no cache to hand over; leave it out"
 _NO_LAYERS = "a codec has no layers whose values could be given; leave it out"
-_NO_CANDIDATES = "candidates are checked against a cache that is cut back, which a codec has not; leave it out"
+_NO_CANDIDATES = "candidates are checked against a cache that can be cut back, and a codec has none; leave it out"
 _REFUSED: Mapping[str, str] = {
     "cache": _NO_CACHE,
     "past_key_values": _NO_CACHE,
@@ -74,7 +74,7 @@ def _is_given(value: Any) -> bool:
 
 
 def _refuse(options: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` where an option asks for what a codec cannot do."""
+    """Raise ``ValueError`` if an option asks for what a codec cannot do."""
     for name, why in _REFUSED.items():
         if _is_given(options.get(name)):
             raise ValueError(f"{name} does not go with a compressor: {why}")
@@ -86,7 +86,7 @@ class CompressorConfig(PreTrainedConfig):  # type: ignore[misc]
     model_type = "gencomp"
 
     def __init__(self, spec: str = "gzip", **kwargs: Any) -> None:
-        """Raise ``TypeError`` on an option that transformers does not know, but for those of a saved configuration."""
+        """Raise ``TypeError`` on an option unknown to transformers, unless a saved configuration has it."""
         if "transformers_version" not in kwargs:
             known = vars(PreTrainedConfig()).keys() | inspect.signature(PreTrainedConfig).parameters.keys()
             unknown = sorted(kwargs.keys() - known - {"vocab_size"})
@@ -109,11 +109,11 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
 
     config_class = CompressorConfig
     main_input_name = "input_ids"
-    accepts_loss_kwargs = False  # the trainer's word for arguments of the loss
+    accepts_loss_kwargs = False  # for transformers' Trainer
 
     def __init__(self, config: CompressorConfig) -> None:
         super().__init__(config)
-        self.unused = torch.nn.Parameter(torch.zeros(1), requires_grad=False)  # a model without weights is not saved
+        self.unused = torch.nn.Parameter(torch.zeros(1), requires_grad=False)  # saving needs one
         self._predictor = as_predictor(config.spec)
         if self._predictor.alphabet_size != BYTE_VOCABULARY:
             raise ValueError(f"{config.spec} has {self._predictor.alphabet_size} symbols; expected the 256 bytes")
@@ -148,12 +148,12 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
     ) -> CausalLMOutput | tuple[torch.Tensor, ...]:
         """Return the logits, float32 (batch, kept, 257): ln p, and ``NEVER`` for the end of text.
 
-        ``logits_to_keep`` says which positions: the last so many, all where 0, or their indices (kept,). Positions that
-        ``attention_mask`` (batch, length) hides are skipped. ``labels`` (batch, length) give the mean loss over all
-        positions in nats, -100 being ignored. With ``return_dict`` False, by default the configuration's, the result
-        is a tuple (loss, where there are labels, and logits). ``use_cache``, ``position_ids`` and ``token_type_ids``
-        change nothing, since states are kept here by their text. Raises ``ValueError`` on ids outside [0, 256] and on
-        what a codec cannot do, ``TypeError`` on an argument that it does not know.
+        ``logits_to_keep`` says which positions: how many of the last ones, 0 for all, or their indices (kept,).
+        Positions that ``attention_mask`` (batch, length) hides are skipped. With ``labels`` (batch, length), the loss
+        is their mean in nats, without those that are -100. ``return_dict`` is the configuration's by default; if it is
+        False, the result is the tuple (logits,), or (loss, logits) with labels. ``use_cache``, ``position_ids`` and
+        ``token_type_ids`` change nothing, since states are kept here by their text. Raises ``ValueError`` on ids
+        outside [0, 256] and on what a codec cannot do, ``TypeError`` on an unknown argument.
         """
         _refuse(kwargs)
         unknown = [name for name, value in kwargs.items() if name not in _REFUSED and _is_given(value)]
@@ -195,7 +195,7 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
         return rows
 
     def _state_of(self, symbols: list[int | None]) -> tuple[bytes, PredictorState]:
-        """Return the text since the last end in ``symbols``, and the state after it, from the nearest kept one."""
+        """Return the text since the last end in ``symbols``, and the state after it, from the nearest kept state."""
         ends = [position for position, symbol in enumerate(symbols) if symbol == END_OF_TEXT]
         after = symbols[ends[-1] + 1 :] if ends else symbols
         text = bytes(symbol for symbol in after if symbol is not None)
@@ -228,7 +228,7 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """Generate as any model of transformers does; an empty text is taken as a text that begins.
+        """Generate as any model of transformers does; an empty text is taken as the beginning of one.
 
         Raises ``ValueError`` on what a codec cannot do.
         """
@@ -239,7 +239,7 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
                 begun = torch.full((len(ids), 1), END_OF_TEXT, dtype=torch.int64, device=ids.device)
                 inputs, kwargs = (begun, kwargs) if name == "inputs" else (inputs, kwargs | {"input_ids": begun})
                 kwargs = kwargs | {"attention_mask": torch.ones_like(begun)}
-        # the library's switch for handing states on; guidance would then show its second text only the last byte
+        # transformers would hand states on, and guidance would then show its second text only the last byte
         if generation_config is None:
             kwargs["use_cache"] = False
         else:
@@ -262,7 +262,7 @@ class CompressorForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[m
 
 
 def _texts(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> list[list[int | None]]:
-    """Return each row's ids, None where the mask hides them. Raises ``ValueError`` on what is no text of bytes."""
+    """Return each row's ids, None where the mask hides them. Raises ``ValueError`` on anything but texts of bytes."""
     if input_ids.ndim != 2:
         raise ValueError(f"input_ids must be (batch, length), got {tuple(input_ids.shape)}")
     if attention_mask is not None and attention_mask.shape != input_ids.shape:
@@ -283,7 +283,7 @@ def _texts(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> list
 
 
 def _kept_positions(logits_to_keep: int | torch.Tensor, length: int) -> npt.NDArray[np.int64]:
-    """Return the positions (kept,) whose logits are asked for, as transformers' own models take the argument."""
+    """Return the positions (kept,) whose logits are asked for; the argument means what it means in transformers."""
     positions = np.arange(length, dtype=np.int64)
     if isinstance(logits_to_keep, torch.Tensor) and logits_to_keep.ndim:
         return np.asarray(positions[logits_to_keep.cpu().numpy()])
@@ -291,11 +291,11 @@ def _kept_positions(logits_to_keep: int | torch.Tensor, length: int) -> npt.NDAr
 
 
 def from_model(model: PreTrainedModel, tokenizer: Any, **options: Any) -> LanguageModel:
-    """Return a causal language model of transformers and its fast tokenizer, in memory, as a predictor of bytes.
+    """Return a causal language model of transformers in memory, with its fast tokenizer, as a predictor of bytes.
 
-    It is taken wherever a model is: ``gencomp.score``, ``score_many``, ``sample``, ``compress``; who decodes its
-    archives hands over the same (``gencomp.decompress(archive, model=...)``). ``options`` are those of
-    :class:`LanguageModel`, such as ``batch``, ``context`` and ``lane``; what it raises is said there.
+    It can be used wherever a model can: ``gencomp.score``, ``score_many``, ``sample``, ``compress``. To decode its
+    archives, pass the same model: ``gencomp.decompress(archive, model=...)``. ``options`` are those of
+    :class:`LanguageModel`, such as ``batch``, ``context`` and ``lane``; errors are described there.
     """
     return LanguageModel(model, tokenizer, **options)
 
@@ -303,8 +303,8 @@ def from_model(model: PreTrainedModel, tokenizer: Any, **options: Any) -> Langua
 def byte_tokenizer() -> PreTrainedTokenizerFast:
     """Return the tokenizer of these models: UTF-8 bytes, and the end of text as id 256.
 
-    A text in which the name of the end of text stands is a text with these letters; the id itself is what ends one.
-    Decoding gives U+FFFD for bytes that are no UTF-8.
+    The end of text's name inside a text is read as plain characters; only the id ends a text. Decoding gives U+FFFD for
+    bytes that are not UTF-8.
     """
     backend = byte_tokenizer_backend()
     return PreTrainedTokenizerFast(

@@ -1,4 +1,4 @@
-"""Results on disk as they come in, a line of JSON each, so that a run that was killed goes on where it was."""
+"""Results written to disk as they come in, a line of JSON each, so that a run that was killed can go on."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from gencomp.errors import DatasetError
 
 
 class JsonLines:
-    """A file that only grows. What :meth:`add` was given is on disk when it returns, or the line is not there at all.
+    """A file that only grows. When :meth:`add` returns, its records are on disk; a line cut short counts as absent.
 
-    ``accept`` is called with the record of each line that is found. It raises ``ValueError``, ``KeyError`` or
-    ``TypeError`` on one that is not its own: such a line, as a damaged disk leaves it, counts as not there.
-    ``beginning`` is what every line begins with, ``what`` names the file. Without a ``path`` nothing is kept.
+    ``accept`` is called with the record of each line found. It raises ``ValueError``, ``KeyError`` or ``TypeError`` on
+    one that is not its own, such as a damaged disk leaves; that line counts as absent, too. ``beginning`` is what every
+    line begins with, ``what`` names the kind of file. Without a ``path`` nothing is kept.
 
-    Raises :class:`DatasetError` on a file that holds something else, and leaves it as it is.
+    Raises :class:`DatasetError` on a file of something else, and leaves it as it is.
     """
 
     def __init__(self, path: Path | None, accept: Callable[[Any], object], *, beginning: str, what: str) -> None:
@@ -28,18 +28,18 @@ class JsonLines:
         whole = known.rfind(b"\n") + 1
         lines = [line for line in known[:whole].splitlines() if line.strip()]
         accepted = sum([_is_accepted(line, accept) for line in lines])
-        rest = known[whole:]  # what a run that was killed has left of a line
+        rest = known[whole:]  # the part of a line that a killed run has left
         is_line = _is_accepted(rest, accept)
         begun = beginning.encode()
         if not accepted and not is_line and (lines or not begun.startswith(rest[: len(begun)])):
-            raise DatasetError(f"{path} is no {what}; move it, or name another folder")
+            raise DatasetError(f"{path} is not a {what}; move it, or name another folder")
         if is_line:
             _append(path, b"\n")
         elif rest:
             os.truncate(path, whole)
 
     def add(self, records: Iterable[object]) -> None:
-        """Write down some records; they are on disk on return."""
+        """Write records; they are on disk on return."""
         if self._path is not None:
             _append(self._path, "".join(json.dumps(record) + "\n" for record in records).encode())
 
@@ -61,9 +61,9 @@ def _append(path: Path, data: bytes) -> None:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Keep other runs out of ``folder``, which is made where it is missing.
+    """Keep other runs out of ``folder``, and make it if it is missing.
 
-    Raises :class:`DatasetError` while another run is in it.
+    Raises :class:`DatasetError` while another run is using it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -73,7 +73,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def _locked(descriptor: int) -> bool:
-    """Take the lock that ends with this process; where the system has none, say that it was free."""
+    """Take a lock that ends with this process; return whether it was free, or true on a system without locks."""
     try:
         import fcntl
     except ImportError:  # Windows

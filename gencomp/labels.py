@@ -1,4 +1,4 @@
-"""Names from outside, such as files' and models', as text that can be shown."""
+"""Names from outside, such as those of files and models, as text that can be shown."""
 
 
 def visible(text: str) -> str:
@@ -7,17 +7,16 @@ def visible(text: str) -> str:
 
 
 def plot_label(text: str) -> str:
-    r"""Return ``text`` as matplotlib shows it letter by letter.
+    r"""Return ``text`` in a form that matplotlib shows literally.
 
-    It would take what stands between two ``$`` for mathematics, and leave a name out of the legend that begins with
-    ``_``.
+    It would take text between two ``$`` for mathematics, and leave names that begin with ``_`` out of the legend.
     """
     shown = visible(text).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
 
 
 def byte_label(symbol: int) -> str:
-    """Return a byte for people: the character, or its value in hexadecimal."""
+    """Return a byte as people read it: its character, or its value in hexadecimal."""
     if symbol == 0x20:
         return "SP"
     return chr(symbol) if 0x20 < symbol < 0x7F else f"{symbol:02X}"

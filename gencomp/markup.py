@@ -1,8 +1,8 @@
 """Small pieces of HTML, for notebooks and pages: bytes coloured by their cost, tables, bars.
 
-Text that comes in is escaped here, and nowhere else. Every piece stands alone: no script, no style sheet, nothing to
-load. Coloured letters bring their background with them, and the rest takes the page's own colours, so that a dark page
-and a light one can be read alike.
+Incoming text is escaped here, and nowhere else. Every piece stands alone: no script, no style sheet, nothing to load.
+Coloured letters bring their own background, and everything else takes the page's colours, so that it can be read on
+dark and light pages alike.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,8 @@ from html import escape
 
 from gencomp.labels import visible
 
-# background and ink for costs of 0, 1, ... 8 bits and more: each step is darker than the one before, so that nobody
-# needs to tell hues apart; each pair has a contrast of at least 4.5 : 1
+# Background and ink for costs of 0, 1, ... 8 bits and more. Each step is darker than the one before, so that nobody
+# needs to tell hues apart, and each pair has a contrast of at least 4.5 : 1.
 HEAT = (
     ("#fdfcf3", "#111111"),
     ("#f7efb9", "#111111"),
@@ -23,21 +23,21 @@ HEAT = (
     ("#2b4a85", "#ffffff"),
     ("#231f5c", "#ffffff"),
 )
-MOST_CHARACTERS = 500  # that a notebook shows of a text
+MOST_CHARACTERS = 500  # of a text that a notebook shows
 _BAR = "#3f98a2"
 _CELL = "padding: 1px 10px 1px 0; text-align: {}; vertical-align: top"
 
 
 def heat_step(bits: float) -> int:
-    """Return the place in :data:`HEAT` of a cost: whole bits, 8 for all that is more."""
+    """Return a cost's index in :data:`HEAT`: its whole bits, at most 8."""
     return min(len(HEAT) - 1, max(0, int(bits)))
 
 
 def characters(data: bytes) -> Iterator[tuple[int, int, str]]:
-    """Yield (start, stop, text) for each character of UTF-8; a byte that belongs to none has no text.
+    """Yield (start, stop, text) for each UTF-8 character; text is empty for a byte that belongs to none.
 
-    Neither has one that cannot be shown: a control character other than a line's end and a tab, or one that has no
-    look.
+    It is also empty for the bytes of characters that cannot be shown, such as control characters other than newline and
+    tab.
     """
     start = 0
     while start < len(data):
@@ -57,14 +57,14 @@ def characters(data: bytes) -> Iterator[tuple[int, int, str]]:
 
 
 def byte_text(data: bytes) -> str:
-    """Return what stands for bytes that are no character: their values in hexadecimal."""
+    """Return how bytes that form no character are shown: in hexadecimal."""
     return f"‹{data.hex().upper()}›"
 
 
 def heat(data: bytes, costs: Sequence[float], most: int | None = MOST_CHARACTERS) -> str:
-    """Return ``data`` as coloured text; ``costs`` has the bits of each byte. ``most`` characters are shown, None: all.
+    """Return ``data`` as coloured text; ``costs`` has the bits of each byte.
 
-    The bits of a character are told where the pointer rests on it.
+    ``most`` characters are shown, or all if None. A character's bits appear when the pointer rests on it.
     """
     parts: list[str] = []
     shown = 0
@@ -92,19 +92,19 @@ def legend() -> str:
 
 
 def bar(share: float) -> str:
-    """Return a bar that fills ``share``, from 0 to 1, of its place."""
+    """Return a bar that fills ``share``, from 0 to 1, of its width."""
     width = 100 * min(1.0, max(0.0, share))
     return f'<div style="width:12em"><div style="width:{width:.1f}%;height:0.8em;background:{_BAR}"></div></div>'
 
 
 class Raw(str):
-    """HTML that is put into a table as it is."""
+    """HTML that goes into a table as it is."""
 
     __slots__ = ()
 
 
 def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str | int | float]]) -> str:
-    """Return a table; text stands left, numbers right, and a :class:`Raw` cell is HTML already."""
+    """Return a table; text is set left, numbers right, and a :class:`Raw` cell is HTML already."""
     parts = [f'<table><caption style="text-align: left">{escape(visible(caption))}</caption>']
     if heads:
         kinds = rows[0] if rows else heads

@@ -1,6 +1,6 @@
-"""Arrays in a .npz that somebody else wrote: nothing is inflated before its list, types, shapes and sizes are checked.
+"""Arrays in an untrusted .npz file: nothing is inflated before its list, types, shapes and sizes have been checked.
 
-Everything here raises one of ``WRONG``, or ``OSError`` where the disk fails, on a file that is not what it should be.
+On a file that is not what it should be, everything here raises one of ``WRONG``, or ``OSError`` if the disk fails.
 """
 
 import errno
@@ -16,27 +16,27 @@ import numpy.typing as npt
 
 from gencomp.specs import brief
 
-# what is raised here, by zipfile and by what reads the arrays in it
+# raised here, by zipfile, or by what reads its arrays
 WRONG = (
     ValueError, EOFError, NotImplementedError, OverflowError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error
 )  # fmt: skip
-_END = b"PK\x05\x06"  # a .zip's end of the central directory, 22 bytes where no comment follows (APPNOTE 4.3.16)
+_END = b"PK\x05\x06"  # end of a .zip's central directory, 22 bytes without a comment (APPNOTE 4.3.16)
 _END_BYTES, _LOCATOR, _LOCATOR_BYTES = 22, b"PK\x06\x07", 20
 _MAX_DIRECTORY = 1 << 13
 _MAX_HEADER = 1 << 10
-_MAX_INFLATION = 1032  # bytes that deflate makes of one (zlib's algorithm.txt)
+_MAX_INFLATION = 1032  # bytes that one byte of deflate can expand to (zlib's algorithm.txt)
 
 
 def is_misplaced(error: OSError) -> bool:
-    """Return whether an error tells of an entry before the file's first byte, and not of the disk."""
+    """Return whether the error is about an entry placed before the file's first byte, not about the disk."""
     return error.errno == errno.EINVAL
 
 
 class PackedArrays:
-    """The arrays of a .npz file, which may follow ``first`` other bytes; each is read only as what it should be."""
+    """The arrays of a .npz file, which may follow ``first`` other bytes; each is read only in its expected form."""
 
     def __init__(self, file: BinaryIO, first: int = 0) -> None:
-        # zipfile reads the whole directory at once, so its size is looked at first
+        # zipfile reads the whole directory at once, so its size is checked first
         size = file.seek(0, 2)
         file.seek(max(first, size - _LOCATOR_BYTES - _END_BYTES))
         before, end = file.read(_LOCATOR_BYTES), file.read()
@@ -50,7 +50,7 @@ class PackedArrays:
             raise ValueError("its arrays are said to be longer than the file")
         self._infos = {info.filename.removesuffix(".npy"): info for info in infos}
         if len(self._infos) != len(infos) or not all(info.filename.endswith(".npy") for info in infos):
-            raise ValueError("an array is there twice, or something else beside them")
+            raise ValueError("an array is there twice, or there is something else beside the arrays")
 
     @property
     def names(self) -> frozenset[str]:
@@ -58,7 +58,7 @@ class PackedArrays:
         return frozenset(self._infos)
 
     def check(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        """Raise unless an array says that it has this type and shape, and is as long as that."""
+        """Raise unless an array has this type and shape by its own header, and the length that they imply."""
         info = self._infos[name]
         found_shape, found_dtype, start = self.said(name)
         if found_dtype != dtype or found_shape != shape:
@@ -78,7 +78,7 @@ class PackedArrays:
             raise ValueError(f"{name} has {info.compress_size:,} bytes that claim to be {info.file_size:,}")
 
     def said(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-        """Return (shape, type, bytes of the header) as an array says of itself."""
+        """Return (shape, type, length of the header) from an array's own header."""
         with self._file.open(self._infos[name]) as stream:
             return _npy_header(stream)
 
@@ -93,11 +93,11 @@ class PackedArrays:
                     raise ValueError(f"{name} ends early")
                 room[filled : filled + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
                 filled += len(piece)
-            if stream.read(1):  # whose end is where zipfile compares the CRC-32
+            if stream.read(1):  # zipfile compares the CRC-32 at the end
                 raise ValueError(f"{name} goes on after its end")
 
     def row(self, name: str, kinds: str, most: int) -> npt.NDArray[Any]:
-        """Return an array of one axis and at most ``most`` bytes; ``kinds`` are numpy's letters of its types."""
+        """Return an array of one axis and at most ``most`` bytes; ``kinds`` are letters of numpy's for types."""
         shape, dtype, _ = self.said(name)
         if len(shape) != 1 or dtype.kind not in kinds or not dtype.itemsize:
             raise ValueError(f"{name} is {brief(f'{dtype}{list(shape)}')}, expected one axis of kind {kinds!r}")
@@ -110,7 +110,7 @@ class PackedArrays:
 
 
 def _npy_header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Return the (shape, type, bytes of the header) that an array in numpy's format says of itself."""
+    """Return (shape, type, length of the header) from the header of an array in numpy's format."""
     start = stream.read(10)
     length = int.from_bytes(start[8:10], "little")
     if start[:8] != b"\x93NUMPY\x01\x00" or length > _MAX_HEADER:
@@ -118,8 +118,8 @@ def _npy_header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     text = io.BytesIO(start[8:] + stream.read(length))
     try:
         shape, is_transposed, dtype = np.lib.format.read_array_header_1_0(text, max_header_size=_MAX_HEADER)
-    except Exception as error:  # a literal of Python's is parsed: of many kinds
+    except Exception as error:  # a Python literal is parsed, which may raise anything
         raise ValueError("an array with a damaged header") from error
     if is_transposed and len(shape) > 1:
-        raise ValueError("an array in Fortran's order")
+        raise ValueError("an array in Fortran order")
     return shape, dtype, 10 + length

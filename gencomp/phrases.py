@@ -1,19 +1,19 @@
-"""How a codec cut a text: its literals and its copies, with the bits of each, and the blocks that they stand in."""
+"""How a codec parsed a text: its literals and copies, with the bits of each, and the blocks that they are in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_SHOWN = 40  # phrases in a notebook
+_SHOWN = 40  # phrases that a notebook shows
 
 
 @dataclass(frozen=True)
 class Phrase:
     """A literal, or a copy of ``length`` bytes from ``distance`` bytes back.
 
-    It writes the bytes from ``position`` on; ``distance`` is 0 for literals, of which each has a phrase of its own.
-    ``bits`` is what it takes in the code, extra bits among them. ``repeated`` says that its distance was told before,
-    so that the code only points at one of the last distances (LZMA has four of them, zstd three, deflate none).
+    It writes the bytes from ``position`` on. ``distance`` is 0 for literals; each literal is a phrase of its own.
+    ``bits`` is what it takes in the code, extra bits included. ``repeated`` says that the code only refers to one of
+    the last distances used (LZMA keeps four of them, zstd three, deflate none).
     """
 
     position: int
@@ -28,7 +28,7 @@ class Phrase:
 
     @property
     def source(self) -> int:
-        """Where a copy starts to read; the copy may run into what it writes itself."""
+        """Where a copy starts to read; it may run on into the bytes that it writes."""
         return self.position - self.distance
 
 
@@ -37,10 +37,9 @@ class Block:
     """A part of the code with codes of its own: it writes the bytes from ``start`` to ``stop``.
 
     ``kind`` is ``stored``, ``fixed`` or ``dynamic`` for deflate, ``raw``, ``repeated`` or ``compressed`` for zstd,
-    ``stream`` for a code of one piece. ``overhead`` are
-    its bits beside its phrases: header, tables, end mark. ``codes`` has the prefix code of each literal and length
-    symbol as a string of 0 and 1, ``distance_codes`` those of the distance symbols (RFC 1951, section 3.2.5); both are
-    empty where the block has none, and for zstd.
+    ``stream`` for a code in one piece. ``overhead`` is its bits besides the phrases: header, tables, end mark.
+    ``codes`` has the prefix code of each literal and length symbol as a string of 0 and 1, ``distance_codes`` those of
+    the distance symbols (RFC 1951, section 3.2.5); both are empty where the block has none, and for zstd.
     """
 
     kind: str
@@ -69,7 +68,7 @@ class Parse:
         return inside + self.framing_bits
 
     def record(self) -> dict[str, Any]:
-        """Return it as JSON takes it; a phrase is [position, length, distance, bits, repeated]."""
+        """Return the parse as JSON takes it; a phrase is [position, length, distance, bits, repeated]."""
         return {
             "framing": self.framing_bits,
             "bits": self.code_length,
@@ -101,7 +100,7 @@ class Parse:
         copies = sum(not phrase.is_literal for phrase in self.phrases)
         caption = f"{len(self.phrases) - copies:,} literals and {copies:,} copies"
         if len(self.phrases) > _SHOWN:
-            caption += f", the first {_SHOWN} of them all shown"
+            caption += f"; the first {_SHOWN} of these phrases"
         literals = sum(phrase.bits for phrase in self.phrases if phrase.is_literal)
         parts: list[list[str | int | float]] = [
             ["literals", literals],

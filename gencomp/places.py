@@ -1,4 +1,4 @@
-"""Files that somebody else named: only regular ones are read, and no more of them than is bearable."""
+"""Files that somebody else named: only regular ones of a bearable size are read."""
 
 import os
 import stat
@@ -19,15 +19,15 @@ _KINDS = (
 def open_regular(path: str | PathLike[str], most: int, error: type[GencompError], what: str) -> BinaryIO:
     """Open a regular file of at most ``most`` bytes for reading; a symbolic link is followed.
 
-    Nothing is waited for: a pipe without a writer is refused like every other file that is not regular. Raises
-    ``error``, in whose message ``what`` says what was expected, and ``OSError`` where there is no such file.
+    It never waits: a pipe without a writer is refused like every other file that is not regular. Raises ``error``,
+    whose message says with ``what`` what was expected, and ``OSError`` if there is no such file.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            kind = next((name for test, name in _KINDS if test(status.st_mode)), "no regular file")
+            kind = next((name for test, name in _KINDS if test(status.st_mode)), "not a regular file")
             raise error(f"{os.fspath(path)} is {kind}, expected {what}: a regular file; name one")
         if status.st_size > most:
             raise error(f"{os.fspath(path)} has {status.st_size:,} bytes, {what} has at most {most:,}; name another")

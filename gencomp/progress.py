@@ -11,7 +11,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Call ``listener`` with the share, 0 to 1, of a piece of work that each step inside does, in this thread."""
+    """Inside the block, call ``listener`` with the share of the work, 0 to 1, that each step in this thread does."""
     token = _listener.set(listener)
     try:
         yield
@@ -20,14 +20,14 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def advance(share: float) -> None:
-    """Say that ``share``, 0 to 1, of the work under way is done."""
+    """Report that another ``share``, 0 to 1, of the current work is done."""
     listener = _listener.get()
     if listener is not None:
         listener(share)
 
 
 class ByteProgress:
-    """Turns shares of pieces of work into whole bytes of a block, none of them told twice."""
+    """Turns shares of pieces of work into whole bytes of a block, each reported once."""
 
     def __init__(self, size: int, pieces: int, report: Callable[[int], object] | None) -> None:
         self._size = size
@@ -37,12 +37,12 @@ class ByteProgress:
         self._told = 0
 
     def step(self, share: float) -> None:
-        """Take up a share of one piece."""
+        """Add a share of one piece."""
         self._share += share / self._pieces
         self._tell(min(self._size, int(self._share * self._size)))
 
     def finish(self) -> None:
-        """Tell what is left of the block."""
+        """Report what is left of the block."""
         self._tell(self._size)
 
     def _tell(self, reached: int) -> None:

@@ -4,8 +4,8 @@ A :class:`Predictor` assigns probabilities symbol by symbol; a :class:`Compresso
 unit, the bit, joins them: -log2 p is a code length, 2^(-code length) is a probability. :mod:`gencomp.equivalence` turns
 each into the other.
 
-A capability is a small protocol of its own. Callers never ask what an object can do: each capability has one
-function in :mod:`gencomp.equivalence.capabilities` that uses it where it is there and falls back where it is not.
+A capability is a small protocol of its own. Callers do not ask what an object can do: each capability has one function
+in :mod:`gencomp.equivalence.capabilities`, which uses it if the object has it and falls back otherwise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from gencomp.phrases import Parse
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Revision = int | tuple["Revision", ...]
-"""A number that changes with the coded bytes; of a model made of models its own, then each member's."""
+"""A number that changes when the coded bytes do; for a model made of models, its own and then each member's."""
 
 
 class PredictorState(Protocol):
@@ -53,17 +53,17 @@ class Compressor(Protocol):
     """A lossless code for byte strings."""
 
     def compress(self, data: bytes) -> bytes:
-        """Return the code of ``data``, the same for the same data."""
+        """Return the code of ``data``; the same data give the same code."""
 
     def decompress(self, blob: bytes) -> bytes:
-        """Return the data. Raises :class:`~gencomp.errors.CorruptDataError` on bytes that are no code."""
+        """Return the data. Raises :class:`~gencomp.errors.CorruptDataError` on bytes that are not a code."""
 
     def code_length(self, data: bytes) -> float:
-        """Return the length of the code in bits, as exact as the format's own bitstream tells."""
+        """Return the length of the code in bits, as exact as the format's bitstream allows."""
 
 
 class ScorerState(Protocol):
-    """A compressor after a prefix: what suffixes would cost."""
+    """A compressor after a prefix, asked what suffixes would cost."""
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
         """Return the code length in bits of prefix + suffix for each suffix, float64 (n,)."""
@@ -84,7 +84,7 @@ class PrefixScoring(Protocol):
 
 @runtime_checkable
 class Growing(Protocol):
-    """Capability of a compressor's state after a prefix: many bytes more, one after the other, in one compiled pass."""
+    """Capability of a compressor's state after a prefix: it takes many more bytes, one by one, in one compiled pass."""
 
     def grow(self, data: bytes) -> FloatArray:
         """Append ``data``; return the code length after each of its bytes, float64 (n,) in bits."""
@@ -92,15 +92,15 @@ class Growing(Protocol):
 
 @runtime_checkable
 class ConditionalSharing(Protocol):
-    """Capability of a compressor whose prefix scoring is faster with some versions of its library alone.
+    """Capability of a compressor whose prefix scoring is faster with some versions of its library only.
 
-    ``sharing`` says, where it is, for which of its settings and for how many bytes.
+    ``sharing`` says for which settings it is faster then, and for how many bytes.
     """
 
     sharing: ClassVar[str]
 
     def shares_work(self) -> bool:
-        """Return whether it is with the one at hand."""
+        """Return whether it is faster with the version at hand."""
 
 
 @runtime_checkable
@@ -116,7 +116,7 @@ class Charging(Protocol):
     """Capability of a predictor's state: many bytes at once, in one compiled pass."""
 
     def charge(self, data: bytes) -> FloatArray:
-        """Append ``data``; return what each of its bytes cost where it came, float64 (n,) in bits."""
+        """Append ``data``; return what each byte costs after those before it, float64 (n,) in bits."""
 
 
 @runtime_checkable
@@ -124,7 +124,7 @@ class Spending(Protocol):
     """Capability of a predictor's state: what many bytes cost in all, faster than byte by byte."""
 
     def spend(self, data: bytes) -> float:
-        """Append ``data``; return what it cost where it came, in bits."""
+        """Append ``data``; return what it costs in all, in bits."""
 
 
 @runtime_checkable
@@ -132,7 +132,7 @@ class FusedCoding(Protocol):
     """Capability of a predictor: a compiled loop over a whole block of bytes, model and coder in one."""
 
     def encode_block(self, data: bytes) -> bytes:
-        """Return the arithmetic code of ``data`` from an empty context; its length is not inside."""
+        """Return the arithmetic code of ``data`` from an empty context; it does not hold the data's length."""
 
     def decode_block(self, payload: bytes, size: int) -> bytes:
         """Return the ``size`` bytes. Raises :class:`~gencomp.errors.CorruptDataError`."""
@@ -140,7 +140,7 @@ class FusedCoding(Protocol):
 
 @runtime_checkable
 class ChunkScoring(Protocol):
-    """Capability of a predictor: what whole chunks cost, where single bytes have no price, as in tokens."""
+    """Capability of a predictor: what whole chunks cost, where single bytes have no cost, as with tokens."""
 
     def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
         """Return -log2 p(chunk) in bits for each chunk, float64 (n,), each from an empty context."""
@@ -160,7 +160,7 @@ class SymbolCosts(Protocol):
 
 @runtime_checkable
 class TokenScoring(Protocol):
-    """Capability of a predictor: texts as the tokens that its tokenizer makes of them. To measure, never to encode."""
+    """Capability of a predictor: what texts cost as its tokenizer's tokens. To measure, never to encode."""
 
     def token_costs(self, texts: Sequence[bytes]) -> Sequence[SymbolCosts]:
         """Return what the tokens of each text cost, each text from an empty context."""
@@ -171,10 +171,10 @@ class TokenScoring(Protocol):
 
 @runtime_checkable
 class Tokenized(Protocol):
-    """Capability of a predictor: it reads tokens, of which a text has a number."""
+    """Capability of a predictor: it reads tokens, and can count those of a text."""
 
     def token_counts(self, texts: Sequence[bytes]) -> Sequence[int]:
-        """Return how many tokens each text is."""
+        """Return how many tokens each text has."""
 
 
 @runtime_checkable
@@ -187,7 +187,7 @@ class Sliding(Protocol):
 
 @runtime_checkable
 class Parametric(Protocol):
-    """Capability of a predictor: it was trained, and whoever decodes needs its parameters."""
+    """Capability of a predictor: it was trained, and decoding needs its parameters."""
 
     @property
     def parameter_count(self) -> int: ...
@@ -197,8 +197,8 @@ class Parametric(Protocol):
 class Portable(Protocol):
     """Capability of a predictor: integers all the way, so that its archives decode on any machine.
 
-    ``revision`` changes whenever the same bytes would be coded differently; None where a part of the model depends on
-    its environment after all. A model made of models gives what :func:`gencomp.equivalence.identity.composed` does.
+    ``revision`` changes whenever the same bytes would be coded differently; it is None if a part of the model depends
+    on its environment after all. A model made of models returns :func:`gencomp.equivalence.identity.composed`'s result.
     """
 
     @property
@@ -207,7 +207,7 @@ class Portable(Protocol):
 
 @runtime_checkable
 class PackedRevision(Protocol):
-    """Capability of a model made of models that archives of gencomp 0.1 name: how its revision stands in them."""
+    """Capability of a model made of models that archives of gencomp 0.1 may name: its revision as they have it."""
 
     def packed_revision(self) -> int:
         """Return its own revision and the members' as one number, in base 1000."""
@@ -226,18 +226,18 @@ class Fingerprinted(Protocol):
     """Capability of a predictor: a quick test of whether it computes what it computed elsewhere."""
 
     def fingerprint(self) -> bytes:
-        """Return bytes that change where its weights, or the floats that it computes from them, are others."""
+        """Return bytes that change if its weights do, or the floats that it computes from them."""
 
 
 @runtime_checkable
 class Laned(Protocol):
-    """Capability of a predictor: it codes a block as lanes side by side, whose number its floats depend on."""
+    """Capability of a predictor: it codes a block in lanes side by side, and its floats depend on their number."""
 
     def lanes_of(self, payload: bytes, size: int) -> int | None:
         """Return how many lanes the block of ``size`` bytes with this payload has; None if no float depends on it."""
 
     def lane_fingerprint(self, lanes: Sequence[int]) -> bytes:
-        """Return a fingerprint, as of :class:`Fingerprinted`, of these numbers of lanes alone."""
+        """Return a fingerprint, as in :class:`Fingerprinted`, for these numbers of lanes only."""
 
 
 @runtime_checkable
@@ -258,11 +258,11 @@ class SizeChecking(Protocol):
 
 @runtime_checkable
 class Blocked(Protocol):
-    """Capability of a predictor: larger blocks than others have by default are worth their one core to it."""
+    """Capability of a predictor: larger blocks than usual serve it better, though fewer cores then share a file."""
 
     @property
     def block_size(self) -> int:
-        """The size of an archive's blocks in bytes, where the user names none."""
+        """The size of an archive's blocks in bytes, unless the user sets one."""
 
 
 @runtime_checkable
@@ -274,7 +274,7 @@ class Savable(Protocol):
 
 @runtime_checkable
 class Parsing(Protocol):
-    """Capability of a compressor: it tells how it cuts data into literals and copies."""
+    """Capability of a compressor: it tells how it parses data into literals and copies."""
 
     def parse(self, data: bytes) -> Parse:
         """Return the phrases of the code of ``data``, each with its bits."""
@@ -286,12 +286,12 @@ class Windowed(Protocol):
 
     @property
     def window(self) -> int | None:
-        """The farthest byte that it can use, in bytes back; None where there is no such bound."""
+        """How many bytes back it can look; None if there is no such bound."""
 
 
 @runtime_checkable
 class Resolving(Protocol):
-    """Capability of a compressor: it says how finely its code lengths tell."""
+    """Capability of a compressor: it says how fine its code lengths are."""
 
     @property
     def resolution(self) -> str:
@@ -300,11 +300,11 @@ class Resolving(Protocol):
 
 @runtime_checkable
 class Ordered(Protocol):
-    """Capability of a compressor: it says whether it codes data in its order."""
+    """Capability of a compressor: it says whether it codes data in order."""
 
     @property
     def causal(self) -> bool:
-        """False where a byte rearranges what comes before it, as when a transform sorts whole blocks."""
+        """False if a byte can rearrange what comes before it, as where a transform sorts whole blocks."""
 
 
 @runtime_checkable
@@ -312,7 +312,7 @@ class StateEstimating(Protocol):
     """Capability of a predictor, or of a codec that scores after a prefix: it knows what its states take."""
 
     def state_cost(self, size: int) -> StateCost:
-        """Return what a state takes, at most, that has read ``size`` bytes; a codec's step is 256 suffixes."""
+        """Return what a state that has read ``size`` bytes takes at most; a codec's step is 256 suffixes."""
 
 
 @runtime_checkable

@@ -1,13 +1,13 @@
 """Names to models and codecs: the spec strings ``name[:argument][?key=value&key=value]``.
 
-A name stands for a ``"module:Class"`` target, imported when it is first loaded. The arguments that make an object of
-the class are the options: the fields of a dataclass, else the parameters of its ``__init__``, kept as attributes of the
-same names, so that a spec and the object rebuild one another. The class attribute ``spec_argument`` names the option
-that ``:argument`` sets. Other packages add names by the entry-point groups ``gencomp.compressors`` and
+A name stands for a ``"module:Class"`` target, imported when it is first loaded. Its options are the arguments of the
+class: the fields of a dataclass, else the parameters of ``__init__``. The object keeps them as attributes of the same
+names, so that a spec gives the object and the object the spec. The class attribute ``spec_argument`` names the option
+that ``:argument`` sets. Other packages add names through the entry-point groups ``gencomp.compressors`` and
 ``gencomp.predictors``; a name that is taken is refused, never replaced.
 
-An entry declares which options hold other specs, and which name files or folders, so that :func:`tree_of`, the one
-gate for models made of models, walks all of a spec before anything of it is imported.
+An entry declares which options hold other specs, and which name files or folders. So :func:`tree_of`, the one gate for
+models made of models, can walk all of a spec before anything in it is imported.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gencomp.errors import GencompError, MissingExtraError, SpecError
 from gencomp.specs import Spec, alone, brief, parse_spec, separated
 
-if TYPE_CHECKING:  # else names alone, as `gencomp --help` shows them, would take numpy, and with it half of its time
+if TYPE_CHECKING:  # else `gencomp --help`, which needs names only, would spend half of its time importing numpy
     from gencomp.protocols import Compressor, Predictor
 
 __all__ = [
@@ -50,18 +50,18 @@ __all__ = [
 
 Kind = Literal["compressor", "predictor"]
 
-MAX_DEPTH = 8  # specs in specs that anybody means
+MAX_DEPTH = 8  # of specs within specs: nobody means more
 MAX_MODELS = 512  # in one spec: an ensemble of ensembles
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One name of the registry. ``extra`` is the pip extra that brings what the target imports.
+    """One name of the registry. ``extra`` is the pip extra that installs what the target imports.
 
     ``argument`` is the option that ``name:argument`` sets. ``lists`` are the options that name several models in the
     notation of :mod:`gencomp.specs`, ``partners`` those that name one. ``files`` and ``folders`` are the options whose
-    values are places on disk, but for the ``shipped`` values, which name what is in the package. ``is_large``: what is
-    named there is a language model, which may take hours, whatever the archive's size.
+    values are places on disk, except ``shipped`` values, which name what is in the package. ``is_large`` says that the
+    model on disk is a language model, which may take hours whatever the archive's size.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Entry:
 
     @property
     def is_own(self) -> bool:
-        """Whether this is code of gencomp: what another package adds is not, whatever it calls itself."""
+        """Whether this is gencomp's own code, not another package's that calls itself so."""
         return self.distribution == "gencomp" and self.target.startswith("gencomp.")
 
 
@@ -207,22 +207,22 @@ _BUILTIN = (
 
 DEFAULT_MODEL = "mix"  # strong on everything, and fast
 
-# where the user names no model, archives of so many bytes, which cost a few seconds, are made with the strongest too
+# if the user names no model, up to this many bytes are also compressed with the strongest, which takes a few seconds
 SMALL_INPUT = 1 << 18
 SMALL_INPUT_MODEL = "best"
 
 
 def models_for_size(size: int) -> tuple[str, ...]:
-    """Return the specs of what archives of ``size`` bytes are made with by default: the one that gives the smallest.
+    """Return the specs that ``size`` bytes are compressed with by default; the smallest archive is kept.
 
-    The network of the strongest misleads where data is nothing like what it was trained on, by up to some 2 %; the
-    other takes a tenth of its time.
+    On data unlike what it was trained on, the strongest model's network misleads, at a cost of up to some 2 %. The
+    other takes a tenth of the time.
     """
     return (SMALL_INPUT_MODEL, DEFAULT_MODEL) if size <= SMALL_INPUT else (DEFAULT_MODEL,)
 
 
 def model_of_level(level: int) -> str:
-    """Return the spec that ``gencomp compress -LEVEL`` stands for, 1 to 9: the upper levels have a network inside."""
+    """Return the spec that ``gencomp compress -LEVEL`` stands for, 1 to 9: from 7 on with a network inside."""
     return f"{'best' if level >= 7 else 'mix'}:{level}"
 
 
@@ -232,9 +232,9 @@ _ENTRIES = {entry.name: entry for entry in _BUILTIN}
 def register(entry: Entry) -> None:
     """Add a name for this process.
 
-    Raises ``ValueError`` where the name is taken, where the target cannot be imported, and where it is not what it
-    claims to be: a member that a model needs is missing, a capability is misspelt or there by half. A target whose
-    extra is not installed is looked at when it is.
+    Raises ``ValueError`` if the name is taken, if the target cannot be imported, and if it is not what it claims to be:
+    a member that a model needs is missing, or a capability is misspelt or only half there. A target whose extra is not
+    installed is checked once it is.
     """
     taken = _ENTRIES.get(entry.name)
     if taken is not None:
@@ -273,7 +273,7 @@ def _plugins() -> tuple[tuple[Entry, ...], tuple[str, ...]]:
 
 
 def entries() -> list[Entry]:
-    """Return every usable entry: the built-in ones in their order, then other packages' by name."""
+    """Return every usable entry: first the built-in ones in their order, then other packages' by name."""
     return [*_ENTRIES.values(), *_plugins()[0]]
 
 
@@ -283,7 +283,7 @@ def refused_plugins() -> list[str]:
 
 
 def find_entry(name: str) -> Entry:
-    """Return the entry of ``name``; raise :class:`SpecError`, with the nearest names, where there is none."""
+    """Return the entry of ``name``; if there is none, raise :class:`SpecError` with the nearest names."""
     if name in _ENTRIES:
         return _ENTRIES[name]
     for entry in _plugins()[0]:
@@ -305,10 +305,10 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Tree:
-    """A spec and those inside it, found by what entries declare: nothing is imported for it.
+    """A spec and those inside it, found from what entries declare, without importing anything.
 
-    ``options`` are the texts of all options that were given, the argument among them under its own name; ``members``
-    the trees of those that hold specs.
+    ``options`` are the texts of all options given, with the argument under its option's name; ``members`` are the trees
+    of those that hold specs.
     """
 
     entry: Entry
@@ -324,26 +324,26 @@ class Tree:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What the options of this spec alone name on disk."""
+        """The places on disk that this spec's own options name."""
         given = (self.options.get(name, "none") for name in (*self.entry.files, *self.entry.folders))
         return tuple(value for value in given if value not in ("none", *self.entry.shipped))
 
     @property
     def holds_large(self) -> bool:
-        """Whether a language model on disk is named anywhere in it."""
+        """Whether any spec in this tree names a language model on disk."""
         return any(tree.entry.is_large and tree.places for tree in self.walk())
 
 
 def tree_of(text: str) -> Tree:
     """Return the tree of a spec: the one gate that every model made of models passes before it is loaded.
 
-    Raises :class:`SpecError` on an unknown name, on one beyond ``MAX_DEPTH`` levels, and beyond ``MAX_MODELS`` in all.
+    Raises :class:`SpecError` on an unknown name, more than ``MAX_DEPTH`` levels, or more than ``MAX_MODELS`` models.
     """
     return _tree_of(text, 0, [MAX_MODELS])
 
 
 def _tree_of(text: str, depth: int, left: list[int]) -> Tree:
-    """Do as :func:`tree_of`; ``left`` holds how many models may still come."""
+    """Do as :func:`tree_of`; ``left`` holds how many more models are allowed."""
     if depth > MAX_DEPTH:
         raise SpecError(f"{brief(text)!r} is nested deeper than {MAX_DEPTH} levels; name its models more directly")
     left[0] -= 1
@@ -361,9 +361,9 @@ def _tree_of(text: str, depth: int, left: list[int]) -> Tree:
 
 
 def alike(one: Tree, other: Tree) -> bool:
-    """Return whether two trees name the same models with the same options, wherever their places on disk are.
+    """Return whether two trees name the same models with the same options; places on disk are not compared.
 
-    Options that are not given have their defaults, for which the classes of ``one`` are imported.
+    Options that are not given count as their defaults, for which the classes of ``one`` are imported.
     """
     if one.entry != other.entry:
         return False
@@ -402,8 +402,8 @@ def _text(value: object) -> str:
 def resolve(entry: Entry) -> Any:
     """Import the entry's target and return the class.
 
-    Raises :class:`MissingExtraError` with the pip command, and :class:`GencompError` on what cannot be imported or, of
-    another package, is not what it claims to be.
+    Raises :class:`MissingExtraError` with the pip command, and :class:`GencompError` on what cannot be imported, or
+    what another package offers but is not what it claims to be.
     """
     factory = _imported(entry)
     if not entry.is_own:
@@ -432,13 +432,13 @@ def _imported(entry: Entry) -> Any:
 def load(spec: str) -> "Predictor | Compressor":
     """Return the compressor or predictor that ``spec`` names.
 
-    Raises :class:`SpecError` on an unknown name, option or value, :class:`MissingExtraError` where an optional package
-    is missing.
+    Raises :class:`SpecError` on an unknown name, option or value, :class:`MissingExtraError` if an optional package is
+    missing.
     """
     tree_of(spec)
     parsed = parse_spec(spec)
     if any("\0" in value for value in (parsed.argument or "", *parsed.options.values())):
-        raise SpecError(f"'{brief(spec)}' holds a zero byte, which no number, name or path does")
+        raise SpecError(f"'{brief(spec)}' contains a zero byte, which no number, name or path may")
     factory = resolve(find_entry(parsed.name))
     options = options_of(factory)
     values: dict[str, Any] = {}
@@ -452,7 +452,7 @@ def load(spec: str) -> "Predictor | Compressor":
             known = f"its options are {', '.join(options)}" if options else "it has none"
             raise SpecError(f"{parsed.name} has no option {brief(key)!r}{_did_you_mean(key, options)}; {known}")
         if key in values:
-            raise SpecError(f"the option {key!r} stands twice in {brief(spec)!r}")
+            raise SpecError(f"the option {key!r} is given twice in {brief(spec)!r}")
         values[key] = _converted(parsed.name, key, text, options[key].hint)
     needed = [name for name, option in options.items() if name not in values and option.required]
     if needed:
@@ -466,7 +466,7 @@ def load(spec: str) -> "Predictor | Compressor":
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """An argument of a model's class: its type, and the default, :data:`NO_DEFAULT` where it must be given."""
+    """An argument of a model's class: its type, and its default, :data:`NO_DEFAULT` if it must be given."""
 
     name: str
     hint: Any
@@ -483,7 +483,7 @@ NO_DEFAULT: Any = object()
 def options_of(factory: Any) -> dict[str, Option]:
     """Return the options of a class by name: the fields of a dataclass, else the parameters of its ``__init__``.
 
-    A parameter without a type is of its default's, or text.
+    A parameter without a type has its default's, or is text.
     """
     if dataclasses.is_dataclass(factory):
         hints = typing.get_type_hints(factory)
@@ -534,8 +534,8 @@ def _name_of(known: Iterable[Entry], target: str) -> str | None:
 def spec_of(model: object, *, full: bool = False) -> str:
     """Return the canonical spec of a loaded object: the argument first, then the options that are not defaults.
 
-    With ``full``, defaults are written out too, so that the spec means the same when a default changes; an option that
-    is none by default stays away. Raises ``ValueError`` for an object of a class that no name stands for.
+    With ``full``, defaults are written out too, so that the spec keeps its meaning when a default changes; only an
+    option that is None by default is left out. Raises ``ValueError`` for an object whose class is not in the registry.
     """
     from gencomp.protocols import Compressor, Predictor
 

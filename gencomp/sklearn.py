@@ -1,11 +1,11 @@
-"""Classifiers by compression as scikit-learn's estimators. Needs the extra ``sklearn``.
+"""Classifiers by compression as scikit-learn estimators. Needs the extra ``sklearn``.
 
     from gencomp.sklearn import PrimedClassifier
 
     scores = cross_val_score(PrimedClassifier("gzip"), texts, labels)
 
-What they take are texts: a list or a one-dimensional array of strings or bytes, or a two-dimensional one of a single
-column of them. Fitted ones are saved and loaded without pickle.
+They take texts: a list or one-dimensional array of strings or bytes, or a two-dimensional array with a single column.
+Fitted classifiers are saved and loaded without pickle.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ from gencomp.protocols import FloatArray  # noqa: E402
 
 
 def as_texts(values: Iterable[Any]) -> list[bytes]:
-    """Return strings (as UTF-8) and bytes as bytes. Raises ``ValueError`` on anything else, with its place."""
+    """Return strings (as UTF-8) and bytes as bytes. Raises ``ValueError`` on anything else, saying where it is."""
     if isinstance(values, str | bytes):
         raise ValueError("expected texts, got a single one; put it into a list")
     if isinstance(values, np.ndarray) and values.ndim != 1:
@@ -78,13 +78,13 @@ class _CompressionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         return self
 
     def answer(self, X: Iterable[Any]) -> Answers:  # noqa: N803
-        """Return all that is said of texts: posteriors, ties, and what each class costs."""
+        """Return everything there is to say of texts: posteriors, ties, and what each class costs."""
         check_is_fitted(self, "classifier_")
         answers: Answers = self.classifier_.answer(as_texts(X))
         return answers
 
     def predict(self, X: Iterable[Any]) -> npt.NDArray[Any]:  # noqa: N803
-        """Return each text's class, (n,); of a tie, the first."""
+        """Return each text's class, (n,); in a tie, the first."""
         return self.answer(X).labels()
 
     def predict_proba(self, X: Iterable[Any]) -> FloatArray:  # noqa: N803
@@ -98,10 +98,10 @@ class _CompressionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
 
 class PrimedClassifier(_CompressionClassifier):
-    """One primed model a class: the class after which a text costs least is its own.
+    """One primed model per class: a text belongs to the class after which it costs least.
 
     ``model`` is a spec, such as ``gzip``, ``zstd?level=3``, ``counts`` or ``mix:1``. ``priming`` bounds the bytes read
-    of each class. With ``fit_prior`` a class is as likely as it is frequent in training.
+    of each class. With ``fit_prior``, a class is as likely as it is frequent in training.
     """
 
     def __init__(self, model: str = "mix:1", *, priming: int | None = None, fit_prior: bool = False) -> None:

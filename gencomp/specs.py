@@ -5,9 +5,9 @@ joined by commas:
 
     gzip+level=6,lzma+preset=3+lc=2,mix        gzip?level=6    lzma?preset=3&lc=2    mix
 
-An argument or a value that has members of its own stands in square brackets: ``lookahead:[gzip+level=6]+horizon=4``;
-around a whole member they change nothing. Which options hold specs is the registry's to say
-(:mod:`gencomp.registry`).
+Inside a member, an argument or value that has members of its own is put in square brackets:
+``lookahead:[gzip+level=6]+horizon=4``. Brackets around a whole member change nothing. Which options hold specs is
+declared in :mod:`gencomp.registry`.
 """
 
 import dataclasses
@@ -53,13 +53,13 @@ def parse_spec(text: str) -> Spec:
         if not key or not equals:
             raise SpecError(f"the option {brief(item)!r} in {brief(text)!r} is not of the form key=value")
         if key in options:
-            raise SpecError(f"the option {brief(key)!r} stands twice in {brief(text)!r}")
+            raise SpecError(f"the option {brief(key)!r} is given twice in {brief(text)!r}")
         options[key] = unquote(value)
     return Spec(name, unquote(argument) if colon else None, options)
 
 
 def joined(specs: Iterable[str]) -> str:
-    """Return specs as the argument that names them."""
+    """Return the argument that names these specs."""
     members = []
     for spec in specs:
         head, _, options = spec.partition("?")
@@ -85,10 +85,10 @@ def separated(argument: str) -> tuple[str, ...]:
 
 
 def alone(argument: str) -> str:
-    """Return the one spec that an argument names: a comma outside brackets is that spec's own.
+    """Return the one spec that an argument names: a comma outside brackets belongs to that spec.
 
-    Archives of gencomp 0.1 hold it as a plain spec, with ``?`` and ``&``; that is understood too. Raises
-    :class:`SpecError` as :func:`separated` does.
+    Plain specs, with ``?`` and ``&``, are understood, too: archives of gencomp 0.1 have them. Raises :class:`SpecError`
+    as :func:`separated` does.
     """
     if "?" in argument:
         return argument
@@ -99,13 +99,13 @@ def alone(argument: str) -> str:
 
 
 def brief(text: str, most: int = 160) -> str:
-    """Return ``text`` for a message of one line: escapes for what is not printed, and the start of a long one."""
+    """Return ``text`` for a one-line message: unprintable characters escaped, a long text cut after its start."""
     start = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:most])
     return start if len(text) <= most else f"{start}... ({len(text):,} characters)"
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Return the parts of ``text`` between separators that are in no bracket."""
+    """Return the parts of ``text`` between the separators outside brackets."""
     parts, depth, start = [], 0, 0
     for place, char in enumerate(text):
         depth += (char == "[") - (char == "]")
@@ -120,7 +120,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _bracketed(part: str, mark: str) -> str:
-    """Return ``name:argument`` or ``key=value`` with what follows the mark in brackets where it has separators."""
+    """Return ``name:argument`` or ``key=value``, with what follows the mark in brackets if it contains separators."""
     name, found, rest = part.partition(mark)
     return f"{name}{found}[{rest}]" if any(char in rest for char in _SEPARATORS) else part
 

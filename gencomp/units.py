@@ -20,7 +20,7 @@ _UNITS = {
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that ``text`` says: ``4096``, ``64KiB``, ``1M``. Raises ``ValueError``."""
+    """Return the number of bytes in ``text``, such as ``4096``, ``64KiB`` or ``1M``. Raises ``ValueError``."""
     number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     unit = text[len(number) :].lower().removesuffix("b")
     if not number.strip().isdecimal() or unit not in _UNITS:

@@ -175,7 +175,7 @@ def test_a_spec_with_members_is_evaluated_whole() -> None:
         ("compressor=gzip,context=many", "context must be an integer of at least 0, got 'many'"),
         ("compressor=gzip,context=-3", "context must be an integer of at least 0, got '-3'"),
         ("compressor=gzip,seed=a", "seed must be an integer"),
-        ("compressor=gzip,compressor=bz2", "the argument compressor stands twice"),
+        ("compressor=gzip,compressor=bz2", "the argument compressor is given twice"),
         ("compressor=gzip,measure=words", "measure must be bytes or tokens, got 'words'"),
         ("compressor=gzip,measure=tokens", "measure=tokens needs a model of tokens, such as hf:FOLDER; gzip has none"),
         ("compressor=gzip,counts:2", "unknown|gzip"),

@@ -68,8 +68,8 @@ def test_any_argument_and_value_survive(argument: str, value: str) -> None:
         ("", "no name"),
         ("?level=3", "no name"),
         ("gzip?", "not of the form key=value"),
-        ("mix?state=a%00b", "holds a zero byte"),
-        ("counts:%00", "holds a zero byte"),
+        ("mix?state=a%00b", "contains a zero byte"),
+        ("counts:%00", "contains a zero byte"),
         ("gzip?level", "not of the form key=value"),
         ("gzip?level=3&level=4", "twice"),
         ("gzp", "did you mean gzip"),
@@ -228,12 +228,12 @@ def made(level: int = 1) -> Misspelt:
 
 
 CLAIMS = {
-    "Misspelt": ("compressor", r"Misspelt.begin_scorring is no capability; did you mean begin_scoring\?"),
-    "made": ("compressor", "Misspelt.begin_scorring is no capability"),
+    "Misspelt": ("compressor", r"Misspelt.begin_scorring is not a capability; did you mean begin_scoring\?"),
+    "made": ("compressor", "Misspelt.begin_scorring is not a capability"),
     "Half": ("predictor", "Half has encode_block but no decode_block: FusedCoding is both"),
     "Empty": ("compressor", "Empty has no compress, which a compressor needs; Empty has no decompress"),
     "Codec": ("predictor", "Codec has no begin, which a predictor needs"),
-    "WithState": ("predictor", r"ChargesMore.charges is no capability; did you mean charge\?"),
+    "WithState": ("predictor", r"ChargesMore.charges is not a capability; did you mean charge\?"),
     "WithHalfState": ("predictor", "NoCopy has no copy, which a PredictorState needs"),
     "Missing": ("predictor", "cannot be loaded from .*Missing"),
 }

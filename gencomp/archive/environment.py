@@ -1,12 +1,13 @@
-"""Where an archive was made and where it is read: what differs, and what would help."""
+"""The environment an archive was made in and the one here: what differs, and what would help."""
 
 import re
 from collections.abc import Iterator, Mapping
 
-# environment entries that are the versions of packages, by the package's name
+# packages whose names are those of environment entries with their versions
 _PACKAGES = ("brotli", "pillow", "pyppmd", "soundfile", "tokenizers", "torch", "transformers")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!]{0,15}")  # a version's public part: the rest says how it was built
-# an archive may have made up what it says: characters of a name or value, of a list of them, and levels of nesting
+# limits on what is shown, which an archive may have made up: characters of a name or value, and of a list of them, and
+# levels of nesting
 _LONGEST, _LONGEST_LIST, _DEEPEST = 60, 170, 8
 
 TRY_ANYWAY = "try_anyway=True"
@@ -21,13 +22,13 @@ def _flat(environment: object, before: str = "", depth: int = 0) -> Iterator[tup
 
 
 def _short(text: str) -> str:
-    """Return the start of ``text``, whose characters all stand in one line."""
+    """Return the start of ``text``, without characters that cannot be printed on one line."""
     start = "".join(char if char.isprintable() else "?" for char in text[:_LONGEST])
     return start if len(text) <= _LONGEST else start + "..."
 
 
 def _listed(items: list[str]) -> str:
-    """Return as many of the first items as a message may list, and how many more there are."""
+    """Return a list of the first items that fits a message, and how many more there are."""
     length = 0
     for count, item in enumerate(items):
         length += len(item) + 2
@@ -37,7 +38,7 @@ def _listed(items: list[str]) -> str:
 
 
 def difference(there: object, here: object) -> str:
-    """Return in words how the environment of an archive, ``there``, differs from the one that is found here."""
+    """Return in words how the environment of an archive, ``there``, differs from the one ``here``."""
     made, found = dict(_flat(there)), dict(_flat(here))
     if not made:
         return "made with an unnamed environment"
@@ -58,7 +59,7 @@ def difference(there: object, here: object) -> str:
 
 
 def install_line(there: object, here: object) -> str | None:
-    """Return the pip command that brings the versions an archive was made with, None where none would."""
+    """Return the pip command that installs the versions an archive was made with; None if none would help."""
     made, found = dict(_flat(there)), dict(_flat(here))
     wanted = {}
     for name, version in made.items():
@@ -72,7 +73,7 @@ def install_line(there: object, here: object) -> str | None:
 
 
 def advice(there: object, here: object) -> str:
-    """Return what to do about archives that were made elsewhere."""
+    """Return what to do about an archive that was made elsewhere."""
     line = install_line(there, here)
     first = f"run: {line}" if line else "decode it where it was made"
     return f"{first}; or let {TRY_ANYWAY} decode, with the check of every block as the judge"

@@ -20,8 +20,8 @@ def compress(
 ) -> bytes:
     """Return an archive of ``data`` made with ``model``; see :func:`gencomp.archive.writer.write_archive`.
 
-    ``model`` is a spec or an object; if None, the data chooses (:func:`gencomp.registry.models_for_size`). An
-    archive of an object that no spec names is decoded with that object at hand.
+    ``model`` is a spec or an object; if None, it depends on the data (:func:`gencomp.registry.models_for_size`). Where
+    no spec names an object, its archives are decoded with that object.
     """
     sink = io.BytesIO()
     write_archive(

@@ -15,17 +15,17 @@ from gencomp.protocols import Predictor
 from gencomp.registry import NO_DEFAULT, Tree, alike, find_entry, load, resolve, tree_of
 from gencomp.specs import Spec, alone, brief, joined, parse_spec, separated
 
-_DIGEST = "digest-"  # before what stands in a spec for a file or a folder
-_COPIED = 500  # characters of a spec that the user may want to copy
-_REASON = 400  # characters of why a model cannot be made, which may repeat a value that an archive gives
+_DIGEST = "digest-"  # before the digest that stands in a spec for a file or folder
+_COPIED = 500  # characters shown of a spec that the user may want to copy
+_REASON = 400  # characters shown of why a model cannot be made, which may repeat a value from an archive
 
-MAX_PROBED = 2  # numbers of lanes: those of the blocks that are at hand when the header is written
+MAX_PROBED = 2  # numbers of lanes, those of the blocks at hand when the header is written
 
 
 def canary(model: Predictor, lanes: Sequence[int] = ()) -> str:
-    """Return 16 hexadecimal digits that change when ``model`` computes other distributions than before.
+    """Return 16 hexadecimal digits that change if ``model`` computes other distributions than before.
 
-    ``lanes`` are the numbers of lanes that are probed, where the model has lanes: by default one and the most.
+    ``lanes`` are the numbers of lanes to probe, if the model has lanes: by default one and the most.
     """
     return hashlib.blake2b(fingerprint_of(model, lanes), digest_size=8).hexdigest()
 
@@ -39,9 +39,9 @@ def check_describable(model: Predictor) -> None:
 def describe(model: Predictor, lanes: Sequence[int] = ()) -> dict[str, Any]:
     """Return the header's entry for ``model``: its full spec, and its revision or its environment and canary.
 
-    A model that no spec names is described by its class, and whoever decodes has it at hand. ``lanes`` are the numbers
-    of lanes of blocks of it, which the canary then probes. Beside a revision stands an environment where the bytes
-    depend on more than integers that gencomp has: on weights.
+    A model that no spec names is described by its class, and decoding needs the object itself. ``lanes`` are the
+    numbers of lanes of its blocks, for the canary to probe. An environment is given beside a revision if the bytes
+    depend on more than gencomp's own integers: on weights.
     """
     check_describable(model)
     try:
@@ -60,9 +60,9 @@ def describe(model: Predictor, lanes: Sequence[int] = ()) -> dict[str, Any]:
 
 
 def without_places(spec: str, model: object | None = None) -> str:
-    """Return a spec with the digest of each file and folder that it names in place of where that is.
+    """Return a spec with digests in place of the paths of the files and folders that it names.
 
-    ``model`` is what the spec names, where it is at hand.
+    ``model`` is what the spec names, if it is loaded already.
     """
     tree = tree_of(spec)
     if not any(inside.places for inside in tree.walk()):
@@ -88,10 +88,10 @@ def load_described(
 ) -> Predictor:
     """Return the model that an archive's header names, checked against it.
 
-    ``chosen`` is the user's own spec, which must be the archive's, but for where its files and folders are and for
-    options it does not say that archives name since they exist; or an object. Without it an archive loads only what
-    gencomp has in its package: it cannot make anybody import another package, or open a path. With ``try_anyway`` a
-    model of another revision, or with other weights, is tried. Raises :class:`~gencomp.errors.ModelMismatchError`.
+    ``chosen`` is an object or the user's own spec. That must be the archive's, except for the paths of files and
+    folders, and for options that say how blocks are coded, which it may leave out. Without it, only what the package
+    holds is loaded: an archive cannot make anybody import another package or open a path. With ``try_anyway``, a model
+    of another revision or with other weights is tried. Raises :class:`~gencomp.errors.ModelMismatchError`.
     """
     if isinstance(description.get("object"), str):
         return _load_object(description, chosen, try_anyway)
@@ -106,7 +106,7 @@ def load_described(
 
 
 def _load_chosen(spec: str, chosen: Model) -> Predictor:
-    """Return the user's model if it is the archive's, every option alike but where its files and folders are."""
+    """Return the user's model if it is the archive's, with every option alike except the paths of files and folders."""
     spec = _as_it_was(spec)
     model = as_predictor(_with_options_of(spec, chosen) if isinstance(chosen, str) else chosen)
     spec, found = _as_written(spec, model), _full_spec(model)
@@ -122,9 +122,9 @@ def _load_chosen(spec: str, chosen: Model) -> Predictor:
 
 
 def _as_written(spec: str, model: Predictor) -> str:
-    """Return a spec of ``model`` as archives have it: what changes no result stands there as one value, or not at all.
+    """Return a spec of ``model`` as archives have it: options that change no result have a fixed value or none.
 
-    These are its ``written_options``, such as where it is computed.
+    These are its ``written_options``, such as the device that it computes on.
     """
     written = getattr(native(model), "written_options", {})
     parsed = parse_spec(spec)
@@ -134,7 +134,7 @@ def _as_written(spec: str, model: Predictor) -> str:
 
 
 def _full_spec(model: Predictor) -> str | None:
-    """Return the spec of ``model`` with every option, None where none names it."""
+    """Return the spec of ``model`` with every option, or None if no spec names it."""
     try:
         return _as_written(predictor_spec(model, full=True), model)
     except ValueError:
@@ -142,7 +142,7 @@ def _full_spec(model: Predictor) -> str | None:
 
 
 def _load_object(description: Mapping[str, Any], chosen: Model | None, try_anyway: bool) -> Predictor:
-    """Return the user's object, which its revision or canary, and its digests, tell from others."""
+    """Return the user's object, once its revision and digests agree with the archive's; its canary is checked later."""
     name = description["object"]
     if chosen is None or isinstance(chosen, str):
         raise ModelMismatchError(
@@ -157,9 +157,9 @@ def _load_object(description: Mapping[str, Any], chosen: Model | None, try_anywa
 
 
 def _as_it_was(spec: str) -> str:
-    """Return an archive's spec with the options that did not exist when it was made: what they were fixed to then.
+    """Return an archive's spec with the options that did not exist when it was made, at what was fixed then.
 
-    Members of other models need none: they are asked for one byte after another.
+    Members of other models need none, since they are asked for one byte after another.
     """
     try:
         parsed = parse_spec(spec)
@@ -172,7 +172,7 @@ def _as_it_was(spec: str) -> str:
 
 
 def _with_options_of(spec: str, chosen: str) -> str:
-    """Return the user's spec with the archive's number where it leaves out an option that says how blocks are coded."""
+    """Return the user's spec, with the archive's value of any option it leaves out that says how blocks are coded."""
     try:
         there, here = parse_spec(spec), parse_spec(chosen)
         once_fixed = getattr(resolve(find_entry(here.name)), "once_fixed", {})
@@ -185,7 +185,7 @@ def _with_options_of(spec: str, chosen: str) -> str:
 
 
 def _check_digests(description: Mapping[str, Any], model: Predictor, spec: str) -> None:
-    """Compare the contents of what is on disk, which decide, wherever it is."""
+    """Compare the digests of what is on disk: its contents decide, not its path."""
     try:
         here = identity_of(model).digests
     except (OSError, CorruptDataError) as error:
@@ -194,7 +194,7 @@ def _check_digests(description: Mapping[str, Any], model: Predictor, spec: str) 
     if there != here:
         raise ModelMismatchError(
             f"the archive was made with {_joined(there)}, found {_joined(here)} here; "
-            "name by model= the file or folder that it was made with"
+            "name the file or folder that it was made with by model="
         )
 
 
@@ -228,7 +228,7 @@ def _joined_places(tree: Tree) -> str:
     kind = "the model folder" if not tree.entry.files else "the state" if "state" in tree.options else "the file"
     named = (
         f"of the digest {brief(place.removeprefix(_DIGEST))}" if place.startswith(_DIGEST) else repr(brief(place))
-        for place in tree.places  # of an archive of before, the place where it was
+        for place in tree.places  # archives of gencomp 0.1 have a path here
     )
     return f"{kind} {', '.join(named)}"
 
@@ -245,7 +245,7 @@ def _not_here(spec: object, why: str) -> ModelMismatchError:
 
 
 def _check_same(description: Mapping[str, Any], model: Predictor, spec: str, try_anyway: bool) -> None:
-    """Compare what costs nothing to compare."""
+    """Compare what is quickly compared: the alphabet and the revision."""
     if model.alphabet_size != 256:
         raise ModelMismatchError(
             f"the archive's model '{brief(spec)}' has {model.alphabet_size} symbols; bytes need 256"
@@ -265,7 +265,7 @@ def canary_cost(description: Mapping[str, Any], model: Predictor) -> Cost:
 
 
 def check_canary(description: Mapping[str, Any], model: Predictor) -> None:
-    """Compare what a model that depends on its environment computes; raise ModelMismatchError where it differs."""
+    """Check that a model that depends on its environment computes what it did; else raise ModelMismatchError."""
     if description.get("numeric") == "integer":
         return
     try:
@@ -281,15 +281,15 @@ def check_canary(description: Mapping[str, Any], model: Predictor) -> None:
 
 
 def name_of(description: Mapping[str, Any]) -> str:
-    """Return what the archive calls its model: a spec, or an object's class."""
+    """Return the archive's name for its model: a spec, or an object's class."""
     return str(description.get("spec", description.get("object")))
 
 
 def _lanes(description: Mapping[str, Any]) -> list[int]:
-    """Return the numbers of lanes that the canary probed; none in older archives, where it was one and the most."""
+    """Return the numbers of lanes that the canary probed; older archives name none, and probed one and the most."""
     lanes = description.get("lanes", [])
     if not isinstance(lanes, list) or len(lanes) > MAX_PROBED or not all(map(_is_count, lanes)):
-        raise ArchiveError("the archive is invalid: the lanes of its canary are no short list of integers")
+        raise ArchiveError("the archive is invalid: the lanes of its canary are not a short list of integers")
     return lanes
 
 

@@ -10,13 +10,13 @@ R = TypeVar("R")
 
 
 class Latest(Generic[T, R]):
-    """The last result and what it is of: blocks that repeat, such as the holes of a sparse file, are worked on once."""
+    """The last item and its result, so that repeated blocks, such as a sparse file's holes, are worked on once."""
 
     def __init__(self) -> None:
         self._pair: tuple[T, R] | None = None
 
     def find(self, item: T) -> R | None:
-        """Return the result if it is of an equal item."""
+        """Return the result if the last item equals this one."""
         pair = self._pair  # read once: threads replace it whole
         return pair[1] if pair is not None and pair[0] == item else None
 
@@ -27,8 +27,7 @@ class Latest(Generic[T, R]):
 def ordered_map(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
     """Yield function(item) in the items' order; at most 2 * ``threads`` items are held at a time.
 
-    An exception of a call, or of the iterable, is raised where its result would stand: what came before has been
-    yielded.
+    An exception from a call or the iterable is raised in its place: all results before it have been yielded.
     """
     executor = ThreadPoolExecutor(threads, thread_name_prefix="gencomp-block")
     under_way: deque[Future[R]] = deque()

@@ -1,10 +1,10 @@
-"""Blocks that no model will help: found in milliseconds, so that nobody waits for the model to find out."""
+"""A test, in milliseconds, for blocks that no model can shorten, so that nobody waits for a model to find out."""
 
 import zlib
 
 import numpy as np
 
-MIN_BYTES = 4096  # below, the model is as fast as the test is unsure
+MIN_BYTES = 4096  # below, the model is fast and the test unsure
 LAGS = (1, 2, 3, 4)  # sample and pixel distances at which raw data differs from noise
 # a chi-square statistic with 255 degrees of freedom has mean 255 and deviation 22.6: noise never comes this far
 MAX_CHI_SQUARE = 255 + 7 * 22.6
@@ -19,7 +19,7 @@ def _chi_square(values: np.ndarray) -> float:
 def looks_random(content: bytes) -> bool:
     """Return whether bytes and their differences are as evenly spread as noise, and deflate finds no repeats.
 
-    Compressed and encrypted data passes; JPEG and raw samples do not: their marginals or differences are uneven.
+    Compressed and encrypted data do; JPEG files and raw samples do not, since their bytes or differences are uneven.
     """
     if len(content) < MIN_BYTES:
         return False

@@ -1,1 +1,1 @@
-"""The command line: one module a command. Heavy imports wait until a command runs."""
+"""The command line, one module per command. Heavy imports wait until a command runs."""

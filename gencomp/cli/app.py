@@ -26,7 +26,7 @@ from gencomp.registry import model_of_level
 
 INTERRUPTED = 130  # the exit code
 
-# the modules of this package that are no commands
+# the modules of this package that are not commands
 HELPERS = {
     "app",
     "main",
@@ -41,7 +41,7 @@ HELPERS = {
     "sample_notes",
     "values",
 }
-# in the order of the help; each is a function of the module of its name
+# in the order of the help; a command is the function of its name in the module of its name, unless another is given
 _PLACES = {
     "sample": "sample",
     "compress": "compress",
@@ -64,7 +64,7 @@ _PLACES = {
 
 
 def _commands() -> dict[str, str]:
-    """Return where each command is: those above, then every other module of this package that is no helper."""
+    """Return where each command is: those above, then every other module of this package that is not a helper."""
     known = HELPERS | {place.partition(":")[0] for place in _PLACES.values()}
     others = sorted(module.name for module in pkgutil.iter_modules(gencomp.cli.__path__) if module.name not in known)
     return {**_PLACES, **{name: name for name in others}}
@@ -74,7 +74,7 @@ COMMANDS = _commands()
 
 
 def application(only: str = "") -> typer.Typer:
-    """Return the application, with all commands or, so that nothing else is imported, with the named one alone."""
+    """Return the application with all commands, or with only the named one, so that nothing else is imported."""
     app = typer.Typer(
         name="gencomp",
         cls=Group,
@@ -105,7 +105,7 @@ def _common(
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="Before a command: show where in the code it fails, if it does.")
+        bool, typer.Option("--traceback", help="Before a command: if it fails, show where in the code.")
     ] = False,
 ) -> None:
     show_tracebacks(traceback)
@@ -115,9 +115,9 @@ _TAKE_A_VALUE = {"-m", "--model", "--compressor", "-o", "--output", "-T", "--thr
 
 
 def _with_levels(arguments: Sequence[str]) -> list[str]:
-    """Return the command line with compress's -1 to -9 written out as models; values and names stay what they are.
+    """Return the command line with compress's -1 to -9 written out as models; values and file names stay as they are.
 
-    An empty one asks for help.
+    An empty command line asks for help.
     """
     words = list(arguments)
     if words in ([], ["--traceback"]):
@@ -133,7 +133,7 @@ def _with_levels(arguments: Sequence[str]) -> list[str]:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; return its exit code. No exception leaves; a traceback is printed for ``--traceback``."""
+    """Run one command line; return its exit code. No exception escapes; ``--traceback`` prints its traceback."""
     show_tracebacks(False)
     begin_command(arguments)
     stderr = sys.stderr
@@ -145,7 +145,7 @@ def run(arguments: Sequence[str]) -> int:
             code = int(app(args=words, prog_name="gencomp", standalone_mode=False) or 0)
             if not code:
                 sys.stdout.flush()
-        if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt
+        if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this
             complain("interrupted")
         return code
     except typer.TyperException as error:  # a wrong command line
@@ -157,11 +157,11 @@ def run(arguments: Sequence[str]) -> int:
     except Terminated as stop:
         complain("terminated")
         return 128 + stop.signum
-    except BrokenPipeError:  # nobody reads: nobody to tell
+    except BrokenPipeError:  # nobody reads, so there is nobody to tell
         return 1
-    except SystemExit as stop:  # which typer makes of a BrokenPipeError, and of what it has told a shell
+    except SystemExit as stop:  # typer's, on a BrokenPipeError and after an answer to a shell's completion
         return stop.code if isinstance(stop.code, int) else 1
     except Exception as error:
         return report_failure(error)
     finally:
-        sys.stderr = stderr  # which typer has wrapped then
+        sys.stderr = stderr  # typer has wrapped it

@@ -1,4 +1,4 @@
-"""gencomp audit: whether bits per byte belong to a code that can be decoded."""
+"""gencomp audit: whether claimed bits per byte are those of a code that can be decoded."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,16 +26,17 @@ def audit(
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Rows of 256 probabilities, one a byte of the data: .npy or text."),
+        typer.Option(metavar="FILE", help="Rows of 256 probabilities, one for each byte of the data: .npy or text."),
     ] = None,
     python: Annotated[
-        str | None, typer.Option("--object", metavar="MODULE:NAME", help="A Python object, or what makes one.")
+        str | None,
+        typer.Option("--object", metavar="MODULE:NAME", help="A Python object, or a function that makes one."),
     ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="FILE", help="What to audit on; - is stdin. [default: the package's book]")
     ] = None,
     limit: Annotated[
-        int, typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="Only so many bytes from the start.")
+        int, typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="How many bytes to use, from the start.")
     ] = 1024,
     claim: Annotated[
         float | None, typer.Option(metavar="BITS", help="The bits per byte that are claimed for these bytes.")
@@ -46,11 +47,11 @@ def audit(
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Test on real data whether something is a predictor, and its bits per byte count.
+    """Test on real data whether something is a predictor, so that its bits per byte count.
 
-    It must sum to 1 at every position, look at nothing that is still to come, be the same in two runs, in batches and
-    alone, at once and byte by byte, give no 0 to a byte that comes, and have an archive that decodes at the claimed
-    size. The exit code is 0 if nothing is refuted, else 1.
+    Its probabilities must sum to 1 at every position, must not depend on bytes still to come, and must be the same in
+    two runs, in batches and alone, at once and byte by byte. No byte that comes may have probability 0, and the archive
+    must decode at the claimed size. The exit code is 0 if nothing is refuted, else 1.
     """
     from gencomp.measure.audit import CHECKS
     from gencomp.measure.audit import audit as audit_predictor
@@ -62,7 +63,7 @@ def audit(
     if claim is not None and not 0 <= claim < float("inf"):
         raise usage(f"--claim is in bits per byte, at least 0; got {claim:g}")
     if timeout is not None and command is None:
-        raise usage("--timeout is of a --command; leave it out")
+        raise usage("--timeout goes with --command only; leave it out")
     text = _data(data, limit)
     predictor, subject = _subject(model, command, table, python, timeout or 30.0)
     report = (lambda name: None) if quiet or json_output else (lambda name: note(f"{CHECKS[name]} ..."))
@@ -88,7 +89,7 @@ def _data(name: str | None, limit: int) -> bytes:
 def _subject(
     model: str | None, command: str | None, table: str | None, python: str | None, timeout: float
 ) -> "tuple[Predictor, str]":
-    """Return what is audited, and its name."""
+    """Return what to audit, and its name."""
     from gencomp.equivalence.adapt import as_predictor
     from gencomp.measure.subjects import CommandPredictor, read_table
 
@@ -103,7 +104,7 @@ def _subject(
 
 
 def _imported(where: str) -> "Predictor":
-    """Return the object at MODULE:NAME, found from the working folder too; a class or function is called."""
+    """Return the object at MODULE:NAME, which may be in the working folder; a class or function is called."""
     import importlib
     import sys
 
@@ -117,12 +118,12 @@ def _imported(where: str) -> "Predictor":
     try:
         found = getattr(importlib.import_module(module), name)
         made = found if isinstance(found, Predictor | Compressor) and not isinstance(found, type) else found()
-    except Exception as error:  # another's code may raise anything
+    except Exception as error:  # somebody else's code may raise anything
         raise SpecError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)
     if not isinstance(made, Predictor | Compressor):
-        raise SpecError(f"{where} is no predictor: expected an alphabet_size, and begin(context) that returns a state")
+        raise SpecError(f"{where} is not a predictor: expected alphabet_size, and begin(context) that returns a state")
     return made  # type: ignore[return-value]
 
 
@@ -137,4 +138,4 @@ def _print(verdict: "Verdict") -> None:
     if verdict.accepted:
         show(f"accepted: {verdict.subject} is a predictor on these {verdict.data_bytes:,} bytes")
     else:
-        show(f"refused: {verdict.subject}'s bits are no code's")
+        show(f"refused: {verdict.subject}'s bits are not those of a code")

@@ -1,4 +1,4 @@
-"""What compress, decompress and test share: several inputs, one output each, and what to do when one fails."""
+"""What compress, decompress and test share: several inputs, an output for each, and going on when one fails."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ SUFFIX = ".gcz"
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the outputs go."""
+    """Where outputs go, and whether inputs are removed and outputs replaced."""
 
     output: str | None
     stdout: bool
@@ -35,7 +35,7 @@ class Destination:
         if self.output not in (None, "-") and len(names) > 1:
             raise usage(f"-o names one file, but there are {len(names)} inputs; leave it out or use -c")
         if self.remove and (self.stdout or self.output == "-"):
-            raise usage("--rm needs an output file; it does not go with stdout")
+            raise usage("--rm needs an output file; it does not go with output to stdout")
 
 
 def input_names(names: Sequence[str] | None) -> list[str]:
@@ -58,14 +58,14 @@ def opened(name: str):  # type: ignore[no-untyped-def]
 
 
 def for_each(names: Sequence[str], action: Callable[[str], None]) -> None:
-    """Do ``action`` for every input; after a failure go on with the next. Exits with the first failure's code."""
+    """Run ``action`` on every input, even after failures. Exits with the first failure's code."""
     failure = 0
     for name in names:
         try:
             action(name)
         except BrokenPipeError:
             raise
-        except Exception as error:  # whatever it is, it is about this input
+        except Exception as error:  # whatever it is, the next inputs may be fine
             code = report_failure(error, name)
             failure = failure or code
     if failure:
@@ -79,7 +79,7 @@ def transform(
     what: str,
     work: Callable[[BinaryIO, BinaryIO], None],
 ) -> None:
-    """Run ``work`` from the input to its output: stdout, the named file, or what ``rename`` makes of the name."""
+    """Run ``work`` from the input to its output: stdout, the file of ``-o``, or the name that ``rename`` gives."""
     with ExitStack() as stack:
         source = stack.enter_context(opened(name))
         if destination.stdout or destination.output == "-" or (name == "-" and destination.output is None):
@@ -93,9 +93,9 @@ def transform(
             raise usage(f"{path} is the input itself; choose another output")
         like = source.fileno() if status is not None and stat.S_ISREG(status.st_mode) else None
         if destination.remove and path.exists() and not path.is_file():
-            raise usage(f"--rm needs an output file; {path} is none")
+            raise usage(f"--rm needs an output file; {path} is not a file")
         if destination.remove and status is not None and like is None:
-            raise usage(f"--rm removes regular files; {name} is none")
+            raise usage(f"--rm removes regular files only; {name} is not one")
         with new_file(path, overwrite=destination.force, like=like) as sink:
             work(source, sink)
         if destination.remove and status is not None:
@@ -103,9 +103,9 @@ def transform(
 
 
 def _remove(name: str, before: os.stat_result, source: BinaryIO, output: Path) -> None:
-    """Remove the input, if ``name`` still stands for the file that was read, and that is what it was.
+    """Remove the input, if ``name`` still names the file that was read, and that is unchanged.
 
-    Raises ``OSError`` otherwise: the file may hold what the output does not.
+    Raises ``OSError`` otherwise, since the file may hold what the output does not.
     """
     named = os.stat(name)
     if not os.path.samestat(named, before):
@@ -113,7 +113,7 @@ def _remove(name: str, before: os.stat_result, source: BinaryIO, output: Path) -
     elif source.tell() < named.st_size:
         found = f"{source.tell():,} of its {named.st_size:,} bytes were read"
     elif any(_version(now) != _version(before) for now in (named, os.fstat(source.fileno()))):
-        found = "it has changed meanwhile"
+        found = "it has changed in the meantime"
     else:
         os.unlink(name)
         return
@@ -121,7 +121,7 @@ def _remove(name: str, before: os.stat_result, source: BinaryIO, output: Path) -
 
 
 def _version(status: os.stat_result) -> tuple[int, int, int]:
-    """Return what changes with a file's content."""
+    """Return what changes when a file's content does."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

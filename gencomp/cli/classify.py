@@ -1,4 +1,4 @@
-"""gencomp classify: texts into classes, by what they cost after each class's own texts."""
+"""gencomp classify: sort texts into classes by what they cost after each class's own texts."""
 
 from collections import Counter
 from pathlib import Path
@@ -25,10 +25,10 @@ def classify(
     ] = None,
     train: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="A folder for each class in it, or FILE.jsonl:TEXT:LABEL."),
+        typer.Option(metavar="FOLDER", help="A folder that holds one for each class, or FILE.jsonl:TEXT:LABEL."),
     ] = None,
     test: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="The same with known classes: how many are right.")
+        str | None, typer.Option(metavar="FOLDER", help="The same, to count how many are classified right.")
     ] = None,
     model: Annotated[
         str | None,
@@ -37,7 +37,7 @@ def classify(
             "--compressor",
             "-m",
             metavar="SPEC",
-            help=f"Model or codec that compresses; with --load, the one that the file needs. [default: {DEFAULT_SPEC}]",
+            help=f"Model or codec to compress with; with --load, the one the file needs. [default: {DEFAULT_SPEC}]",
         ),
     ] = None,
     method: Annotated[
@@ -51,29 +51,29 @@ def classify(
         typer.Option(
             metavar="SIZE",
             parser=size_parser("--priming"),
-            help="Bytes of each class that a model is primed with. [default: what it looks back at, at most 1 MiB]",
+            help="Bytes of each class to prime a model with. [default: as far as it looks back, at most 1 MiB]",
         ),
     ] = None,
     fit_prior: Annotated[
-        bool, typer.Option("--fit-prior", help="A class is as likely as it is frequent in training.")
+        bool, typer.Option("--fit-prior", help="Count a class as likely as it is frequent in training.")
     ] = False,
     save: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Keep the classifier; a .npz without pickle.")
+        str | None, typer.Option(metavar="FILE", help="Save the classifier: a .npz without pickle.")
     ] = None,
-    load: Annotated[str | None, typer.Option(metavar="FILE", help="Take a kept classifier instead of --train.")] = None,
+    load: Annotated[str | None, typer.Option(metavar="FILE", help="Use a saved classifier instead of --train.")] = None,
     force: ForceOption = False,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Classify texts by compression.
 
-    primed: the class after whose texts one costs least, with the posterior that code lengths are. neighbours: the
-    votes of the nearest training texts by compression distance; ties are split and counted.
+    primed: the class after whose texts this one costs least, with the posterior that code lengths give. neighbours: a
+    vote of the nearest training texts by compression distance. Ties are split and counted.
     """
     if method not in (None, *_METHODS):
         raise usage(f"--method must be one of {', '.join(_METHODS)}, got {method!r}")
     if (train is None) == (load is None):
-        raise usage("give --train FOLDER, or --load FILE of a classifier that was kept")
+        raise usage("give --train FOLDER, or --load FILE with a saved classifier")
     of_training = {"--method": method, "-k": k, "--priming": priming, "--fit-prior": fit_prior or None}
     if method == "neighbours":
         without_use = {name: of_training[name] for name in ("--priming", "--fit-prior")}
@@ -82,7 +82,7 @@ def classify(
     for name, value in (of_training if load is not None else without_use).items():
         if value is not None:
             where = "--load, whose file has it" if load is not None else f"--method {method or 'primed'}"
-            raise usage(f"{name} says nothing beside {where}; leave one of them out")
+            raise usage(f"{name} does not go with {where}; leave one of them out")
     if save is not None:
         check_new(Path(save), overwrite=force)  # before the training, which may take long
     classifier = (
@@ -94,11 +94,11 @@ def classify(
         with new_name(Path(save), overwrite=force) as temporary:
             classifier.save(temporary)
         if not quiet:
-            note(f"kept in {save}")
+            note(f"saved in {save}")
     documents = _documents(texts or []) + ([] if test is None else _labelled(test))
     if not documents:
         if save is None:
-            raise usage("nothing to classify: name TEXTs, or --test FOLDER, or keep the classifier with --save")
+            raise usage("nothing to classify: name TEXTs, or --test FOLDER, or save the classifier with --save")
         return
     from gencomp.measure.classify import Neighbours
 
@@ -133,7 +133,7 @@ def _trained(
 
 
 def _labelled(where: str) -> "list[Document]":
-    """Return documents with classes: of a folder of folders, or of FILE:TEXT:LABEL."""
+    """Return documents with classes, from a folder of folders or FILE:TEXT:LABEL."""
     from gencomp.errors import DatasetError
     from gencomp.modalities.documents import files, json_field, split_field
 
@@ -198,6 +198,6 @@ def _print(records: list[dict[str, Any]], summary: dict[str, Any]) -> None:
     counted = Counter(record["class"] for record in records)
     show(f"{len(records)} texts: " + ", ".join(f"{count} {name}" for name, count in counted.most_common()))
     if summary["ties"]:
-        show(f"{summary['ties']} ties, of which the first class by name is shown")
+        show(f"{summary['ties']} ties; of each, the first class by name is shown")
     if "accuracy" in summary:
         show(f"accuracy {100 * summary['accuracy']:.2f} %, ties split")

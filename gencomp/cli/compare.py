@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gencomp.comparison.prompts import Prompt
 
 MODELS = ["gzip", "lzma", "zstd", "mix"]
-ON_SOUND = {"zstd": "zstd?level=9"}  # of these, where none are named: level 19 would take an hour for 8,000 samples
+ON_SOUND = {"zstd": "zstd?level=9"}  # if no models are named: level 19 would take an hour for 8,000 samples
 STRATEGIES = ["bytes"]
 ALSO = ["gzip lookahead", "lzma lookahead", "zstd?level=3 lookahead"]
 SEEDS = {"text": 4, "image": 1, "audio": 1}
@@ -28,11 +28,11 @@ PAGE = "report.html"
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is continued: files of each kind."""
+    """Files of each kind to continue."""
 
     text: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="A text to continue. [default: the package's, unless others are given]"),
+        typer.Option(metavar="FILE", help="A text to continue. [default: the package's book, unless others are given]"),
     ] = None
     image: Annotated[list[str] | None, typer.Option(metavar="FILE", help="An image whose rows to complete.")] = None
     audio: Annotated[list[str] | None, typer.Option(metavar="FILE", help="A recording to continue.")] = None
@@ -40,25 +40,25 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Cuts:
-    """Which parts of them are given, and how much is to follow."""
+    """Which parts of the files are the prompts, and how much is to follow."""
 
     offset: Annotated[
         int, typer.Option(callback=at_least("--offset", 0), help="Bytes of the text before the prompt.")
     ] = 0
     prompt_bytes: Annotated[
-        int, typer.Option(callback=at_least("--prompt-bytes", 0), help="Bytes of text that are given.")
+        int, typer.Option(callback=at_least("--prompt-bytes", 0), help="Bytes of text in the prompt.")
     ] = 1948
-    length: Annotated[int, typer.Option("--length", "-n", callback=at_least("-n", 1), help="Bytes of text.")] = 100
+    length: Annotated[int, typer.Option("--length", "-n", callback=at_least("-n", 1), help="Bytes to generate.")] = 100
     temperature: Annotated[
         float | None,
-        typer.Option(help="Of every strategy that draws and names none: below 1 sharpens. [default: 1]"),
+        typer.Option(help="For strategies that draw and name none; below 1 sharpens. [default: 1]"),
     ] = None
     rows: Annotated[
         Literal["independent", "above"],
-        typer.Option(help="Each row of an image on its own, as in the paper, or in the context of those above."),
+        typer.Option(help="Complete each row of an image on its own, as in the paper, or after those above."),
     ] = "independent"
     image_width: Annotated[
-        int, typer.Option(callback=at_least("--image-width", 2), help="Pixels that a wider image is scaled down to.")
+        int, typer.Option(callback=at_least("--image-width", 2), help="Pixels in a row; a wider image is scaled down.")
     ] = 96
     audio_offset: Annotated[
         int | None,
@@ -68,7 +68,7 @@ class Cuts:
         ),
     ] = None
     audio_prompt: Annotated[
-        int, typer.Option(callback=at_least("--audio-prompt", 0), help="Samples that are given.")
+        int, typer.Option(callback=at_least("--audio-prompt", 0), help="Samples in the prompt.")
     ] = 8000
     audio_length: Annotated[int, typer.Option(callback=at_least("--audio-length", 1), help="Samples to generate.")] = (
         8000
@@ -84,13 +84,13 @@ def compare(
             "--compressor",
             "-m",
             metavar="SPEC",
-            help="A model or codec; give it several times. Where none is given, sound is continued by zstd?level=9.",
+            help="A model or codec; may be given several times. By default, zstd continues sound at level 9.",
         ),
     ] = MODELS,
     inputs: Inputs = Inputs(),
     output: Annotated[str, typer.Option("--output", "-o", metavar="FOLDER", help="Where everything goes.")] = "compare",
     strategy: Annotated[
-        list[str], typer.Option(metavar="STRATEGY", help="How each model is sampled; give it several times.")
+        list[str], typer.Option(metavar="STRATEGY", help="How each model is sampled; may be given several times.")
     ] = STRATEGIES,
     also: Annotated[
         list[str],
@@ -98,11 +98,11 @@ def compare(
     ] = ALSO,
     seeds: Annotated[
         int | None,
-        typer.Option(callback=at_least("--seeds", 1), help="Continuations of each. [default: 4 of texts, else 1]"),
+        typer.Option(callback=at_least("--seeds", 1), help="Continuations each. [default: 4 of texts, else 1]"),
     ] = None,
     judge: Annotated[
         str | None,
-        typer.Option(metavar="SPEC", help="Who judges. [default: mix, told the image's width or the format]"),
+        typer.Option(metavar="SPEC", help="The judging model. [default: mix, told the image's width or the format]"),
     ] = None,
     cuts: Cuts = Cuts(),
     steps: Annotated[
@@ -112,17 +112,17 @@ def compare(
         int | None, typer.Option("--jobs", "-j", callback=at_least("--jobs", 1), help="Processes. [default: cores]")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on in a folder; what it holds is not computed again.")
+        bool, typer.Option("--resume", help="Go on in a folder; results that it holds are not computed again.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Start anew in a folder that holds a comparison.")
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Continue the same prompts with several models, and judge them.
+    """Continue the same prompts with several models, and judge the continuations.
 
     FOLDER gets report.html, one page that works offline; rows.json, the figures; and artefacts/, each continuation as a
-    text, PNG or WAV file. Every result is kept at once: an interrupted comparison goes on with --resume.
+    text, PNG or WAV file. Results are saved as they come: an interrupted comparison goes on with --resume.
     """
     from gencomp.comparison.compare import RESULTS, WORK, Plan, Work, slow_contenders
     from gencomp.comparison.compare import compare as compare_models
@@ -189,7 +189,7 @@ def _contenders(
 
 
 def _default(model: str, strategy: str) -> list[tuple[Any, ...]]:
-    """Return the contenders that one of the default models stands for."""
+    """Return the contenders for one of the default models."""
     if model not in ON_SOUND:
         return [(model, strategy)]
     return [(model, strategy, ("text", "image")), (ON_SOUND[model], strategy, ("audio",))]
@@ -200,7 +200,7 @@ def _tempered_words(words: list[str], temperature: float) -> str:
 
 
 def _tempered(strategy: str, temperature: float) -> str:
-    """Return a strategy with this temperature, unless it names one; a beam draws nothing."""
+    """Return a strategy with this temperature, unless it names one or draws nothing, as a beam does."""
     from gencomp.comparison.strategies import parse_strategy
 
     spec = parse_strategy(strategy)
@@ -210,7 +210,7 @@ def _tempered(strategy: str, temperature: float) -> str:
 
 
 def _prepared(folder: Path, *, resume: bool, force: bool) -> Path:
-    """Return the folder, made; refuse one that exists unless told what is meant."""
+    """Make the folder and return it; refuse one with files in it unless told what to do with them."""
     from gencomp.comparison.compare import WORK
 
     if resume and force:
@@ -221,7 +221,7 @@ def _prepared(folder: Path, *, resume: bool, force: bool) -> Path:
         raise FileExistsError(17, "it exists already; go on in it with --resume, start anew with --force", str(folder))
     if resume and folder.exists() and any(folder.iterdir()) and not (folder / WORK).exists():
         raise FileExistsError(
-            17, "it holds other files and no comparison to go on with; name another folder with -o", str(folder)
+            17, "it holds other files, but no comparison to go on with; name another folder with -o", str(folder)
         )
     folder.mkdir(parents=True, exist_ok=True)
     if force:
@@ -231,7 +231,7 @@ def _prepared(folder: Path, *, resume: bool, force: bool) -> Path:
 
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr, where that is a terminal; yield the function that is told (tasks done, tasks added)."""
+    """Show a bar if stderr is a terminal; yield the function to call with (tasks done, tasks added)."""
     import sys
 
     if quiet or not sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""gencomp compress: files or stdin to archives."""
+"""gencomp compress: from files or stdin to archives."""
 
 import time
 from typing import Annotated, BinaryIO
@@ -48,14 +48,14 @@ def compress(
         typer.Option(
             metavar="SIZE",
             parser=size_parser("--block-size"),
-            help="Bytes that are coded on their own, such as 64KiB. [default: 4MiB; 16MiB for mix:7 to mix:9]",
+            help="Bytes in a block, each coded on its own, such as 64KiB. [default: 4MiB; 16MiB for mix:7 to mix:9]",
         ),
     ] = None,
     verify: Annotated[
         bool | None,
         typer.Option(
             "--verify/--no-verify",
-            help="Decode each block at once. [default: with --rm, and where the model is not all-integer]",
+            help="Decode each block at once to check it. [default: with --rm, or if the model is not all-integer]",
         ),
     ] = None,
     max_memory: MaxMemoryOption = None,
@@ -64,9 +64,9 @@ def compress(
 ) -> None:
     """Compress files with a model of the next byte.
 
-    Each FILE becomes FILE.gcz. Without FILE, stdin is compressed to stdout. Input files are kept unless --rm says
-    otherwise, which verifies first; mode, time and owner of a file go over to its archive. -1 (fast) to -9 (small)
-    stand for -m mix:1 to -m mix:6 and -m best:7 to -m best:9.
+    Each FILE becomes FILE.gcz, with the file's mode, time and owner. Without FILE, stdin is compressed to stdout. Input
+    files are kept, unless --rm removes them after their archives have been verified. -1 (fast) to -9 (small) stand for
+    -m mix:1 to -m mix:6 and -m best:7 to -m best:9.
     """
     from math import ceil
 

@@ -1,4 +1,4 @@
-"""What goes to stderr: messages, errors as one line, progress. And what may go to stdout."""
+"""What goes to stderr, messages, errors as one line and progress, and what may go to stdout."""
 
 import dis
 import io
@@ -18,15 +18,15 @@ from gencomp.files import WholeWriter, flush_fully, write_fully
 from gencomp.labels import visible
 
 _tracebacks = False
-_arguments: list[str] = []  # of the command that runs
-# of a stream, what to do with a letter that its encoding lacks; what is not here raises
+_arguments: list[str] = []  # of the running command
+# a stream's error handlers for characters that its encoding lacks, but for those that raise
 _LENIENT = ("ignore", "replace", "backslashreplace", "namereplace", "xmlcharrefreplace")
 
 
 def note(message: str) -> None:
-    """Print a message to stderr, in full, where there is one."""
+    """Print a message to stderr in full, if there is a stderr."""
     stream = sys.stderr
-    with suppress(OSError, AttributeError):  # None, closed, full: there is nobody to tell
+    with suppress(OSError, AttributeError):  # stderr is None, closed or full: there is nobody to tell
         if hasattr(stream, "buffer"):
             stream.flush()
             line = visible(message) + "\n"
@@ -37,12 +37,12 @@ def note(message: str) -> None:
 
 
 def show(line: str = "") -> None:
-    """Print one line to stdout; what could steer a terminal, or pass for another line, is shown as an escape."""
+    """Print one line to stdout, with everything that could steer a terminal or begin another line as an escape."""
     print(visible(line))
 
 
 def show_json(record: object, **options: Any) -> None:
-    """Print JSON to stdout, with other letters than ASCII's as they are where stdout can take them."""
+    """Print JSON to stdout, with non-ASCII characters as they are if stdout's encoding has them."""
     text = json.dumps(record, ensure_ascii=False, **options)
     try:
         text.encode(sys.stdout.encoding or "ascii")
@@ -52,7 +52,7 @@ def show_json(record: object, **options: Any) -> None:
 
 
 def shown_as(text: str, plain: str) -> str:
-    """Return ``text`` where stdout's encoding has it, else ``plain``."""
+    """Return ``text`` if stdout can encode it, else ``plain``."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
@@ -62,13 +62,13 @@ def shown_as(text: str, plain: str) -> str:
 
 @contextmanager
 def whole_stdout() -> Iterator[None]:
-    """Let all that is printed inside arrive, or raise; a letter that stdout's encoding lacks is shown as an escape.
+    """Make everything printed inside the block arrive, or raise; characters that stdout cannot encode become escapes.
 
-    Python alone loses bytes on a raw stdout (``PYTHONUNBUFFERED=1``), and gives up at such a letter. Who wants to know
-    of the last bytes flushes before the end.
+    Left to itself, Python loses bytes on a raw stdout (``PYTHONUNBUFFERED=1``) and stops at such a character. To learn
+    whether the last bytes have arrived, flush before the block ends.
     """
     stream = sys.stdout
-    if not hasattr(stream, "buffer"):  # somebody's own, that takes text
+    if not hasattr(stream, "buffer"):  # a caller's own, which takes text
         yield
         return
     twin = io.TextIOWrapper(
@@ -89,7 +89,7 @@ def whole_stdout() -> Iterator[None]:
 
 @contextmanager
 def own_warnings() -> Iterator[None]:
-    """Show gencomp's own warnings as notes on stderr; others stay what they are."""
+    """Show gencomp's own warnings as notes on stderr, and leave others alone."""
     original = warnings.showwarning
 
     def show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
@@ -111,23 +111,23 @@ def complain(message: str) -> None:
 
 
 def begin_command(arguments: Sequence[str]) -> None:
-    """Keep what the command line says, for records of how a result was made."""
+    """Keep the command line, for records of how a result was made."""
     _arguments[:] = arguments
 
 
 def command_line() -> list[str]:
-    """Return the arguments of the command that runs."""
+    """Return the arguments of the running command."""
     return list(_arguments)
 
 
 def show_tracebacks(wanted: bool) -> None:
-    """Let :func:`report_failure` say where in the code an error was raised, or not."""
+    """Set whether :func:`report_failure` says where in the code an error was raised."""
     global _tracebacks
     _tracebacks = wanted
 
 
 def report_failure(error: BaseException, name: str = "-") -> int:
-    """Print an error, about the input ``name`` where that is a file, as one line; return its exit code."""
+    """Print an error as one line, with the input's ``name`` if it is a file; return its exit code."""
     if _tracebacks:
         for lines in traceback.format_exception(error):
             for line in lines.rstrip("\n").split("\n"):
@@ -137,7 +137,7 @@ def report_failure(error: BaseException, name: str = "-") -> int:
     return exit_code_of(error)
 
 
-# how the command line takes what the library's messages call by the names of parameters
+# the command line's options for parameters that the library's messages name
 FLAGS = {
     "jobs": "--jobs",
     "learning_rate": "--learning-rate",
@@ -154,7 +154,7 @@ _PARAMETER = re.compile(rf"(?<![\w?&'\"])({'|'.join(FLAGS)})=(?:True\b)?(?=(\S?)
 
 
 def in_flags(message: str) -> str:
-    """Return a message of the library with its parameters, ``name=value`` or ``name=``, as the command line's options.
+    """Return a library's message with parameters, ``name=value`` or ``name=``, turned into command-line options.
 
     >>> in_flags("made with model='gzip'; replace it with overwrite=True, or max_memory=100")
     "made with -m 'gzip'; replace it with -f, or --max-memory 100"
@@ -176,15 +176,15 @@ def _described(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory{f': {error}' if str(error) else ''}; try fewer --threads or a smaller --block-size"
     if isinstance(error, typer.TyperException):
-        # pydantic says "Value error, ", and typer hands it on
+        # pydantic begins with "Value error, ", and typer passes that on
         return error.format_message().replace("Value error, ", "", 1)
     if isinstance(error, RecursionError):
-        return "what was given is nested too deeply; take fewer levels"
+        return "what was given is nested too deeply; use fewer levels"
     if isinstance(error, GencompError) or _is_about_an_argument(error):
         return str(error)
     return (
         f"internal error: {type(error).__name__}: {error}; please report it, "
-        "with what `gencomp --traceback` and the same command print"
+        "with the output of the same command after `gencomp --traceback`"
     )
 
 
@@ -198,10 +198,10 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def _is_about_an_argument(error: BaseException) -> bool:
-    """Return whether gencomp itself raised a ``ValueError``, which it does for what a caller gave (:mod:`errors`).
+    """Return whether gencomp itself raised a ``ValueError``, which it does on wrong arguments (:mod:`gencomp.errors`).
 
-    One that comes out of a library, or out of an operation such as adding arrays of two shapes, is a fault of the code
-    that called it. It has no ``raise`` at the end of its traceback, or one in another package.
+    One from a library, or from an operation such as adding arrays of two shapes, is a fault of the code that called it.
+    Its traceback does not end in a ``raise``, or ends in another package's.
     """
     if not isinstance(error, ValueError) or error.__traceback__ is None:
         return isinstance(error, ValueError)
@@ -215,7 +215,7 @@ def _is_about_an_argument(error: BaseException) -> bool:
 
 @contextmanager
 def progress_bar(label: str, total: int | None, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr, where that is a terminal; yield the function that advances it by n bytes."""
+    """Show a bar if stderr is a terminal; yield the function that advances it by n bytes."""
     if quiet or not sys.stderr.isatty():
         yield lambda count: None
         return
@@ -238,7 +238,7 @@ def progress_bar(label: str, total: int | None, *, quiet: bool = False) -> Itera
 def step_progress(
     label: str, steps: int, *, quiet: bool = False
 ) -> Iterator[Callable[[int, float, float | None], None]]:
-    """Yield what a training loop calls with (step, loss, held-out loss): on a terminal a bar, else lines."""
+    """Yield what a training loop calls with (step, loss, held-out loss): it shows a bar on a terminal, else lines."""
     if quiet:
         yield lambda step, loss, held_out: None
         return
@@ -265,6 +265,6 @@ def step_progress(
 
 
 def printable(data: bytes) -> str:
-    """Return ``data`` as text that a terminal can show: UTF-8 where it is, line ends kept, the rest as U+FFFD."""
+    """Return ``data`` as text for a terminal: valid UTF-8 and line ends stay, everything else becomes U+FFFD."""
     text = data.decode("utf-8", "replace").replace("\r", "")
     return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)

@@ -1,4 +1,4 @@
-"""gencomp decompress: archives back to files."""
+"""gencomp decompress: from archives back to files."""
 
 import time
 from typing import Annotated, BinaryIO
@@ -51,10 +51,10 @@ def decompress(
 ) -> None:
     """Decompress archives.
 
-    Each FILE.gcz becomes FILE. Without FILE, stdin is decompressed to stdout. An archive says itself how it was
-    made. Every block is checked before it is written; a damaged archive, or one whose model is missing or computes
-    differently, leaves no file. A model that is another package's, or a file or a folder, is used only if -m names it;
-    what would take more memory or work than is allowed is refused beforehand.
+    Each FILE.gcz becomes FILE. Without FILE, stdin is decompressed to stdout. An archive says how it was made. Every
+    block is checked before it is written; a damaged archive, or one whose model is missing or computes differently,
+    leaves no file. A model in another package, a file or a folder is used only if -m names it. What would take more
+    memory or work than is allowed is refused before it begins.
     """
     from gencomp.archive.reader import read_archive
 

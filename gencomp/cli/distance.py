@@ -24,38 +24,36 @@ _FORMS = ("ncd", "symmetric", "relative", "cross-entropy")  # of gencomp.measure
 
 
 def distance(
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH]...", help="Files, and folders whose files are meant.")
-    ] = None,
-    lines: Annotated[str | None, typer.Option(metavar="FILE", help="The lines of a file instead.")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files, or folders of files.")] = None,
+    lines: Annotated[str | None, typer.Option(metavar="FILE", help="The lines of a file as texts.")] = None,
     json_field: Annotated[
         str | None, typer.Option("--json", metavar="FILE:FIELD", help="A field of each object of a JSON or JSONL file.")
     ] = None,
     models: Annotated[
         list[str],
-        typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="Who compresses; several are mixed."),
+        typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="Model or codec; several are mixed."),
     ] = [DEFAULT_SPEC],  # noqa: B006
     form: Annotated[str, typer.Option(metavar="NAME", help=f"What is computed: {', '.join(_FORMS)}.")] = "ncd",
     limit: Annotated[
         int | None,
-        typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="Only so many bytes of each text."),
+        typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="How many bytes to use of each text."),
     ] = None,
     format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help=f"What stdout gets: {', '.join(_FORMATS)}.")
+        str, typer.Option("--format", metavar="NAME", help=f"What to print: {', '.join(_FORMATS)}.")
     ] = "table",
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Also a page, a picture, CSV and JSON there.")
+        str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Also write a page, a picture, CSV and JSON.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", "-f", help="Overwrite files that no distances were written to.")
+        bool, typer.Option("--force", "-f", help="Overwrite files that are not from an earlier run.")
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure how far texts are from one another by compression.
 
-    Lengths are exact to the bit and without framing. ncd and symmetric are the same in both directions; relative is
-    C(y|x)/C(y), and cross-entropy the bits per byte of y after x, row x and column y. FOLDER gets report.html with the
-    clustered heat map and the tree; what it holds is not computed again.
+    Lengths are exact to the bit and exclude framing. ncd and symmetric are the same in both directions. In row x and
+    column y, relative has C(y|x)/C(y), and cross-entropy the bits per byte of y after x. FOLDER gets report.html, with
+    a clustered heat map and a tree; results that it holds are not computed again.
     """
     from gencomp.measure.distance import distances
     from gencomp.measure.kept import Kept

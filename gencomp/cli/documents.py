@@ -1,4 +1,4 @@
-"""What `gencomp evaluate` does where documents are named: one context each, instead of chunks."""
+"""What `gencomp evaluate` does with documents: each has a context of its own, instead of chunks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class DocumentOptions:
         return bool(self.json or self.parquet or self.lines or self.separator is not None)
 
     def read(self) -> "list[tuple[str, list[Document]]]":
-        """Return each dataset's name and documents, none of them empty; what is left out is noted."""
+        """Return each dataset's name and documents; empty ones are left out, with a note."""
         from gencomp.modalities.documents import read, split_field, without_empty
 
         found = []
@@ -52,7 +52,7 @@ class DocumentOptions:
             if not self.separator:
                 raise usage("--separator must have at least 1 byte")
             if not self.text:
-                raise usage("--separator is of a text: name it with --text")
+                raise usage("--separator splits a text: name it with --text")
             found += [(where, read("separated", where, separator=self.separator)) for where in self.text]
         else:
             found += [(where, read("files", where)) for where in self.text]
@@ -70,7 +70,7 @@ class DocumentOptions:
 
         if preset is not None:
             if self.window is not None or self.stride is not None:
-                raise usage(f"--preset {preset} says the window and the stride; leave out --window and --stride")
+                raise usage(f"--preset {preset} sets the window and the stride; leave out --window and --stride")
             return PRESETS[preset]
         try:
             return Setting(self.window, self.stride)
@@ -89,7 +89,7 @@ def evaluate_documents(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Measure documents and print and write the rows; what the folder holds is not measured again."""
+    """Measure documents, print the rows and write them; results that the folder holds are not measured again."""
     from gencomp.files import new_file, write_fully
     from gencomp.measure import document_tables as tables
     from gencomp.measure.documents import compare, measure
@@ -119,4 +119,4 @@ def evaluate_documents(
     for name, file_name in FILES.items():
         with new_file(folder / file_name, overwrite=True) as file:
             write_fully(file, texts[name].encode("utf-8", "backslashreplace"))
-    show_text(texts[format_], as_data=format_ != "markdown")  # last, since nobody may read it
+    show_text(texts[format_], as_data=format_ != "markdown")  # last, since nobody may be reading

@@ -1,4 +1,4 @@
-"""gencomp evaluate: datasets x models x chunk sizes, as rows."""
+"""gencomp evaluate: datasets x models x chunk sizes, a row for each."""
 
 import json
 from pathlib import Path
@@ -33,23 +33,25 @@ _FORMATS = tuple(_FILES)
 def evaluate(
     file: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="A TOML file.")] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"By name: {', '.join((*_PRESETS, *DOCUMENT_PRESETS))}.")
+        str | None,
+        typer.Option(metavar="NAME", help=f"An experiment by name: {', '.join((*_PRESETS, *DOCUMENT_PRESETS))}."),
     ] = None,
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="These models instead; repeat for several."),
+        typer.Option("--model", "--compressor", "-m", metavar="SPEC", help="Models to use instead; repeatable."),
     ] = None,
     text: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Text: a file, folder or pattern.")] = None,
-    image: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Images, in grey patches.")] = None,
+    image: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Images, as grey patches.")] = None,
     audio: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Sound, as 8 bits at 16 kHz.")] = None,
     random: Annotated[
         int | None,
-        typer.Option(metavar="CHUNKS", callback=at_least("--random", 1), help="Random bytes, so many chunks."),
+        typer.Option(metavar="CHUNKS", callback=at_least("--random", 1), help="Random bytes, in this many chunks."),
     ] = None,
     source: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SOURCE", help="A source of known entropy, such as 'markov:order=2&seed=1'; --limit samples."
+            metavar="SOURCE",
+            help="A source of known entropy, such as 'markov:order=2&seed=1'; --limit sets how many samples.",
         ),
     ] = None,
     json_fields: Annotated[
@@ -65,21 +67,19 @@ def evaluate(
     ] = None,
     window: Annotated[
         int | None,
-        typer.Option(
-            callback=at_least("--window", 2), help="Symbols of a document that are seen at a time. [default: all]"
-        ),
+        typer.Option(callback=at_least("--window", 2), help="Symbols of a document to see at a time. [default: all]"),
     ] = None,
     stride: Annotated[
         int | None,
-        typer.Option(callback=at_least("--stride", 1), help="Symbols that the window moves by. [default: half of it]"),
+        typer.Option(callback=at_least("--stride", 1), help="Symbols to move the window by. [default: half of it]"),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(envvar="GENCOMP_DATA", metavar="FOLDER", help="Where a preset finds its data, if none is named."),
+        typer.Option(envvar="GENCOMP_DATA", metavar="FOLDER", help="A preset's data, if no others are named."),
     ] = None,
     chunk_sizes: Annotated[
         list[str] | None,
-        typer.Option("--chunk-size", metavar="SIZE|whole", help="Chunks of so many bytes, or all as one; repeatable."),
+        typer.Option("--chunk-size", metavar="SIZE|whole", help="Bytes in a chunk, or all as one; repeatable."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -87,50 +87,50 @@ def evaluate(
     ] = None,
     per_file: Annotated[
         int | None,
-        typer.Option(metavar="CHUNKS", callback=at_least("--per-file", 1), help="Only so many of one image or sound."),
+        typer.Option(metavar="CHUNKS", callback=at_least("--per-file", 1), help="Chunks of one image or sound."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that cannot be read.")] = False,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Results. [default: results-NAME]")
+        str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where results go. [default: results-NAME]")
     ] = None,
     format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help=f"What stdout gets: {', '.join(_FORMATS)}.")
+        str, typer.Option("--format", metavar="NAME", help=f"What to print: {', '.join(_FORMATS)}.")
     ] = "markdown",
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", callback=at_least("--jobs", 1), help="Processes. [default: cores]"),
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786, instead.")
+        str | None, typer.Option(metavar="ADDRESS", help="Use a Dask scheduler, such as tcp://host:8786.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that no experiment wrote.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure how models compress data: an experiment or documents in, rows out.
 
-    EXPERIMENT is a TOML file, or --preset names one of the paper's, or options name data and models. The folder gets
-    rows.csv, rows.json, table.md, curves, and a journal: a run that was stopped goes on where it was, and what was
-    measured before is not measured again. Documents (--json, --parquet, --lines, --separator) are scored each from an
-    empty context: bits per byte, character, word and token, and the models' differences with their significance.
+    EXPERIMENT is a TOML file; otherwise --preset names one, such as the paper's, or options name data and models. The
+    folder gets rows.csv, rows.json, table.md, curves, and a journal, so that a run that was stopped goes on where it
+    was and nothing is measured twice. Documents (--json, --parquet, --lines, --separator) are each scored from an empty
+    context, in bits per byte, character, word and token, with the significance of the models' differences.
     """
     if format_ not in _FORMATS:
         raise usage(f"--format must be one of {', '.join(_FORMATS)}, got {format_!r}")
     if jobs is not None and cluster is not None:
-        raise usage("--jobs are processes here, and --cluster has its own workers: give one of them")
+        raise usage("--jobs starts processes here, and --cluster has its own workers: give one of them")
     options = DocumentOptions(json_fields or [], parquet or [], lines or [], separator, text or [], window, stride)
     if options.named or preset in DOCUMENT_PRESETS:
         if file is not None or image or audio or random or source or chunk_sizes or cluster:
             raise usage("documents are measured by themselves: name them, models with -m, --window and --stride")
         for name, value in (("--per-file", per_file), ("--jobs", jobs)):
             if value is not None:
-                raise usage(f"{name} says nothing of documents, which are measured here, one after another")
+                raise usage(f"{name} does not apply to documents, which are measured here, one after another")
         wanted = preset if preset in DOCUMENT_PRESETS else None
         if preset is not None and wanted is None:
-            raise usage(f"--preset {preset} is of chunks; for documents there are {', '.join(DOCUMENT_PRESETS)}")
+            raise usage(f"--preset {preset} is for chunks; for documents there are {', '.join(DOCUMENT_PRESETS)}")
         evaluate_documents(options, wanted, models or [DEFAULT_SPEC], limit, output, format_, force=force, quiet=quiet)
         return
     if window is not None or stride is not None:
-        raise usage("--window and --stride are of documents: name some with --json, --parquet, --lines or --separator")
+        raise usage("--window and --stride are for documents: name some with --json, --parquet, --lines or --separator")
     from gencomp.evaluation.journal import FILE as JOURNAL
     from gencomp.files import new_file, write_fully
     from gencomp.report.curves import FILES as CURVES
@@ -140,7 +140,7 @@ def evaluate(
     named = _named_datasets(text or [], image or [], audio or [], random, source or [])
     experiment = _experiment(file, preset, named, data)
     if per_file is not None and not any(dataset.modality in ("image", "audio") for dataset in experiment.datasets):
-        raise usage("--per-file is of images and sound, and there are none; --limit is of all data")
+        raise usage("--per-file is for images and sound, and there are none; --limit is for all data")
     experiment = _changed(experiment, models, chunk_sizes, limit, per_file, strict)
     folder = Path(output if output is not None else f"results-{experiment.name}")
     check_folder(folder, JOURNAL, (*_FILES.values(), *CURVES, MADE), force=force)
@@ -167,7 +167,7 @@ def _named_datasets(
 
 
 def _experiment(file: str | None, preset: str | None, named: "tuple[Dataset, ...]", data: str | None) -> "Experiment":
-    """Return the experiment of a file, a preset, or options alone."""
+    """Return the experiment that a file, a preset, or options alone describe."""
     from gencomp.evaluation.experiment import Experiment
     from gencomp.evaluation.presets import PRESETS
     from gencomp.registry import DEFAULT_MODEL
@@ -197,7 +197,7 @@ def _changed(
     per_file: int | None,
     strict: bool,
 ) -> "Experiment":
-    """Return the experiment with what the command line says otherwise."""
+    """Return the experiment with the changes that the command line asks for."""
     from dataclasses import replace
 
     from gencomp.units import parse_size
@@ -223,7 +223,7 @@ def _changed(
 
 
 def _run(experiment: "Experiment", folder: Path, jobs: int, cluster: str | None, quiet: bool) -> "list[Row]":
-    """Run the experiment, with a bar on stderr where that is a terminal."""
+    """Run the experiment, with a bar on stderr if that is a terminal."""
     from contextlib import ExitStack
 
     from gencomp.evaluation.run import Reports, run
@@ -234,7 +234,7 @@ def _run(experiment: "Experiment", folder: Path, jobs: int, cluster: str | None,
 
         def begin(total: int, known: int) -> None:
             if known and not quiet:
-                note(f"{folder}: {known:,} of {total:,} bytes are measured already")
+                note(f"{folder}: {known:,} of {total:,} bytes have been measured already")
             advance[0] = stack.enter_context(progress_bar(experiment.name, total, quiet=quiet))
             advance[0](known)
 
@@ -260,5 +260,5 @@ def _write(experiment: "Experiment", folder: Path, rows: "list[Row]", format_: s
     except MissingExtraError as error:
         if not quiet:
             note(in_flags(str(error)))
-    finally:  # last, since nobody may read it
+    finally:  # last, since nobody may be reading
         show_text(texts[format_], as_data=format_ != "markdown")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gencomp.equivalence.explain import Explanation
 
 MAX_BYTES = 64
-_DIGITS = 64  # of a number in a line
-_SMALL_ALPHABET = 8  # up to here every symbol's part of the interval has a column
+_DIGITS = 64  # of a number, in one line
+_SMALL_ALPHABET = 8  # up to this many symbols, each one's probability has a column
 
 
 def explain(
@@ -36,7 +36,7 @@ def explain(
 ) -> None:
     """Show arithmetic coding step by step.
 
-    Each symbol of TEXT narrows an interval; the bits go out as soon as they are certain.
+    Each symbol of TEXT narrows an interval; bits go out as soon as they are certain.
     """
     from gencomp.equivalence.adapt import as_predictor
     from gencomp.equivalence.explain import PAPER_TEXT, explain_paper
@@ -68,7 +68,7 @@ def _print_steps(explanation: "Explanation") -> None:
     for row in rows:
         show("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     width = explanation.steps[-1].after.width if explanation.steps else Fraction(1)
-    if explanation.steps and not small:  # whose table has all digits
+    if explanation.steps and not small:  # a small alphabet's table has all digits
         low, high = explanation.steps[-1].after.decimals()
         _show_long("from", low)
         _show_long("to", high)
@@ -77,7 +77,7 @@ def _print_steps(explanation: "Explanation") -> None:
 
 
 def _show_long(name: str, digits: str, note: str = "") -> None:
-    """Show digits, and what is to be said of them, in as many lines as they take."""
+    """Show digits, and a note on them, in as many lines as they take."""
     parts = [digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS)] or [""]
     if len(parts[-1] + note) <= _DIGITS + 8:
         parts[-1] += note
@@ -103,7 +103,7 @@ def _small_rows(explanation: "Explanation") -> list[list[str]]:
 
 
 def _rows(explanation: "Explanation") -> list[list[str]]:
-    """Return the table of bytes, 80 columns wide: the digits and the bits that a step adds."""
+    """Return the table for bytes, 80 columns wide: the digits, and the bits that each step adds."""
     from gencomp.equivalence.explain import elided
 
     rows = [["step", "symbol", "p(symbol)", "bits", "interval after", "bits certain now"]]

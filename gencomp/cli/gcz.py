@@ -1,6 +1,6 @@
-"""gcz: a filter with the manners of gzip, for tar's ``--use-compress-program`` and for pipes."""
+"""gcz: a filter that behaves like gzip, for tar's ``--use-compress-program`` and for pipes."""
 
-from gencomp.cli import start  # isort: skip - before all else
+from gencomp.cli import start  # isort: skip - before everything else
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _DECOMPRESS = ("-d", "--decompress", "--uncompress")
 
 
 def translated(words: Sequence[str]) -> list[str]:
-    """Return the gencomp command line that ``gcz`` with these words stands for: quiet, and stdin to stdout by default.
+    """Return the gencomp command line that ``gcz`` with these words stands for: quiet, and by default stdin to stdout.
 
     >>> translated(["-9"]), translated(["-d"])
     (['compress', '-q', '-9'], ['decompress', '-q'])

@@ -1,4 +1,4 @@
-"""Groups of options: a dataclass in a command's signature stands for one option a field."""
+"""Groups of options: a dataclass in a command's signature stands for an option per field."""
 
 import dataclasses
 import functools
@@ -8,10 +8,10 @@ from typing import Any, get_type_hints
 
 
 def grouped(function: Callable[..., None]) -> Callable[..., None]:
-    """Return ``function`` as a command whose parameters that are dataclasses are taken apart.
+    """Return ``function`` as a command in which each parameter that is a dataclass is split into its fields.
 
-    Each field is an option of its own, with the field's annotation and default, in the order of the signature; the
-    function gets the dataclass. Raises ``TypeError`` where two groups have a field of one name.
+    Each field becomes an option with the field's annotation and default, in the order of the signature; the function
+    gets the dataclass. Raises ``TypeError`` if two options have the same name.
     """
     hints = get_type_hints(function, include_extras=True)
     options: dict[str, inspect.Parameter] = {}
@@ -19,7 +19,7 @@ def grouped(function: Callable[..., None]) -> Callable[..., None]:
 
     def add(name: str, annotation: Any, default: Any) -> None:
         if name in options:
-            raise TypeError(f"{function.__name__} has two options of the name {name}")
+            raise TypeError(f"{function.__name__} has two options named {name}")
         options[name] = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
     for name, parameter in inspect.signature(function).parameters.items():

@@ -1,4 +1,4 @@
-"""gencomp info: what an archive says of itself."""
+"""gencomp info: what an archive says about itself."""
 
 from itertools import islice
 from typing import Any
@@ -14,7 +14,7 @@ MAX_MEMBERS = 1 << 15
 def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
     """Show an archive's model, sizes, blocks and checksum.
 
-    Only its headers are read; no model is loaded. With --json, one object a line for each file.
+    Only headers are read; no model is loaded. With --json, each file gives an object on a line of its own.
     """
     from gencomp.archive.reader import Summary, summarize_members
     from gencomp.coding.container import BLOCK_FRAMING_BYTES, MAJOR
@@ -42,7 +42,7 @@ def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
             members = [describe(member) for member in islice(summarize_members(source), MAX_MEMBERS + 1)]
         if len(members) > MAX_MEMBERS:
             raise BudgetError(
-                f"it has more than {MAX_MEMBERS:,} members, which are shown together; `gencomp test` checks them all"
+                f"it has more than {MAX_MEMBERS:,} members, too many to show; `gencomp test` checks them all"
             )
         if json_output:
             show_json({"file": name, "members": members})

@@ -23,7 +23,7 @@ _RESOLUTIONS = {
     "fraction": "to a fraction of a bit",
     "bit": "to the bit",
     "byte": "to the byte",
-    "unknown": "as fine as it does not say",
+    "unknown": "to an unknown precision",
 }
 
 
@@ -31,7 +31,7 @@ def list_models(
     json_output: JsonOption = False,
     build: Annotated[
         bool,
-        typer.Option("--build", help="Tell instead how compiled loops run: a library built before, numba, or Python."),
+        typer.Option("--build", help="Show instead how compiled loops run: from a library, by numba, or as Python."),
     ] = False,
 ) -> None:
     """List models and codecs, with their options."""
@@ -55,7 +55,7 @@ def list_models(
 def _print_build(json_output: bool) -> None:
     from gencomp import __version__, compiled
 
-    for entry in entries():  # whose modules then have their kernels
+    for entry in entries():  # importing its module declares its kernels
         with suppress(GencompError):
             resolve(entry)
     if json_output:
@@ -77,7 +77,7 @@ def _describe(entry: Entry) -> dict[str, object]:
         factory = resolve(entry)
         options = options_of(factory)
         needed = [option.name for option in options.values() if option.required]
-        if needed:  # there is no such model before it is told which
+        if needed:  # it cannot be made without these
             known = {name: option.default for name, option in options.items() if name not in needed}
             return row | {"needs": needed, "options": known}
         model = factory()
@@ -91,7 +91,7 @@ def _describe(entry: Entry) -> dict[str, object]:
 def _print_row(row: dict[str, object]) -> None:
     mark = " (the default)" if row.get("default") else ""
     if row["name"] == SMALL_INPUT_MODEL:
-        mark = f" (the default for files of up to {SMALL_INPUT >> 10} KiB where it gives the smaller archive)"
+        mark = f" (the default for files of up to {SMALL_INPUT >> 10} KiB if it gives the smaller archive)"
     show(f"  {row['name']:<9} {row['summary']}{mark}")
     if "missing" in row:
         show(f"            {row['missing']}")

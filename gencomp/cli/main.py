@@ -1,6 +1,6 @@
-"""The process: signals, as from :mod:`gencomp.cli.start` on, standard streams that may be closed, one exit code.
+"""The process: signals, standard streams that may be closed, one exit code.
 
-Light, so that little of a start-up goes by unguarded; the commands are in :mod:`gencomp.cli.app`.
+It imports little, so that little of the start-up is unguarded; the commands are in :mod:`gencomp.cli.app`.
 """
 
 import os
@@ -20,20 +20,20 @@ class Terminated(BaseException):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; return its exit code. No exception leaves; a traceback is printed for ``--traceback``."""
+    """Run one command line; return its exit code. No exception escapes; ``--traceback`` prints its traceback."""
     from gencomp.cli.app import run
 
     return run(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the process; ``arguments`` are its own unless others are given."""
+    """Run the process, by default with its own arguments."""
     _handle_signals(_on_signal)
     try:
         _open_closed_streams()
         code = run(sys.argv[1:] if arguments is None else arguments)
-        _handle_signals(_leave)  # what is left to do has nobody to catch an exception, Python's own end least of all
-    except KeyboardInterrupt:  # a second one, amid what the first had to tidy up
+        _handle_signals(_leave)  # from here on nobody catches an exception, least of all Python at its own end
+    except KeyboardInterrupt:  # a second one, while the first was being dealt with
         _leave(signal.SIGINT)
     except Terminated as stop:
         _leave(stop.signum)
@@ -51,7 +51,7 @@ def _handle_signals(handler: Callable[[int, FrameType | None], object]) -> None:
 
 
 def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
-    """Raise an exception; but amid an import, where others may catch it or print it, end the process at once."""
+    """Raise an exception; but during an import, where others may catch or print it, end the process at once."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib."):
             _leave(signum)
@@ -62,9 +62,9 @@ def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _leave(signum: int, frame: FrameType | None = None) -> NoReturn:
-    """End the process at once, without its unfinished files."""
+    """Remove unfinished files and end the process at once."""
     files: Any = sys.modules.get("gencomp.files")
-    if hasattr(files, "discard_unfinished"):  # it may be half imported itself
+    if hasattr(files, "discard_unfinished"):  # it may be half imported
         files.discard_unfinished()
     word = "interrupted" if signum == signal.SIGINT else "terminated"
     with suppress(OSError):
@@ -73,9 +73,9 @@ def _leave(signum: int, frame: FrameType | None = None) -> NoReturn:
 
 
 def _open_closed_streams() -> None:
-    """Give each standard stream that was closed a stand-in, under its own number, before a file takes that.
+    """Give each closed standard stream a stand-in with its own descriptor, before another file takes that.
 
-    Every read of stdin and every write to stdout is an error then; what would go to stderr is lost.
+    Reading stdin and writing to stdout are errors then; what would go to stderr is lost.
     """
     for name, way, mode in (("stdin", os.O_WRONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
         if getattr(sys, name) is None:
@@ -85,7 +85,7 @@ def _open_closed_streams() -> None:
 
 
 def _settle(stream: Any) -> None:
-    """Leave nothing in a stream that nobody takes: Python would try again at its end, and change the exit code."""
+    """Empty a stream that nobody reads: Python would try to flush it at its end, and change the exit code."""
     try:
         stream.flush()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Options that several commands share, and their values checked."""
+"""Options that several commands share, and checks of their values."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from gencomp.units import parse_size
 
 
 def usage(message: str) -> typer.BadParameter:
-    """Return the error for a command line that cannot be meant."""
+    """Return the error for a wrong command line."""
     return typer.BadParameter(message)
 
 
@@ -40,7 +40,7 @@ def size_parser(name: str) -> Callable[[str | int], int]:
 
 
 def complete_spec(incomplete: str) -> list[str]:
-    """Return the names of models and codecs that begin so, for a shell that completes words."""
+    """Return the names of models and codecs that begin with ``incomplete``, for shell completion."""
     from gencomp.registry import entries
 
     return sorted(entry.name for entry in entries() if entry.name.startswith(incomplete))
@@ -64,7 +64,7 @@ ArchiveModelOption = Annotated[
         "--compressor",
         "-m",
         metavar="SPEC",
-        help="Allow the archive's model where it is another package's, a file or a folder: its spec.",
+        help="The archive's model, where it is in another package, a file or a folder.",
     ),
 ]
 FilesArgument = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Files; - is stdin.")]
@@ -107,13 +107,13 @@ MaxWorkOption = Annotated[
         metavar="SECONDS",
         parser=_seconds,
         help="Refuse what may take more seconds of one core, by a cautious estimate from the model's options. "
-        "[default: 400 and 0.005 for each byte of an archive; no limit for what is not read from one]",
+        "[default: 400 and 0.005 for each byte of an archive that is read; else no limit]",
     ),
 ]
 TryAnywayOption = Annotated[
     bool,
     typer.Option(
-        "--try-anyway", help="Decode although the model computes otherwise here; each block's check is the judge."
+        "--try-anyway", help="Decode even if the model computes differently here; each block's check decides."
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")]
@@ -128,7 +128,7 @@ def read_input(name: str) -> bytes:
 
 
 def binary_stdout(*, force: bool, what: str) -> BinaryIO:
-    """Return stdout for binary data; refuse where it is a terminal."""
+    """Return stdout for binary data; refuse if it is a terminal."""
     if sys.stdout.isatty() and not force:
         raise usage(f"{what} is not written to a terminal; redirect it, name a file with -o, or insist with -f")
     return sys.stdout.buffer

@@ -25,7 +25,7 @@ def play(
             "--compressor",
             "-m",
             metavar="SPEC",
-            help="A column; may be given again. [default: gzip, mix, rnn]",
+            help="A column; may be given several times. [default: gzip, mix, rnn]",
         ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Listen on this port. [default: a free one]")] = 0,
@@ -33,9 +33,9 @@ def play(
     max_memory: MaxMemoryOption = None,
     max_work: MaxWorkOption = None,
 ) -> None:
-    """Open a live page on which one sees what compressors think of a text.
+    """Open a live page that shows what compressors think of a text.
 
-    A local server gives the page, on 127.0.0.1 alone; nothing is asked of another host. Ctrl-C ends it.
+    A local server, on 127.0.0.1 only, provides the page; no other host is contacted. Ctrl-C ends it.
     """
     from gencomp.budget import Budget
     from gencomp.compiled import watching
@@ -44,11 +44,11 @@ def play(
 
     text, name, size = _read_start(file, MAX_TEXT)
     if file is not None and size is None:
-        note(f"note: the page takes {MAX_TEXT:,} bytes, and shows the first of {name}")
+        note(f"note: the page takes {MAX_TEXT:,} bytes at most, and shows the first ones of {name}")
     budget = Budget(MAX_MEMORY if max_memory is None else max_memory, MAX_WORK if max_work is None else max_work)
     desk = Desk(budget)
     for spec in models or ():
-        desk.open(spec)  # a wrong one is told of here
+        desk.open(spec)  # reports a wrong one
     start = {
         "text": None if text is None else base64.b64encode(text).decode("ascii"),
         "name": name,
@@ -69,14 +69,14 @@ def play(
     finally:
         server.server_close()
         server.jobs.close(1.0)
-    # Python's own end would take the ground from under threads that compile, or that nothing interrupts
+    # Python's normal exit would pull its modules away from threads that still compile or cannot be interrupted
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
 def _read_start(file: str | None, most: int) -> tuple[bytes | None, str, int | None]:
-    """Return the file's first bytes, ``most`` of them, its name, and its size where that is all."""
+    """Return the file's first ``most`` bytes, its name, and its size, or None if it has more."""
     from gencomp.files import read_fully
 
     if file is None:
@@ -88,12 +88,12 @@ def _read_start(file: str | None, most: int) -> tuple[bytes | None, str, int | N
             raise usage(f"{file} is a folder; give a file")
         with Path(file).open("rb") as stream:
             text, name = read_fully(stream, most + 1), Path(file).name
-    name = name.encode("utf-8", "backslashreplace").decode()  # a file's name may hold what UTF-8 does not
+    name = name.encode("utf-8", "backslashreplace").decode()  # a file's name may not be UTF-8
     return text[:most], name, len(text) if len(text) <= most else None
 
 
 def _open_browser(url: str) -> None:
-    """Open the page where there is a screen; elsewhere a browser in the terminal would take its place."""
+    """Open the page if there is a screen; a browser in the terminal would hide our own output."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         note("note: there is no screen here to open a browser on; open the address yourself")
         return

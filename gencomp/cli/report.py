@@ -18,10 +18,10 @@ def report(
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make one page of an experiment's rows.
+    """Turn an experiment's rows into one page.
 
-    FOLDER holds rows.json; the page is its report.html unless -o says otherwise. It works offline: tables that sort,
-    curves, and the paper's figures beside.
+    FOLDER holds rows.json; the page is its report.html, unless -o names another file. It works offline, with sortable
+    tables, curves, and the paper's figures for comparison.
     """
     import sys
 
@@ -40,14 +40,14 @@ def report(
     try:
         document = json.loads(read_file(path).decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path} is no JSON: {error}") from error
+        raise DatasetError(f"{path} is not JSON: {error}") from error
     try:
         is_comparison = isinstance(document, dict)
         page = comparison_page(document) if is_comparison else evaluation_page(document, read_made(path.parent))
     except DatasetError as error:
         raise DatasetError(f"{path}: {error}") from error
     if output == "-":
-        write_fully(sys.stdout.buffer, page.encode())  # in the encoding that it names
+        write_fully(sys.stdout.buffer, page.encode())  # in UTF-8, as the page declares
         return
     with new_file(target, overwrite=force) as file:
         write_fully(file, page.encode())

@@ -1,4 +1,4 @@
-"""Folders of results, which are not written over what is somebody's own, and text that is a result itself."""
+"""Folders of results, which do not overwrite a user's own files, and text that is a result itself."""
 
 import errno
 import sys
@@ -9,7 +9,7 @@ from gencomp.cli.console import show
 
 
 def check_folder(folder: Path, journal: str, names: Iterable[str], *, force: bool) -> None:
-    """Refuse a folder that holds files of the results' ``names``, unless its ``journal`` says that they are ours.
+    """Refuse a folder that holds files with the results' ``names``, unless its ``journal`` shows that they are ours.
 
     Raises ``FileExistsError``, before anything is measured.
     """
@@ -21,13 +21,13 @@ def check_folder(folder: Path, journal: str, names: Iterable[str], *, force: boo
         if (folder / name).exists():
             raise FileExistsError(
                 errno.EEXIST,
-                "it is there, and no experiment wrote it; name another folder with -o, or overwrite it with -f",
+                "it exists, and no experiment wrote it; name another folder with -o, or overwrite it with -f",
                 str(folder / name),
             )
 
 
 def show_text(text: str, *, as_data: bool) -> None:
-    """Print lines to stdout: data as they are, unless that is a terminal, which no letter of them shall steer."""
+    """Print lines to stdout: data as they are, unless it is a terminal, which no character in them may steer."""
     if as_data and not sys.stdout.isatty():
         sys.stdout.write(text)
         return

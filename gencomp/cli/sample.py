@@ -1,4 +1,4 @@
-"""gencomp sample: what a compressor, or a predictor, thinks comes next."""
+"""gencomp sample: what a compressor or predictor thinks comes next."""
 
 import base64
 import sys
@@ -26,14 +26,14 @@ from gencomp.cli.options import (
     usage,
 )
 
-# what is continued where nothing is given: by rnn, which has read much, and of a book, by models that have read nothing
+# continued if no prompt is given: this by rnn, which was trained on texts, and a book's start by untrained models
 _OPENING = b"The history of the city begins in the "
 _OPENING_BYTES = 8192
 
 
 @dataclass(frozen=True)
 class Given:
-    """What is continued."""
+    """What to continue."""
 
     prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to continue, as UTF-8.")] = None
     prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="What to continue; - is stdin.")] = None
@@ -72,7 +72,7 @@ class How:
     max_copy: Annotated[
         int | None,
         typer.Option(
-            callback=at_least("--max-copy", 1), help="Exclude bytes that extend a copy from the context beyond this."
+            callback=at_least("--max-copy", 1), help="Exclude bytes that make a copy from the context longer than this."
         ),
     ] = None
     own_window: Annotated[
@@ -102,7 +102,7 @@ def sample(
         typer.Option(
             "--save-state",
             metavar="FILE",
-            help="Save the model as primed, for -m 'mix?state=FILE', 'best?state=FILE' or 'rnn?state=FILE'.",
+            help="Save the primed model, for -m 'mix?state=FILE', 'best?state=FILE' or 'rnn?state=FILE'.",
         ),
     ] = None,
     length: Annotated[
@@ -124,8 +124,8 @@ def sample(
 
     Each byte is drawn from the distribution that the codec's code lengths, or the predictor's probabilities, give.
     Only the continuation is printed, as it is drawn. --strategy looks further than one byte, --horizon bytes ahead.
-    Ctrl-C keeps what has been drawn. With nothing to go on from, half a sentence, or with -m a book, is continued;
-    --prompt "" begins with nothing.
+    Ctrl-C keeps what has been drawn. Without a prompt, rnn continues half a sentence, and a model named by -m the
+    beginning of a book; --prompt "" starts from nothing.
     """
     import numpy as np
 
@@ -146,7 +146,7 @@ def sample(
         raise usage("--save-state and -o name the same file")
     for path in (save_to, output):
         if path is not None and path != "-":
-            check_new(Path(path), overwrite=force)  # before a corpus is read, for minutes
+            check_new(Path(path), overwrite=force)  # before reading a corpus, which may take minutes
     start = given.prompt.encode("utf-8", "surrogateescape") if given.prompt is not None else b""
     if given.prompt_file is not None:
         start = read_input(given.prompt_file)
@@ -154,7 +154,7 @@ def sample(
     greets = nothing_given and not _has_read(model)
     if greets:
         start = _OPENING if model is None else _opening()
-        # a beam search takes the shortest code, and has no temperature
+        # a beam search takes the shortest code and has no temperature
         if how.temperature is None and how.strategy != "beam":
             how = replace(how, temperature=0.7)
         how = replace(how, alphabet=how.alphabet or ("all" if model is None else "seen"))
@@ -172,11 +172,11 @@ def sample(
     if greets and not quiet:
         opening = repr(start.decode()) if start == _OPENING else f"a book's first {len(start):,} bytes"
         note(
-            f"note: nothing to go on from is given; {model} goes on from {opening}, at temperature {draw.temperature:g}"
-            f"{'' if symbols is None else ', with the bytes that are in it'}; --prompt '' begins with nothing"
+            f"note: no prompt is given; {model} continues {opening}, at temperature {draw.temperature:g}"
+            f"{'' if symbols is None else ', with the bytes that occur in it'}; --prompt '' starts from nothing"
         )
     if symbols is not None and len(symbols) == 1 and not quiet:
-        note("note: the context has one byte only, so that no other can be drawn; see --alphabet all")
+        note("note: only one byte value occurs in the context, so no other can be drawn; see --alphabet all")
     if save_to is not None:
         with new_name(Path(save_to), overwrite=force) as temporary:
             save_state(predictor.begin(context), temporary)
@@ -227,14 +227,14 @@ def sample(
 
 
 def _has_read(model: str | None) -> bool:
-    """Return whether the options of a spec give it something that it has read, such as a saved state."""
+    """Return whether a spec's options give the model something it has read, such as a saved state."""
     from gencomp.registry import tree_of
 
     return model is not None and any({"state", "prime"} & tree.options.keys() for tree in tree_of(model).walk())
 
 
 def _opening() -> bytes:
-    """Return what is continued where nothing is given: the beginning of a book, to the end of a paragraph."""
+    """Return the beginning of a book, up to the end of a paragraph, to continue if no prompt is given."""
     from gencomp.data import alice
 
     book = alice().replace(b"\r", b"")[:_OPENING_BYTES]
@@ -243,7 +243,7 @@ def _opening() -> bytes:
 
 @contextmanager
 def _sink(output: str | None, *, force: bool, json_output: bool) -> Iterator[Callable[[bytes], object]]:
-    """Yield what writes drawn bytes: to a file, a terminal as text, or stdout as they are; with --json to nowhere."""
+    """Yield what writes drawn bytes: to a file, as text to a terminal, unchanged to stdout; with --json, nowhere."""
     from gencomp.files import flush_fully, new_file, write_fully
 
     if output is not None and output != "-":

@@ -1,4 +1,4 @@
-"""What `gencomp sample` tells on stderr while it draws: each step's candidates, what tied, how long it will take."""
+"""What `gencomp sample` says on stderr while it draws: each step's candidates, ties, how long it will take."""
 
 import threading
 import time
@@ -18,13 +18,13 @@ SHOWN = 5  # candidates or continuations of each step
 FEW_LENGTHS = 8  # distinct code lengths below which a codec can hardly tell candidates apart
 ESTIMATE_AFTER = 3.0  # seconds
 WORTH_A_NOTE = 20.0  # seconds still to go
-# Seconds. A first step that takes less is not counted in the estimate: it may have compiled kernels for half a minute.
-# While there is no estimate yet, a step that takes longer is told about as soon as it does.
+# Seconds. A first step that takes less is left out of the estimate, since it may have compiled kernels for half a
+# minute. As long as there is no estimate, a step that takes longer is reported as soon as it does.
 LONG_STEP = 90.0
 
 
 class Reporter(Watcher):
-    """Notes on stderr while bytes are drawn, inside ``with``, and a record of the steps where they are explained."""
+    """Prints notes on stderr while bytes are drawn, inside ``with``, and records the steps if they are explained."""
 
     def __init__(
         self, model: str, length: int, progress: Callable[[int], None], *, explain: bool, records: bool, quiet: bool
@@ -39,7 +39,7 @@ class Reporter(Watcher):
         self._quiet = quiet
         self._begun = time.monotonic()
         self._done = 0
-        self._uncounted = 0  # steps before the clock was set
+        self._uncounted = 0  # steps left out of the estimate
         self._estimated = False
         self._looked = False
         self._alarm: threading.Timer | None = None
@@ -84,7 +84,7 @@ class Reporter(Watcher):
         self.searches.append(record)
         lengths = {length for _, length in finding.ranked}
         if not self._quiet and len(self.searches) == 1 and len(finding.ranked) > 1 and len(lengths) == 1:
-            note(f"note: {self._model} charges the same for all {len(finding.ranked)} continuations that were followed")
+            note(f"note: {self._model} charges the same for all {len(finding.ranked)} continuations that it followed")
         if not self._records and (self._explain or (finding.log_normalizer is not None and not self._quiet)):
             for line in search_lines(finding, ranked=self._explain):
                 note(line)
@@ -101,7 +101,7 @@ class Reporter(Watcher):
         self._await_step()
 
     def _await_step(self) -> None:
-        """Tell of the step that begins now, should it be a long one and nothing be known of its like."""
+        """Set an alarm for the step that begins now, in case it is a long one and there is no estimate yet."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -121,16 +121,16 @@ class Reporter(Watcher):
 
 
 def duration(seconds: float) -> str:
-    """Return a time as a person says it."""
+    """Return a time as people say it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _shown(candidates: "Candidates", symbol: int, weights: "IntArray") -> list[int]:
-    """Return the bytes that are likeliest to be drawn, and the one drawn where it is not among them.
+    """Return the bytes that are likeliest to be drawn, and the one drawn if it is not among them.
 
-    Of equals those come first that the model finds likelier, then those that can be printed.
+    Ties go to the byte that the model finds likelier, then to one that can be printed.
     """
     places = range(len(weights))
     lengths = candidates.code_lengths
@@ -158,7 +158,7 @@ def step_lines(candidates: "Candidates", symbol: int, weights: "IntArray", numbe
 
 
 def step_record(candidates: "Candidates", symbol: int, weights: "IntArray") -> dict[str, Any]:
-    """Return the same for --json."""
+    """Return what :func:`step_lines` says as a record for --json."""
     total = int(weights.sum())
     return {
         "drawn": symbol,

@@ -26,12 +26,12 @@ def score(
     model: ModelOption = DEFAULT_SPEC,
     limit: Annotated[
         int,
-        typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="Bytes to take one by one, from the start."),
+        typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="Bytes to score one by one, from the start."),
     ] = 2048,
     chunk_size: Annotated[
         int,
         typer.Option(
-            metavar="SIZE", parser=size_parser("--chunk-size"), help="Bytes after which the context starts anew."
+            metavar="SIZE", parser=size_parser("--chunk-size"), help="Bytes after which the context is emptied."
         ),
     ] = 2048,
     heat_map: Annotated[bool, typer.Option("--heat-map", help="Print those bytes, coloured by their cost.")] = False,
@@ -43,8 +43,8 @@ def score(
 ) -> None:
     """Show what a model charges for a file, byte by byte.
 
-    A codec is asked for the code lengths of all 256 next bytes at each position, so only the first --limit bytes
-    are taken one by one; the code length is that of the whole file.
+    At each position, a codec is asked for the code lengths of all 256 next bytes, so only the first --limit bytes are
+    scored one by one. The code length is that of the whole file.
     """
     from gencomp.equivalence.score import score as score_data
     from gencomp.files import check_new, new_file, write_fully
@@ -63,7 +63,7 @@ def score(
         return
     _print_table(result)
     if len(result.costs) and not result.shares_work:
-        print(f"{'candidates':<18}compressed anew each, with all before it")
+        print(f"{'candidates':<18}each compressed anew, with everything before it")
     if heat_map:
         _print_heat_map(result, data)
 
@@ -74,7 +74,7 @@ def _print_table(result: "Score") -> None:
 
 
 def _rows(result: "Score") -> list[tuple[str, str]]:
-    """Return the figures: (what, value)."""
+    """Return the figures as (name, value)."""
     from gencomp.equivalence.score import TOPS
 
     rows = [
@@ -102,7 +102,7 @@ def _rows(result: "Score") -> list[tuple[str, str]]:
 
 
 def _rates(result: "Score") -> str:
-    """Return the bits per byte, and per character where a character is not a byte."""
+    """Return the bits per byte, and per character if some characters take more than a byte."""
     text = f"{result.bits_per_byte:.4f} bits/byte"
     if result.bits_per_character is not None and result.raw_characters != result.raw_bytes:
         text += f", {result.bits_per_character:.4f} bits/character"
@@ -136,7 +136,7 @@ def _heat_style(cost: float) -> str:
 
 
 def _page(name: str, result: "Score") -> str:
-    """Return the figures and the coloured bytes as a page that needs nothing but itself."""
+    """Return the figures and the coloured bytes as a self-contained page."""
     from html import escape
 
     from gencomp import markup
@@ -153,6 +153,6 @@ def _page(name: str, result: "Score") -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="color-scheme" content="light dark">\n<title>{title}</title>\n<style>{style}</style>\n</head>\n'
-        f"<body>\n<h1>{title}</h1>\n<p>Each byte in the colour of what it costs.</p>\n{shown}\n<dl>{terms}</dl>\n"
+        f"<body>\n<h1>{title}</h1>\n<p>Each byte is coloured by its cost.</p>\n{shown}\n<dl>{terms}</dl>\n"
         "</body>\n</html>\n"
     )

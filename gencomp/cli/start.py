@@ -1,9 +1,9 @@
-"""The command's first moment: what the entry points import, and nothing else may.
+"""The command's first moment, for the entry points to import, and nothing else.
 
-Importing this module sets what Ctrl-C does, before the imports that take most of a start-up: until
-:func:`gencomp.cli.main.main` has handlers of its own, it ends the process, with the line and the exit code that it has
-later. So this module and the two packages around it import nothing that the interpreter has not loaded already;
-``signal`` itself would bring ``enum``.
+Importing this module sets what Ctrl-C does, before the imports that take most of a start-up: it ends the process with
+the same line and exit code as later, when :func:`gencomp.cli.main.main` has set its own handlers. So this module and
+the two packages around it import nothing that the interpreter has not loaded already; ``signal`` itself would bring
+``enum``.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -21,12 +21,12 @@ def _interrupted(signum: int, frame: object) -> None:
         os._exit(128 + signum)
 
 
-if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # a job in a shell's background ignores it
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # background jobs of a shell ignore it
     _signal.signal(_signal.SIGINT, _interrupted)
 
 
 def main(arguments: "Sequence[str] | None" = None) -> None:
-    """The console script; ``arguments`` are the process's own unless others are given."""
+    """The console script; ``arguments`` are by default the process's own."""
     from gencomp.cli.main import main
 
     main(arguments)

@@ -1,4 +1,4 @@
-"""gencomp train: a Transformer of bytes or BPE tokens, or a recurrent network of bytes, from data of any kind."""
+"""gencomp train: a Transformer over bytes or BPE tokens, or a recurrent network over bytes, on data of any kind."""
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
@@ -17,31 +17,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the model is; None is what the kind and the size say."""
+    """How large the model is; None stands for what the kind and the size imply."""
 
     size: Annotated[
-        Literal["200k", "800k", "3.2m"] | None, typer.Option(help="A Transformer's: the paper's. [default: 200k]")
+        Literal["200k", "800k", "3.2m"] | None,
+        typer.Option(help="A Transformer's size, as in the paper. [default: 200k]"),
     ] = None
-    width: Annotated[int | None, typer.Option(help="Instead of the size's: numbers in a position's vector.")] = None
-    layers: Annotated[int | None, typer.Option(help="Instead of the size's.")] = None
-    heads: Annotated[int | None, typer.Option(help="Instead of the size's.")] = None
-    key_value_heads: Annotated[int | None, typer.Option(help="Instead of the size's.")] = None
-    feed_forward: Annotated[int | None, typer.Option(help="Instead of the size's: inner width.")] = None
+    width: Annotated[int | None, typer.Option(help="Numbers in a position's vector, instead of the size's.")] = None
+    layers: Annotated[int | None, typer.Option(help="Layers, instead of the size's.")] = None
+    heads: Annotated[int | None, typer.Option(help="Attention heads, instead of the size's.")] = None
+    key_value_heads: Annotated[int | None, typer.Option(help="Key-value heads, instead of the size's.")] = None
+    feed_forward: Annotated[int | None, typer.Option(help="Inner width, instead of the size's.")] = None
     context: Annotated[
         int | None,
         typer.Option(
-            help="Positions that a Transformer is meant for [default: 2048]; bytes of each stream that an rnn learns "
-            "from at once [default: 256]."
+            help="Positions of a Transformer's context [default: 2048]; bytes of each stream that an rnn learns from "
+            "at a time [default: 256]."
         ),
     ] = None
     vocabulary: Annotated[
-        int | None, typer.Option(help="Learn a byte-level BPE of so many tokens first. [default: bytes]")
+        int | None, typer.Option(help="First learn a byte-level BPE of this many tokens. [default: bytes]")
     ] = None
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What is learnt from, and what is measured on."""
+    """What to learn from, and what to measure on."""
 
     limit: Annotated[
         int | None, typer.Option(metavar="SIZE", parser=size_parser("--limit"), help="Bytes to take, from the start.")
@@ -51,20 +52,20 @@ class Texts:
         typer.Option(
             metavar="SIZE",
             parser=size_parser("--held-out"),
-            help="Bytes at the end to measure on; of an rnn, at the end of each FILE.",
+            help="Bytes at the end to measure on; for an rnn, at the end of each FILE.",
         ),
     ] = 1 << 20
     shares: Annotated[
         str | None,
         typer.Option(
-            metavar="NUMBER,...", help="An rnn's: how often each FILE is drawn from. [default: by their sizes]"
+            metavar="NUMBER,...", help="For an rnn: how often each FILE is drawn from. [default: by their sizes]"
         ),
     ] = None
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the weights are moved."""
+    """How the weights are updated."""
 
     steps: Annotated[int, typer.Option(callback=at_least("--steps", 1), help="Updates of the weights.")] = 2000
     step_symbols: Annotated[int, typer.Option(help="Bytes, or tokens, that each update sees.")] = 8192
@@ -77,10 +78,10 @@ class Schedule:
         ),
     ] = None
     learning_rate: Annotated[
-        float | None, typer.Option(help="The highest, after the warm-up. [default: 4e-3, of an rnn 2.5e-3]")
+        float | None, typer.Option(help="The highest, after the warm-up. [default: 4e-3; for an rnn 2.5e-3]")
     ] = None
     table_learning_rate: Annotated[
-        float | None, typer.Option(help="An rnn's: the highest of its tables. [default: 4e-3]")
+        float | None, typer.Option(help="For an rnn: the highest of its tables. [default: 4e-3]")
     ] = None
     warm_up: Annotated[
         int, typer.Option(callback=at_least("--warm-up", 0), help="Steps over which the learning rate rises.")
@@ -89,17 +90,17 @@ class Schedule:
         None
     )
     clip: Annotated[float, typer.Option(help="The largest norm of the gradient.")] = 1.0
-    seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="Of the weights and the data's order.")] = 0
+    seed: Annotated[int, typer.Option(callback=at_least("--seed", 0), help="For the weights and the data's order.")] = 0
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it is computed, and in which numbers."""
+    """Where to compute, and in which numbers."""
 
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda where it is there.")] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: cuda if there is a GPU.")] = "auto"
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
-        typer.Option(help="Of matrix products; auto: bfloat16 on a GPU."),
+        typer.Option(help="For matrix products; auto: bfloat16 on a GPU."),
     ] = "auto"
     threads: Annotated[
         int | None,
@@ -109,15 +110,15 @@ class Machine:
 
 @dataclass(frozen=True)
 class Keeping:
-    """What is kept, and what is gone on from."""
+    """What to save, and what to start from."""
 
     evaluate_every: Annotated[int, typer.Option(help="Steps between measurements, each with a checkpoint.")] = 250
     save_dtype: Annotated[
-        Literal["float16", "float32"] | None, typer.Option(help="Of a Transformer's saved weights. [default: float16]")
+        Literal["float16", "float32"] | None, typer.Option(help="For a Transformer's saved weights. [default: float16]")
     ] = None
     begin: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FOLDER", help="Begin with the weights of this model, or of its checkpoint."),
+        typer.Option("--from", metavar="FOLDER", help="Start from the weights of this model, or of its checkpoint."),
     ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False
 
@@ -141,9 +142,9 @@ def train(
 ) -> None:
     """Train a language model and save it: a Transformer as an ordinary model folder, an rnn as a file of integers.
 
-    A Transformer's folder loads with transformers, and here as -m transformer:FOLDER (bytes) or -m hf:FOLDER (BPE);
-    an rnn is -m rnn:FOLDER/model.safetensors. Progress is the held-out loss in bits per byte; training.json and
-    loss.png keep the curve. A run that was interrupted goes on with --resume and the same options, to the same result.
+    A Transformer's folder loads with transformers, and here as -m transformer:FOLDER (bytes) or -m hf:FOLDER (BPE); an
+    rnn loads as -m rnn:FOLDER/model.safetensors. Progress is the held-out loss in bits per byte; training.json and
+    loss.png keep the curve. With --resume and the same options, an interrupted run goes on to the same result.
     """
     from gencomp.extras import require
 
@@ -158,8 +159,8 @@ def train(
     if (output / done).exists() and not (force or keeping.resume):
         raise usage(f"{output} holds a trained model; name another folder, or overwrite it with -f")
     if (output / "checkpoint").exists() and not (keeping.resume or force):
-        raise usage(f"{output} holds an unfinished run; go on with --resume, or begin anew with -f")
-    begun = (output / done).exists() or (output / "checkpoint").exists()  # here, by a run before
+        raise usage(f"{output} holds an unfinished run; go on with --resume, or start anew with -f")
+    begun = (output / done).exists() or (output / "checkpoint").exists()  # by an earlier run
     taken = [name for name in OUTPUTS if (output / name).exists()]
     if taken and not (force or begun):
         raise usage(f"{output / taken[0]} is there already; name another folder, or overwrite it with -f")
@@ -192,7 +193,7 @@ def train(
 
 @dataclass(frozen=True)
 class Run:
-    """What both kinds of training are told; ``device`` and ``dtype`` are those in use."""
+    """What both kinds of training need; ``device`` and ``dtype`` are those in use."""
 
     data: list[Path]
     output: Path
@@ -205,7 +206,7 @@ class Run:
     quiet: bool
 
     def identity(self, training: bytes, holding_out: bytes, **more: Any) -> dict[str, Any]:
-        """Return what says which run this is."""
+        """Return what identifies this run."""
         return {
             "from": None if self.keeping.begin is None else self.keeping.begin.name,
             "data": [path.name for path in self.data],
@@ -216,7 +217,7 @@ class Run:
         }
 
     def announce(self, identity: dict[str, Any]) -> None:
-        """Say what is about to begin, and make the folder."""
+        """Say what begins, and make the folder."""
         if not self.quiet:
             note(
                 f"{identity['parameters']:,} parameters; {identity['training_bytes']:,} bytes to learn from, "
@@ -304,7 +305,7 @@ def train_network(run: Run, sizes: Sizes) -> None:
         size = (run.output / WEIGHTS).stat().st_size
         note(
             f"{run.output / WEIGHTS}: {size:,} bytes, digest {digest}; {rounded:.4f} bits/byte in integers on {name}, "
-            f"{rounded - exact:+.4f} to floats"
+            f"{rounded - exact:+.4f} against floats"
         )
 
 

@@ -1,11 +1,11 @@
-"""Values of the command line, read without typer's reader: that imports pydantic, a third of a short command's time.
+"""Values of the command line, read without typer's reader: it imports pydantic, a third of a short command's time.
 
-:class:`Command` and :class:`Group` are typer's own, but for values that are plainly right: text, whole and decimal
-numbers within their bounds, a choice as it is spelled, and what an option's parser takes. All others, and so all that
-are wrong, go to typer as ever, which says what is wrong with them.
+:class:`Command` and :class:`Group` are typer's, except that they read plainly correct values themselves: text, whole
+and decimal numbers within their bounds, choices spelled exactly, and what an option's own parser accepts. All other
+values, and so all wrong ones, go to typer, which says what is wrong with them.
 
-A :class:`Reader` stands in for what ``get_runtime_param`` of a parameter returns. Typer may give that another name:
-then it reads all values.
+A :class:`Reader` stands in for what a parameter's ``get_runtime_param`` returns. Should typer rename that, it reads all
+values itself.
 """
 
 import re
@@ -32,22 +32,22 @@ class Group(TyperGroup):
 
 
 def quick(parameters: Sequence[Any]) -> list[Any]:
-    """Return the parameters, which now read plain values themselves."""
+    """Make the parameters read plain values themselves, and return them."""
     for parameter in parameters:
         if "get_runtime_param" not in vars(parameter):
             try:
                 parameter.get_runtime_param = Reader(parameter).itself
-            except AttributeError:  # another typer's, or none of typer's
+            except AttributeError:  # of another version of typer, or of something else
                 continue
     return list(parameters)
 
 
 class _NotPlainError(Exception):
-    """A value is for typer to read."""
+    """The value is left for typer to read."""
 
 
 class Reader:
-    """What reads the values of one parameter."""
+    """Reads the values of one parameter."""
 
     def __init__(self, parameter: Any) -> None:
         self._typers: Callable[[], Any] = parameter.get_runtime_param
@@ -71,7 +71,7 @@ class Reader:
             pass
         return self._typers().coerce(value, **where)
 
-    def __getattr__(self, name: str) -> Any:  # what else typer asks for
+    def __getattr__(self, name: str) -> Any:  # whatever else typer asks for
         return getattr(self._typers(), name)
 
     def _reader_of(self, kind: Any) -> Callable[[Any], Any]:

@@ -1,4 +1,4 @@
-"""The same prompts continued by several models, judged by figures: tasks out, rows in, nothing computed lost."""
+"""The same prompts continued by several models and judged: tasks out, rows in, and no result lost."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,18 +32,18 @@ from gencomp.journal import JsonLines
 
 FORMAT = "gencomp-compare"
 FORMAT_VERSION = 1
-ROWS_AT_ONCE = 8  # rows of an image that one task continues, where they are independent
-SLOW = 600.0  # seconds of one core that are told of before they are spent
+ROWS_AT_ONCE = 8  # rows of an image that one task continues, if they are independent
+SLOW = 600.0  # seconds of one core; what takes longer is announced beforehand
 TRUTH, SHUFFLED = "truth", "shuffled"  # the two ends of every scale
 RESULTS, WORK = "rows.json", "work.jsonl"
 
 Progress = Callable[[int, int], None]
-_SHOWN = 100  # characters of a continuation in a notebook
+_SHOWN = 100  # characters of a continuation that a notebook shows
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A model and how it is sampled; ``modalities`` are those in which it takes part."""
+    """A model and how it is sampled; it takes part in ``modalities``."""
 
     model: str
     strategy: str
@@ -52,7 +52,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared. ``seeds`` are the continuations of each prompt by modality; ``judge`` None: by modality."""
+    """What is compared. ``seeds`` are the continuations of each prompt by modality, as is the ``judge`` if None."""
 
     prompts: Sequence[Prompt]
     contenders: Sequence[Contender]
@@ -73,10 +73,10 @@ class Plan:
 
 
 class Comparison(dict[str, Any]):
-    """What :func:`compare` returns: a dict as JSON holds it, that shows itself as a table in a notebook."""
+    """What :func:`compare` returns: a dict of what JSON can hold, which a notebook shows as tables."""
 
     def _repr_html_(self) -> str:
-        """Return one line for each contender and prompt: means over the seeds, and the first continuation of a text."""
+        """Return a line for each contender and prompt: means over the seeds, and a text's first continuation."""
         groups: dict[tuple[int, str, str], list[Result]] = {}
         for row in self["rows"]:
             groups.setdefault((row["prompt"], row["model"], row["strategy"]), []).append(row)
@@ -98,11 +98,11 @@ class Comparison(dict[str, Any]):
 
 
 class Work:
-    """What the tasks gave, by key; with a file, every result is kept as soon as it is there, a line each."""
+    """The tasks' results by key; with a file, each is saved as soon as it is there, on a line of its own."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._results: dict[str, Result] = {}
-        self._lines = JsonLines(path, self._accept, beginning='{"key": "', what="work of a comparison")
+        self._lines = JsonLines(path, self._accept, beginning='{"key": "', what="journal of a comparison")
 
     def _accept(self, record: Any) -> None:
         if not isinstance(record["result"], dict):
@@ -120,7 +120,7 @@ class Work:
         self._lines.add([{"key": task.key(), "result": result}])
 
     def do(self, tasks: Sequence[Task], pool: Pool, progress: Progress) -> None:
-        """Do the tasks; those whose results are known are not done again."""
+        """Do the tasks, except those whose results are known."""
         missing = {task.key(): task for task in tasks if self.get(task) is None}
         progress(len(tasks) - len(missing), len(tasks))
         for task, result in finished(pool, run_task, missing.values()):
@@ -138,7 +138,7 @@ class _Cell:
     seed: int
 
     def tasks(self) -> list[Continue]:
-        """Return the work: all pieces at once, or, where they do not hang together, some at a time."""
+        """Return the work: all pieces in one task if they are joined, else a few in each."""
         pieces = self.prompt.pieces
         size = len(pieces) if self.prompt.joined else ROWS_AT_ONCE
         model, strategy = self.contender.model, self.contender.strategy
@@ -150,7 +150,7 @@ class _Cell:
 
 
 def shuffled(prompt: Prompt, seed: int = 0) -> tuple[bytes, ...]:
-    """Return the truth with all its bytes in another order: the same counts, nothing else in common."""
+    """Return the truth with its bytes in random order: the same counts, and nothing else in common."""
     data = np.frombuffer(b"".join(prompt.truth), dtype=np.uint8)
     mixed = np.random.default_rng(seed).permutation(data).tobytes()
     parts = []
@@ -167,16 +167,16 @@ def compare(
     pool: Pool | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Comparison:
-    """Return the comparison as JSON holds it: settings, prompts, rows, and the coder's steps on the first text.
+    """Return the comparison as JSON can hold it: settings, prompts, rows, and the coder's steps on the first text.
 
-    ``progress`` is told (tasks done, tasks added). With the same ``work`` nothing is computed twice; the same rows come
-    from any ``pool``, but for the seconds.
+    ``progress`` is called with (tasks done, tasks added). With the same ``work``, nothing is computed twice. Any
+    ``pool`` gives the same rows, apart from the seconds.
     """
     work = work if work is not None else Work()
     pool = pool if pool is not None else SerialPool()
     contenders = [_canonical(contender) for contender in plan.contenders]
     cells = _cells(plan, contenders)
-    # what cannot be shared out comes first, so that nobody waits for it at the end
+    # cells of one task cannot be shared out, so they come first: nobody waits for them at the end
     first = sorted(cells, key=lambda cell: len(cell.tasks()))
     work.do([task for cell in first for task in cell.tasks()], pool, progress)
     parts = [_joined([work.get(task) for task in cell.tasks()]) for cell in cells]
@@ -235,9 +235,9 @@ def compare(
 
 
 def slow_contenders(plan: Plan, work: Work) -> Iterator[str]:
-    """Yield a line for each model that takes over ten minutes to continue a prompt, as one step that is tried tells.
+    """Yield a line for each model that takes over ten minutes to continue a prompt, judging by one step.
 
-    Only those are tried whose cautious estimate says so; results that ``work`` has take no time.
+    A step is tried only if a cautious estimate is over ten minutes; results that ``work`` has take no time.
     """
     missing: dict[tuple[int, Contender], int] = {}
     for cell in _cells(plan, [_canonical(contender) for contender in plan.contenders]):
@@ -277,11 +277,11 @@ def _cells(plan: Plan, contenders: Sequence[Contender]) -> list[_Cell]:
 
 
 def _canonical(contender: Contender) -> Contender:
-    """Return the contender with its specs in their canonical form; a model that cannot be loaded raises here."""
+    """Return the contender with its specs in canonical form. Raises if the model cannot be loaded."""
     predictor = predictor_of(contender.model)
     try:
         model = predictor_spec(predictor)
-    except ValueError:  # an object's class without a name, from another package
+    except ValueError:  # its class has no name in the registry
         model = contender.model
     return Contender(model, str(parse_strategy(contender.strategy)), contender.modalities)
 

@@ -6,19 +6,19 @@ import numpy.typing as npt
 from gencomp.protocols import FloatArray
 
 PEAK = 255.0
-SSIM_WINDOW = 11  # pixels, Gaussian of deviation 1.5 (Wang et al. 2004)
+SSIM_WINDOW = 11  # pixels; a Gaussian of standard deviation 1.5 (Wang et al. 2004)
 SSIM_DEVIATION = 1.5
 SSIM_C1, SSIM_C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 FRAME = 256  # samples, 16 ms at 16 kHz
 HOP = 128
-SILENCE = 1e-7  # power of a bin below which nothing of 8-bit samples can be heard
+SILENCE = 1e-7  # power of a bin below which nothing can be heard in 8-bit samples
 
 Pixels = npt.NDArray[np.uint8]
 
 
 def _check_shapes(image: Pixels, reference: Pixels) -> None:
     if image.shape != reference.shape or not image.size:
-        raise ValueError(f"two images of one shape are needed, got {image.shape} and {reference.shape}")
+        raise ValueError(f"two images of the same shape are needed, got {image.shape} and {reference.shape}")
 
 
 def mean_absolute_error(image: Pixels, reference: Pixels) -> float:
@@ -46,8 +46,8 @@ def _blurred(pixels: FloatArray) -> FloatArray:
 def ssim(image: Pixels, reference: Pixels) -> float:
     """Return the mean structural similarity of uint8 (height, width): 1 for equal images (Wang et al. 2004).
 
-    Windows are 11 x 11, Gaussian, whole ones only; constants K1 = 0.01 and K2 = 0.03. Raises ``ValueError`` for images
-    that are smaller than a window.
+    Windows are Gaussian, 11 x 11, and lie wholly inside; K1 = 0.01 and K2 = 0.03. Raises ``ValueError`` for images that
+    are smaller than a window.
     """
     _check_shapes(image, reference)
     if min(image.shape) < SSIM_WINDOW:
@@ -68,9 +68,9 @@ def waveform(data: bytes) -> FloatArray:
 
 
 def power_spectrogram(samples: FloatArray, frame: int = FRAME, hop: int = HOP) -> FloatArray:
-    """Return the power of each bin, float64 (frames, frame / 2 + 1), under a Hann window; a sine of 1 peaks at 1/4.
+    """Return the power of each bin, float64 (frames, frame / 2 + 1), under a Hann window.
 
-    Samples that fill no frame are padded with silence.
+    A sine of amplitude 1 peaks at 1/4. Samples are padded with silence to whole frames.
     """
     size = max(frame, -(-(len(samples) - frame) // hop) * hop + frame)
     padded = np.pad(samples, (0, size - len(samples)))
@@ -80,11 +80,11 @@ def power_spectrogram(samples: FloatArray, frame: int = FRAME, hop: int = HOP) -
 
 
 def log_spectral_distance(samples: FloatArray, reference: FloatArray) -> float:
-    """Return the mean over frames of the rms over bins of the difference of two spectra in dB (Gray & Markel 1976).
+    """Return the rms difference of two spectra over bins, in dB, averaged over frames (Gray & Markel 1976).
 
-    Both are (n,); powers below 10^-7 count as that.
+    Both signals are (n,); powers below 10^-7 count as 10^-7.
     """
     if len(samples) != len(reference) or not len(samples):
-        raise ValueError(f"two signals of one length are needed, got {len(samples)} and {len(reference)} samples")
+        raise ValueError(f"two signals of the same length are needed, got {len(samples)} and {len(reference)} samples")
     spectra = [10 * np.log10(np.maximum(power_spectrogram(x), SILENCE)) for x in (samples, reference)]
     return float(np.sqrt(((spectra[0] - spectra[1]) ** 2).mean(axis=1)).mean())

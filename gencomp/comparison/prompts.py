@@ -1,7 +1,7 @@
-"""What a comparison has its models continue: a text, the rows of an image, a recording.
+"""What the models of a comparison continue: a text, the rows of an image, a recording.
 
 A prompt is a list of pieces, each a part that is given and the part that really follows it. Text and sound are one
-piece; each row of an image is one, as in the paper (Delétang et al. 2024, section 3.4).
+piece; each row of an image is a piece, as in the paper (Delétang et al. 2024, section 3.4).
 """
 
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ Rows = Literal["independent", "above"]
 
 @dataclass(frozen=True)
 class Prompt:
-    """``pieces`` are (given, truth). ``joined``: a piece's context holds the pieces above it, else it stands alone.
+    """``pieces`` are (given, truth). If ``joined``, a piece's context holds the pieces before it, else nothing.
 
-    ``width`` is the bytes of an image's row, or 0. ``notes`` say what was converted on the way.
+    ``width`` is the number of bytes in an image's row, or 0. ``notes`` say what was converted.
     """
 
     modality: Modality
@@ -67,12 +67,12 @@ class Prompt:
 def _cut(name: str, data: bytes, offset: int, given: int, length: int) -> tuple[bytes, bytes]:
     if given < 0 or length < 1 or offset < 0:
         raise ValueError(
-            f"expected an offset and a prompt of 0 bytes or more, and 1 to generate; got {offset}, {given}, {length}"
+            f"offset and prompt must be 0 bytes or more, and the length at least 1; got {offset}, {given}, {length}"
         )
     if len(data) < offset + given + length:
         raise DatasetError(
-            f"{name}: {len(data):,} bytes, but from byte {offset:,} on {given:,} are given and {length:,} follow: "
-            "take a smaller offset or prompt"
+            f"{name} has {len(data):,} bytes, fewer than the offset of {offset:,}, the prompt of {given:,} and the "
+            f"{length:,} to generate; use a smaller offset or prompt"
         )
     return data[offset : offset + given], data[offset + given : offset + given + length]
 
@@ -83,9 +83,9 @@ def text_prompt(name: str, data: bytes, *, offset: int = 0, given: int = 1948, l
 
 
 def read_text(path: str, *, offset: int, given: int, length: int) -> Prompt:
-    """Return a prompt of a file, or of those of a folder or pattern that can be read; notes name the others.
+    """Return a prompt from a file, or from the readable files of a folder or pattern; notes name the others.
 
-    Raises ``OSError``, and :class:`DatasetError` where there is too little.
+    Raises ``OSError``, and :class:`DatasetError` if there are too few bytes.
     """
     data, skipped = text.read_readable(path, offset + given + length, strict=Path(path).is_file())
     prompt = text_prompt(Path(path).name, data, offset=offset, given=given, length=length)
@@ -93,9 +93,9 @@ def read_text(path: str, *, offset: int, given: int, length: int) -> Prompt:
 
 
 def shrunk(raster: Raster, width: int) -> Raster:
-    """Return a grey image ``width`` pixels wide, its shape kept, each pixel the mean of those it covers.
+    """Return a grey image scaled down to ``width`` pixels in a row, each pixel the mean of those it covers.
 
-    A smaller image stays as it is.
+    Its proportions stay; a narrower image stays as it is.
     """
     if width < 2:
         raise ValueError(f"width must be at least 2 pixels, got {width}")
@@ -112,7 +112,7 @@ def shrunk(raster: Raster, width: int) -> Raster:
 
 
 def image_prompt(name: str, raster: Raster, rows: Rows = "independent") -> Prompt:
-    """Return each row's left half as given, its right half to continue; in context of the ``above`` rows or alone."""
+    """Return each row's left half as given and its right half as truth; ``rows`` says what is its context."""
     half = raster.width // 2
     if half < 1 or raster.height < 1:
         raise DatasetError(f"{name}: {raster.width} x {raster.height} pixels have no half to continue")
@@ -121,15 +121,15 @@ def image_prompt(name: str, raster: Raster, rows: Rows = "independent") -> Promp
 
 
 def read_image(path: str, *, width: int, rows: Rows) -> Prompt:
-    """Return a prompt of an image in grey, scaled down to ``width`` pixels. Raises :class:`DatasetError`."""
+    """Return a prompt from an image, in grey and scaled down to ``width``. Raises :class:`DatasetError`."""
     raster = image.read_grey(path)
     return replace(image_prompt(Path(path).name, shrunk(raster, width), rows), notes=raster.notes)
 
 
 def read_audio(path: str, *, offset: int | None, given: int, length: int) -> Prompt:
-    """Return a prompt of a recording, 16 kHz and 8 bits: samples are bytes. Raises :class:`DatasetError`.
+    """Return a prompt from a recording at 16 kHz and 8 bits: a sample is a byte. Raises :class:`DatasetError`.
 
-    Without ``offset`` prompt and continuation are the loudest place of the recording, where there is something to hear.
+    Without ``offset``, prompt and continuation are the recording's loudest part, where there is something to hear.
     """
     signal = audio.read(path)
     if offset is None:
@@ -139,7 +139,7 @@ def read_audio(path: str, *, offset: int | None, given: int, length: int) -> Pro
 
 
 def loudest(samples: bytes, length: int) -> int:
-    """Return where the ``length`` 8-bit samples of the greatest energy begin, the first of several; 0 if too few."""
+    """Return where the first ``length`` 8-bit samples of the greatest energy begin; 0 if there are too few."""
     energies = np.square(np.frombuffer(samples, np.uint8).astype(np.int64) - 128)
     sums = np.concatenate([[0], np.cumsum(energies)])
     return int(np.argmax(sums[length:] - sums[:-length])) if 0 < length <= len(samples) else 0

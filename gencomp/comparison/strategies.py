@@ -1,4 +1,4 @@
-"""Sampling strategies by name, as a comparison's command line and its rows write them: ``lookahead?horizon=4``."""
+"""Sampling strategies by name, as on the command line and in the rows of a comparison: ``lookahead?horizon=4``."""
 
 import difflib
 from typing import Any, get_args
@@ -15,7 +15,7 @@ _OPTIONS = (*_OF_DRAW, *_OF_SEARCH, "alphabet")
 
 
 def parse_strategy(text: str) -> Spec:
-    """Return the parsed strategy. Raises :class:`SpecError` on a name, option or value that there is not."""
+    """Return the parsed strategy. Raises :class:`SpecError` on an unknown name or option, or a wrong value."""
     spec = parse_spec(text)
     if spec.name not in _NAMES or spec.argument is not None:
         close = difflib.get_close_matches(spec.name, _NAMES, n=1)
@@ -29,7 +29,7 @@ def parse_strategy(text: str) -> Spec:
 
 
 def search_of(spec: Spec, context: bytes) -> Search:
-    """Return the strategy after ``context``, whose bytes are the alphabet with ``alphabet=seen``."""
+    """Return the search of a strategy after ``context``; with ``alphabet=seen``, its bytes are the alphabet."""
     try:
         alphabet = spec.options.get("alphabet", "all")
         if alphabet not in ("all", "seen"):

@@ -1,6 +1,6 @@
-"""The pieces of work of a comparison: plain data in, plain JSON out, in whatever process.
+"""The pieces of a comparison's work: plain data in, plain JSON out, in any process.
 
-Each task is a function of its own fields, so what it gave can be kept under :meth:`key` and need not be done again.
+A task's result depends on its fields alone, so it can be kept under :meth:`Task.key` and need not be computed again.
 """
 
 import base64
@@ -25,7 +25,7 @@ from gencomp.equivalence.identity import kept_under
 from gencomp.protocols import Predictor
 from gencomp.sampling.copies import measure_copies
 
-LOSS_BYTES = 512  # bytes of the truth that a model's log-loss is measured on, over evenly spread pieces
+LOSS_BYTES = 512  # bytes that a model's log-loss is measured on, in evenly spread pieces
 REVISION = 1  # of what the tasks compute
 
 Result = dict[str, Any]
@@ -42,7 +42,7 @@ def predictor_of(spec: str) -> Predictor:
 
 @functools.lru_cache(maxsize=64)
 def _identity(spec: str) -> str:
-    """Return what figures of the model depend on; of a class without a name, the spec alone."""
+    """Return what the model's figures depend on; for a class without a name, the spec alone."""
     try:
         return kept_under(predictor_of(spec))
     except ValueError:
@@ -51,26 +51,26 @@ def _identity(spec: str) -> str:
 
 @functools.lru_cache(maxsize=4)
 def sampled(spec: str, strategy: str) -> Predictor:
-    """Return what a strategy asks for the next byte: the model, or its lookahead."""
+    """Return the predictor that a strategy asks for the next byte: the model's, or its lookahead."""
     return search_of(parse_strategy(strategy), b"x").predictor(predictor_of(spec))
 
 
 @dataclass(frozen=True)
 class Task:
-    """Base of all tasks. ``prompt`` is the prompt with the pieces that the task is about."""
+    """Base of all tasks. ``prompt`` has the pieces that the task is about."""
 
     prompt: Prompt
     model: str
 
     def key(self) -> str:
-        """Return what the result is kept under: a hash of everything that it depends on, the models' identities too."""
+        """Return the result's key: a hash of everything that it depends on, including the models' identities."""
         fields = {name: repr(getattr(self, name)) for name in sorted(f.name for f in dataclasses.fields(self))}
         models = [_identity(model) for model in self.models()]
         text = json.dumps([type(self).__name__, REVISION, fields, models])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def models(self) -> list[str]:
-        """Return the specs of the models that are asked."""
+        """Return the specs of the models that the task asks."""
         return [self.model]
 
     def run(self) -> Result:
@@ -78,7 +78,7 @@ class Task:
 
 
 def run_task(task: Task) -> Result:
-    """Return the result; a function of the module, for other processes."""
+    """Return the result; a module's function, so that other processes can run it."""
     return task.run()
 
 
@@ -86,7 +86,7 @@ def run_task(task: Task) -> Result:
 class Continue(Task):
     """Continue the pieces from ``first`` on, in order.
 
-    Piece n draws with a generator of its own, from (seed, n), so that rows may be shared out among processes.
+    Piece n draws with a generator of its own, seeded with (seed, n), so that rows can be shared out among processes.
     """
 
     strategy: str
@@ -111,9 +111,9 @@ class Continue(Task):
 
 @dataclass(frozen=True)
 class Measure(Task):
-    """Ask a model what it charges for ``parts``, and how sure it was: one pass over at most LOSS_BYTES bytes.
+    """Ask a model what it charges for ``parts``, and how sure it is, over about LOSS_BYTES bytes.
 
-    For joined pieces the pass ends after that many; else the pieces are spread evenly.
+    A longer piece is cut; of many pieces, evenly spread ones are taken.
     """
 
     parts: tuple[bytes, ...]
@@ -141,7 +141,7 @@ class Measure(Task):
 
 @dataclass(frozen=True)
 class Judge(Task):
-    """Judge ``parts``, a continuation of the prompt, under ``model``; ``own`` is who generated it, or none."""
+    """Judge ``parts``, a continuation of the prompt, under ``model``; ``own`` is the model that made it, if any."""
 
     parts: tuple[bytes, ...]
     own: str = ""
@@ -169,7 +169,7 @@ class Judge(Task):
         return result | self._against_truth()
 
     def _own_code_length(self) -> float:
-        """Return the bits that the parts add to the generating model's own code, over all pieces."""
+        """Return the bits that the parts add to the code of the model that made them, over all pieces."""
         return float(code_lengths(predictor_of(self.own), self.prompt.contexts(self.parts)).sum())
 
     def _against_truth(self) -> Result:
@@ -192,7 +192,7 @@ class Judge(Task):
 
 @dataclass(frozen=True)
 class Walk(Task):
-    """Take the arithmetic coder's steps over the first ``length`` bytes of the truth, after the prompt."""
+    """Record the arithmetic coder's steps over the first ``length`` bytes of the truth, after the prompt."""
 
     length: int
 

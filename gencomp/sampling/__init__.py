@@ -1,1 +1,1 @@
-"""Reading a model backwards: from code lengths to bytes. One symbol's choice, then the loop."""
+"""Reading a model backwards, from code lengths to bytes: the choice of one symbol, then the loop."""

@@ -1,4 +1,4 @@
-"""Decoding bits that code nothing: where they are random, what comes out is a sample of the model."""
+"""Decoding bits that code nothing: if they are random, what comes out is a sample of the model."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ def decode_bits(model: Model, bits: bytes, *, prompt: bytes = b"") -> bytes:
     """Return what ``bits`` decode to after ``prompt`` under ``model``, a spec or an object of either kind.
 
     An arithmetic decoder turns uniform bits into symbols with the model's probabilities: with random bits this is
-    sampling, and with those of a code it is what was coded. It stops where the next byte would depend on bits that are
-    not there; it looks 56 bits ahead, so that seven bytes or fewer give nothing.
+    sampling, and with the bits of a code it gives what was coded. It stops where the next byte would depend on bits
+    that are not there. The decoder looks 56 bits ahead, so seven bytes or fewer give nothing.
     """
     return bytes(stream_bits(model, bits, prompt=prompt))
 

@@ -1,11 +1,11 @@
-"""Verbatim copying: how much of a continuation stands in its context already, and how to limit that."""
+"""Verbatim copying: how much of a continuation occurs in its context already, and how to limit that."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-MIN_COPY = 8  # bytes from which on a common string counts as copied, unless one says otherwise
+MIN_COPY = 8  # bytes that a common string has at least to count as copied, by default
 
 Allowed = npt.NDArray[np.bool_]
 
@@ -15,8 +15,8 @@ class Limits:
     """Which bytes may come next.
 
     Only those of ``alphabet``, and none that would extend a copy from ``context`` beyond ``max_copy`` bytes: the last
-    ``max_copy`` drawn bytes and that byte together do not stand in the context. Where nothing would be left, the
-    limit on copies is lifted for that byte.
+    ``max_copy`` drawn bytes followed by that byte must not occur in the context. If no byte would be left, the limit on
+    copies is lifted for this one.
     """
 
     context: bytes = b""
@@ -41,7 +41,7 @@ class Limits:
 
 
 def followers(context: bytes, piece: bytes) -> list[int]:
-    """Return the bytes that come after ``piece`` wherever it stands in ``context``."""
+    """Return the bytes that follow ``piece`` wherever it occurs in ``context``."""
     found = set()
     at = context.find(piece)
     while 0 <= at < len(context) - len(piece):
@@ -52,7 +52,7 @@ def followers(context: bytes, piece: bytes) -> list[int]:
 
 @dataclass(frozen=True)
 class Copies:
-    """How much of ``drawn`` bytes lies in common strings of ``at_least`` bytes or more with the context."""
+    """How many of ``drawn`` bytes lie in strings of ``at_least`` bytes or more that also occur in the context."""
 
     at_least: int
     drawn: int
@@ -67,7 +67,7 @@ class Copies:
 
 @dataclass(frozen=True)
 class Copied:
-    """Bytes ``start`` to ``stop`` of what was drawn stand in the context from ``source`` on."""
+    """Bytes ``start`` to ``stop`` of what was drawn occur in the context from ``source`` on."""
 
     start: int
     stop: int
@@ -75,10 +75,10 @@ class Copied:
 
 
 def find_copies(context: bytes, drawn: bytes, at_least: int = MIN_COPY) -> list[Copied]:
-    """Return the longest strings of ``at_least`` bytes or more that ``drawn`` has from ``context``, in order.
+    """Return, in order, the maximal strings of ``at_least`` bytes or more that ``drawn`` shares with ``context``.
 
-    None lies inside another; neighbours may overlap. The source is the last place in the context. Raises
-    ``ValueError`` on ``at_least`` below 1.
+    None lies inside another, but neighbours may overlap. The source is a string's last occurrence in the context.
+    Raises ``ValueError`` on ``at_least`` below 1.
     """
     if at_least < 1:
         raise ValueError(f"a copy must have at least 1 byte, got {at_least}")

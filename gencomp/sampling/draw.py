@@ -12,12 +12,12 @@ from gencomp.protocols import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Draw:
-    """How one symbol is drawn: the filters and the temperature. How a continuation is found is a *strategy*:
-    :class:`gencomp.sampling.generate.Search`.
+    """How one symbol is drawn: the filters and the temperature.
 
     The filters apply in this order: ``alphabet`` (only these symbols), ``temperature`` (p^(1/temperature); below 1
     sharpens), ``top_k`` (the k likeliest), ``top_p`` (the fewest likeliest with at least that mass: nucleus
-    sampling, Holtzman et al. 2020). Between equally likely symbols the lower one comes first.
+    sampling, Holtzman et al. 2020). Between equally likely symbols the lower one comes first. How a continuation is
+    found is a *strategy*: :class:`gencomp.sampling.generate.Search`.
     """
 
     temperature: float = 1.0
@@ -75,6 +75,6 @@ class Draw:
 
 
 def draw_weighted(weights: npt.NDArray[np.int64], rng: np.random.Generator) -> int:
-    """Return an index with a probability in proportion to its integer weight."""
+    """Return an index, drawn with probability proportional to its integer weight."""
     cumulative = weights.cumsum()
     return int(cumulative.searchsorted(rng.integers(cumulative[-1]), side="right"))

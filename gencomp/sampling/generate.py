@@ -1,4 +1,4 @@
-"""The loop: ask what comes next, draw, append; byte by byte, or a block of bytes at a time."""
+"""The loop: ask what comes next, draw, append; byte by byte, or several bytes at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,24 +18,24 @@ from gencomp.sampling.search import Finding, SearchInterruptedError, beam_search
 
 StrategyName = Literal["bytes", "lookahead", "beam", "particles"]
 
-# bytes that each looks ahead, and how many continuations it follows side by side
+# how many bytes each strategy looks ahead, and how many continuations it follows side by side
 HORIZONS: dict[StrategyName, int] = {"bytes": 1, "lookahead": 8, "beam": 24, "particles": 32}
 WIDTHS: dict[StrategyName, int] = {"bytes": 1, "lookahead": 32, "beam": 32, "particles": 32}
-# what a continuation on the way takes beside its state; what copying a byte of that takes, and comparing two beams
+# memory of an unfinished continuation besides its state, and the time to copy a byte of it and to compare two beams
 _NODE_BYTES, _COPY_SECONDS, _PAIR_SECONDS = 1 << 14, 1e-9, 4e-7
 
 
 class Watcher:
-    """What is told of the bytes while they are drawn; this one ignores it."""
+    """Is told of the bytes as they are drawn; this one ignores it all."""
 
     def choosing(self, state: PredictorState, symbol: int, weights: IntArray) -> None:
-        """``symbol`` was drawn after ``state``, which has not seen it yet, by integer ``weights`` (alphabet_size,)."""
+        """``symbol`` was drawn with integer ``weights`` (alphabet_size,); ``state`` has not seen it yet."""
 
     def found(self, finding: Finding) -> None:
-        """A search came to its end."""
+        """A search has ended."""
 
     def stepped(self) -> None:
-        """One byte more is drawn, or all continuations of a search are one byte longer."""
+        """One more byte has been drawn, or all continuations of a search are one byte longer."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Search:
     """How a continuation is found.
 
     ``bytes`` draws each byte from the model's distribution, ``lookahead`` from a codec's sum over continuations of
-    ``horizon`` bytes (:class:`~gencomp.equivalence.lookahead.Lookahead`), with ``width`` bytes followed. ``beam`` takes
-    the shortest code of ``horizon`` bytes that ``width`` beams find, ``particles`` draws ``horizon`` bytes from their
-    joint distribution with ``width`` particles; then either goes on from there.
+    ``horizon`` bytes (:class:`~gencomp.equivalence.lookahead.Lookahead`), which follows ``width`` bytes. ``beam`` takes
+    the shortest code of ``horizon`` bytes that ``width`` beams find; ``particles`` draws ``horizon`` bytes from their
+    joint distribution with ``width`` particles. Both then go on from there.
 
-    ``draw`` filters what is drawn byte by byte; beams take only its alphabet, particles its alphabet and temperature.
-    ``max_copy`` excludes a byte that would extend a copy from the context beyond so many bytes. With ``own_window``
-    the model sees, beside the context, only so many of the last bytes drawn (at the start of each block).
+    ``draw`` says how single bytes are drawn; beams use only its alphabet, particles its alphabet and temperature.
+    ``max_copy`` excludes bytes that would extend a copy from the context beyond that many bytes. With ``own_window``,
+    the model sees, besides the context, only that many of the last bytes drawn (counted where ``horizon`` bytes begin).
     """
 
     strategy: StrategyName = "bytes"
@@ -74,10 +74,10 @@ class Search:
             raise ValueError(f"top_k and top_p filter single bytes; the strategy {self.strategy} draws none")
         if self.strategy == "beam" and self.draw.temperature != 1.0:
             raise ValueError("temperature has no meaning for a beam search, which takes the shortest code")
-        Limits(max_copy=self.max_copy)  # raises for what it cannot mean
+        Limits(max_copy=self.max_copy)  # raises if it is below 1
 
     def predictor(self, model: Model) -> Predictor:
-        """Return what is asked for the next byte: ``model``, or its lookahead. Raises ``ValueError`` if none can be."""
+        """Return the predictor to ask: ``model``'s, or its lookahead. Raises ``ValueError`` if it has none."""
         predictor = as_predictor(model)
         if predictor.alphabet_size != 256:
             raise ValueError(f"bytes need a model of 256 symbols, this one has {predictor.alphabet_size}")
@@ -92,11 +92,11 @@ class Search:
         return Lookahead(inner, horizon, width)
 
     def sizes(self) -> tuple[int, int]:
-        """Return the horizon and the width, the strategy's own where none is set."""
+        """Return the horizon and the width, by default the strategy's own."""
         return self.horizon or HORIZONS[self.strategy], self.width or WIDTHS[self.strategy]
 
     def cost(self, predictor: Predictor, context: int, length: int) -> Cost:
-        """Return what it takes at most to continue a context of so many bytes by ``length``."""
+        """Return what it takes at most to continue a context of ``context`` bytes by ``length`` bytes."""
         state = state_cost(predictor, context + length)
         begin = state_cost(predictor, context).begin
         if self.strategy in ("bytes", "lookahead"):
@@ -105,14 +105,14 @@ class Search:
             return Cost(memory + length * state.kept, begin + length * (1 + again) * state.step, length * state.kept)
         _, width = self.sizes()
         kept = length * width * state.kept
-        # those of one length and those of the next are there together
+        # continuations of one length and of the next exist at the same time
         memory = (2 * width + 2) * (state.held + _NODE_BYTES) + state.scratch + kept
         pairs = width * width * _PAIR_SECONDS if self.strategy == "beam" else 0.0
         step = width * (state.step + (state.held + _NODE_BYTES) * _COPY_SECONDS) + pairs
         return Cost(memory, begin + length * step, kept)
 
     def check(self, predictor: Predictor, context: int, length: int, budget: Budget) -> None:
-        """Raise :class:`~gencomp.errors.BudgetError` where continuing a context would take more than is allowed."""
+        """Raise :class:`~gencomp.errors.BudgetError` if continuing a context may take more than is allowed."""
         what = "" if self.strategy == "bytes" else f" by {self.strategy} of width {self.sizes()[1]:,}"
         budget.check(self.cost(predictor, context, length), f"drawing {length:,} bytes after {context:,}{what}")
 
@@ -127,8 +127,8 @@ class Search:
     ) -> Iterator[int]:
         """Yield ``length`` bytes that continue ``context``, each as soon as it is drawn.
 
-        On Ctrl-C amid a search, what it would have given so far is yielded before the exception goes on. Raises
-        :class:`~gencomp.errors.BudgetError` before anything is begun that would take more than ``budget`` allows.
+        On Ctrl-C in the middle of a search, its best continuation so far is yielded before the exception is raised
+        again. Raises :class:`~gencomp.errors.BudgetError` at the start if it may take more than ``budget`` allows.
         """
         self.check(predictor, len(context), length, budget or Budget())
         moving = _Moving(predictor.begin(context), self.own_window)
@@ -156,7 +156,7 @@ class Search:
 
 
 class _Moving:
-    """A state that moves on with what is drawn, seeing all of it or only the last ``own_window`` bytes."""
+    """A state that advances with what is drawn, and sees all of it or only the last ``own_window`` bytes."""
 
     def __init__(self, state: PredictorState, own_window: int | None) -> None:
         self.state = state
@@ -189,7 +189,7 @@ def _byte_by_byte(
 
 
 def generate(state: PredictorState, length: int, draw: Draw, rng: np.random.Generator) -> Iterator[int]:
-    """Yield ``length`` symbols, each as soon as it is drawn; ``state`` moves on with them."""
+    """Yield ``length`` symbols, each as soon as it is drawn; ``state`` advances with them."""
     yield from _byte_by_byte(_Moving(state, None), length, draw, Limits(), rng, Watcher())
 
 
@@ -220,10 +220,9 @@ def sample(
     """Return ``length`` bytes that continue ``prompt`` under ``model``, a spec or an object of either kind.
 
     ``prime`` is a corpus that the model reads before the prompt. The same seed gives the same bytes, whatever the
-    number of threads. ``max_memory`` is in bytes, 4 GiB by default, ``max_work`` in seconds of one core, without limit
-    by default; both are compared with estimates (:mod:`gencomp.budget`) before anything is begun. See
-    :class:`~gencomp.sampling.draw.Draw` and :class:`Search` for the other arguments
-    and what they raise.
+    number of threads. ``max_memory`` is in bytes, 4 GiB by default; ``max_work`` is in seconds of one core, without
+    limit by default. Both are compared with estimates (:mod:`gencomp.budget`) at the start. See
+    :class:`~gencomp.sampling.draw.Draw` and :class:`Search` for the other arguments and what they raise.
     """
     if length < 0:
         raise ValueError(f"length must be at least 0, got {length}")

@@ -1,8 +1,8 @@
 """Looking further than one byte: the best continuation by beam search, a random one by particles.
 
 Both grow several continuations of one state side by side, byte by byte, and ask for all 256 candidates of each at once.
-A continuation's code length is what the codec's code of prefix and continuation takes beyond that of the prefix, not
-normalised at each byte; a predictor's is the sum of its -log2 p.
+For a codec, a continuation's code length is what prefix and continuation take beyond the prefix, not normalised at each
+byte; for a predictor, it is the sum of -log2 p.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ OnStep = Callable[[], None]
 
 @dataclass(frozen=True)
 class Finding:
-    """What a search found: the continuation, and the likeliest others beside it.
+    """What a search found: the continuation, and the likeliest others.
 
-    ``code_length`` is in bits. ``ranked`` holds up to the search's width of (continuation, code length), the shortest
-    first. From particles, ``effective_sizes`` (steps,) are the effective sample sizes before resampling, and
-    ``log_normalizer`` estimates log2 of the sum of 2^-(code length / temperature) over all continuations; else None.
+    ``code_length`` is in bits. ``ranked`` holds up to ``width`` pairs (continuation, code length), shortest code first.
+    Particles also give ``effective_sizes`` (steps,), the effective sample sizes before resampling, and
+    ``log_normalizer``, an estimate of log2 of the sum of 2^-(code length / temperature) over all continuations.
     """
 
     continuation: bytes
@@ -36,7 +36,7 @@ class Finding:
 
 
 class SearchInterruptedError(KeyboardInterrupt):
-    """Ctrl-C amid a search; ``continuation`` is what it would have given so far."""
+    """Ctrl-C in the middle of a search; ``continuation`` is its best so far."""
 
     def __init__(self, continuation: bytes) -> None:
         super().__init__()
@@ -45,9 +45,9 @@ class SearchInterruptedError(KeyboardInterrupt):
 
 @dataclass
 class _Node:
-    """A continuation on the way: the state after it, its bytes, and its code length in bits.
+    """An unfinished continuation: the state after it, its bytes, and its code length in bits.
 
-    ``ahead`` keeps the code lengths with each next byte, so that particles at one node share them.
+    ``ahead`` caches the code lengths with each next byte, which particles at the same node share.
     """
 
     state: PredictorState
@@ -59,7 +59,7 @@ class _Node:
     ahead: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def look(self) -> FloatArray:
-        """Return the code length with each byte more, float64 (256,), infinite where it may not come."""
+        """Return the code length with each next byte, float64 (256,), infinite for bytes that are not allowed."""
         if not len(self.ahead):
             if isinstance(self.state, CodeLengthState):
                 lengths = self.state.candidate_code_lengths() - self.start
@@ -70,7 +70,7 @@ class _Node:
         return self.ahead
 
     def grown(self, symbols: Sequence[int]) -> "list[_Node]":
-        """Return a node for each of these different bytes; the last takes this node's state over."""
+        """Return a node for each of these different bytes; the last one takes over this node's state."""
         lengths = self.look()
         nodes = []
         for index, symbol in enumerate(symbols):
@@ -105,9 +105,9 @@ def beam_search(
 ) -> Finding:
     """Return the continuation of ``horizon`` bytes with the least code length that ``width`` beams find.
 
-    Of equally long ones the earlier beam's and the lower byte come first. ``state`` is left as it is; ``drawn`` is what
-    followed the limits' context before. ``on_step`` is called after each byte. Raises ``ValueError`` on a horizon or
-    width below 1, :class:`SearchInterruptedError` on Ctrl-C.
+    Ties go to the earlier beam, then to the lower byte. ``state`` is left as it is; ``drawn`` is what has followed the
+    limits' context so far. ``on_step`` is called after each byte. Raises ``ValueError`` on a horizon or width below 1,
+    :class:`SearchInterruptedError` on Ctrl-C.
     """
     _check(horizon, width)
     beams = [_root(state, limits or Limits(), drawn)]
@@ -122,7 +122,7 @@ def beam_search(
 
 
 def _widened(beams: list[_Node], width: int) -> list[_Node]:
-    """Return the best ``width`` continuations that are one byte longer, the best first."""
+    """Return the best ``width`` continuations that are one byte longer, best first."""
     lengths = np.concatenate([beam.look() for beam in beams])
     order = np.argsort(lengths, kind="stable")[:width]
     order = order[np.isfinite(lengths[order])]
@@ -144,15 +144,15 @@ def particles(
     temperature: float = 1.0,
     on_step: OnStep = lambda: None,
 ) -> Finding:
-    """Return a continuation drawn from p(c) in proportion to 2^-(L(c) / temperature) over all of ``horizon`` bytes.
+    """Return a continuation c of ``horizon`` bytes drawn from p(c), proportional to 2^-(L(c) / temperature).
 
     Sequential Monte Carlo (Doucet and Johansen 2009, section 3): each of ``width`` particles draws its next byte from
     the local distribution and is weighted by its local Kraft sum; when the effective sample size falls below half the
     width, they are resampled systematically. At the end one particle is drawn by its weight. As the width grows, the
-    draw's distribution tends to p, and 2^log_normalizer has p's normaliser as its mean at any width. A limit on
-    copies that leaves nothing is lifted, see :class:`~gencomp.sampling.copies.Limits`.
+    draw's distribution tends to p; 2^log_normalizer is an unbiased estimate of p's normaliser at any width. A limit on
+    copies that leaves no byte is lifted; see :class:`~gencomp.sampling.copies.Limits`.
 
-    The other arguments and what is raised are those of :func:`beam_search`.
+    The other arguments and the errors are those of :func:`beam_search`.
     """
     _check(horizon, width)
     nodes = [_root(state, limits or Limits(), drawn)] * width
@@ -180,7 +180,7 @@ def particles(
 
 
 def _moved(nodes: list[_Node], temperature: float, rng: np.random.Generator) -> tuple[list[_Node], FloatArray]:
-    """Draw a byte for each particle; return the nodes they come to and the local Kraft sums, float64 (width,).
+    """Draw a byte for each particle; return the nodes they reach and the local Kraft sums, float64 (width,).
 
     Particles at the same node that draw the same byte stay together.
     """
@@ -213,7 +213,7 @@ def _log_mean(log_weights: FloatArray) -> float:
 
 
 def effective_size(log_weights: FloatArray) -> float:
-    """Return (sum of w)^2 / (sum of w^2) for log2 weights (n,): from 1, one particle has it all, to n."""
+    """Return (sum of w)^2 / (sum of w^2) for log2 weights (n,): from 1, where one particle has it all, to n."""
     shares = _shares(log_weights)
     return float(1.0 / (shares**2).sum())
 

@@ -65,7 +65,7 @@ def test_lanes_that_are_none_are_refused() -> None:
 
     model = gencomp.as_predictor("gzip")
     for lanes in ("1", [1, 2, 3], [True], [1.0], {"1": 1}):
-        with pytest.raises(ArchiveError, match="the lanes of its canary are no short list of integers"):
+        with pytest.raises(ArchiveError, match="the lanes of its canary are not a short list of integers"):
             check_canary({"numeric": "environment", "canary": "0", "lanes": lanes}, model)
 
 

@@ -373,7 +373,7 @@ def test_a_traceback_is_shown_on_request(cli, tmp_path: Path) -> None:
         (["distance", "~nosuchuser/x", "-o", "out"], 1, ["~nosuchuser/x", "no such user"]),
         (["classify", "--train", "~nosuchuser/x", "file"], 1, ["~nosuchuser/x", "no such user"]),
         (["compress", "file", "-m", "rnn:~nosuchuser/x"], 4, ["~nosuchuser/x", "no such user"]),
-        (["sample", "-n", "1", "-m", "mix?state=a%00b"], 2, ["holds a zero byte"]),
+        (["sample", "-n", "1", "-m", "mix?state=a%00b"], 2, ["contains a zero byte"]),
         (["evaluate", "--random", "9" * 30, "-m", "uniform", "-o", "out"], 2, ["random data can have from 0 to"]),
         (["evaluate", "--text", "file", "--limit", "9" * 30, "-o", "out"], 1, ["not one chunk"]),
         (["evaluate", "--text", "file", "--chunk-size", "9" * 30, "-o", "out"], 1, ["not one chunk"]),

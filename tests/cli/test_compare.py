@@ -40,7 +40,7 @@ def test_other_peoples_folders_are_left_alone(cli, tmp_path: Path) -> None:  # t
     (tmp_path / "out/rows.json").write_text("the only copy")
     fails(cli(*FAST, *SMALL, "-o", "out", "--resume"), 1, "out", "no comparison to go on with")
     (tmp_path / "out/work.jsonl").write_text("my work\n")
-    fails(cli(*FAST, *SMALL, "-o", "out", "--resume"), 1, "work.jsonl", "is no work of a comparison")
+    fails(cli(*FAST, *SMALL, "-o", "out", "--resume"), 1, "work.jsonl", "is not a journal of a comparison")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"rows.json", "work.jsonl"}
     assert (tmp_path / "out/rows.json").read_text() == "the only copy"
     assert (tmp_path / "out/work.jsonl").read_text() == "my work\n"

@@ -61,8 +61,8 @@ def gone(path: Path) -> None:
         (renamed_over, "another file has its name now, so --rm keeps it"),
         (another_link, "another file has its name now, so --rm keeps it"),
         (grown, "bytes were read, so --rm keeps it"),
-        (changed_in_place, "it has changed meanwhile, so --rm keeps it"),
-        (cut, "it has changed meanwhile, so --rm keeps it"),
+        (changed_in_place, "it has changed in the meantime, so --rm keeps it"),
+        (cut, "it has changed in the meantime, so --rm keeps it"),
         (gone, "No such file"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_file_that_stays_what_it_is_goes(cli, file: Path, tmp_path: Path) -> N
 def test_only_regular_files_are_removed(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
     os.mkfifo(tmp_path / "pipe")
     descriptor = os.open(tmp_path / "pipe", os.O_RDWR)
-    fails(cli("compress", "-q", "--rm", "pipe"), 2, "--rm removes regular files; pipe is none")
+    fails(cli("compress", "-q", "--rm", "pipe"), 2, "--rm removes regular files only; pipe is not one")
     os.close(descriptor)
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 

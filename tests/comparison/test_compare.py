@@ -123,7 +123,7 @@ def test_prompts_of_files(tmp_path: Path) -> None:
     (tmp_path / "sound.wav").write_bytes(to_wav(bytes(range(200))))
     prompt = read_audio(str(tmp_path / "sound.wav"), offset=10, given=20, length=30)
     assert prompt.pieces == ((bytes(range(10, 30)), bytes(range(30, 60))),)
-    with pytest.raises(DatasetError, match="200 bytes, but from byte 100 on 80 are given and 30 follow"):
+    with pytest.raises(DatasetError, match="200 bytes, fewer than the offset of 100, the prompt of 80 and the 30 to"):
         read_audio(str(tmp_path / "sound.wav"), offset=100, given=80, length=30)
     with pytest.raises(ValueError, match="1 to generate"):
         text_prompt("text", b"abc", length=0)

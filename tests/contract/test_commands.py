@@ -96,7 +96,7 @@ def test_a_group_is_an_option_a_field() -> None:
     assert list(inspect.signature(command).parameters) == ["name", "left", "right", "quiet"]
     command(name="a", left=5, right=6, quiet=True)
     assert made == [("a", Pair(5, 6), True)]
-    with pytest.raises(TypeError, match="command has two options of the name left"):
+    with pytest.raises(TypeError, match="command has two options named left"):
 
         @grouped
         def command(left: int, pair: Pair = Pair()) -> None: ...

@@ -134,4 +134,4 @@ def test_a_plain_class_is_listed(names: None, capsys: pytest.CaptureFixture[str]
         _print_row(_describe(registry.find_entry(name)))
     printed = capsys.readouterr().out
     assert "window=50; floor=0.02; note=none" in printed
-    assert "code lengths as fine as it does not say" in printed
+    assert "code lengths to an unknown precision" in printed

@@ -176,7 +176,7 @@ def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path: Path) -> None:
         b"\0" * 9,
     ):
         path.write_bytes(content)
-        with pytest.raises(DatasetError, match="is no journal of an experiment"), Journal.open(tmp_path):
+        with pytest.raises(DatasetError, match="is not a journal of an experiment"), Journal.open(tmp_path):
             raise AssertionError("not reached")
         assert path.read_bytes() == content
     for content in (b"", b'{"ce', b'{"cell": "a", "start": 0, "sec'):
@@ -207,7 +207,7 @@ def test_other_peoples_files_are_not_overwritten(
     for name in ("rows.csv", "rows.json", "table.md", "rate-against-length.png"):
         (folder / name).write_bytes(b"the only copy")
         assert run_command(arguments) == 1
-        assert f"{name}: it is there, and no experiment wrote it" in capsys.readouterr().err
+        assert f"{name}: it exists, and no experiment wrote it" in capsys.readouterr().err
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: b"the only copy"}
         (folder / name).unlink()
     (folder / "rows.csv").write_bytes(b"an old export")
@@ -431,7 +431,7 @@ def test_the_command_killed_and_resumed(tmp_path: Path, book: bytes, capsys: pyt
     second = command(*arguments, "-j", "2", "--format", "json")
     output, errors = second.communicate()
     assert second.returncode == 0, errors
-    assert "bytes are measured already" in errors
+    assert "bytes have been measured already" in errors
     rows = json.loads(output)
     assert [row["model"] for row in rows] == ["brotli", "gzip"] * 2
     assert (tmp_path / "out/rows.json").read_text() == output
@@ -454,7 +454,7 @@ def test_the_command_killed_and_resumed(tmp_path: Path, book: bytes, capsys: pyt
         (["missing.toml"], 1, "No such file"),
         (["x.toml", "--random", "1"], 2, "names its data itself"),
         (["--random", "1", "--format", "pdf"], 2, "--format must be one of"),
-        (["--random", "1", "--per-file", "2"], 2, "--per-file is of images and sound, and there are none"),
+        (["--random", "1", "--per-file", "2"], 2, "--per-file is for images and sound, and there are none"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(

@@ -343,7 +343,7 @@ def test_the_command_line(
     assert run(["audit", "--object", "cheat:Cheat", "--data", "text"]) == 1
     out = capsys.readouterr().out
     assert "NO   sums to 1 at every position" in out
-    assert "refused: cheat:Cheat's bits are no code's" in out
+    assert "refused: cheat:Cheat's bits are not those of a code" in out
     for arguments, message in (
         ([], "name one subject"),
         (["gzip", "--table", "x"], "name one subject"),
@@ -353,7 +353,7 @@ def test_the_command_line(
         (["gzip", "--timeout", "0"], "--timeout must be above 0"),
         (["gzip", "--timeout", "nan"], "--timeout must be above 0"),
         (["gzip", "--timeout", "inf"], "--timeout must be above 0"),
-        (["gzip", "--timeout", "9"], "--timeout is of a --command"),
+        (["gzip", "--timeout", "9"], "--timeout goes with --command"),
     ):
         assert run(["audit", *arguments, "--data", "text"]) == 2
         assert message in capsys.readouterr().err

@@ -138,6 +138,6 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], bo
 def test_what_somebody_else_wrote_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text("my notes\n")
-    with pytest.raises(DatasetError, match="is no journal of code lengths; move it"):
+    with pytest.raises(DatasetError, match="is not a journal of code lengths; move it"):
         Kept(path)
     assert path.read_text() == "my notes\n"

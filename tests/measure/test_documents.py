@@ -191,13 +191,13 @@ def test_the_command_line(tmp_path: Path, jsonl: Path, capsys: pytest.CaptureFix
         (["--json", "texts.jsonl"], 2, "expected FILE:FIELD"),
         (["--json", f"{jsonl}:doc.txt"], 1, "there is no field 'doc.txt'"),
         (["--json", field, "--window", "9", "--stride", "9"], 2, "stride from 1 to window - 1"),
-        (["--separator", "x"], 2, "--separator is of a text"),
-        (["--text", str(jsonl), "--window", "9"], 2, "--window and --stride are of documents"),
+        (["--separator", "x"], 2, "--separator splits a text"),
+        (["--text", str(jsonl), "--window", "9"], 2, "--window and --stride are for documents"),
         (["--json", field, "--preset", "in-context"], 2, "is of chunks"),
-        (["--json", field, "--preset", "block-1900", "--window", "9"], 2, "says the window"),
+        (["--json", field, "--preset", "block-1900", "--window", "9"], 2, "sets the window"),
         (["--json", field, "--chunk-size", "9"], 2, "documents are measured by themselves"),
-        (["--json", field, "--per-file", "9"], 2, "--per-file says nothing of documents"),
-        (["--json", field, "--jobs", "2"], 2, "--jobs says nothing of documents"),
+        (["--json", field, "--per-file", "9"], 2, "--per-file does not apply to documents"),
+        (["--json", field, "--jobs", "2"], 2, "--jobs does not apply to documents"),
     ):
         assert run(["evaluate", *arguments, *out]) == code, arguments
         assert message in capsys.readouterr().err

@@ -51,17 +51,17 @@ def test_without_a_prompt_something_readable_is_continued(command: Command) -> N
     assert code == 0
     prompt = b"The history of the city begins in the "
     assert out.encode() == gencomp.sample("rnn", prompt=prompt, length=60, temperature=0.7)
-    assert "rnn goes on from 'The history of the city begins in the ', at temperature 0.7; --prompt '' begins" in err
+    assert "rnn continues 'The history of the city begins in the ', at temperature 0.7; --prompt '' starts" in err
     code, out, err = command("sample", "-m", "counts:2", "-n", "40")
     book = alice().replace(b"\r", b"")[:8192]
     opening = book[: book.rindex(b"\n\n") + 2]
     alphabet = tuple(sorted(set(opening)))
     assert out.encode() == gencomp.sample("counts:2", prompt=opening, length=40, temperature=0.7, alphabet=alphabet)
-    assert f"a book's first {len(opening):,} bytes, at temperature 0.7, with the bytes that are in it" in err
+    assert f"a book's first {len(opening):,} bytes, at temperature 0.7, with the bytes that occur in it" in err
     drawn = command("sample", "-m", "counts:2", "--json", "--prompt", "", "-n", "9", "--seed", "4")
     record = json.loads(drawn[1])
     assert base64.b64decode(record["base64"]) == gencomp.sample("counts:2", length=9, seed=4)
-    assert "nothing to go on from" not in drawn[2]
+    assert "no prompt is given" not in drawn[2]
     assert (
         "at temperature 1;"
         in command("sample", "-m", "uniform", "-n", "1", "--temperature", "1", "--alphabet", "all")[2]

@@ -129,7 +129,9 @@ def test_an_archive_knows_its_weights(byte_model: Path, wiki: bytes, tmp_path: P
     loading.digest.cache_clear()
     loading.load_model.cache_clear()
     spec = f"transformer:{changed}?context=32"
-    with pytest.raises(ModelMismatchError, match=r"was made with weights \w+, found weights \w+ here; name by model="):
+    with pytest.raises(
+        ModelMismatchError, match=r"was made with weights \w+, found weights \w+ here; name the file or"
+    ):
         decompress(archive, model=spec)
     with pytest.raises(ModelMismatchError, match="block 0 is undamaged but decodes to other bytes"):
         decompress(archive, model=spec, try_anyway=True)

@@ -1,1 +1,1 @@
-"""Experiments: how models compress data, as rows that a journal keeps."""
+"""Experiments: how models compress data, as rows, with a journal of what has been measured."""

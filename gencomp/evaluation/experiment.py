@@ -1,4 +1,4 @@
-"""Experiments: datasets x models x chunk sizes x lengths, as a TOML file or options say."""
+"""Experiments: datasets x models x chunk sizes x lengths, from a TOML file or options."""
 
 import tomllib
 from dataclasses import dataclass, fields
@@ -16,9 +16,9 @@ class Experiment:
     """What to measure.
 
     ``chunk_sizes`` are bytes, or "whole" for a dataset's chunks as one stream. ``lengths`` are prefixes: that many
-    bytes of each chunk; none means whole chunks. ``data_sizes`` (bytes) are what the model's parameters are shared
-    by in the adjusted rate, one row for each; none means the data's own size. ``paper_figures`` puts the paper's
-    Table 1 beside rows of the same dataset name, codec and chunk size. ``seed`` is the bootstrap's.
+    bytes of each chunk; none means whole chunks. ``data_sizes`` (bytes) are the amounts of data that share the cost of
+    the model's parameters in the adjusted rate, with a row for each; none means the data's own size. ``paper_figures``
+    puts the paper's Table 1 beside rows of the same dataset name, codec and chunk size. ``seed`` is the bootstrap's.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Experiment:
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
-        """Return the experiment of a file; paths in it start from its folder. Raises ``ValueError``, ``OSError``."""
+        """Return a file's experiment; paths in it are relative to its folder. Raises ``ValueError``, ``OSError``."""
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
             return cls.from_options(table, path)

@@ -12,13 +12,13 @@ from gencomp.equivalence.adapt import as_predictor, native
 from gencomp.equivalence.capabilities import chunk_code_lengths
 from gencomp.protocols import Compressor, FloatArray, Predictor
 
-# chunks that are scored side by side: fixed, since the composition of a batch may reach a float's last bits
+# chunks scored side by side; fixed, since the make-up of a batch may change a float's last bits
 GROUP = 16
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Chunks ``start`` and following of a cell, whole groups but for the cell's end, and the model's spec."""
+    """A cell's chunks from ``start`` on, in whole groups except at the cell's end, and the model's spec."""
 
     cell: str
     start: int
@@ -36,16 +36,16 @@ class Measured:
 
 @functools.lru_cache(maxsize=4)
 def _loaded(model: str) -> Predictor | Compressor:
-    """Return the model, loaded once a worker, compiled and warm."""
+    """Return the model, compiled and warm; a worker loads it once."""
     loaded = native(as_predictor(model))
     code_lengths(loaded, [b"\0"])
     return loaded
 
 
 def code_lengths(model: Predictor | Compressor, chunks: Sequence[bytes]) -> FloatArray:
-    """Return each chunk's code length in bits, float64 (n,): whole bytes for a codec, since its files have no others.
+    """Return each chunk's code length in bits, float64 (n,): whole bytes for a codec, as its files have them.
 
-    A predictor's is that of its arithmetic code, or -log2 p where it scores sequences at once, without framing.
+    A predictor's is that of its arithmetic code, or -log2 p if it scores sequences at once; both without framing.
     """
     if isinstance(model, Predictor):
         return chunk_code_lengths(model, chunks)

@@ -3,7 +3,7 @@
 from gencomp.evaluation.rows import WHOLE, Row
 
 _DATASETS = ("enwik", "imagenet", "librispeech", "random")
-# Table 1: compressed / raw size in percent, 10^9 bytes a dataset; LZMA2 is Python's lzma, a whole .xz file
+# Table 1: compressed / raw size in percent, for 10^9 bytes of each dataset; LZMA2 is Python's lzma, a whole .xz file
 _TABLE_1 = {
     ("gzip", WHOLE): (32.3, 70.7, 36.4, 100.0),
     ("xz", WHOLE): (23.0, 57.9, 29.9, 100.0),
@@ -14,7 +14,7 @@ _TABLE_1 = {
     ("png", 2048): (80.6, 61.7, 37.6, 103.2),
     ("flac", 2048): (88.9, 60.9, 30.3, 107.2),
 }
-# Table 1's models at 2048 bytes, for reading beside any of ours
+# Table 1's models at 2048 bytes, to compare with any of ours
 TABLE_1_MODELS = {
     "Transformer 200K": (30.9, 194.0, 146.6, 195.5),
     "Transformer 800K": (21.7, 185.1, 131.1, 200.1),
@@ -32,13 +32,13 @@ def _place(dataset: str) -> int | None:
 
 
 def table_1_rate(row: Row) -> float | None:
-    """Return the raw rate that Table 1 has for a row's codec, chunk size and dataset; None where it has none."""
+    """Return Table 1's raw rate for a row's codec, chunk size and dataset, or None if it has none."""
     place = _place(row.dataset)
     rates = _TABLE_1.get((row.model.partition("?")[0], row.chunk_size)) if row.length is None else None
     return None if place is None or rates is None else round(rates[place] / 100, 3)
 
 
 def table_1_models(dataset: str) -> dict[str, float]:
-    """Return the raw rates at 2048 bytes of Table 1's models on the column that a dataset's name stands for."""
+    """Return the raw rates at 2048 bytes of Table 1's models in the column that a dataset's name stands for."""
     place = _place(dataset)
     return {} if place is None else {model: round(rates[place] / 100, 3) for model, rates in TABLE_1_MODELS.items()}

@@ -1,4 +1,4 @@
-"""Experiments by name: the paper's (Delétang et al. 2024), on whatever data one has, and sources of known entropy."""
+"""Experiments by name: the paper's (Delétang et al. 2024) on any data, and sources of known entropy."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,9 +7,9 @@ from gencomp.evaluation.experiment import Experiment
 from gencomp.evaluation.rows import WHOLE
 from gencomp.modalities.dataset import CHUNK_SIZE, Dataset
 
-# of a folder of public data: what stands for the paper's enwik9, ImageNet and LibriSpeech
+# what stands for the paper's enwik9, ImageNet and LibriSpeech in a folder of public data
 TEXT, IMAGES, SOUND = "text/enwik8-first-3145728.xz", "images/imagenet", "audio/librispeech"
-OTHER_TEXT = "text/wikipedia-en-2015-100m.xz"  # none of whose articles are in TEXT
+OTHER_TEXT = "text/wikipedia-en-2015-100m.xz"  # shares no article with TEXT
 RANDOM_CHUNKS = 2048
 SOURCE_LENGTHS = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 SOURCES = (
@@ -25,7 +25,7 @@ IN_CONTEXT_LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 @dataclass(frozen=True)
 class Preset:
-    """An experiment that lacks its data. ``modalities`` are those that it is about."""
+    """An experiment without its data, which are of these ``modalities``."""
 
     name: str
     summary: str
@@ -41,7 +41,7 @@ class Preset:
     sources: tuple[str, ...] = ()
 
     def experiment(self, datasets: tuple[Dataset, ...]) -> Experiment:
-        """Return the experiment on ``datasets``; each text also in tokens of each of the vocabularies."""
+        """Return the experiment on ``datasets``, and on each of them in tokens of each of the vocabularies."""
         tokenized = tuple(
             replace(dataset, name=f"{dataset.name}, {vocabulary:,} tokens", vocabulary=vocabulary)
             for dataset in datasets
@@ -59,7 +59,7 @@ class Preset:
         )
 
     def datasets(self, folder: Path) -> tuple[Dataset, ...]:
-        """Return the preset's data in a folder of public data, as far as it needs them."""
+        """Return the datasets that the preset needs, from a folder of public data."""
         if self.sources:
             return tuple(
                 Dataset(source, "source", source=source, limit=self.limit, chunk_size=max(self.lengths))

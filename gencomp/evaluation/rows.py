@@ -17,14 +17,14 @@ WHOLE = "whole"
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of an experiment and what it was made of. Lengths are in bits.
+    """One figure of an experiment and what went into it. Code lengths are in bits.
 
-    ``code_length`` is that of all chunks, with the codec's header (``header_bits``) counted once, as in the paper,
-    and the bits that a seven-bit mapping lost. ``length`` is the number of bytes taken from each chunk's start, None
-    for all. ``low`` and ``high`` are the 95 % interval of the raw rate, by bootstrap over the chunks; None for a
-    single one. ``data_size`` is what the parameters are shared by, in bytes: the data's own size unless the
-    experiment says another. ``seconds`` is the work's time on one core; all else is the same in every run.
-    ``entropy_rate`` is what the data's source needs in bits per byte, where it is known.
+    ``code_length`` is that of all chunks, with the codec's header (``header_bits``) counted once, as in the paper, and
+    the bits that a seven-bit mapping lost. ``length`` is the number of bytes taken from each chunk's start, None for
+    all. ``low`` and ``high`` are the 95 % interval of the raw rate, by bootstrap over the chunks; None for a single
+    one. ``data_size`` is how many bytes share the cost of the parameters: the data's own size unless the experiment
+    sets another. ``seconds`` is the time on one core; everything else is the same in every run. ``entropy_rate`` is
+    that of the data's source in bits per byte, if it is known.
     """
 
     dataset: str
@@ -56,12 +56,12 @@ class Row:
 
     @property
     def excess(self) -> float | None:
-        """Bits per byte above the source's entropy rate; None where that is not known."""
+        """Bits per byte above the source's entropy rate; None if that is unknown."""
         return None if self.entropy_rate is None else self.bits_per_byte - self.entropy_rate
 
     @property
     def adjusted_rate(self) -> float:
-        """The same with the model's bytes, two a parameter, added to the compressed ones."""
+        """The raw rate with the model's bytes, two per parameter, added to the compressed ones."""
         return self.raw_rate + BYTES_PER_PARAMETER * self.parameters / self.data_size
 
     @property
@@ -77,10 +77,11 @@ def total_code_length(lengths: FloatArray, header_bits: float, lost_bits: int) -
 def interval(
     lengths: FloatArray, raw_sizes: IntArray, header_bits: float, seed: int
 ) -> tuple[float, float] | tuple[None, None]:
-    """Return the 95 % percentile interval of the raw rate, chunks drawn with replacement.
+    """Return the 95 % percentile interval of the raw rate, with chunks drawn with replacement.
 
-    ``lengths`` (n,) in bits, without headers; ``raw_sizes`` (n,) in bytes; ``header_bits`` are added once. Neighbours
-    in one file resemble one another, which makes the true interval wider (Efron and Tibshirani 1993, chapter 13).
+    ``lengths`` (n,) are in bits, without headers; ``raw_sizes`` (n,) in bytes; ``header_bits`` is added once.
+    Neighbouring chunks of a file resemble one another, so the true interval is wider (Efron and Tibshirani 1993,
+    chapter 13).
     """
     if len(lengths) < 2:
         return None, None

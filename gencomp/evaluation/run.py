@@ -1,4 +1,4 @@
-"""Running an experiment: cells of chunks, in batches through a pool, into the journal and rows."""
+"""Running an experiment: cells of chunks go in batches through a pool, into the journal, and become rows."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,16 +21,16 @@ from gencomp.executors import Pool, finished
 from gencomp.modalities.dataset import Chunks, Dataset
 from gencomp.protocols import Predictor
 
-BATCH_SECONDS = 0.5  # a task of a cluster costs some milliseconds: few tasks, but none that is long to redo
+BATCH_SECONDS = 0.5  # a cluster's task costs milliseconds: few tasks, but none that takes long to redo
 BATCH_BYTES = 4 << 20
 NOTES_SHOWN = 5
-_LOOKED_AT = 16  # chunks
-HEADER_PROBE = b"\0"  # the paper's: the header is what one zero byte takes
+_LOOKED_AT = 16  # chunks that are searched for text that a model has read
+HEADER_PROBE = b"\0"  # as in the paper, the header is what one zero byte takes
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rows say of a model beside its figures; ``identity`` is all that its code lengths depend on."""
+    """What the rows say about a model besides its figures; ``identity`` is all that its code lengths depend on."""
 
     spec: str
     full_spec: str
@@ -54,7 +54,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Reports:
-    """Whom to tell: ``total`` and ``known`` bytes once before the work, ``advance`` by bytes, ``note`` lines."""
+    """Callbacks: ``begin`` with (all bytes, bytes known already), ``advance`` with bytes, ``note`` with lines."""
 
     begin: Callable[[int, int], None]
     advance: Callable[[int], None]
@@ -62,7 +62,7 @@ class Reports:
 
 
 def facts_of(model: str) -> Facts:
-    """Load a model once and return what there is to say of it. Raises :class:`GencompError`."""
+    """Load a model once and return what there is to say about it. Raises :class:`GencompError`."""
     predictor = as_predictor(model)
     loaded = native(predictor)
     header = 0.0 if isinstance(loaded, Predictor) else float(code_lengths(loaded, [HEADER_PROBE])[0])
@@ -77,7 +77,7 @@ def facts_of(model: str) -> Facts:
 
 
 def cells_of(experiment: Experiment, note: Callable[[str], None]) -> list[Cell]:
-    """Read the datasets and return every cell. Conversions and files left out are noted."""
+    """Read the datasets and return every cell. ``note`` is told of conversions and of files left out."""
     models = [facts_of(model) for model in experiment.models]
     cells = []
     for dataset in experiment.datasets:
@@ -117,19 +117,19 @@ def cells_of(experiment: Experiment, note: Callable[[str], None]) -> list[Cell]:
 
 
 def _cut(dataset: Dataset, read: Chunks, size: ChunkSize, length: int | None) -> Chunks:
-    """Return a cell's chunks: as they were read, all as one, or the first ``length`` bytes of each."""
+    """Return a cell's chunks: as they were read, joined into one, or the first ``length`` bytes of each."""
     if size == WHOLE:
         return Chunks((b"".join(read.chunks),), (sum(read.raw_sizes),), (sum(read.lost_bits),))
     if length is None:
         return read
     if (dataset.seven_bits and dataset.modality == "text") or dataset.vocabulary is not None:
-        raise ValueError(f"{dataset.name}: lengths are of text as it is; leave seven_bits and vocabulary out")
+        raise ValueError(f"{dataset.name}: lengths need text as it is; leave out seven_bits and vocabulary")
     longest = max(read.raw_sizes)
     if length > longest:
-        raise DatasetError(f"{dataset.name}: a length of {length} bytes, but no chunk has more than {longest}")
+        raise DatasetError(f"{dataset.name}: no chunk has {length} bytes; the longest has {longest}")
     chunks = tuple(chunk[:length] for chunk in read.chunks)
     sizes = tuple(map(len, chunks))
-    return Chunks(chunks, sizes, sizes if dataset.seven_bits else (0,) * len(chunks))  # each byte lost a bit
+    return Chunks(chunks, sizes, sizes if dataset.seven_bits else (0,) * len(chunks))  # each byte has lost a bit
 
 
 def _digest(chunks: Sequence[bytes]) -> str:
@@ -141,7 +141,7 @@ def _digest(chunks: Sequence[bytes]) -> str:
 
 
 class _Batches:
-    """The batches that are left to do, cut to a length of time as speeds become known; the longest cells first."""
+    """The batches left to do, the longest cells first; their sizes aim at a fixed time as speeds become known."""
 
     def __init__(self, cells: Sequence[Cell], journal: Journal, pool: Pool) -> None:
         self._pool = pool
@@ -157,12 +157,12 @@ class _Batches:
         )
 
     def learn(self, batch: Batch, seconds: float) -> None:
-        """Take note of how long a batch took, if none was faster: a busy machine must not make all batches small."""
+        """Learn how long a batch took. The fastest one counts: a busy machine must not make all batches small."""
         speed = seconds / max(1, sum(map(len, batch.chunks)))
         self._seconds_per_byte[batch.model] = min(speed, self._seconds_per_byte.get(batch.model, speed))
 
     def raw_bytes_of(self, batch: Batch) -> int:
-        """Return the bytes of data that a batch stands for."""
+        """Return the bytes of raw data in a batch."""
         return sum(self._unique[batch.cell].data.raw_sizes[batch.start : batch.start + len(batch.chunks)])
 
     def __iter__(self) -> Iterator[Batch]:
@@ -185,9 +185,9 @@ class _Batches:
 
 
 def run(experiment: Experiment, folder: Path, pool: Pool, reports: Reports) -> list[Row]:
-    """Measure what the journal in ``folder`` does not have yet, and return the experiment's rows, in its order.
+    """Measure what the journal in ``folder`` does not have yet, and return the experiment's rows in its order.
 
-    Raises :class:`GencompError`; whatever was measured until then is in the journal.
+    Raises :class:`GencompError`; what has been measured by then is in the journal.
     """
     with Journal.open(folder) as journal:
         cells = cells_of(experiment, reports.note)

@@ -12,7 +12,7 @@ from gencomp.evaluation.rows import WHOLE, Row
 from gencomp.labels import visible
 
 RAW_RATE = (
-    "Raw rate: compressed / raw bytes in %, a codec's header counted once and not once a chunk; ± half the 95 % "
+    "Raw rate: compressed / raw bytes in %, with a codec's header counted once, not per chunk; ± half the 95 % "
     "interval over the chunks."
 )
 _COMPUTED = ("excess", "bits_per_byte", "raw_rate", "adjusted_rate", "bytes_per_second")
@@ -27,12 +27,12 @@ def record(row: Row) -> dict[str, Any]:
 
 
 def to_json(rows: Sequence[Row], *, paper: bool = False) -> str:
-    """Return a JSON array, one object a row."""
+    """Return a JSON array with an object per row."""
     return json.dumps([_with_paper(row, paper) for row in rows], indent=1, default=str) + "\n"
 
 
 def to_csv(rows: Sequence[Row], *, paper: bool = False) -> str:
-    """Return CSV with a header line; versions are one field, ``name=version`` with semicolons between."""
+    """Return CSV with a header line; versions are one field of ``name=version`` separated by semicolons."""
     records = [_with_paper(row, paper) for row in rows]
     for values in records:
         values["versions"] = ";".join(f"{name}={version}" for name, version in values["versions"].items())
@@ -48,9 +48,9 @@ def _with_paper(row: Row, paper: bool) -> dict[str, Any]:
 
 
 def to_markdown(rows: Sequence[Row], *, paper: bool = False) -> str:
-    """Return tables of rates in percent: one line a model and cut, one column a dataset; then speeds and versions.
+    """Return tables of rates in percent, a line per model and cut, a column per dataset; then speeds and versions.
 
-    With ``paper``, Table 1's figure stands behind ours in parentheses, and its models have lines of their own.
+    With ``paper``, Table 1's figure follows ours in parentheses, and its models have lines of their own.
     """
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     parts = [_sizes(rows, datasets), RAW_RATE]
@@ -58,7 +58,7 @@ def to_markdown(rows: Sequence[Row], *, paper: bool = False) -> str:
         parts.append("In parentheses: the paper's figure for that codec, on its own 10^9 bytes of that kind of data.")
     parts.append(_pivot(rows, datasets, "raw_rate", paper))
     if any(row.parameters for row in rows):
-        parts += ["Adjusted rate: the same with two bytes a parameter added.", _pivot(rows, datasets, "adjusted_rate")]
+        parts += ["Adjusted rate: with two bytes per parameter added.", _pivot(rows, datasets, "adjusted_rate")]
     if any(row.entropy_rate is not None for row in rows):
         rates = {row.dataset: row.entropy_rate for row in rows if row.entropy_rate is not None}
         known = ", ".join(f"{name} {rate:.4f}" for name, rate in rates.items())
@@ -149,7 +149,7 @@ _LATEX |= {char: f"\\{char}" for char in "&%$#_{}"}
 
 
 def latex(text: str) -> str:
-    """Return ``text`` with what LaTeX would read otherwise escaped."""
+    """Return ``text`` with characters that are special in LaTeX escaped."""
     return "".join(_LATEX.get(char, char) for char in text)
 
 
@@ -163,7 +163,7 @@ def latex_table(titles: Sequence[str], lines: Sequence[Sequence[str]], words: in
 
 
 def to_latex(rows: Sequence[Row], *, paper: bool = False) -> str:
-    """Return the raw rates in percent as a ``tabular``: one line a model and cut, one column a dataset."""
+    """Return the raw rates in percent as a ``tabular``: a line per model and cut, a column per dataset."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     titles, lines = _pivoted(rows, datasets, "raw_rate", paper)
     return latex_table(titles, lines)

@@ -1,1 +1,1 @@
-"""Results in, pictures and tables out; computes nothing."""
+"""Results in, pictures and tables out; nothing is computed here."""

@@ -1,4 +1,4 @@
-"""Continuations as files that other programs open: text, PNG, WAV."""
+"""Continuations as files for other programs: text, PNG, WAV."""
 
 import base64
 import re

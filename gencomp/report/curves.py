@@ -1,4 +1,4 @@
-"""Curves of an experiment's rows as PNG files, by matplotlib."""
+"""Curves of an experiment's rows as PNG files, drawn by matplotlib."""
 
 import warnings
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ BY_LENGTH, BY_PARAMETERS, EXCESS_BY_LENGTH = FILES = (
 
 
 def _figure(panels: int, lines: int = 1) -> tuple[Any, list[Any]]:
-    """Return a figure without a window, and its axes: ``panels`` side by side in each of ``lines``."""
+    """Return a figure without a window, and its axes: ``lines`` of ``panels`` side by side."""
     require("report", "matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -29,18 +29,18 @@ def _figure(panels: int, lines: int = 1) -> tuple[Any, list[Any]]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """Write the figure, whole or not at all, with one legend below for all its panels: names may be long."""
+    """Write the figure, whole or not at all, with one legend below for all panels, since names may be long."""
     named = {name: line for axes in figure.axes for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     widest = max(map(len, named), default=0)
-    columns = max(1, int(figure.get_figwidth() * 10) // (widest + 8))  # some ten letters an inch
+    columns = max(1, int(figure.get_figwidth() * 10) // (widest + 8))  # about ten characters per inch
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=min(columns, len(named) or 1))
     with new_name(path, overwrite=True) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of letters that its font lacks
+        warnings.simplefilter("ignore", UserWarning)  # about characters that its font lacks
         figure.savefig(temporary, format="png", dpi=150)
 
 
 def rate_against_length(rows: Sequence[Row], path: Path) -> None:
-    """Draw the raw rate of the first n bytes of chunks against n: one panel a dataset, one line a model (Figure 4)."""
+    """Draw the raw rate of chunks' first n bytes against n: a panel per dataset, a line per model (Figure 4)."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     figure, panels = _figure(len(datasets))
     for axes, dataset in zip(panels, datasets, strict=True):
@@ -57,7 +57,8 @@ def rate_against_length(rows: Sequence[Row], path: Path) -> None:
 def excess_against_length(rows: Sequence[Row], path: Path) -> None:
     """Draw the bits per byte above the source's entropy rate against the bytes seen, both on logarithmic scales.
 
-    One panel a source, two a line; what is at or below the rate, as a short sample can be, is left out.
+    Each source has a panel, with up to three side by side. Points at or below the entropy rate, where a short sample
+    can be, are left out.
     """
     datasets = list(dict.fromkeys(row.dataset for row in rows if row.excess is not None))
     columns = min(3, len(datasets))
@@ -83,9 +84,9 @@ def excess_against_length(rows: Sequence[Row], path: Path) -> None:
 
 
 def rate_against_parameters(rows: Sequence[Row], path: Path) -> None:
-    """Draw the adjusted rate against the number of parameters: one panel a dataset, one line a data size (Figure 2).
+    """Draw the adjusted rate against the number of parameters: a panel per dataset, a line per data size (Figure 2).
 
-    Models without parameters are dashed lines across. ``rows`` are of one chunk size and of whole chunks.
+    Models without parameters are dashed horizontal lines. ``rows`` have one chunk size, and are of whole chunks.
     """
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     figure, panels = _figure(len(datasets))
@@ -104,7 +105,7 @@ def rate_against_parameters(rows: Sequence[Row], path: Path) -> None:
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Draw the curves that the rows have data for; return the files."""
+    """Draw the curves for which the rows have data; return the files."""
     drawn: list[Path] = []
     if any(row.length is not None for row in rows):
         rate_against_length(rows, folder / BY_LENGTH)

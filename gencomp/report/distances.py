@@ -1,4 +1,4 @@
-"""Distances as a picture and as a page: a heat map whose rows are in the order of the tree beside it."""
+"""Distances as a picture and as a page: a heat map with its rows in the order of the tree beside it."""
 
 import io
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ _LONGEST_NAME = 28
 
 
 def check_extra() -> None:
-    """Raise :class:`~gencomp.errors.MissingExtraError` unless what the picture is made with is installed."""
+    """Raise :class:`~gencomp.errors.MissingExtraError` unless the packages for the picture and page are installed."""
     require("report", "matplotlib", "scipy", "jinja2")
 
 
@@ -56,7 +56,7 @@ def draw(figure: "Figure", found: Distances) -> None:
     for side in ("top", "right", "left"):
         left.spines[side].set_visible(False)
     values = found.matrix[np.ix_(order, order)]
-    others = values[~np.eye(len(values), dtype=bool)]  # a text's distance to itself would take up the scale
+    others = values[~np.eye(len(values), dtype=bool)]  # a text's distance to itself would stretch the scale
     low, high = float(others.min()), float(others.max())
     image = right.imshow(values, cmap="viridis", aspect="auto", interpolation="nearest", vmin=low, vmax=high)
     figure.colorbar(image, ax=right, shrink=0.8)
@@ -74,7 +74,7 @@ def draw(figure: "Figure", found: Distances) -> None:
 
 
 def page(found: Distances, made: dict[str, Any] | None = None) -> str:
-    """Return the page: the picture, and the tables; ``made`` says how they came about."""
+    """Return the page with the picture and the tables; ``made`` says how they came about."""
     from gencomp import __version__
     from gencomp.measure.distance import FRAMING
     from gencomp.report.figures import data_uri

@@ -1,4 +1,4 @@
-"""An experiment's rows as what its page shows: tables of rates with the paper's beside, curves over length and size."""
+"""From an experiment's rows to what its page shows: tables of rates beside the paper's, curves over length and size."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def view(rows: Sequence[Record], version: str, made: Record | None = None) -> Re
             raise DatasetError("a size is negative")
     except DatasetError as error:
         raise DatasetError(
-            f"these are no rows of an experiment: {error}; expected the rows.json that `gencomp evaluate` writes"
+            f"these are not the rows of an experiment: {error}; expected the rows.json that `gencomp evaluate` writes"
         ) from error
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     told = made_of(made)
@@ -74,14 +74,14 @@ def _section(rows: Sequence[Record], dataset: str, number: int) -> Record:
         ]
     heads = ["raw rate, %", *(["the paper's, %"] if with_paper else []), "95 % from", "to", "adjusted rate, %"]
     heads += ["bits/byte", "parameters", "bytes/s"]
-    # without parameters the adjusted rate is the raw rate
+    # without parameters, the adjusted rate is the raw rate
     if not any(row["parameters"] for row in mine):
         lines, heads = _without(lines, heads, "adjusted rate, %")
     facts = [f"{max(row['raw_bytes'] for row in mine):,} bytes of {mine[0]['modality']}"]
     words = [0, 1]
     for place, (name, default) in reversed([*enumerate((("chunks of", ""), ("first bytes", "all")))]):
         values = {line["words"][place] for line in lines if not line["end"]}
-        if len(values) == 1 and len(mine) > 1:  # a column that says one thing is said once
+        if len(values) == 1 and len(mine) > 1:  # a column with only one value becomes a sentence
             words.remove(place)
             (value,) = values
             if value != default:
@@ -148,9 +148,9 @@ def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
             {name: tuple(_percent(row.get(key)) for key in ("raw_rate", "low", "high")) for name, row in found.items()},
             {name: 100 * row["paper_raw_rate"] for name, row in found.items() if row.get("paper_raw_rate")},
         )
-        caption = "Compressed / raw bytes, a codec's header counted once; a line is the 95 % interval over the chunks."
+        caption = "Compressed / raw bytes, a codec's header counted once. Lines are 95 % intervals over the chunks."
         if any(row.get("paper_raw_rate") for row in found.values()):
-            caption += " Hollow: the paper's, on its own data."
+            caption += " Hollow dots are the paper's, on its own data."
         plots.append({"svg": figure, "caption": caption if len(sizes) == 1 else f"{where}: {caption}"})
     by_length = [row for row in rows if row["length"] is not None]
     if by_length:
@@ -159,7 +159,7 @@ def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
         plots.append(
             {
                 "svg": figures.curves(label, ("bytes of context and data", "raw rate, %"), curves, 2),
-                "caption": "The rate of the first n bytes of each chunk: what a model learns in its context.",
+                "caption": "The rate of each chunk's first n bytes: how a model learns from its context.",
             }
         )
     known = [row for row in by_length if row.get("entropy_rate") is not None]
@@ -169,7 +169,7 @@ def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
         plots.append(
             {
                 "svg": figures.curves(f"Bits per byte against length, {dataset}", ("bytes", "bits/byte"), curves, 10),
-                "caption": "What each model has needed after n bytes; below the source's entropy rate no code stays.",
+                "caption": "What each model has needed after n bytes. No code stays below the source's entropy rate.",
             }
         )
     whole = [row for row in rows if row["length"] is None and row["chunk_size"] == rows[0]["chunk_size"]]
@@ -180,7 +180,7 @@ def _plots(rows: Sequence[Record], dataset: str) -> list[Record]:
         plots.append(
             {
                 "svg": figures.curves(label, ("parameters", "adjusted rate, %"), curves, 10),
-                "caption": "Model and data together, by how much data shares the model's two bytes a parameter.",
+                "caption": "Model and data together, by how much data shares the model's two bytes per parameter.",
             }
         )
     return plots
@@ -202,7 +202,7 @@ def _curves(
 def page(rows: Any, made: dict[str, Any] | None = None) -> str:
     """Return the page of an experiment, from the rows that :func:`gencomp.evaluation.tables.to_json` wrote.
 
-    ``made`` says how they came about (:mod:`gencomp.report.made`). Raises :class:`~gencomp.errors.DatasetError` where
-    they are of another shape.
+    ``made`` says how they came about (:mod:`gencomp.report.made`). Raises :class:`~gencomp.errors.DatasetError` if they
+    have another shape.
     """
     return render("evaluation.html.j2", **view(rows, __version__, made))

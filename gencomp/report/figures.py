@@ -1,4 +1,4 @@
-"""Figures as SVG that goes into a page: no fonts, no colours of its own, so that it follows the page's theme."""
+"""Figures as SVG inside a page, without fonts and colours of their own, so that they follow the page's theme."""
 
 import base64
 import io
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-SERIES = 8  # colours of the style sheet, --series-0 and on
-# what matplotlib is told, and what the page's style sheet knows
+SERIES = 8  # colours in the style sheet, from --series-0 on
+# the colours that matplotlib is given, and what replaces them in the page
 _INK, _LINE = "#010203", "#040506"
 _SERIES = [f"#0a0b{number:02x}" for number in range(SERIES)]
 _COLORS = {_INK: "currentColor", _LINE: "var(--line)"} | {
@@ -62,21 +62,21 @@ def _figure(width: float, height: float) -> "Iterator[Figure]":
 
 
 def _svg(figure: "Figure", label: str) -> str:
-    """Return the figure as an ``svg`` element; ``label`` is read out and makes its ids differ from other figures'."""
+    """Return the figure as an ``svg`` element; ``label`` is read aloud, and keeps its ids apart from other figures'."""
     import matplotlib
 
     buffer = io.StringIO()
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": visible(label)}), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of letters that its font lacks
+        warnings.simplefilter("ignore", UserWarning)  # about characters that its font lacks
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _themed(buffer.getvalue(), visible(label))
 
 
 def _themed(text: str, label: str) -> str:
-    """Return an SVG of matplotlib's as an element of the page: its own sizes, ids, fonts and colours taken out.
+    """Return matplotlib's SVG as an element of the page, without its own sizes, ids, fonts and colours.
 
-    What stands in it otherwise than expected stays as it is; colours that are not found are told of, since a figure
-    then does not follow the page's theme.
+    What is not as expected stays as it is. Should our colours not be found, a warning says so, since the figure will
+    not follow the page's theme.
     """
     for prefix, address in _NAMESPACES.items():
         ElementTree.register_namespace(prefix, address)
@@ -103,7 +103,9 @@ def _themed(text: str, label: str) -> str:
                 part.set(key, re.sub(r"#[0-9A-Fa-f]{6}\b", name_of, value))
     if "currentColor" not in found:
         warnings.warn(
-            "this matplotlib writes colours in another way; figures keep its own", GencompWarning, stacklevel=4
+            "this version of matplotlib writes colours in another way, so figures do not follow the page's theme",
+            GencompWarning,
+            stacklevel=4,
         )
     for key in ("width", "height"):
         root.attrib.pop(key, None)
@@ -115,7 +117,7 @@ def _themed(text: str, label: str) -> str:
 
 
 def dots(label: str, axis: str, rows: dict[str, list[float]], ends: Mapping[str, float]) -> str:
-    """Return one line a name with a dot for each of its values, and a vertical line for each of ``ends``."""
+    """Return a line per name with a dot for each of its values, and a vertical line for each of ``ends``."""
     with _figure(7, 0.9 + 0.34 * len(rows)) as figure:
         axes = figure.subplots()
         for place, values in enumerate(reversed(list(rows.values()))):
@@ -140,9 +142,9 @@ def intervals(
     rows: Mapping[str, tuple[float | None, ...]],
     others: Mapping[str, float],
 ) -> str:
-    """Return one line a name with a dot at its value and a bar from its lower to its upper bound, if it has them.
+    """Return a line per name with a dot at its value, and a bar between its bounds if it has them.
 
-    ``rows`` are (value, low, high); ``others`` are hollow dots, such as somebody else's figures.
+    ``rows`` are (value, low, high); ``others``, such as somebody else's figures, are hollow dots.
     """
     with _figure(7, 0.9 + 0.34 * len(rows)) as figure:
         axes = figure.subplots()
@@ -167,7 +169,7 @@ def curves(
     series: Mapping[str, Sequence[tuple[float, float]]],
     log_base: int | None = None,
 ) -> str:
-    """Return curves through (x, y) points, a legend beside; x on a logarithmic scale with ``log_base``."""
+    """Return curves through (x, y) points with a legend; with ``log_base``, x has a logarithmic scale."""
     with _figure(7, 3.4) as figure:
         axes = figure.subplots()
         for number, (name, points) in enumerate(series.items()):
@@ -191,7 +193,7 @@ def curves(
 
 
 def bars(label: str, axis: str, groups: Mapping[str, Mapping[str, float]]) -> str:
-    """Return groups of horizontal bars, one bar for each name inside a group, the same names in each."""
+    """Return groups of horizontal bars, with a bar for each name in a group; all groups have the same names."""
     names = list(next(iter(groups.values())))
     with _figure(7, 0.9 + 0.26 * len(groups) * len(names)) as figure:
         axes = figure.subplots()
@@ -213,10 +215,10 @@ def bars(label: str, axis: str, groups: Mapping[str, Mapping[str, float]]) -> st
 
 
 def spectrogram(label: str, decibels: npt.NDArray[np.float64], rate: int, hop: int, frame: int, given: int) -> str:
-    """Return a picture of (frames, bins) in dB over time and frequency; ``given`` samples are left of a line."""
+    """Return a picture of (frames, bins) in dB over time and frequency; a line ends the ``given`` samples."""
     with _figure(4.4, 2.3) as figure:
         axes = figure.subplots()
-        start = 500 * (frame - hop) / rate  # each column stands at the middle of its frame
+        start = 500 * (frame - hop) / rate  # a column is centred on its frame
         end = start + 1000 * len(decibels) * hop / rate
         axes.imshow(
             decibels.T,
@@ -236,5 +238,5 @@ def spectrogram(label: str, decibels: npt.NDArray[np.float64], rate: int, hop: i
 
 
 def data_uri(kind: str, data: bytes) -> str:
-    """Return a URI that holds ``data`` of this media type in itself."""
+    """Return a URI that contains ``data`` of this media type."""
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

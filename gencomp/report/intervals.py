@@ -1,4 +1,4 @@
-"""The picture of nested intervals: one column a symbol, each a magnified part of the one before it."""
+"""The picture of nested intervals: a column per symbol, each a magnified part of the one before it."""
 
 from html import escape
 
@@ -9,13 +9,13 @@ _COLUMN = 120
 _BAR = 64
 _TOP = 56
 _LEFT = 70
-_SMALLEST = 7.0  # pixels: letters that can be read; a thinner segment has no label inside
+_SMALLEST = 7.0  # pixels: the smallest readable letters; a thinner segment has no label inside
 _COLORS = ("#cfe3f7", "#e3eefb")
 _CHOSEN = "#f6b26b"
 
 
 def interval_svg(explanation: Explanation) -> str:
-    """Return an SVG picture of every step: segments, the chosen one, its bounds, the bits that are certain after it."""
+    """Return an SVG picture of every step: its segments, the chosen one, its bounds, and the bits certain by then."""
     columns = len(explanation.steps)
     width = _LEFT + max(1, columns) * (_BAR + _COLUMN) + 40
     parts = [
@@ -57,11 +57,11 @@ def _column(explanation: Explanation, column: int, step: Step) -> list[str]:
         )
         tall = y(start) - y(stop)
         middle = (y(start) + y(stop)) / 2
-        if tall >= _SMALLEST:  # a label that fits, in smaller letters where it must be
+        if tall >= _SMALLEST:  # a label that fits, if need be in smaller letters
             size = min(12.0, tall)
             look = f'text-anchor="middle" font-size="{size:.1f}"'
             parts.append(_text(x + _BAR / 2, middle + 0.35 * size, explanation.labels[symbol], look))
-        elif chosen:  # beside the bar, as there is no room in it
+        elif chosen:  # beside the bar, since there is no room inside
             height = min(max(middle + 4, _TOP + 10), _TOP + _HEIGHT - 2)
             parts.append(_text(x + _BAR + 4, height, explanation.labels[symbol]))
     parts.append(f'<rect x="{x}" y="{_TOP}" width="{_BAR}" height="{_HEIGHT}" fill="none" stroke="#333"/>')

@@ -1,4 +1,4 @@
-"""How results came about: the command, the day, the version, and what an experiment is called; kept beside the rows."""
+"""How results came about: the command, the day, the version, and the experiment's name; saved beside the rows."""
 
 import datetime
 import json
@@ -17,7 +17,7 @@ MADE_SHAPE = {"command": str, "date": str, "version": str, "name": Maybe(str)}
 
 
 def made(arguments: Sequence[str], name: str | None = None) -> dict[str, str]:
-    """Return the record of a run that begins now: of ``gencomp`` with these arguments, called ``name``."""
+    """Return the record of a run of ``gencomp`` with these arguments that begins now; ``name`` is the experiment's."""
     record = {
         "command": shlex.join(["gencomp", *arguments]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -27,12 +27,12 @@ def made(arguments: Sequence[str], name: str | None = None) -> dict[str, str]:
 
 
 def made_of(record: dict[str, Any] | None) -> dict[str, str]:
-    """Return what a page says of a record: all of its keys, empty where it does not tell."""
+    """Return what a page says of a record: all keys, empty where the record has none."""
     return {key: str((record or {}).get(key) or "") for key in MADE_SHAPE}
 
 
 def read_made(folder: Path) -> dict[str, Any] | None:
-    """Return the record of a folder of results; None where there is none that can be read."""
+    """Return the record of a folder of results, or None if none can be read."""
     with suppress(OSError, ValueError, RecursionError, DatasetError):
         record = json.loads((folder / FILE).read_text(encoding="utf-8"))
         check_shape(record, MADE_SHAPE, FILE)

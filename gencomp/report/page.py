@@ -1,4 +1,4 @@
-"""Pages that need nothing but themselves: templates, style and script of this folder, put into one HTML file."""
+"""Self-contained pages: templates, style and scripts of this folder, put into one HTML file."""
 
 import base64
 import hashlib
@@ -13,12 +13,12 @@ SCRIPTS = ("page.js", "coder.js")
 
 
 def check_extra() -> None:
-    """Raise :class:`~gencomp.errors.MissingExtraError` unless what pages are made with is installed."""
+    """Raise :class:`~gencomp.errors.MissingExtraError` unless the packages that make pages are installed."""
     require("report", "jinja2", "matplotlib")
 
 
 def render(template: str, **values: Any) -> str:
-    """Return the page. Its policy forbids every request; of scripts it allows the one inside, by its hash."""
+    """Return the page. Its policy forbids every request, and allows only the script inside, by its hash."""
     check_extra()
     import jinja2
     from markupsafe import Markup
@@ -41,18 +41,18 @@ def render(template: str, **values: Any) -> str:
     page: str = environment.get_template(template).render(
         policy=policy, style=Markup(style), script=Markup(script), **values
     )
-    return page.encode("utf-8", "backslashreplace").decode()  # a file's name may hold what UTF-8 does not
+    return page.encode("utf-8", "backslashreplace").decode()  # a file's name may not be UTF-8
 
 
 def embedded(value: object) -> Any:
-    """Return JSON for inside a ``script`` element: nothing in it can end the element."""
+    """Return JSON for a ``script`` element; nothing in it can end the element."""
     from markupsafe import Markup
 
     return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number for a table; a dash where there is none."""
+    """Return a number for a table, or a dash if there is none."""
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"

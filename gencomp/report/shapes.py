@@ -1,7 +1,7 @@
-"""Whether JSON has the shape that a page needs, said before anything is drawn from it.
+"""Checks that JSON has the shape that a page needs, before anything is drawn from it.
 
-A shape is a type, or a tuple of those that may stand there; an object's shape is a dict of the keys that it must have,
-``[shape]`` an array of any length, ``Maybe(shape)`` a key that may be missing or null.
+A shape is a type, or a tuple of allowed types. The shape of an object is a dict of the keys that it must have,
+``[shape]`` is an array of any length, and ``Maybe(shape)`` a key that may be missing or null.
 """
 
 import math
@@ -28,7 +28,7 @@ class Maybe:
 
 
 def check_shape(value: object, shape: Any, where: str) -> None:
-    """Raise :class:`DatasetError` unless ``value``, which stands at ``where``, has the shape."""
+    """Raise :class:`DatasetError` unless ``value``, found at ``where``, has the shape."""
     if isinstance(shape, Maybe):
         if value is not None:
             check_shape(value, shape.shape, where)

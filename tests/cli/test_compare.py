@@ -70,7 +70,7 @@ def test_what_cannot_be_compared(cli, tmp_path: Path) -> None:  # type: ignore[n
     (tmp_path / "rows.json").write_text("{")
     fails(cli("report", "rows.json"), 1, "no JSON")
     (tmp_path / "rows.json").write_text("[1]")
-    fails(cli("report", "rows.json"), 1, "no rows of an experiment")
+    fails(cli("report", "rows.json"), 1, "not the rows of an experiment")
 
 
 def test_a_temperature_is_of_all_that_draw() -> None:

@@ -125,7 +125,7 @@ def test_prompts_of_files(tmp_path: Path) -> None:
     assert prompt.pieces == ((bytes(range(10, 30)), bytes(range(30, 60))),)
     with pytest.raises(DatasetError, match="200 bytes, fewer than the offset of 100, the prompt of 80 and the 30 to"):
         read_audio(str(tmp_path / "sound.wav"), offset=100, given=80, length=30)
-    with pytest.raises(ValueError, match="1 to generate"):
+    with pytest.raises(ValueError, match="the length at least 1"):
         text_prompt("text", b"abc", length=0)
 
 

@@ -255,7 +255,7 @@ def test_lengths_are_prefixes_of_chunks(experiment: Experiment, tmp_path: Path) 
     assert [row.length for row in counts] == [64, 2048]
     assert counts[0].raw_bytes * 32 == counts[1].raw_bytes
     assert counts[0].raw_rate > counts[1].raw_rate
-    with pytest.raises(DatasetError, match="a length of 4096 bytes, but no chunk has more than 2048"):
+    with pytest.raises(DatasetError, match="no chunk has 4096 bytes; the longest has 2048"):
         run(replace(chosen, lengths=(4096,)), tmp_path / "out", SerialPool(), quiet())
 
 

@@ -65,6 +65,6 @@ def test_a_font_in_either_notation() -> None:
 
 
 def test_colours_that_are_not_found_are_told_of() -> None:
-    with pytest.warns(GencompWarning, match="writes colours in another way; figures keep its own"):
+    with pytest.warns(GencompWarning, match="writes colours in another way, so figures do not follow"):
         found = figures._themed("<svg xmlns='http://www.w3.org/2000/svg' fill='rgb(1,2,3)'/>", "label")
     assert "rgb(1,2,3)" in found

@@ -143,18 +143,18 @@ def findings(rates: dict[str, float], judge: str = "mix", copied: float = 0.0) -
 
 def test_what_is_no_better_than_noise_is_never_praised() -> None:
     text = " ".join(findings({"gzip": 6.1, "lzma": 7.0}))
-    assert "Closest to the truth" not in text
+    assert "closest to the truth" not in text
     assert "Nothing here is better than noise to the judge: gzip (6.10) and lzma (7.00)" in text
     assert "nearly even" in text
     mixed = findings({"gzip": 6.1, "counts": 4.0})
-    assert any(line.startswith("Closest to the truth comes counts, with 4.00") for line in mixed)
+    assert any(line.startswith("counts comes closest to the truth, with 4.00") for line in mixed)
     assert any(line.startswith("gzip (6.10): no better than the shuffled truth") for line in mixed)
 
 
 def test_the_judge_is_no_competitor() -> None:
     told = findings({"mix:9": 2.1, "counts": 4.0})
     assert "mix:9 takes part itself" in told[0]
-    assert any(line.startswith("Closest to the truth comes counts") for line in told)
+    assert any(line.startswith("counts comes closest to the truth") for line in told)
     assert "takes part" not in findings({"counts": 4.0})[0]
 
 
@@ -193,7 +193,7 @@ def test_other_formats_are_refused(document: dict[str, Any]) -> None:
     with pytest.raises(DatasetError, match="expected gencomp-compare 1"):
         comparison_page({**document, "format_version": 2})
     for rows in ([], [{"model": "gzip"}], ["gzip"]):
-        with pytest.raises(DatasetError, match="no rows of an experiment"):
+        with pytest.raises(DatasetError, match="not the rows of an experiment"):
             evaluation_page(rows)
 
 
@@ -230,7 +230,7 @@ def test_json_of_any_other_shape_is_refused_or_drawn(document: dict[str, Any], m
         except DatasetError as error:
             refusals.append(str(error))
     assert len(refusals) > 50
-    assert all("no rows of an experiment" in refusal for refusal in refusals)
+    assert all("not the rows of an experiment" in refusal for refusal in refusals)
     small = {**document, "prompts": document["prompts"][:2]}
     small["rows"] = [row for row in document["rows"] if row["prompt"] < 2 and not row["seed"]]
     small["rows"].sort(key=lambda row: row["model"] in ("truth", "shuffled"))  # a generated one comes first

@@ -1,11 +1,11 @@
-// The page's walk through a text: distributions, code lengths, the coder's interval in exact integers, its bits.
+// The page's walk through a text: distributions, code lengths, the coder's interval in exact integers, and its bits.
 
 (function () {
   const root = document.getElementById("walk");
   if (!root) return;
   const walks = JSON.parse(document.getElementById("walk-data").textContent);
   walks.push(JSON.parse(document.getElementById("walk-paper").textContent));
-  const SHOWN = 7; // guesses of a model, besides the byte that comes
+  const SHOWN = 7; // guesses of a model, besides the actual byte
   const DIGITS = 4; // decimals after those that both bounds share
 
   function make(name, properties, ...children) {
@@ -21,8 +21,8 @@
     return node;
   }
 
-  // An interval is [low, low + width) / 2^exponent, in BigInt: nothing is ever rounded but by the coder itself, whose
-  // width is an integer of 49 to 57 bits, and each share of it a whole number of units.
+  // An interval is [low, low + width) / 2^exponent, in BigInt. Only the coder itself rounds: its width is an integer of
+  // 49 to 57 bits, and each symbol's share of it is a whole number of units.
   function intervals(steps) {
     const all = [{ low: 0n, width: 1n << 56n, exponent: 56n }];
     for (const step of steps) {
@@ -42,7 +42,7 @@
     return all;
   }
 
-  // The bits that every number of the interval starts with: those that its first and last share.
+  // The bits that every number in the interval begins with: those that its first and last numbers share.
   function certainBits({ low, width, exponent }) {
     const difference = low ^ (low + width - 1n);
     const open = difference === 0n ? 0n : BigInt(difference.toString(2).length);
@@ -55,7 +55,7 @@
     return "0." + ((value * 10n ** BigInt(count)) >> exponent).toString().padStart(count, "0");
   }
 
-  // Both bounds as decimals, cut off after a few digits more than they share; and how many characters they share.
+  // Both bounds as decimals, with a few more digits than they share, and the number of characters that they share.
   function bounds({ low, width, exponent }) {
     let count = Math.max(1, Math.floor(Number(exponent) * 0.30103) - Math.floor(width.toString(10).length));
     let one, other;
@@ -94,7 +94,7 @@
     });
   }
 
-  // The whole interval as one bar, shared out among the symbols; the part of the byte that comes becomes the next bar.
+  // The whole interval as one bar, divided among the symbols; the actual byte's part becomes the next bar.
   function picture(step, labels) {
     const shares = step.lengths.map((length) => 2 ** -length);
     const sum = shares.reduce((total, share) => total + share, 0);
@@ -153,7 +153,7 @@
   const strip = make("div", { className: "strip" }); // what came before
   const costs = make("div", { className: "scroll costs", tabIndex: 0 });
   const models = make("div", { className: "models" });
-  const buttons = [["|◀", "First byte", () => 0], ["◀", "One byte back", () => place - 1], ["▶", "One byte on", () => place + 1], ["▶|", "Last byte", () => length() - 1]];
+  const buttons = [["|◀", "First byte", () => 0], ["◀", "One byte back", () => place - 1], ["▶", "One byte forward", () => place + 1], ["▶|", "Last byte", () => length() - 1]];
   const controls = make("div", { className: "controls" }, choice);
   const pressed = buttons.map(([sign, label, target]) => {
     const button = make("button", { type: "button", ariaLabel: label, title: label }, sign);
@@ -174,7 +174,7 @@
     slider.max = length() - 1;
     strip.replaceChildren(make("span", { className: "before" }, walk.before));
     const table = make("table", {});
-    const head = table.createTHead().insertRow(); // each byte stands above what it costs
+    const head = table.createTHead().insertRow(); // each byte stands above its costs
     head.append(make("th", { scope: "col" }, "byte"));
     walk.models[0].steps.forEach((step, index) => {
       const button = make("button", { type: "button" }, walk.labels[step.symbol]);
@@ -237,7 +237,7 @@
   document.addEventListener("keydown", (event) => {
     const name = event.target.tagName;
     if (["INPUT", "SELECT", "TEXTAREA", "AUDIO"].includes(name) || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest(".scroll:not(.costs)")) return; // there the keys scroll
+    if (event.target.closest(".scroll:not(.costs)")) return; // the keys scroll there
     const box = root.getBoundingClientRect();
     if (box.bottom < 0 || box.top > window.innerHeight) return; // not in sight
     const targets = { ArrowLeft: place - 1, ArrowRight: place + 1 };

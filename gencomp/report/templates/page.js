@@ -1,5 +1,5 @@
 "use strict";
-// Every page: colours by choice, tables that sort.
+// For every page: a choice of colours, tables that sort.
 
 (function () {
   const button = document.getElementById("theme");
@@ -25,7 +25,7 @@
   }
 
   function compare(one, other) {
-    if (one === null || other === null) return (one === null) - (other === null); // what there is comes first
+    if (one === null || other === null) return (one === null) - (other === null); // missing values come last
     if (typeof one === typeof other) return one < other ? -1 : one > other ? 1 : 0;
     return typeof one === "number" ? -1 : 1;
   }
@@ -47,7 +47,7 @@
   }
 })();
 
-// A text's characters tell their bits: under the pointer by themselves, by touch or by keys in a line below.
+// A text's characters show their bits: under the pointer as tooltips, by touch or keys in a line below.
 (function () {
   for (const text of document.querySelectorAll(".card .text")) {
     const told = text.parentElement.querySelector(".told");

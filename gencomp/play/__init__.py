@@ -1,1 +1,1 @@
-"""A live page on which one sees what a compressor thinks: a local server, and the page that it gives."""
+"""A live page that shows what a compressor thinks: a local server, and the page that it serves."""

@@ -1,6 +1,6 @@
-"""What the page asks for: models that are opened once, and their answers as records that JSON takes.
+"""The page's questions: models are opened once, and their answers are records that JSON takes.
 
-Everything that a request may make the process do is compared with a budget first.
+Whatever a request may make the process do is compared with a budget first.
 """
 
 import base64
@@ -44,14 +44,14 @@ MAX_LENGTH = 4096  # bytes drawn at once
 MAX_SPEC = 400  # characters
 MAX_WORK = 300.0  # seconds of one core, by cautious estimates
 MAX_MEMORY = 2 << 30
-WHOLE_MESSAGE = 64  # bytes up to which the coder is shown from the text's beginning on,
-LAST_BYTES = 16  # else from so many bytes before the caret
+WHOLE_MESSAGE = 64  # bytes up to which the coder is shown from the beginning of the text
+LAST_BYTES = 16  # bytes before the caret from which it is shown in a longer text
 SHOWN = 32  # candidates
 _MODELS = 12  # kept open
 _TEXTS = 4  # whose costs are remembered, for each model
-_PIECES = {False: 64, True: 8}  # bytes of costs at a time; normalised ones take 256 times as long
+_PIECES = {False: 64, True: 8}  # bytes priced at a time; normalised costs take 256 times as long
 _SLOW = 0.25  # seconds after which the bytes around the caret come first
-_AROUND = 24  # bytes before the caret that do, and as many behind
+_AROUND = 24  # how many bytes before the caret come first, and how many after it
 _TOLD = 1.0  # seconds between two estimates of what is left
 
 Event = dict[str, Any]
@@ -63,7 +63,7 @@ class RequestError(GencompError):
 
 @dataclass
 class Priced:
-    """What the bytes of a text cost, from its beginning on as far as that is known."""
+    """What the bytes of a text cost, as far as known from its beginning."""
 
     text: bytes
     pieces: list[FloatArray] = field(default_factory=list)
@@ -78,11 +78,11 @@ class Priced:
 
 
 class Pace:
-    """Tells from the pieces that came how long the rest of ``size`` bytes takes.
+    """Estimates from the pieces so far how long the rest of ``size`` bytes takes.
 
-    A codec that compresses all that came before with each byte takes longer for a later one: between the present place
-    and one further on that was tried the time for a byte is taken to lie on a line, else to be in proportion to the
-    place, unless the pieces so far tell that it grows more slowly.
+    A codec that compresses everything before each byte takes longer for later ones (``grows``). If a byte further on
+    has been tried, the time for a byte is assumed to be linear in its place up to there; else to be proportional to its
+    place, or to grow more slowly if the pieces so far say so.
     """
 
     def __init__(self, start: int, size: int, *, grows: bool) -> None:
@@ -91,16 +91,16 @@ class Pace:
         self._tried: tuple[int, float] | None = None
 
     def add(self, place: int, seconds: float) -> None:
-        """Note that after ``seconds`` of work what lies before ``place`` is known."""
+        """Note that everything before ``place`` is known after ``seconds`` of work."""
         self._points.append((place, seconds))
 
     def tried(self, place: int, seconds: float) -> None:
-        """Note that a byte at ``place`` takes so many seconds."""
+        """Note that a byte at ``place`` takes ``seconds``."""
         self._tried = (place, seconds)
 
     @property
     def left(self) -> float:
-        """The seconds that the rest takes, infinity before there is anything to go by."""
+        """The seconds that the rest takes; infinity before anything is known."""
         place, seconds = self._points[-1]
         before, then = next((point for point in reversed(self._points) if seconds - point[1] >= _TOLD), self._points[0])
         if place <= before:
@@ -110,11 +110,11 @@ class Pace:
             slope = max(0.0, (self._tried[1] - rate) / (self._tried[0] - place))
             return rate * rest + slope * rest**2 / 2
         power = 1.0 + self._growth()
-        middle = (place + before) / 2  # where the time for a byte was what it was between the two, on average
+        middle = (place + before) / 2  # where a byte took the average time between the two
         return float(rate * middle / power * ((self._size / middle) ** power - (place / middle) ** power))
 
     def _growth(self) -> float:
-        """The power of its place that the time for a byte grows with, between 0 and 1."""
+        """The time for a byte grows with this power of its place, between 0 and 1."""
         place, seconds = self._points[-1]
         if not self._grows:
             return 0.0
@@ -126,7 +126,7 @@ class Pace:
 
 @dataclass
 class Opened:
-    """A model with what is known of it so far."""
+    """A model, and what is known of its costs so far."""
 
     spec: str
     predictor: Predictor
@@ -140,7 +140,7 @@ class Opened:
         return isinstance(self.predictor, CodeLengthPredictor)
 
     def known_costs(self, text: bytes, normalized: bool) -> FloatArray:
-        """Return the costs of the longest beginning of ``text`` that has been priced, float64 (n,)."""
+        """Return the costs of the longest prefix of ``text`` that has been priced, float64 (n,)."""
         best = np.empty(0, np.float64)
         for other in list(self.known[normalized]):
             shared = min(common(text, other.text), other.size)
@@ -158,7 +158,7 @@ class Desk:
         self._lock = threading.Lock()
 
     def open(self, spec: str) -> Opened:
-        """Return the model of ``spec``; raise :class:`~gencomp.errors.GencompError` where there is none."""
+        """Return the model of ``spec``; raise :class:`~gencomp.errors.GencompError` if there is none."""
         if not isinstance(spec, str) or not 0 < len(spec) <= MAX_SPEC:
             raise RequestError(f"a spec is text of 1 to {MAX_SPEC} characters")
         with self._lock:
@@ -167,7 +167,7 @@ class Desk:
                 return self._opened[spec]
         predictor = as_predictor(spec)
         if predictor.alphabet_size != 256:
-            raise RequestError(f"the page shows models of bytes; {spec} has {predictor.alphabet_size} symbols")
+            raise RequestError(f"the page shows models over bytes; {spec} has {predictor.alphabet_size} symbols")
         opened = Opened(predictor_spec(predictor), predictor, Checkpoints(predictor))
         with self._lock:
             opened = self._opened.setdefault(spec, opened)
@@ -176,15 +176,15 @@ class Desk:
         return opened
 
     def names(self) -> list[dict[str, str]]:
-        """Return what a spec may begin with, each with its summary."""
+        """Return the names that a spec may begin with, and their summaries."""
         return [{"name": entry.name, "summary": entry.summary, "kind": entry.kind} for entry in entries()]
 
     def costs(self, spec: str, text: bytes, *, normalized: bool = False, caret: int | None = None) -> Iterator[Event]:
-        """Yield what the model is, then the costs piece by piece, then the sums, all in bits.
+        """Yield what the model is, then the costs piece by piece, then their sum, all in bits.
 
-        What is known of the text's beginning comes at once. Of what takes its time, the bytes around ``caret`` come
-        next, and now and then how long the rest takes at this pace. Where that is longer than the budget allows, the
-        last event says so.
+        What is known of the text's beginning comes at once. If the rest takes time, the bytes around ``caret`` come
+        next, and an estimate of the time left from time to time. If that is more than the budget allows, the last event
+        says so.
         """
         started = time.perf_counter()
         opened = self.open(spec)
@@ -205,7 +205,7 @@ class Desk:
             yield {"event": "costs", "start": 0, "costs": _rounded(known)}
         found = Priced(text)
         found.add(known)
-        opened.known[normalized].append(found)  # what comes is kept where nobody waits for the rest
+        opened.known[normalized].append(found)  # keeps what has come even if nobody waits for the rest
         try:
             yield from self._rest(opened, found, normalized, cost, caret)
         except BudgetError as error:
@@ -215,10 +215,10 @@ class Desk:
         yield {"event": "end", "bits": bits, "seconds": time.perf_counter() - started}
 
     def _rest(self, opened: Opened, found: Priced, normalized: bool, cost: Cost, caret: int | None) -> Iterator[Event]:
-        """Yield what is not known yet, and add it to ``found``. Raise :class:`BudgetError` where that takes too long.
+        """Yield what is not known yet, and add it to ``found``. Raise :class:`BudgetError` if that takes too long.
 
-        Estimates made before are on the slow side. Where they are over the budget, one piece must be within it, and
-        then the pace tells.
+        Estimates made beforehand are on the slow side. If they are over the budget, one piece must be within it; from
+        then on the pace decides.
         """
         text = found.text
         missing, limit = len(text) - found.size, self.budget.work
@@ -261,7 +261,7 @@ class Desk:
         return _PIECES[normalized and opened.is_codec]
 
     def _pieces(self, opened: Opened, text: bytes, start: int, normalized: bool) -> Iterator[FloatArray]:
-        """Yield the costs from ``start`` on. Where states are small, they are kept on the way."""
+        """Yield the costs from ``start`` on. States are kept on the way if they are small."""
         size = self._piece_size(opened, normalized)
         points = opened.points
         if opened.is_codec or not points.are_small or not charges_at_once(opened.predictor.begin()):
@@ -310,17 +310,17 @@ class Desk:
         }
 
     def parse(self, spec: str, text: bytes) -> Event:
-        """Return how the codec cuts the text."""
+        """Return how the codec parses the text."""
         opened = self.open(spec)
         model = native(opened.predictor)
         if not parses(model):
-            raise RequestError(f"{opened.spec} does not tell of literals and copies; gzip, zlib, zstd and lzma do")
+            raise RequestError(f"{opened.spec} does not show literals and copies; gzip, zlib, zstd and lzma do")
         return parse_of(model, text).record()
 
     def coder(self, spec: str, text: bytes, position: int) -> Event:
-        """Return what an arithmetic coder holds after the text up to ``position``, exactly.
+        """Return the exact state of an arithmetic coder after the text up to ``position``.
 
-        From the text's beginning on where it is short, else for the last bytes alone, given those before.
+        It codes a short text from its beginning, and of a longer one the last bytes only, given those before.
         """
         opened = self.open(spec)
         begin = 0 if position <= WHOLE_MESSAGE else position - LAST_BYTES
@@ -363,7 +363,7 @@ class Desk:
         rng: np.random.Generator,
     ) -> Iterator[int]:
         draw = draw_of(options, text)
-        if name in ("beam", "particles"):  # which filter no single bytes
+        if name in ("beam", "particles"):  # they do not filter single bytes
             draw = Draw(draw.temperature if name == "particles" else 1.0, alphabet=draw.alphabet)
         search = Search(name, None if name == "bytes" else 8, None if name == "bytes" else 16, draw)
         predictor = search.predictor(opened.predictor)
@@ -374,7 +374,7 @@ class Desk:
 
 
 def common(one: bytes, other: bytes) -> int:
-    """Return how many bytes two texts have alike from their beginnings on."""
+    """Return the length of the prefix that two texts share."""
     size = min(len(one), len(other))
     if one[:size] == other[:size]:
         return size
@@ -383,7 +383,7 @@ def common(one: bytes, other: bytes) -> int:
 
 
 def text_of(request: Mapping[str, Any]) -> bytes:
-    """Return the text of a request; raise :class:`RequestError` where it is none, or too long."""
+    """Return the text of a request; raise :class:`RequestError` if it is not one, or too long."""
     try:
         text = base64.b64decode(request.get("text", ""), validate=True)
     except (binascii.Error, TypeError, ValueError):
@@ -399,7 +399,7 @@ def position_of(request: Mapping[str, Any], text: bytes) -> int:
 
 
 def draw_of(options: Mapping[str, Any], context: bytes) -> Draw:
-    """Return how bytes are drawn: ``temperature``, ``top_k``, ``top_p`` and ``seen``, only bytes of the context."""
+    """Return how bytes are drawn: ``temperature``, ``top_k``, ``top_p``, and ``seen`` for bytes of the context only."""
     temperature, top_p = options.get("temperature", 1.0), options.get("top_p")
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (temperature, top_p or 1.0)):
         raise RequestError("temperature and top_p are numbers")

@@ -1,4 +1,4 @@
-"""Short texts to begin with: each shows something that another does not."""
+"""Short texts to begin with, each of which shows something different."""
 
 import base64
 import math
@@ -30,7 +30,7 @@ def smallest(items):
     return best
 """
 
-# the first 240 bases of the genome of the phage phi X 174, the first DNA genome that was read (Sanger et al. 1977)
+# the first 240 bases of the phage phi X 174, whose DNA genome was the first to be sequenced (Sanger et al. 1977)
 _DNA = (
     "GAGTTTTATCGCTTCCATGACGCAGAAGTTAACACTTTCGGATATTTCTGATGAGTCGAAAAATTATCTTGATAAAGCAGGAATTACTACTGCTTGTTTA"
     "CGAATTAAATCGAAGTGGACTGCTGGCGGAAAATGAGAAAATTCGACCTATCCTTGCGCAGCTCGAGAAGCTCTTACTTTGCGACCTTTCGCCATCAACT"
@@ -46,7 +46,7 @@ sollen einander im Geiste der Brüderlichkeit begegnen.
 
 
 def _image_rows() -> bytes:
-    """Return four rows of 64 grey pixels: a soft light, wandering to the right."""
+    """Return four rows of 64 grey pixels: a soft light that moves to the right."""
     return bytes(
         round(96 + 88 * math.exp(-(((x - 20 - 6 * y) / 14) ** 2)) + 8 * math.sin(x / 2))
         for y in range(4)
@@ -63,6 +63,6 @@ EXAMPLES = [
     _example("code", _CODE.encode(), "The second function copies the first: gzip points back at it."),
     _example("DNA", _DNA.encode(), "Four letters cost two bits each, and no model here knows how to save much."),
     _example("image rows", _image_rows(), "Four rows of 64 grey pixels; no text, so bytes are shown as numbers."),
-    _example("two languages", _TWO_LANGUAGES.encode(), "The language changes half-way: look where the cost goes up."),
+    _example("two languages", _TWO_LANGUAGES.encode(), "The language changes halfway: look where the cost goes up."),
     _example("repeats", b"abcabcabcabcabcabcabcabc", "After three bytes, one copy says the rest."),
 ]

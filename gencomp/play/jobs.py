@@ -1,4 +1,4 @@
-"""Work that streams: each job in a thread of its own, cancelled as soon as its answer is no longer wanted."""
+"""Streaming work: each job has a thread of its own, and is cancelled as soon as nobody wants its answer."""
 
 import contextlib
 import queue
@@ -13,22 +13,22 @@ from gencomp.errors import GencompError
 Event = dict[str, Any]
 Source = Callable[[], Iterator[Event]]
 
-BEAT = 1.0  # seconds of silence after which a job says that it still works
+BEAT = 1.0  # seconds of silence after which a job says that it is still working
 _AHEAD = 256  # events that nobody has taken yet
 _MERGED = 0.03  # seconds for which pieces are put together
 
 
 def failure(error: BaseException) -> str:
-    """Return one line for people. What gencomp raises on purpose is said as it is; all else is a fault, and named."""
+    """Return one line for people: what gencomp raises on purpose as it is, anything else as an internal error."""
     if isinstance(error, GencompError | ValueError):
         return str(error)
     if isinstance(error, MemoryError):
-        return "out of memory; take a smaller model or a shorter text"
+        return "out of memory; use a smaller model or a shorter text"
     return f"internal error: {type(error).__name__}: {error}"
 
 
 class Compilations:
-    """What is being compiled now, and how many functions have been since the server began."""
+    """What is being compiled now, and how many functions have been compiled since the server started."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,7 +36,7 @@ class Compilations:
         self.done = 0
 
     def told(self, name: str, done: bool) -> None:
-        """Take up what :func:`gencomp.compiled.watching` tells."""
+        """Record what :func:`gencomp.compiled.watching` reports."""
         with self._lock:
             if not done:
                 self._open.append(name)
@@ -53,7 +53,7 @@ class Compilations:
 
 
 class Jobs:
-    """The jobs of all pages. A job replaces the one of the same page and slot."""
+    """The jobs of all pages. A job replaces an earlier one with the same page and slot."""
 
     def __init__(self, compilations: Compilations) -> None:
         self._compilations = compilations
@@ -64,11 +64,11 @@ class Jobs:
         self._closed = False
 
     def run(self, page: str, slot: str, source: Source, turn: int = 0) -> Iterator[Event]:
-        """Yield the events of ``source``, computed in a thread; where it is silent, that it works, and on what.
+        """Yield the events of ``source``, computed in a thread; while it is silent, say that it works, and on what.
 
-        A failure is the last event. Whoever stops taking events, or starts another job of the same slot, cancels it at
-        its next piece. Of two jobs the one of the later ``turn`` goes on, whichever comes first: requests of a page
-        overtake one another.
+        A failure is the last event. If the caller stops taking events, or another job starts in the same slot, the job
+        is cancelled at its next piece. Of two jobs the one with the later ``turn`` goes on, whichever arrives first,
+        since a page's requests overtake one another.
         """
         done = self._compilations.done
         cancelled, events = threading.Event(), queue.Queue[Event | None](_AHEAD)
@@ -131,7 +131,7 @@ class Jobs:
         put(None)
 
     def _pieces(self, source: Source, cancelled: threading.Event) -> Iterator[Event]:
-        """Yield a source's events, as many sources at a time as there are cores."""
+        """Yield a source's events; as many sources work at a time as there are cores."""
         iterator: Iterator[Event] | None = None
         try:
             while not cancelled.is_set():
@@ -161,14 +161,14 @@ class Jobs:
 
 
 def _goes_on(held: Event, event: Event) -> bool:
-    """Return whether one piece follows the other: bytes always, costs where they begin where the others end."""
+    """Return whether one piece follows the other: bytes always do, costs if they begin where the others end."""
     if held["event"] != event["event"]:
         return False
     return held["event"] != "costs" or bool(held["start"] + len(held["costs"]) == event["start"])
 
 
 def merged(events: Iterator[Event]) -> Iterator[Event]:
-    """Yield events, with neighbouring pieces of costs or bytes that come quickly put into one."""
+    """Yield events; pieces of costs or bytes that follow one another quickly are merged."""
     held: Event | None = None
     since = 0.0
     for event in events:

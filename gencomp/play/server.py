@@ -1,9 +1,8 @@
 """The local server: files of the page, answers as JSON, streams as server-sent events.
 
-It listens on 127.0.0.1 alone. Another site's page may send it requests all the same, through the user's browser: so
-the path begins with a token that only the user's page knows, ``Host`` must be this server (else a name that points
-here would make a foreign page one of ours), ``Origin`` too where it is sent, and a body must be JSON, which no form
-sends.
+It listens on 127.0.0.1 only. Another site's page could still send it requests through the user's browser. So the path
+begins with a token that only the user's page knows. ``Host`` must be this server, or else a foreign page could reach it
+by a name that resolves to this machine; so must ``Origin`` if it is sent. A body must be JSON, which no form sends.
 """
 
 import contextlib
@@ -36,7 +35,7 @@ _POLICY = (
 
 
 class Server(ThreadingHTTPServer):
-    """A page's server; ``start`` is what the page shows at first: its text, a name for it, the models."""
+    """A page's server; ``start`` is what the page shows first: its text, a name for it, the models."""
 
     daemon_threads = True
     block_on_close = False
@@ -56,7 +55,7 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, port), Handler)
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise GencompError(f"port {port} cannot be taken: {error.strerror}; port=0 takes a free one") from None
+                raise GencompError(f"port {port} cannot be used: {error.strerror}; port=0 finds a free one") from None
             raise
 
     @property
@@ -65,11 +64,11 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the page is; whoever knows it may use this server."""
+        """The page's address; whoever knows it may use this server."""
         return f"http://{HOST}:{self.port}/{self.token}/"
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Take a connection; turn it away where there are too many."""
+        """Accept a connection, or turn it away if there are too many."""
         if not self._connections.acquire(blocking=False):
             with contextlib.suppress(OSError):
                 request.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -88,7 +87,7 @@ class Server(ThreadingHTTPServer):
             self._connections.release()
 
     def server_close(self) -> None:
-        """Take no more connections, and end those that a browser keeps open."""
+        """Accept no more connections, and end those that a browser keeps open."""
         super().server_close()
         with self._lock:
             for request in self._sockets:
@@ -96,7 +95,7 @@ class Server(ThreadingHTTPServer):
                     request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a browser that went away."""
+        """Say nothing about a browser that has gone away."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -142,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, answer: "Answer", request: dict[str, Any]) -> None:
         try:
             record = answer(self.server.desk, request)
-        except Exception as error:  # of a model, or a spec that is being typed: an answer, and no fault of the page
+        except Exception as error:  # of a model, or a spec being typed: it is an answer, not the page's fault
             record = {"error": failure(error)}
         self._send_json(record)
 
@@ -172,7 +171,7 @@ class Handler(BaseHTTPRequestHandler):
         return {**self.server.start, "names": names, "limits": limits, "examples": EXAMPLES, "version": __version__}
 
     def _path(self) -> str | None:
-        """Return the path after the token, None where the request is refused."""
+        """Return the path after the token, or None if the request is refused."""
         hosts = {f"{name}:{self.server.port}" for name in (HOST, "localhost")}
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         site = self.headers.get("Sec-Fetch-Site", "none")
@@ -181,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
             return None
         given, slash, rest = self.path.partition("?")[0].removeprefix("/").partition("/")
         if not slash or not secrets.compare_digest(given.encode(), self.server.token.encode()):
-            self._refuse(HTTPStatus.FORBIDDEN, "the address lacks its token; take the one that gencomp play printed")
+            self._refuse(HTTPStatus.FORBIDDEN, "the address lacks its token; use the one that gencomp play printed")
             return None
         if site not in ("same-origin", "none") and rest not in ("", "index.html"):
             self._refuse(HTTPStatus.FORBIDDEN, "this server answers its own page alone")
@@ -231,7 +230,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
 
     def log_message(self, *arguments: Any) -> None:
-        """Keep quiet: the address has the token in it."""
+        """Keep quiet: the address contains the token."""
 
 
 class _BodyError(Exception):
@@ -301,5 +300,5 @@ _STREAMS: dict[str, Stream] = {"api/costs": _costs, "api/generate": _generate}
 
 
 def _files() -> set[str]:
-    """Return the names of the page's files: a path that is none of these opens nothing."""
+    """Return the names of the page's files; any other path opens nothing."""
     return {file.name for file in _STATIC.iterdir() if file.suffix in _TYPES}

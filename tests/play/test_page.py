@@ -254,7 +254,7 @@ def test_what_is_copied_is_marked_with_its_source(page: Page, opened: Opened) ->
     assert marked == len({place for copy in copies for place in range(copy["start"], copy["stop"])})
     page.run(f"app.setCaret({copies[0]['start']})")
     page.wait("app.columns[0].marks.querySelector('.arrow')")
-    assert "stand at byte" in page.run("app.columns[0].note.textContent")
+    assert "drawn, but a copy of" in page.run("app.columns[0].note.textContent")
 
 
 def test_every_strategy_draws(page: Page, opened: Opened) -> None:

@@ -180,7 +180,7 @@ def test_a_parse_is_the_codecs(client: Client) -> None:
     status, answer = client.post("api/parse", {"spec": "counts:2", "text": ""})
     assert (status, answer["error"]) == (
         200,
-        "counts:2 does not tell of literals and copies; gzip, zlib, zstd and lzma do",
+        "counts:2 does not show literals and copies; gzip, zlib, zstd and lzma do",
     )
 
 
@@ -482,7 +482,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
-        with pytest.raises(GencompError, match="port=0 takes a free one"):
+        with pytest.raises(GencompError, match="port=0 finds a free one"):
             Server(Desk(), {}, taken.getsockname()[1])
 
 

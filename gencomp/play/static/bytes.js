@@ -1,13 +1,13 @@
-// Bytes and the text that stands for them. What is no UTF-8, or no character that can be shown, becomes one private
-// character for each byte, so that text in a box that is edited loses nothing.
+// Bytes and the text that stands for them. Bytes that are not UTF-8, or not a character that can be shown, each become a
+// private character, so that editing text in a box loses nothing.
 
-const PRIVATE = 0x10ff00; // and the byte
+const PRIVATE = 0x10ff00; // plus the byte
 
 const PART = 256; // characters
 
 const encoder = new TextEncoder();
 
-// Returns the length of the UTF-8 character at `at`, 0 where there is none.
+// Returns the length of the UTF-8 character at `at`, or 0 if there is none.
 function sequence(bytes, at) {
   const first = bytes[at];
   const size = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3
@@ -31,11 +31,11 @@ function isShown(code, size) {
   if (code >= 0x7f && code < 0xa0) return false;
   if (code >= 0xd800 && code < 0xe000) return false;
   if (code === 0x200b || code === 0x200e || code === 0x200f || code === 0xfeff) return false;
-  if ((code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f)) return false; // they turn lines round
+  if ((code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f)) return false; // they break lines or change their direction
   return code < PRIVATE;
 }
 
-// Returns the characters of `bytes`: where each starts, with the end as one more, its text, and whether that is hex.
+// Returns the characters of `bytes`: where each starts (and, last, where the text ends), its text, and whether it is hex.
 export function characters(bytes, unit) {
   const starts = [], texts = [], hex = [];
   for (let at = 0; at < bytes.length;) {
@@ -57,7 +57,7 @@ export function characters(bytes, unit) {
   return { starts, texts, hex, count: texts.length };
 }
 
-// Returns the text that a box is given for `bytes`.
+// Returns the text that a box shows for `bytes`.
 export function toText(bytes) {
   const found = characters(bytes, "characters");
   return found.texts.map((text, i) => (found.hex[i] ? String.fromCodePoint(PRIVATE + bytes[found.starts[i]]) : text))
@@ -107,7 +107,7 @@ export function fromBase64(text) {
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 }
 
-// Returns the place of the character that holds, or starts at, the byte `position`.
+// Returns the index of the character that contains the byte `position`.
 export function characterAt(chars, position) {
   let low = 0, high = chars.count;
   while (low < high) {
@@ -118,8 +118,8 @@ export function characterAt(chars, position) {
   return low;
 }
 
-// Returns the characters at which parts of the text begin that can be drawn apart: each ends with a line, or, where lines
-// are very long, after so many characters, behind a space if there is one.
+// Returns the indices of the characters at which the parts of the text begin. Parts are drawn separately. A part ends with
+// a line, or, if lines are very long, after some number of characters, at a space if there is one.
 export function partsOf(chars) {
   const starts = [];
   for (let first = 0; first < chars.count;) {
@@ -134,7 +134,7 @@ export function partsOf(chars) {
   return starts;
 }
 
-// Returns the place of the last of the ascending numbers that is not above `value`, 0 where all are.
+// Returns the index of the last of the ascending numbers that is not above `value`, or 0 if all are.
 export function lastUpTo(numbers, value) {
   let low = 0, high = numbers.length - 1;
   while (low < high) {
@@ -145,7 +145,7 @@ export function lastUpTo(numbers, value) {
   return low;
 }
 
-// Returns a byte for people.
+// Returns a byte as people read it.
 export function label(byte) {
   if (byte === 0x20) return "␣";
   if (byte === 0x0a) return "⏎";

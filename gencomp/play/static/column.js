@@ -1,11 +1,11 @@
-// One model's column: the text, coloured by what each character costs, and the candidates for one place in it.
+// One model's column: the text, coloured by each character's cost, and the candidates for one place in it.
 
 import { characterAt, commonLength, label, lastUpTo, spoken } from "./bytes.js";
 import { ask, listen } from "./server.js";
 
 export const BOUNDS = [0.25, 0.5, 1, 2, 3, 4, 6, 9]; // bits, between the colours
 const ROWS = 12; // candidates
-const SOON = 400; // milliseconds at a place before it is asked for first
+const SOON = 400; // milliseconds that the caret rests before its place is priced first
 
 export function shade(bits) {
   let place = 0;
@@ -29,7 +29,7 @@ export function figure(value, digits = 2) {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-// Says how long something takes, as people do.
+// Returns a time as people say it.
 export function about(seconds) {
   if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s`;
   return seconds < 5400 ? `about ${Math.round(seconds / 60)} min` : `about ${Math.round(seconds / 3600)} h`;
@@ -58,10 +58,10 @@ export class Column {
     this.bytes = new Uint8Array(0);
     this.facts = null;
     this.parse = null;
-    this.dirty = new Set(); // parts whose colours are old,
-    this.seen = new Set(); // and parts that are in sight: others are drawn when they come into it
+    this.dirty = new Set(); // parts whose colours are out of date
+    this.seen = new Set(); // parts in sight; others are drawn when they come into sight
     this.frame = 0;
-    this.moved = false; // whether the text has changed since the place was marked
+    this.moved = false; // whether the text or the place has changed since the place was marked
     this.build();
     this.watch = new IntersectionObserver((changes) => this.sighted(changes), { root: this.frameBox, rootMargin: "200px" });
   }
@@ -99,7 +99,7 @@ export class Column {
     this.box.remove();
   }
 
-  // Takes up the text that the page has now.
+  // Takes over the page's current text.
   refresh(force = false) {
     const { bytes } = this.app;
     const known = force || this.facts?.causal === false ? 0 : commonLength(bytes, this.bytes);
@@ -161,7 +161,7 @@ export class Column {
     this.sum();
   }
 
-  // Has what is around the caret priced first, where it stays there and that is not known.
+  // Has the bytes around the caret priced first, once it has rested there, unless they are known.
   attend() {
     clearTimeout(this.attending);
     this.attending = setTimeout(() => {
@@ -188,12 +188,12 @@ export class Column {
     let text = `${figure(bits, 1)} bits${of} · ${figure(bits / priced)} bits/byte`;
     if (!of && chars.count !== this.costs.length) text += ` · ${figure(bits / chars.count)} bits/character`;
     if (this.facts?.framing && !this.app.normalized) {
-      text += ` · and ${figure(this.facts.framing, 0)} for an empty text`;
+      text += ` · plus ${figure(this.facts.framing, 0)} for an empty text`;
     }
     this.total.textContent = text;
   }
 
-  // Draws again what changes from the byte `position` on.
+  // Redraws everything from the byte `position` on.
   redrawFrom(position) {
     const { chars, parts } = this.app;
     const first = parts.length ? lastUpTo(parts, characterAt(chars, Math.min(position, this.bytes.length))) : 0;
@@ -218,7 +218,7 @@ export class Column {
     this.schedule();
   }
 
-  // Draws again the colours of the bytes from `start` to `stop`.
+  // Redraws the colours of the bytes from `start` to `stop`.
   redraw(start, stop) {
     const { chars, parts } = this.app;
     if (!parts.length) return;
@@ -266,7 +266,7 @@ export class Column {
     return text === "\n" ? "⏎\n" : text;
   }
 
-  // Fills a part that is out of sight, so that it has its height.
+  // Fills a part that is out of sight, to give it its height.
   drawPlainly(part) {
     const [first, last] = this.rangeOf(part);
     let text = "";
@@ -354,7 +354,7 @@ export class Column {
     }
   }
 
-  // Returns the character under a pointer: its place in the text, or null.
+  // Returns the index of the character under the pointer, or null.
   placeOf(event) {
     let node, offset;
     if (document.caretPositionFromPoint) {
@@ -416,8 +416,8 @@ export class Column {
     }
   }
 
-  // Shows the candidates for the byte at `position`. One question is asked at a time: of the places that were looked at
-  // meanwhile, the last one is asked for then.
+  // Shows the candidates for the byte at `position`. One question is asked at a time; of the places looked at in the
+  // meantime, only the last one is asked for afterwards.
   async show(position) {
     this.wanted = position;
     if (this.asking) return;
@@ -475,20 +475,20 @@ export class Column {
   kraft(answer) {
     const sum = answer.kraft;
     let text = `Kraft sum ${sum > 1e4 ? sum.toExponential(1) : figure(sum, 3)}: `;
-    if (Math.abs(sum - 1) < 0.0005) text += "a true code, the candidates share one whole.";
-    else if (sum > 1) text += "above 1, the growths are no code by themselves; the probabilities are their shares of it.";
-    else text += "below 1, the code leaves room that no single byte uses; the probabilities are the shares of it.";
+    if (Math.abs(sum - 1) < 0.0005) text += "a true code, since the candidates' shares add up to 1.";
+    else if (sum > 1) text += "above 1, so the growths are not a code by themselves; probabilities are shares of the sum.";
+    else text += "below 1, so the code leaves room that no single byte uses; probabilities are shares of the sum.";
     text += ` Entropy ${figure(answer.entropy)} bits, ${answer.possible} of 256 may be drawn.`;
     if (answer.distinct < 8) text += ` Only ${answer.distinct} different lengths: most bytes tie.`;
     const priced = this.costs[answer.position];
     const came = answer.candidates.find((candidate) => candidate.byte === answer.actual);
     if (came && !this.facts?.codec && Math.abs(priced - came.bits) > 0.05) {
-      text += ` The coder charged ${figure(priced)} bits for what came: it learns within a byte.`;
+      text += ` The coder charged ${figure(priced)} bits for the actual byte: it learns within a byte.`;
     }
     return text;
   }
 
-  // Returns the boxes of the bytes from `start` to `stop`, in the frame.
+  // Returns the boxes of the bytes from `start` to `stop`, relative to the frame.
   boxes(start, stop) {
     const { chars } = this.app;
     const frame = this.text.getBoundingClientRect();
@@ -532,7 +532,7 @@ export class Column {
     return range.getBoundingClientRect();
   }
 
-  // Marks the place that is looked at, and draws an arrow from a copy to its source.
+  // Marks the place being looked at, and draws an arrow from a copy to its source.
   mark() {
     const position = this.app.shownPosition();
     this.marks.replaceChildren();
@@ -551,7 +551,7 @@ export class Column {
         : `a literal: ${figure(bits)} bits`;
       if (distance) pieces.push(...this.arrow(start, size, start - distance));
     } else if (copy) {
-      this.note.textContent = `drawn, but ${copy.stop - copy.start} bytes of it stand at byte ${copy.source}`;
+      this.note.textContent = `drawn, but a copy of ${copy.stop - copy.start} bytes from byte ${copy.source}`;
       pieces.push(...this.arrow(copy.start, copy.stop - copy.start, copy.source));
     }
     this.marks.append(...pieces);

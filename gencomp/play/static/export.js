@@ -1,4 +1,4 @@
-// What is seen, as one HTML file that needs nothing: no script, no request.
+// What the page shows, as one self-contained HTML file without scripts or requests.
 
 import { element } from "./column.js";
 

@@ -1,14 +1,14 @@
-// Shannon's guessing game (1951): guess the next character; so do the models. Bits are the score.
+// Shannon's guessing game (1951): the player and the models guess the next character. The score is in bits.
 
 import { characters, fromBase64, toBase64 } from "./bytes.js";
 import { element, figure } from "./column.js";
 import { listen } from "./server.js";
 
 const GIVEN = 40; // characters that are shown before the first guess
-const PRIOR = 4; // how many guesses the expectation before the first one weighs
+const PRIOR = 4; // the weight, in guesses, of what is expected before the first one
 
-// The bits of a player who needs `rank` guesses, coded with the ranks so far: a code that anybody could decode who
-// guesses alike. Before there are any, rank r has the probability 1 / (r (r + 1)).
+// The bits of a player who needs `rank` guesses, coded with the ranks so far: anybody who guesses alike could decode it.
+// At first, rank r has the probability 1 / (r (r + 1)).
 export class RankCode {
   constructor() {
     this.counts = new Map();
@@ -38,7 +38,7 @@ export class Game {
     }, name));
     const own = element("button", { type: "button", onclick: () => this.begin(this.app.bytes) }, "the text of the page");
     this.box.replaceChildren(this.head(), element("p", {}, "Guess the next character of a text, as Shannon asked his wife to in 1951. "
-      + "Each guess that misses costs; the models on the page guess too, by their probabilities. Take a text that you have not just read:"),
+      + "Every wrong guess costs; the models on the page guess, too, by their probabilities. Choose a text that you have not just read:"),
       element("div", { class: "bar" }, ...buttons, own));
     this.box.querySelector(".bar button").focus();
   }

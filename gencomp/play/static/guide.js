@@ -1,4 +1,4 @@
-// A few steps for who comes without a plan. The last one is the paper's own example.
+// A few steps for visitors without a plan. The last one is the paper's own example.
 
 import { fromBase64, toBytes } from "./bytes.js";
 import { element, figure } from "./column.js";
@@ -30,12 +30,12 @@ const STEPS = [
   {
     title: "One text, three readers",
     text: "Each column is a model that reads the same text. A light character was cheap: the model expected it. A dark one cost "
-      + "many bits: it was a surprise. gzip looks for what it has seen, mix and rnn guess by what usually follows.",
+      + "many bits: it was a surprise. gzip looks for what it has seen before; mix and rnn guess from what usually follows.",
     act: (app) => show(app, example(app, "a poem"), 0, ["gzip", "mix", "rnn"]),
   },
   {
     title: "What did it expect?",
-    text: "Under each column are the candidates for the byte at the caret, with what each would cost. Here the word was to become "
+    text: "Under each column are the candidates for the byte at the caret, with what each would cost. Here the word is about to become "
       + "“waters”. Move the pointer over the text, or the caret with the arrow keys, and look at other places.",
     act: (app) => {
       const poem = example(app, "a poem");
@@ -44,7 +44,7 @@ const STEPS = [
   },
   {
     title: "gzip points back",
-    text: "gzip says “copy 9 bytes from 200 back” where it can. Underlined is what it copies; the arrow leads to the source. "
+    text: "gzip says “copy 9 bytes from 200 back” where it can. What it copies is underlined; the arrow leads to the source. "
       + "Look at the second function: most of it is copies of the first, for a few bits each.",
     act: (app) => {
       const code = example(app, "code");
@@ -55,7 +55,7 @@ const STEPS = [
   {
     title: "A compressor read backwards",
     text: "A byte that costs few bits is likely, so a compressor can be asked what comes next. Press “Generate from the caret”: bytes "
-      + "are drawn with the probabilities that you see, and underlined with dots; copies from the text are marked, and have an arrow.",
+      + "are drawn with the probabilities that you see, and underlined with dots. Copies from the text are marked with an arrow.",
     act: (app) => {
       app.setParse(false);
       const poem = example(app, "a poem");
@@ -65,14 +65,14 @@ const STEPS = [
   },
   {
     title: "Sharper, or wilder",
-    text: "Below temperature 1 likely bytes become likelier, above it all become alike; top-k and top-p leave out the unlikely. The column "
-      + "“drawn” shows what is drawn from now, “raw” what the model said. Try 0.5 and generate again.",
+    text: "Below temperature 1, likely bytes become likelier; above it, all become more alike. Top-k and top-p leave out the unlikely. The "
+      + "column “drawn” shows the probabilities for drawing, “raw” those of the model. Try 0.5 and generate again.",
     act: (app) => app.setDraw({ temperature: 0.5 }),
   },
   {
     title: "Random bits are samples",
-    text: "An arithmetic decoder turns bits into text. Given random bits, it draws from the model: choose “decoding random bits” and "
-      + "generate. Nothing but the code is read.",
+    text: "An arithmetic decoder turns bits into text. Given random bits, it samples the model: choose “decoding random bits” and "
+      + "generate. It reads nothing but those bits.",
     act: (app) => {
       app.setDraw({});
       $("strategy").value = "bits";
@@ -80,7 +80,7 @@ const STEPS = [
   },
   {
     title: "AIXI, in seven bits",
-    text: "This is the paper's own example (Delétang et al. 2024, figure 1): three letters, whose probabilities change at each step. "
+    text: "This is the paper's own example (Delétang et al. 2024, figure 1): three letters whose probabilities change at each step. "
       + "Each letter narrows the interval; the shortest binary number inside it is the code.",
     act: async (app, box) => {
       $("strategy").value = "bytes";
@@ -113,7 +113,7 @@ export class Guide {
     this.box.replaceChildren(element("header", {}, element("h2", {}, `${number + 1} of ${STEPS.length}: ${step.title}`), close),
       element("p", {}, step.text), more, element("div", { class: "bar" }, go("Back", number - 1, number === 0), next));
     this.box.hidden = false;
-    $("settings").open = true; // the steps speak of what is in it
+    $("settings").open = true; // the steps refer to it
     next.focus();
     Promise.resolve(step.act(this.app, more)).catch((error) => {
       more.append(element("p", { class: "error" }, error.message));

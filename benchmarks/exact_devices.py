@@ -1,11 +1,11 @@
-"""A language model's integers on a device of torch: the same bits as the kernels', and how fast, beside torch's floats.
+"""A language model's integers on a torch device: whether they equal the kernels', and their speed against floats.
 
     python benchmarks/exact_devices.py MODEL.gguf --device cuda --text TEXT [--tokens 600] [--lanes 1 16 64 256]
 
-MODEL is a GGUF file of the family of Llama. First the logits of the kernels and of the device are compared, for the
-first --tokens tokens of TEXT and for both types that carry products; exits with 1 where one differs. Then tokens a
-second by the clock, medians of --repeats: whole windows of 1,024 tokens, 8 at a time, and steps of so many lanes, in
-integers and in torch's own floats of the same weights.
+MODEL is a GGUF file of the Llama family. First the logits of the kernels and of the device are compared, for the first
+--tokens tokens of TEXT and for both types that carry products; the exit code is 1 if any differ. Then come tokens a
+second by the clock, medians of --repeats: 8 windows of 1,024 tokens, and steps of --lanes lanes, in integers and in
+torch's own floats with the same weights.
 """
 
 import argparse
@@ -33,7 +33,7 @@ WINDOWS, WINDOW = 8, 1024
 
 
 def rate(work: Callable[[], object], count: int, repeats: int) -> float:
-    """Return the median of tokens a second by the clock."""
+    """Return the median tokens a second by the clock."""
     found = []
     for _ in range(repeats + 1):  # the first one warms up
         if torch.cuda.is_available():

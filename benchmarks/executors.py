@@ -1,10 +1,10 @@
-"""What an executor costs beside the work: gzip on many chunks, in a plain loop, in processes, on a local Dask cluster.
+"""What an executor costs on top of the work: gzip on many chunks, in a plain loop, in processes, on a Dask cluster.
 
     python benchmarks/executors.py [--chunks 100000] [--jobs 2] [--without-cluster] [FILE]
 
-FILE, or ``$GENCOMP_DATA/text/wikipedia-en-2015-100m.xz``, or the book in the package, repeated where it is short.
-All ways run one after the other; their code lengths must agree. The overhead is the processor time of all processes
-above the loop's, a chunk, the workers' start included: wall time says little on a machine that does other things too.
+The data are FILE, or ``$GENCOMP_DATA/text/wikipedia-en-2015-100m.xz``, or the book in the package, repeated if it is
+too short. All ways run one after the other, and their code lengths must agree. The overhead is the processor time of
+all processes beyond the loop's, per chunk, with the start of workers: wall time says little on a busy machine.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def local_cluster(workers: int, stack: ExitStack) -> str:
 
 
 def processor_seconds() -> float:
-    """Return the time of this process and of its children that have ended."""
+    """Return the processor time of this process and its children that have ended."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 

@@ -1,24 +1,24 @@
-"""Forged archives, saved states and searches; exits with 1 unless each is refused or does what it says, within limits.
+"""Forged archives, saved states and searches; exits with 1 unless each is refused, or works within its limits.
 
     python benchmarks/fuzz_archives.py --cases 100000 --states 10000 --searches 1000 --seed 1
     NUMBA_BOUNDSCHECK=1 python benchmarks/fuzz_archives.py ...
 
-An **archive** is made of any spec with random options, models inside models among them; then anything in it is changed
-and every check of it computed again (CRC-32, BLAKE2b, the key, SHA-256), so that the change reaches what lies behind.
-A **state** is one of ``mix``, ``best`` or ``rnn`` whose arrays, or the .zip around them, are changed and whose checksum
+An **archive** is made with a random spec and random options, including models inside models. Then something in it is
+changed and all its checks are computed again (CRC-32, BLAKE2b, the key, SHA-256), so that the change gets past them. A
+**state** is one of ``mix``, ``best`` or ``rnn`` whose arrays, or the .zip around them, are changed and whose checksum
 is computed again. A **search** asks for a continuation with sizes of any magnitude.
 
-A case is wrong where
+A case is wrong if
 
-- bytes come out that are not those of the content checks, or a state that was taken codes what it does not decode;
+- bytes come out that do not match the content checks, or an accepted state codes what it does not decode;
 - the process dies, hangs, or raises anything but the library's own errors;
 - it takes over a second of processor time, or over 200 MB of memory, beyond the limits that it was run with.
 
-Cases run in a process of their own, which is started again when it dies. A case depends on the seed and its number
-alone: ``--only archive:123`` runs one and tells what it is. ``--from`` goes on with a later number. Kernels are
-compiled before the first case, which takes a quarter of an hour where they are not in numba's cache (checked ones have
-a cache of their own); one that only a case needs is compiled then, outside what the case may take. ``--few`` keeps to
-models with few kernels.
+Cases run in a process of their own, which is started again when it dies. A case depends only on the seed and its
+number: ``--only archive:123`` runs one and prints what it is. ``--from`` starts at a later number. Kernels are compiled
+before the first case, which takes a quarter of an hour if they are not in numba's cache (bounds-checked ones have a
+cache of their own). A kernel that only one case needs is compiled then, and its time is not charged to the case.
+``--few`` keeps to models with few kernels.
 """
 
 import argparse
@@ -50,12 +50,12 @@ import numpy as np
 from numba.core import event
 
 MAX_MEMORY, MAX_WORK = 300 << 20, 0.5  # the limits of a case
-MORE_MEMORY, MORE_SECONDS = 200 << 20, 1.0  # and what it may take beside
-HANGING = 30.0  # seconds of a processor that no case takes
-WAITING = 60.0  # seconds of a clock after which a case without an answer is looked at
-COMPILING = 3600.0  # of them, while a kernel is compiled
+MORE_MEMORY, MORE_SECONDS = 200 << 20, 1.0  # and what it may take beyond them
+HANGING = 30.0  # seconds of processor time that no case takes
+WAITING = 60.0  # seconds of wall time after which a case without an answer is looked at
+COMPILING = 3600.0  # the same while a kernel is compiled
 FEW = ("counts", "uniform", "gzip", "mix", "ensemble", "lookahead")
-ADDRESS_SPACE = 16 << 30  # bytes, against a case that would take the machine's memory
+ADDRESS_SPACE = 16 << 30  # bytes, in case one would take all of the machine's memory
 
 # ---------------------------------------------------------------- what the worker does
 
@@ -98,12 +98,12 @@ HUGE = (0, 1, -1, 2, 17, 255, 1 << 16, (1 << 24) - 1, 10**8, (1 << 31) - 1, 1 <<
 
 
 def number(rng: random.Random, low: int, high: int) -> int:
-    """Return a number in a range, or one that no range has."""
+    """Return a number in the range, or sometimes an extreme one."""
     return rng.randint(low, high) if rng.random() < 0.93 else rng.choice(HUGE)
 
 
 def options_of(rng: random.Random, name: str, depth: int) -> dict[str, Any]:
-    """Return random options of a model, mostly such as it takes."""
+    """Return random options for a model, most of them valid."""
     choices: dict[str, Callable[[], Any]] = {}
     if name in ("gzip", "zlib", "bz2"):
         choices = {"level": lambda: number(rng, 1, 9)}
@@ -205,7 +205,7 @@ def members_of(rng: random.Random, depth: int, count: int) -> str:
 
 
 def spec_of(rng: random.Random, depth: int = 0) -> str:
-    """Return a random spec; the deeper, the rarer."""
+    """Return a random spec; deeper ones are rarer."""
     from gencomp.registry import Spec
 
     names = Choice.names()
@@ -220,7 +220,7 @@ def spec_of(rng: random.Random, depth: int = 0) -> str:
 
 
 def scrawled(rng: random.Random, text: str) -> str:
-    """Return a text with something in it that does not belong there."""
+    """Return the text with something in it that does not belong there."""
     at = rng.randint(0, len(text))
     pieces = [
         "?",
@@ -253,14 +253,14 @@ def junk(rng: random.Random, depth: int = 0) -> Any:
 
 
 def names_places(spec: str) -> bool:
-    """Return whether a spec names anything on disk: where it is the user's own, that is opened."""
+    """Return whether a spec names anything on disk, which would be opened if the spec were the user's own."""
     from gencomp.registry import tree_of
 
     return any(tree.places for tree in tree_of(spec).walk())
 
 
 class Forgery:
-    """An archive in parts, to be changed; ``packed`` computes every check again."""
+    """An archive in parts that can be changed; ``packed`` computes all checks again."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -359,7 +359,7 @@ class Forgery:
         return b"".join(map(self._packed, self.members))
 
     def _packed(self, member: dict[str, Any]) -> bytes:
-        """Return a member whose checks are all right, whatever it says."""
+        """Return a member whose checks are all correct, whatever else it says."""
         from gencomp.coding import container
 
         metadata = {"model": member["model"], **member.get("extra", {})}
@@ -436,7 +436,7 @@ def one_line(error: Exception) -> str | None:
 
 
 def search_case(rng: random.Random) -> tuple[str, str | None]:
-    """Draw with a search of any size."""
+    """Run a search of any size; return (how it ended, what is wrong)."""
     from gencomp.errors import GencompError
     from gencomp.sampling.generate import sample
 
@@ -509,7 +509,7 @@ def changed_array(rng: random.Random, array: np.ndarray) -> np.ndarray:
 
 
 def state_blob(rng: random.Random, arrays: dict[str, np.ndarray]) -> bytes:
-    """Return a saved state with these arrays and a right checksum; sometimes the .zip itself is changed."""
+    """Return a saved state with these arrays and a correct checksum; sometimes the .zip itself is changed."""
     buffer = io.BytesIO()
     if any(part.dtype.hasobject for part in arrays.values()):
         np.savez(buffer, allow_pickle=True, **arrays)  # type: ignore[arg-type]
@@ -527,7 +527,7 @@ def state_blob(rng: random.Random, arrays: dict[str, np.ndarray]) -> bytes:
         body = body[: rng.randrange(len(body))]
     elif pick == 3:
         with (
-            warnings.catch_warnings(action="ignore"),  # of names that are there twice
+            warnings.catch_warnings(action="ignore"),  # about duplicate names
             zipfile.ZipFile(io.BytesIO(body)) as old,
             zipfile.ZipFile(again := io.BytesIO(), "w") as new,
         ):
@@ -550,7 +550,7 @@ def state_blob(rng: random.Random, arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def network_state_blob(rng: random.Random, path: Path) -> bytes:
-    """Return a saved state of ``rnn``, in ``path``, changed: its numbers, or the safetensors around them."""
+    """Return the saved state of ``rnn`` in ``path``, with its numbers or the safetensors around them changed."""
     from safetensors.numpy import load, save
 
     body = path.read_bytes()[32:]
@@ -590,7 +590,7 @@ def network_state_blob(rng: random.Random, path: Path) -> bytes:
 
 
 def arrays_of(state: Any, path: Path) -> dict[str, np.ndarray]:
-    """Return what a state is saved as; where it is compressed costs more than all else here."""
+    """Return the arrays that a state is saved as, without compressing them, which would take most of the time."""
     compressed = np.savez_compressed
     np.savez_compressed = np.savez
     try:
@@ -602,7 +602,7 @@ def arrays_of(state: Any, path: Path) -> dict[str, np.ndarray]:
 
 
 def mixer_state_blob(rng: random.Random, state: Any, path: Path) -> bytes:
-    """Return a saved state of ``mix`` or ``best``, changed; ``path`` is a place to save it at."""
+    """Return a changed saved state of ``mix`` or ``best``; ``path`` is where it is saved first."""
     arrays = arrays_of(state, path)
     for _ in range(rng.choice([0, 1, 1, 2])):
         name = rng.choice([*arrays, "registers", "registers", "registers", "positions", "network_hidden"])
@@ -620,7 +620,7 @@ def mixer_state_blob(rng: random.Random, state: Any, path: Path) -> bytes:
 
 
 def state_case(rng: random.Random) -> tuple[str, str | None]:
-    """Read a forged state and go on with it; return (how it ended, what is wrong)."""
+    """Load a forged state and use it; return (how it ended, what is wrong)."""
     from gencomp.errors import CorruptDataError, GencompError
     from gencomp.predictors.mix.best import Best
     from gencomp.predictors.mix.predictor import Mix
@@ -628,7 +628,7 @@ def state_case(rng: random.Random) -> tuple[str, str | None]:
 
     family: Any = Mix if Choice.few else rng.choices([Mix, Best, Recurrent], [6, 3, 1])[0]
     levels = Choice.levels()
-    level = rng.choice([*levels[:1] * 3, *levels[:3], *levels])  # mostly small ones: tables are what takes time
+    level = rng.choice([*levels[:1] * 3, *levels[:3], *levels])  # mostly small ones, since tables take the time
     options: dict[str, Any] = {"level": level, "memory": 1, "freeze": rng.random() < 0.2}
     more = [{}, {}, {"width": 64}, {"sample": "s16le:2"}]
     options |= rng.choice(more if family is Best else [*more, {"prime": "english"}, {"expert": "counts:2"}])
@@ -670,11 +670,11 @@ def state_case(rng: random.Random) -> tuple[str, str | None]:
 
 
 class Compiling(event.Listener):
-    """The processor time that numba has spent on kernels, compiled or read from its cache, which is not a case's."""
+    """The processor time that numba spends compiling kernels or loading them, which is not charged to a case."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.told: Callable[[bool], object] = lambda begun: None  # called when it begins and when it ends
+        self.told: Callable[[bool], object] = lambda begun: None  # called at the beginning and the end
         self._depth = 0  # of all threads
         self._lock = threading.Lock()
 
@@ -694,11 +694,11 @@ class Compiling(event.Listener):
 
 
 compiling = Compiling()
-event.register("numba:compiler_lock", compiling)  # which is held for both
+event.register("numba:compiler_lock", compiling)  # held while compiling and while loading
 
 
 def watched(run: Callable[[], tuple[str, str | None]], describe: Callable[[], str]) -> tuple[str, str | None]:
-    """Run a case; return what it returns, or what is wrong with the time and memory that it took."""
+    """Run a case; return its result, or what is wrong with the time and memory that it took."""
     before = reset_peak()
     started, compiled = time.process_time(), compiling.seconds
     try:
@@ -725,7 +725,7 @@ def status(field: str) -> int:
 
 
 def reset_peak() -> int:
-    """Let the peak of the process's memory begin anew; return what it has now, in bytes."""
+    """Reset the peak of the process's memory; return its current size in bytes."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -747,7 +747,7 @@ def case(kind: str, seed: int, number: int) -> tuple[str, str | None]:
 
 
 def warm_up() -> None:
-    """Compile, or load, the kernels that cases use; say how long each model's took where that is long."""
+    """Compile, or load, the kernels that cases use; report the models that take long."""
     text = b"the cat sat on the mat, the dog sat on the log; " * 3
     for name, warm in warming(text):
         started = time.perf_counter()
@@ -758,7 +758,7 @@ def warm_up() -> None:
 
 
 def warming(text: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield what to compile for, and what does it."""
+    """Yield the name of each model to compile for, and a function that compiles for it."""
     from gencomp.equivalence.adapt import as_predictor
     from gencomp.equivalence.capabilities import decode_block, encode_block, state_cdf
     from gencomp.errors import GencompError
@@ -786,7 +786,7 @@ def warming(text: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
         state.cdf()
 
     for name in Choice.names():
-        if name == "transformer" or find_entry(name).extra != "lm":  # which imports torch, for seconds
+        if name == "transformer" or find_entry(name).extra != "lm":  # others import torch, which takes seconds
             yield name, partial(model_of, "mix:1" if name == "mix" else name)
     for level in Choice.levels():
         yield f"mix:{level}", partial(mixing, Mix(level))
@@ -799,7 +799,7 @@ def warming(text: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def work(seed: int) -> None:
-    """Do the cases that stdin names, one a line; answer each with a line of JSON, and tell of kernels compiled."""
+    """Do the cases that the lines of stdin name; answer each with a line of JSON, and report compilations."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     answers, sys.stdout = sys.stdout, sys.stderr
@@ -819,17 +819,17 @@ def work(seed: int) -> None:
 
 
 class Worker:
-    """The process that does cases, and what is known when it does not come back."""
+    """The process that does the cases, watched from outside."""
 
     def __init__(self, seed: int) -> None:
         command = [sys.executable, __file__, "--worker", "--seed", str(seed), *["--few"] * Choice.few]
-        pipe = subprocess.PIPE  # unbuffered: what select does not see must not wait in here
+        pipe = subprocess.PIPE  # unbuffered: nothing may wait where select does not see it
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)
         if self._answer(None) != "ready":
             raise SystemExit("the worker does not start")
 
     def _answer(self, seconds: float | None) -> Any:
-        """Return the next answer, "died", or None where none comes in time; compiling has a time of its own."""
+        """Return the next answer, "died", or None if none comes in time; compiling has a limit of its own."""
         assert self._process.stdout is not None
         allowed = seconds
         while True:
@@ -841,13 +841,13 @@ class Worker:
             allowed = COMPILING if answer == "compiling" else seconds
 
     def do(self, kind: str, number: int) -> tuple[str, str | None]:
-        """Return (how a case ended, what is wrong); the worker is of no use after it has died."""
+        """Return (how a case ended, what is wrong); a worker that has died or hung cannot be used again."""
         assert self._process.stdin is not None
         begun = spent = processor_seconds(self._process.pid)
         self._process.stdin.write(f"{kind}:{number}\n".encode())
         while (answer := self._answer(WAITING)) is None:
             before, spent = spent, processor_seconds(self._process.pid)
-            if spent - begun > HANGING or spent == before:  # on a busy machine it may just have had no turn
+            if spent - begun > HANGING or spent == before:  # on a busy machine it may be waiting its turn
                 self.close()
                 return "hung", f"no answer in {spent - begun:.0f} s of processor time"
         if answer == "died":
@@ -861,7 +861,7 @@ class Worker:
 
 
 def processor_seconds(process: int) -> float:
-    """Return the processor time that a process has taken; on systems that do not say, 0."""
+    """Return the processor time that a process has taken, or 0 on systems that do not say."""
     path = Path(f"/proc/{process}/stat")
     if not path.exists():
         return 0.0
@@ -876,7 +876,7 @@ def main() -> int:
     parser.add_argument("--searches", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--from", type=int, default=0, metavar="NUMBER", dest="first", help="of the first case")
-    parser.add_argument("--only", metavar="KIND:NUMBER", help="do one case, here, and tell what it is")
+    parser.add_argument("--only", metavar="KIND:NUMBER", help="do one case in this process, and print what it is")
     parser.add_argument("--few", action="store_true", help="only models with few kernels")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -886,7 +886,7 @@ def main() -> int:
         return 0
     if options.only:
         kind, number = options.only.split(":")
-        case(kind, options.seed, int(number))  # what it imports and compiles is not the case's
+        case(kind, options.seed, int(number))  # a first run, so that imports and compilation are not charged
         found = case(kind, options.seed, int(number))
         print(*found)
         return int(found[1] is not None)

@@ -2,17 +2,17 @@
 
     python benchmarks/fuzz_codecs.py --cases 100000 --seed 1 [--codecs bz2 lzma zstd brotli]
 
-A case is one codec with random options on random data: the walker must take the stream to its exact end (for LZMA and
-Brotli, holding those very bytes), and the length must round up to the stream's bytes (zstd fills up each of its
-bitstreams). A bzip2 stream must decode with other bits after its end, and not with another last bit. Every
-tenth case scores suffixes after the data as a prefix, whose lengths must be those of compressing both.
+A case is one codec with random options on random data. The walker must follow the stream to its exact end (for LZMA and
+Brotli, with the data at hand), and the length, rounded up, must be the stream's bytes (zstd pads each of its
+bitstreams). A bzip2 stream must decode with other bits after its end, and must not with another last bit. Every tenth
+case scores suffixes after the data as a prefix; their lengths must be those of compressing both together.
 
     python benchmarks/fuzz_codecs.py --sizers --cases 1000000 --seed 1 [--codecs lzma zstd]
 
-With --sizers the cases are those of fuzz_lzma.py and fuzz_zstd.py: a prefix, a codec of any preset or level and a
-suffix, whose length by the compiled sizer must be that of the stream which the library writes for both, to the bit. So
-many suffixes after one prefix are so many cases: each is compressed by the library, and each length compared. --cases
-are as many for each codec.
+With --sizers the cases are those of fuzz_lzma.py and fuzz_zstd.py: a prefix, a codec of any preset or level, and a
+suffix. The compiled sizer's length must be, to the bit, that of the stream that the library writes for prefix and
+suffix. Each suffix counts as a case, since the library compresses each of them; --cases is the number for each codec.
+
 GENCOMP_DATA names a folder of real files.
 """
 
@@ -60,7 +60,7 @@ def random_size(rng: random.Random) -> int:
 
 
 def ends_there(blob: bytes, bits: int, data: bytes) -> bool:
-    """Tell whether a bzip2 stream has its last bit before ``bits``: that one matters, those after it do not."""
+    """Return whether a bzip2 stream ends after ``bits`` bits: the last of them matters, and those after it do not."""
     spare = 8 * len(blob) - bits
     filled = blob[:-1] + bytes([blob[-1] | (1 << spare) - 1])
     changed = int.from_bytes(blob, "big") ^ 1 << spare
@@ -89,7 +89,7 @@ def difference(codec: Compressor, data: bytes) -> str | None:
 
 
 def scoring_difference(rng: random.Random, codec: Compressor, data: bytes) -> str | None:
-    """Return what is wrong with suffixes after ``data``, fed in two pieces, if anything is."""
+    """Return what is wrong with the lengths of suffixes after ``data``, fed in two pieces, if anything is."""
     cut = rng.randint(0, len(data))
     state = begin_scoring(codec, data[:cut])
     if rng.random() < 0.5:
@@ -102,7 +102,7 @@ def scoring_difference(rng: random.Random, codec: Compressor, data: bytes) -> st
 
 
 def sizers(names: list[str], cases: int, seed: int) -> int:
-    """Run the sizers' own fuzz, and return how many of them differ."""
+    """Run the sizers' own fuzzers; return 1 if any of them finds a difference."""
     different = 0
     for name, module in (("lzma", fuzz_lzma), ("zstd", fuzz_zstd)):
         if name in names:

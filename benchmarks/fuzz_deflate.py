@@ -2,8 +2,8 @@
 
     python benchmarks/fuzz_deflate.py --cases 100000 --seed 1
 
-A case is one prefix, level and suffix. The sizer is compared to the bit with copies of zlib's state, and for a few
-suffixes of each prefix with the length that one call of zlib gives. GENCOMP_DATA names a folder of real files.
+A case is one prefix, level and suffix. The sizer is compared, to the bit, with copies of zlib's state, and for a few
+suffixes of each prefix with the length from a single call of zlib. GENCOMP_DATA names a folder of real files.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def runs(rng: random.Random, size: int) -> bytes:
 
 
 def repeats(rng: random.Random, size: int) -> bytes:
-    """Random bytes and copies from anywhere before: matches at all lengths and distances."""
+    """Return random bytes and copies of earlier ones: matches at all lengths and distances."""
     out = bytearray(rng.randbytes(rng.randint(1, 40)))
     copied = rng.choice([4, 10, 60, 400])
     while len(out) < size:
@@ -60,14 +60,14 @@ def repeats(rng: random.Random, size: int) -> bytes:
 
 
 def skewed(rng: random.Random, size: int) -> bytes:
-    """Symbols with frequencies like Fibonacci numbers, and no matches to speak of: codes longer than 15 bits."""
+    """Return symbols with frequencies like Fibonacci numbers and hardly any matches: codes longer than 15 bits."""
     ratio = rng.choice([1.5, 1.62, 1.7, 2.0])
     symbols = rng.sample(range(256), 22)
     return bytes(rng.choices(symbols, weights=[ratio**i for i in range(22)], k=size))
 
 
 def shaped(rng: random.Random, size: int) -> bytes:
-    """Codes whose lengths are spread so that the code for code lengths would need more than 7 bits."""
+    """Return data whose code lengths are spread so that the code for them would need more than 7 bits."""
     counts = [1, 1, 2, 3, 5, 8, 13, 21, 34] if rng.random() < 0.5 else [2, 1, 0, 1, 2, 3, 5, 8, 13, 21, 55, 90]
     weights = [2.0**-length for length, count in enumerate(counts, 2) for _ in range(count)]
     symbols = rng.sample(range(256), len(weights)) if rng.random() < 0.5 else range(len(weights))
@@ -117,7 +117,7 @@ def suffixes_for(rng: random.Random, prefix: bytes, n: int) -> list[bytes]:
 
 
 def fed(rng: random.Random, level: int, prefix: bytes) -> DeflateSizer:
-    """Return the sizer after ``prefix``, fed in pieces, and half of the time a copy that left its original behind."""
+    """Return the sizer after ``prefix``, fed in pieces; half of the time, a copy whose original goes another way."""
     sizer = DeflateSizer(level)
     pieces = rng.choice([1, 1, 2, 5])
     cuts = sorted(rng.randint(0, len(prefix)) for _ in range(pieces - 1))
@@ -131,7 +131,7 @@ def fed(rng: random.Random, level: int, prefix: bytes) -> DeflateSizer:
 
 
 def rounds(rng: random.Random, files: list[bytes]) -> Iterator[tuple[int, bytes, DeflateSizer, list[bytes]]]:
-    """Yield level, prefix, sizer and suffixes: after a prefix, then as it and copies of it grow by their suffixes."""
+    """Yield level, prefix, sizer and suffixes, as the sizer and copies of it grow by some of these suffixes."""
     level = rng.randint(1, 9)
     prefix = stream(rng, files, prefix_size(rng))
     family = [(prefix, fed(rng, level, prefix))]
@@ -149,7 +149,7 @@ def rounds(rng: random.Random, files: list[bytes]) -> Iterator[tuple[int, bytes,
             family[place] = prefix + grown, sizer
         sizer.feed(grown)
         if len(family) > 3:
-            family.pop(rng.randrange(3))  # its arrays are left to the next copy
+            family.pop(rng.randrange(3))  # its arrays are reused by the next copy
 
 
 def differences(rng: random.Random, level: int, prefix: bytes, sizer: DeflateSizer, batch: list[bytes]) -> list[str]:

@@ -3,7 +3,7 @@
     python benchmarks/fuzz_lzma.py --cases 100000 --seed 1 [--seconds 500]
 
 A case is one prefix, one set of options and one suffix. The sizer's length is compared, to 1/65536 bit, with that of
-the stream which liblzma writes. GENCOMP_DATA names a folder of real files.
+the stream that liblzma writes. GENCOMP_DATA names a folder of real files.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def random_codec(rng: random.Random) -> Lzma:
 
 
 def copies(rng: random.Random, size: int) -> bytes:
-    """Return bytes of few kinds and copies from anywhere before, at all distances and lengths."""
+    """Return bytes of few values and copies of earlier ones, at all distances and lengths."""
     out = bytearray(rng.choices(range(rng.choice([2, 4, 256])), k=rng.randint(1, 40)))
     longest = rng.choice([4, 20, 80, 300, 600])
     while len(out) < size:
@@ -58,7 +58,7 @@ def prefix_size(rng: random.Random) -> int:
 
 
 def rounds(rng: random.Random, files: list[bytes]) -> Iterator[tuple[Lzma, bytes, LzmaScorer, list[bytes]]]:
-    """Yield codec, prefix, scorer and suffixes: after a prefix, then as it and copies of it grow by their suffixes."""
+    """Yield codec, prefix, scorer and suffixes, as the scorer and copies of it grow by some of these suffixes."""
     codec = random_codec(rng)
     prefix = data_of(rng, files, prefix_size(rng))
     cut = rng.randint(0, len(prefix)) if rng.random() < 0.5 else len(prefix)
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many, whatever is done")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this time")
     options = parser.parse_args(arguments)
     rng = random.Random(options.seed)
     files = real_files()

@@ -2,8 +2,8 @@
 
     python benchmarks/fuzz_zstd.py --cases 100000 --seed 1 [--levels 1 3 19] [--longest 300000] [--seconds 600]
 
-A case is one prefix, level and suffix, whose bits are those that the library's frame of both uses. Prefixes grow by
-suffixes, in sizers and in copies of them. GENCOMP_DATA names a folder of real files.
+A case is one prefix, level and suffix; the sizer's bits must be those that the library's frame for both uses. Prefixes
+grow by suffixes, in sizers and in copies of them. GENCOMP_DATA names a folder of real files.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from fuzz_deflate import BYTES, real_files, stream, suffixes_for
 from gencomp.bitstreams.zstd.sizer import ZstdSizer
 from gencomp.compressors.zstd import Zstd
 
-# where the library's parameters, the size of a frame's header or of a literals' section change, and blocks end
+# sizes at which blocks end, or the library's parameters, a frame's header or a literals section's header change
 EDGES = [16, 31, 63, 128, 255, 256, 512, 1023, 1024, 2048, 4095, 16383, 16384, 1 << 15, 65536, 65792, 1 << 17, 1 << 18]
 
 
@@ -33,7 +33,7 @@ def prefix_size(rng: random.Random, longest: int) -> int:
 
 
 def fed(rng: random.Random, codec: Zstd, prefix: bytes) -> ZstdSizer:
-    """Return the sizer after ``prefix``, fed in pieces with questions between, and half of the time a copy."""
+    """Return the sizer after ``prefix``, fed in pieces with questions in between; half of the time a copy."""
     sizer = ZstdSizer(codec.level, codec.window_log, codec.checksum)
     pieces = rng.choice([1, 1, 2, 5])
     cuts = sorted(rng.randint(0, len(prefix)) for _ in range(pieces - 1))
@@ -51,7 +51,7 @@ def fed(rng: random.Random, codec: Zstd, prefix: bytes) -> ZstdSizer:
 def rounds(
     rng: random.Random, files: list[bytes], levels: list[int], longest: int
 ) -> Iterator[tuple[Zstd, bytes, ZstdSizer, list[bytes]]]:
-    """Yield codec, prefix, sizer and suffixes: after a prefix, then as it and copies of it grow by their suffixes."""
+    """Yield codec, prefix, sizer and suffixes, as the sizer and copies of it grow by some of these suffixes."""
     window = rng.choice([None] * 9 + [10, 11, 12])
     codec = Zstd(rng.choice(levels), window, rng.random() < 0.1)
     prefix = stream(rng, files, prefix_size(rng, longest))
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--levels", type=int, nargs="+", default=list(range(1, 23)))
     parser.add_argument("--longest", type=int, default=300_000)
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="end then, with fewer cases")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this time")
     options = parser.parse_args(arguments)
     rng = random.Random(options.seed)
     files = real_files()

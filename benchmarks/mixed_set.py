@@ -1,10 +1,10 @@
-"""The mixed set of docs/MEASUREMENTS.md: nine files that no model was made on.
+"""The mixed set of docs/MEASUREMENTS.md: nine files on which no model was developed.
 
     python benchmarks/mixed_set.py FOLDER
 
-Prose in two languages, C++, logs, two executables, records, a database and an image volume of 16 bits: out of packages
-of Debian 12 and PyPI, which it downloads as a plain user does, and one repository of logs. The files lie in FOLDER
-then, with their SHA-256 on stdout; nothing is installed. Large sources are cut, so that the set is 19 MB.
+Prose in two languages, C++, logs, two executables, records, a database and an image volume of 16 bits. They come from
+packages of Debian 12 and PyPI, downloaded as an ordinary user would, and from a repository of logs. The files go to
+FOLDER and their SHA-256 to stdout; nothing is installed. Large sources are cut, so that the set is 19 MB.
 """
 
 import gzip
@@ -60,7 +60,7 @@ def prose(page: bytes) -> bytes:
 
 
 def files_below(root: Path, pattern: str) -> Iterator[bytes]:
-    """Yield the files of a folder in the order of their paths."""
+    """Yield the contents of a folder's files in the order of their paths."""
     for path in sorted(root.rglob(pattern)):
         if path.is_file() and not path.is_symlink():
             yield path.read_bytes()
@@ -85,7 +85,7 @@ def fetch(folder: Path) -> None:
 
 
 def parts(root: Path) -> dict[str, Callable[[], bytes]]:
-    """Return how each file of the set is made of what :func:`fetch` unpacked."""
+    """Return how each file of the set is made from what :func:`fetch` unpacked."""
     return {
         "webster.txt": lambda: gzip.decompress((root / "dict-gcide/usr/share/dictd/gcide.dict.dz").read_bytes())[
             :5_000_000

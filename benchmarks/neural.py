@@ -1,18 +1,17 @@
-"""The networks beside classic codecs, in one run: sizes with and without the weights, and speeds both ways.
+"""The networks against classic codecs, in one run: sizes with and without the weights, and speeds both ways.
 
     python benchmarks/neural.py [--corpus FOLDER] [--models ...] [--skip sizes small ...]
 
-on ``$GENCOMP_DATA``: the Wikipedia text's last 5,000,000 bytes, which nothing was trained on, in pieces of 2,048
-and 20,000 bytes, each coded on its own, and enwik8's first 10^6 bytes. The Transformer, which does
-a few hundred bytes a second in one lane, takes 6,144 bytes of the first, one piece of the second, 100,000 bytes of the
-last, and is not asked twice at a time.
-A size is the sum of the codes alone, without an archive's frame. *Adjusted* counts what the model weighs too.
-Speeds are bytes a second of processor time in one thread, and of the clock with two threads on two pieces at a time;
-``zpaq`` (version 7.15, where it is on the PATH) runs in processes of its own, of one thread each.
+The data are in ``$GENCOMP_DATA``: the last 5,000,000 bytes of the Wikipedia text, on which nothing was trained, in
+pieces of 2,048 and 20,000 bytes, each coded on its own, and enwik8's first 10^6 bytes. The Transformer codes a few
+hundred bytes a second in one lane. So it gets 6,144 bytes of the first, one piece of the second and 100,000 bytes of
+the last, and runs on one piece at a time. A size is the sum of the bare codes, without an archive's framing. *Adjusted*
+adds the bytes of the model's weights. Speeds are bytes a second: of processor time on one thread, and of wall time with
+two threads on two pieces at a time. ``zpaq`` (version 7.15, if it is on the PATH) runs in single-threaded processes.
 
-With ``--corpus``, a folder that ``examples/corpus/build.py`` made, follow its small test files by their kind, beside
-zstd with a dictionary of 110 KiB that was trained on what the network learnt from. Archives of ``best``, with all that
-they check and name, stand beside.
+``--corpus`` names a folder that ``examples/corpus/build.py`` made. Its small test files then follow, by their kind,
+beside zstd with a dictionary of 110 KiB trained on what the network learnt from, and beside archives of ``best`` with
+all their framing.
 """
 
 import argparse
@@ -53,7 +52,7 @@ def weight_of(model: str) -> int:
 
 
 def codecs(models: list[str]) -> Iterator[tuple[str, Codec]]:
-    """Yield each codec by name; say which are not to be had here."""
+    """Yield each codec by name; print which are missing."""
     for model in models:
         try:
             compressor = gencomp.as_compressor(model)
@@ -68,20 +67,20 @@ def codecs(models: list[str]) -> Iterator[tuple[str, Codec]]:
 
 
 def processor_seconds() -> float:
-    """Return the processor time of this process and of those that it has waited for."""
+    """Return the processor time of this process and of the children it has waited for."""
     own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
 
 
 def timed(work: Callable[[], list[bytes]]) -> tuple[list[bytes], float, float]:
-    """Return what ``work`` gives, its processor seconds and the clock's."""
+    """Return the result of ``work``, its processor seconds and its wall seconds."""
     clock, processor = time.perf_counter(), processor_seconds()
     found = work()
     return found, processor_seconds() - processor, time.perf_counter() - clock
 
 
 def row_of(name: str, codec: Codec, pieces: list[bytes]) -> str:
-    """Return a table's row: ``pieces`` there and back, in one thread and in two."""
+    """Return a table's row: ``pieces`` coded and decoded, on one thread and on two."""
     is_slow = name.startswith("transformer")
     pieces = limited(pieces) if is_slow else pieces
     size = sum(map(len, pieces))
@@ -91,7 +90,7 @@ def row_of(name: str, codec: Codec, pieces: list[bytes]) -> str:
         raise SystemExit(f"{name}: the round trip failed")
     speeds = [size / into, size / out]
     if not is_slow:
-        # one piece is done in halves, side by side, so that there is something for both threads
+        # a single piece is cut in half, so that both threads have something to do
         half = len(pieces[0]) // 2
         both = pieces if len(pieces) > 1 else [pieces[0][:half], pieces[0][half:]]
         with ThreadPoolExecutor(2) as pool:
@@ -106,7 +105,7 @@ def row_of(name: str, codec: Codec, pieces: list[bytes]) -> str:
 
 
 def limited(pieces: list[bytes]) -> list[bytes]:
-    """Return as many of the first bytes as the Transformer takes."""
+    """Return as many of the first bytes as the Transformer is given."""
     least, most = TRANSFORMER_LIMITS
     kept, left = [], min(most, max(least, len(pieces[0])))
     for piece in pieces:
@@ -129,12 +128,12 @@ def sizes(models: list[str], root: Path) -> None:
         print("| model | bytes | bits/byte | adjusted | KB/s in | KB/s out | two at a time, in | out |")
         print("|---|---:|---:|---:|---:|---:|---:|---:|")
         for name, codec in codecs(models):
-            codec[1](codec[0](pieces[0][:500]))  # compiled, and weights read
+            codec[1](codec[0](pieces[0][:500]))  # compiles, and loads weights
             print(row_of(name, codec, pieces), flush=True)
 
 
 def dictionary(corpus: Path) -> zstandard.ZstdCompressionDict:
-    """Return a dictionary for zstd from documents of every file that the network learnt from."""
+    """Return a dictionary for zstd, trained on samples of every file that the network learnt from."""
     rng, samples = random.Random(1), []
     for name in ("wiki", "markup", "code", "web", "data", "languages"):
         content = (corpus / f"{name}.bin").read_bytes()

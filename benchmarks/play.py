@@ -1,17 +1,17 @@
-"""Time what the live page asks for: costs of a text, of the same text with a byte more, and candidates.
+"""Time the live page's questions: costs of a text, costs after one more byte, and candidates.
 
     python benchmarks/play.py [--models gzip mix rnn ...] [--sizes 2048 30000] [--repeat 5] [--seconds 20] [FILE]
     python benchmarks/play.py --browser
 
-Medians, after a first call that compiles. "first" is when the first piece of costs is there, "caret" when those around
-the caret are, at the text's end, and "all" when the last one is, of a text that is new; "typed" is all costs after a
-byte was put in amid the text, "appended" after one at its end. Both profit from what is known of the beginning. "near"
-are candidates at a place near one that was asked for, "far" at one that was not. What takes longer than ``--seconds``
-is left then, and marked with >; what the page refuses, with its limit of five minutes, with x. Nothing of the network
-and the browser is in these figures.
+Figures are medians, after a first call that compiles. For a new text, "first" is the time until the first costs are
+there, "caret" until those around the caret, at the end of the text, and "all" until the last ones. "typed" is the time
+for all costs after a byte was inserted in the middle, "appended" after one at the end; both profit from what is known
+of the beginning. "near" is the time for candidates near a place already asked about, "far" at a new place. What takes
+longer than ``--seconds`` is given up and marked with >; what the page refuses, by its limit of five minutes, is marked
+with x. The figures exclude network and browser.
 
-``--browser``: on the page in headless Chromium, with gzip and mix: milliseconds from a key press to the last colour
-drawn, and from a move of the pointer to the candidates, medians of 15.
+``--browser`` measures the page in headless Chromium, with gzip and mix: the milliseconds from a key press to the last
+colour drawn, and from a move of the pointer to the candidates, as medians of 15.
 """
 
 import argparse
@@ -43,9 +43,9 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def costs_times(desk: Desk, spec: str, text: bytes, most: float) -> tuple[float, float, float]:
-    """Return the seconds to the first piece of costs, to those of the last bytes, and to all.
+    """Return the seconds until the first piece of costs, until those of the last bytes, and until all.
 
-    Infinity is later than ``most``, NaN never.
+    Infinity means later than ``most``, NaN never.
     """
     started, first, caret, seen = time.perf_counter(), math.nan, math.nan, 0
     for event in desk.costs(spec, text, caret=len(text)):
@@ -63,7 +63,7 @@ def costs_times(desk: Desk, spec: str, text: bytes, most: float) -> tuple[float,
 
 
 def row(spec: str, texts: list[bytes], most: float) -> dict[str, float]:
-    """Return the medians for one model, each of ``texts`` new to it; only two texts where that takes long."""
+    """Return the medians for one model, to which each of ``texts`` is new; a slow model gets only two texts."""
     desk = Desk()
     found: dict[str, list[float]] = {name: [] for name in NAMES}
     for number, text in enumerate(texts):
@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--sizes", nargs="+", type=int, default=[2048, 30_000])
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=20.0, help="the longest that one text is waited for")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long to wait for one text at most")
     parser.add_argument("--browser", action="store_true")
     arguments = parser.parse_args()
     source = arguments.file.read_bytes() if arguments.file else alice()

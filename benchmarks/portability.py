@@ -1,13 +1,13 @@
-"""Whether archives of the integer models are the same bytes elsewhere: each golden archive is decoded, and made again.
+"""Check that the integer models' archives are the same everywhere: decode each golden archive, and make it again.
 
     python benchmarks/portability.py [--python PYTHON ...] [--run 'NAME=COMMAND' ...] [--only WORD] [--cache FOLDER]
 
-Without options: with this interpreter, in one thread and in two, without the compiler (``NUMBA_DISABLE_JIT``), for a
-processor without anything beyond its architecture's baseline, and with its wider vectors switched off. ``--python``
-adds another interpreter that has gencomp's requirements; ``--run`` a command that starts one, such as one in an
-emulator: docs/MODELS.md shows how for aarch64. What is compiled is kept in ``--cache`` and found there the next time.
+Without options, it runs this interpreter on one thread and on two, without the compiler (``NUMBA_DISABLE_JIT``), for
+the baseline of the processor's architecture, and without its wider vectors. ``--python`` adds another interpreter that
+has gencomp's requirements; ``--run`` adds a command that starts one, such as one in an emulator: docs/MODELS.md shows
+how for aarch64. Compiled kernels are kept in ``--cache`` for the next time.
 
-With ``--check`` it is the interpreter that is asked: one line an archive, a digest of what was made there at its end.
+``--check`` checks in this process: it prints a line for each archive, and at the end a digest of those it has made.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDE_VECTORS = "-avx,-avx2,-fma,-f16c,-avx512f,-avx512bw,-avx512vl,-avx512dq,-avx512cd,-avx512vnni,-avxvnni"
-# name -> what is set in the environment, and the number of threads
+# name -> (environment variables, number of threads)
 HERE: dict[str, tuple[dict[str, str], int]] = {
     "one thread": ({}, 1),
     "two threads": ({}, 2),
@@ -55,7 +55,7 @@ def check(threads: int, words: list[str]) -> int:
             decodes = gencomp.decompress(archive, threads=threads) == content
             decoded = time.perf_counter() - start
             made = gencomp.compress(content, model, block_size=block_size, threads=threads)
-        except Exception as error:  # of any kind: the others are still to be asked
+        except Exception as error:  # whatever it is, the others are still to be checked
             print(f"  {name:<24} {type(error).__name__}: {error}", flush=True)
             wrong += 1
             continue
@@ -71,7 +71,7 @@ def check(threads: int, words: list[str]) -> int:
 def ask(
     name: str, command: list[str], environment: dict[str, str], threads: int, words: list[str], cache: Path
 ) -> bool:
-    """Let an interpreter check; print what it says. Return whether all is well."""
+    """Have an interpreter check, and print what it says; return whether all archives are the same."""
     script = [
         str(Path(__file__).resolve()),
         "--check",

@@ -1,9 +1,9 @@
-"""Bytes drawn per second of processor time after priming, and a page of what comes out.
+"""Bytes drawn per second of processor time after priming, and a page of the result.
 
     python benchmarks/sampling.py [--models mix mix:1 counts ...] [--length 5000] [FILE]
 
-FILE defaults to ``$GENCOMP_DATA/text/tinyshakespeare.txt`` where that is set, else the book in the package. Models are
-frozen where they can be: what they write does not teach them.
+FILE defaults to ``$GENCOMP_DATA/text/tinyshakespeare.txt`` if that is set, else to the book in the package. Models that
+can be are frozen, so that they do not learn from what they write.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     speeds = []
     for model in arguments.models:
         predictor = as_predictor(model)
-        list(generate(predictor.begin(text[:100]), 10, draw, np.random.default_rng(0)))  # compiled
+        list(generate(predictor.begin(text[:100]), 10, draw, np.random.default_rng(0)))  # compiles
         start = time.process_time()
         state = predictor.begin(text)
         primed = time.process_time()

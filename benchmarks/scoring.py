@@ -1,19 +1,20 @@
-"""Time the distribution of the next byte: 256 candidates after one context, and one byte fed.
+"""Time the distribution of the next byte: score 256 candidates after one context, then feed one byte.
 
     python benchmarks/scoring.py [--codecs gzip bz2 lzma zstd brotli] [--contexts 2048 32768] [--steps 20] [FILE ...]
     python benchmarks/scoring.py --beam
 
-Without a FILE: the book in the package, and enwik8's first 3 MiB where ``$GENCOMP_DATA`` is set.
+Without a FILE, the texts are the book in the package, and enwik8's first 3 MiB if ``$GENCOMP_DATA`` is set.
 
-"plain" compresses context + candidate by one call of the library at its usual strongest setting, as
-len(gzip.compress(...)) does; it tells whole bytes. "copies" (zlib only) copies a compressobj that has read the context.
-What recompresses each candidate is timed on 16 of the 256. Figures are medians over the steps, in predicted bytes
-per second of processor time on one core. The three take turns of ten steps, so that each works as it would alone; each
-row has a process of its own, which remembers nothing of another's text.
+"plain" compresses context + candidate with one call of the library at its usual strongest setting, as
+len(gzip.compress(...)) does; it gives whole bytes. "copies" (zlib only) copies a compressobj that has read the context.
+Ways that recompress each candidate are timed on 16 of the 256. Figures are medians over the steps, in predicted bytes
+per second of processor time on one core. The three ways take turns of ten steps, so that each works as it would alone.
+Each row has a process of its own, which remembers nothing of another's text.
 
-``--beam``: a beam search 24 bytes deep and 32 wide over the bytes of a corpus of 30,000 bytes, with 80 bytes of
-recent text after it, as gzipt (https://github.com/robinpie/gzipt) does by default; the same candidates by copies of a
-compressobj, timed on one in 40 of them, and by gencomp, whose lengths choose. Medians of five searches after a first.
+``--beam`` runs a beam search 24 bytes deep and 32 wide over the bytes of a corpus of 30,000 bytes, followed by 80 bytes
+of recent text, as gzipt (https://github.com/robinpie/gzipt) does by default. The same candidates are scored by copies
+of a compressobj, timed on one in 40 of them, and by gencomp, whose lengths guide the search. Figures are medians of
+five searches after a first.
 """
 
 import argparse
@@ -63,7 +64,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def by_copies(stream: "zlib._Compress", suffixes: Sequence[bytes]) -> list[int]:
-    """Return what a zlib stream grows by for each suffix, in bytes."""
+    """Return how many bytes a zlib stream grows by for each suffix."""
     sizes = []
     for suffix in suffixes:
         trial = stream.copy()
@@ -72,7 +73,7 @@ def by_copies(stream: "zlib._Compress", suffixes: Sequence[bytes]) -> list[int]:
 
 
 def measure(name: str, text: bytes, context: int, steps: int) -> tuple[float, float | None, float]:
-    """Return the median seconds a step takes: plain, by copies where there are any, and gencomp."""
+    """Return the median seconds of a step: plain, by copies if the codec has any, and by gencomp."""
     compressor = gencomp.load(name)
     state = begin_scoring(compressor, text[:context])
     some = list(CANDIDATES[:: 256 // SAMPLE])
@@ -97,7 +98,7 @@ def measure(name: str, text: bytes, context: int, steps: int) -> tuple[float, fl
 
 
 def beam_race(text: bytes, level: int = 9, searches: int = 5) -> None:
-    """Print the bytes per second of beam searches after other texts each, by copies of zlib's state and by gencomp."""
+    """Print the bytes per second of beam searches after different texts, by copies of zlib's state and by gencomp."""
     times = []
     for search in range(searches + 1):
         tail = CORPUS + 10_000 * (1 + search)
@@ -134,13 +135,13 @@ def grown(beams: list[tuple[bytes, DeflateSizer]], alphabet: list[bytes]) -> lis
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, help="texts instead of the usual ones; .xz and .gz are read too")
+    parser.add_argument("files", nargs="*", type=Path, help="texts instead of the usual ones; may be .xz or .gz")
     parser.add_argument("--codecs", nargs="+", choices=PLAIN, default=list(PLAIN))
     parser.add_argument("--contexts", type=int, nargs="+", default=[2048, 32768])
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--beam", action="store_true")
     options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):  # else threads that share a core take time from each other
+    if hasattr(os, "sched_setaffinity"):  # one core: threads that share a core take time from each other
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     texts = [text_of(file) for file in options.files] or [("alice.txt", alice())]
     if not options.files and "GENCOMP_DATA" in os.environ:
@@ -159,7 +160,7 @@ def main() -> None:
 
 
 def row(name: str, text: bytes, context: int, steps: int) -> None:
-    """Measure in a process of its own, and print."""
+    """Measure in a process of its own, and print the row."""
     with multiprocessing.get_context("spawn").Pool(1) as fresh:
         plain, copies, own = fresh.apply(measure, (name, text, context, steps))
     rates = f"{1 / plain:9.3g} {1 / copies:9.3g}" if copies else f"{1 / plain:9.3g} {'':>9}"

@@ -1,10 +1,10 @@
-"""Whole commands, start-up included: seconds and memory, medians, side by side with another installation of gencomp.
+"""Whole commands, start-up included: median seconds and memory, side by side with another installation of gencomp.
 
     python benchmarks/startup.py [--other PYTHON] [--repeat 9] [--only LABEL ...]
 
-PYTHON is the interpreter of an environment in which another gencomp is installed, say the last release. Runs of the two
-take turns; --only leaves out the rows whose labels begin otherwise. Data are English text: the first bytes of the book
-in the package, repeated where more are needed; with GENCOMP_DATA the megabyte is the first of enwik8.
+PYTHON is the interpreter of an environment with another gencomp, say the last release. Runs of the two take turns;
+--only keeps the rows whose labels begin with LABEL. The data are English text: the first bytes of the book in the
+package, repeated if more are needed; with GENCOMP_DATA, the megabyte is the first of enwik8.
 """
 
 import argparse
@@ -25,7 +25,7 @@ FILES, FILE_SIZE = 1000, 2048
 FIRST = "sample gzip: first byte"
 
 
-# in a process of its own: what a child took at the most is never said to be less than what its parent had
+# in a process of its own, since a child's peak memory is never reported as less than its parent's
 MEASURE = """
 import os, sys, time
 start = time.perf_counter()
@@ -37,7 +37,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def run(command: list[str], folder: Path) -> tuple[float, float]:
-    """Return the wall seconds and the megabytes at the most of one command, whose output goes nowhere."""
+    """Return the wall seconds and the peak megabytes of one command, whose output is discarded."""
     words = [sys.executable, "-I", "-S", "-c", MEASURE, shutil.which(command[0]) or command[0], *command[1:]]
     result = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode:
@@ -115,7 +115,7 @@ def main() -> None:
             for turn in range(arguments.repeat + 1):
                 for row, python in zip(rows, pythons, strict=True):
                     result = run([python, "-m", "gencomp", *words], folder)
-                    if turn:  # the first run finds no file in memory
+                    if turn:  # the first run finds no file in the cache
                         row.append(result)
             report(label, [[seconds for seconds, _ in row] for row in rows], [max(mb for _, mb in row) for row in rows])
         if FIRST.startswith(only):
@@ -126,7 +126,7 @@ def main() -> None:
 
 
 def report(label: str, seconds: list[list[float]], megabytes: list[float] | None) -> None:
-    """Print a row: medians, and the other's over this one's."""
+    """Print a row: medians, and the ratio of the other's to this one's."""
     medians = [statistics.median(row) for row in seconds]
     text = f"{label:28}" + "".join(f"{median:8.3f} s" for median in medians)
     if megabytes:
@@ -135,7 +135,7 @@ def report(label: str, seconds: list[list[float]], megabytes: list[float] | None
 
 
 def files_a_second(pythons: list[str], folder: Path) -> None:
-    """Print how many files of 2 KiB one command compresses a second, and the bytes of all, beside zstd and xz."""
+    """Print how many files of 2 KiB one command compresses a second, and their total size, beside zstd and xz."""
     names = [f"many/{number}" for number in range(FILES)]
     tools = [
         [python, "-m", "gencomp", "compress", "-q", "-f", *model]

@@ -1,4 +1,4 @@
-"""The text that a benchmark runs on where no file is named."""
+"""The text that a benchmark runs on if no file is named."""
 
 import os
 from pathlib import Path

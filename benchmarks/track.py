@@ -1,11 +1,11 @@
-"""Sizes and speeds release by release: one JSON each in benchmarks/history, and a picture of all of them.
+"""Sizes and speeds release by release: a JSON file for each in benchmarks/history, and a picture of all.
 
     python benchmarks/track.py [--models SPEC ...] [--repeats 3]     measures this release
     python benchmarks/track.py --plot OUT.png                        draws what is in benchmarks/history
 
-The data are the book in the package, so that anybody measures the same. Times are of the processor, in this process and
-its threads, the medians of some repeats: what else the machine does changes them less than the clock. Machines differ,
-so compare the times of one machine alone; sizes are the same on all of them. Each round trip is checked.
+The data are the book in the package, so that everybody measures the same. Times are processor time of this process and
+its threads, medians over the repeats: other work on the machine changes them less than wall time. Compare times of one
+machine only; sizes are the same on all machines. Each round trip is checked.
 """
 
 import argparse
@@ -28,9 +28,9 @@ Record = dict[str, Any]
 
 
 def measured(spec: str, data: bytes, repeats: int) -> Record:
-    """Return what coding ``data`` takes: bytes, and processor seconds each way."""
+    """Return the bytes and the processor seconds each way that coding ``data`` takes."""
     codec = gencomp.as_compressor(spec)
-    codec.decompress(codec.compress(data[:1000]))  # compiled
+    codec.decompress(codec.compress(data[:1000]))  # compiles
     there, back = [], []
     for _ in range(repeats):
         start = time.process_time()
@@ -45,7 +45,7 @@ def measured(spec: str, data: bytes, repeats: int) -> Record:
 
 
 def measure(models: list[str], repeats: int) -> Path:
-    """Measure this release, and write its file."""
+    """Measure this release, and write its record."""
     data = alice()
     rows = []
     for spec in models:
@@ -68,7 +68,7 @@ def measure(models: list[str], repeats: int) -> Path:
 
 
 def releases() -> list[Record]:
-    """Return the records of all releases, the oldest first."""
+    """Return the records of all releases, oldest first."""
     records = [json.loads(path.read_text(encoding="utf-8")) for path in HISTORY.glob("*.json")]
     return sorted(records, key=lambda record: [int(part) for part in record["version"].split(".")])
 
@@ -83,7 +83,7 @@ def plot(path: Path) -> None:
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     rates, speeds = figure.subplots(1, 2)
     for place, spec in enumerate(dict.fromkeys(row["model"] for record in known for row in record["rows"])):
-        marker = "os^v"[place // 10 % 4]  # as there are ten colours
+        marker = "os^v"[place // 10 % 4]  # since there are only ten colours
         found = [next((row for row in record["rows"] if row["model"] == spec), None) for record in known]
         size = [record["data"]["bytes"] for record in known]
         pairs = list(zip(found, size, strict=True))

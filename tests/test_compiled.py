@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -373,6 +374,20 @@ def test_a_cache_that_fails_later_costs_time_alone(step: str, failure: object, m
 )
 def test_kernels_are_made_from_instructions_however_these_are_named(module: str, instructions: str) -> None:
     assert instructions in [file.name for file in sources.files(f"gencomp.{module}")]
+
+
+@pytest.mark.parametrize("module", ["bitstreams.deflate", "equivalence.ensemble", "predictors.mix.model"])
+def test_kernels_are_not_made_from_what_they_do_not_name(module: str) -> None:
+    """The package and the registry name all modules in strings; a change of an archive's reader touches no kernel."""
+    files = {file.relative_to(ROOT / "gencomp").as_posix() for file in sources.files(f"gencomp.{module}")}
+    assert not {file for file in files if file.startswith(("archive/", "cli/", "compressors/"))}
+
+
+def test_modules_of_instructions_are_named_so() -> None:
+    """What ``compiled`` is given in a string, a module of instructions and a function, is found by that name."""
+    named = re.compile(r"\"(gencomp[\w.]+):[a-z_]+\"")
+    modules = {name for path in (ROOT / "gencomp").rglob("*.py") for name in named.findall(path.read_text("utf-8"))}
+    assert {name for name in modules if not name.endswith("_instructions")} == {"gencomp.compiled.llvm"}
 
 
 def test_what_older_sources_left_in_the_cache_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]  # where the package ``gencomp`` lies
 
 _IMPORT = re.compile(r"^(?:from|import) (gencomp[\w.]*)(?: import \(?([^)]*?)\)?(?:$|#))?", re.MULTILINE)
 _DOOR = "gencomp.compiled"  # kernels take nothing of it but the steps in LLVM's terms
-_NAMED = re.compile(r"\"(gencomp[\w.]+)(?::\w+)?\"")  # a module, or its function that makes instructions, in a string
+_NAMED = re.compile(r"\"(gencomp[\w.]+_instructions)(?::\w+)?\"")  # a module of instructions named in a string
 
 
 def file_of(module: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""Print pins of the lowest releases that pyproject.toml allows, one a line, for pip's -c; arguments are left out."""
+"""Print pins of the lowest releases that pyproject.toml allows, one per line, for pip's -c; arguments are left out."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ BOUND = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*>=\s*([0-9][0-9A-Za-z.]*)
 
 
 def main(left_out: set[str]) -> None:
-    """Print the pins of all but some packages."""
+    """Print the pins of all packages except those left out."""
     requirements = [
         *PROJECT["dependencies"],
         *(one for extra in PROJECT["optional-dependencies"].values() for one in extra),

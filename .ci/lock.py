@@ -1,4 +1,4 @@
-"""Write constraints.txt: the releases in this environment that gencomp[dev] needs, all of them, with the date.
+"""Write constraints.txt: all releases in this environment that gencomp[dev] needs, with the date.
 
 Run it with the Python of an environment in which the whole suite has passed: .venv/bin/python .ci/lock.py
 """
@@ -15,17 +15,17 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parent.parent
 _TABLE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PROJECT = [*_TABLE["dependencies"], *(one for extra in _TABLE["optional-dependencies"].values() for one in extra)]
-# what installs packages is no part of what the tests ran with
+# tools that install packages are not what the tests run with
 TOOLS = {"gencomp", "pip"}
 
 
 def canonical(name: str) -> str:
-    """Return the one spelling of a package's name."""
+    """Return the canonical spelling of a package's name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def needed(name: str, extras: frozenset[str], seen: set[tuple[str, frozenset[str]]]) -> None:
-    """Add to ``seen`` what an installed distribution needs with these extras, on this machine."""
+    """Add to ``seen`` everything that an installed distribution needs, with these extras, on this machine."""
     if (canonical(name), extras) in seen:
         return
     seen.add((canonical(name), extras))
@@ -48,7 +48,7 @@ def main() -> None:
     seen: set[tuple[str, frozenset[str]]] = set()
     needed("gencomp", frozenset(), seen)
     names = sorted({name for name, _ in seen} - TOOLS)
-    # the public part of a version: torch's +cpu says how it was built, not what it is
+    # the public part of a version: torch's +cpu says how it was built, not which release it is
     pins = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in names]
     header = (
         f"# What the tests ran with on {datetime.date.today()}, by Python {platform.python_version()} on "

@@ -1,7 +1,7 @@
-# What .ci/lowest and .ci/newest share: tests in an environment of their own, and the outcome in one line.
-# Sourced with VERSIONS, the name of the environment, and pip's arguments for it in the array PINS.
+# What .ci/lowest and .ci/newest share: tests in an environment of their own.
+# It reads VERSIONS, the environment's name, and the array PINS, pip's arguments for it.
 
-# what depends on libraries: language models and their bridges, figures, clusters, media, and the core's round trips
+# tests that depend on libraries: language models and their bridges, figures, clusters, media, and the core's round trips
 TESTS=(
     tests/predictors/language tests/test_hf.py tests/test_harness.py tests/training
     tests/report tests/test_executors.py tests/compressors tests/modalities
@@ -9,7 +9,7 @@ TESTS=(
     tests/cli/test_cli.py
 )
 
-# Arguments are pytest's; paths among them take the place of TESTS.
+# Arguments go to pytest; paths among them replace TESTS.
 run_tests() {
     local argument
     for argument in "$@"; do
@@ -17,16 +17,16 @@ run_tests() {
     done
     local folder=".venv-$VERSIONS"
     if [ ! -x "$folder/bin/python" ]; then
-        # from the locked set there are few steps to another one, and pip finds them in a tenth of the time
+        # starting from the locked set, pip resolves the new one in a tenth of the time
         if [ -x .venv/bin/python ] && [ -z "${PYTHON:-}" ]; then
-            # what pip installs takes the place of a file and never changes it, so that names for the same ones do
+            # pip replaces files and never changes them, so hard links are enough
             cp -al .venv "$folder" 2> /dev/null || { rm -rf "$folder" && cp -a .venv "$folder"; }
         else
             "${PYTHON:-python3}" -m venv "$folder"
         fi
     fi
-    # the library of kernels stays what it is; here numba's own releases are tried
+    # the library of kernels is not built again, since numba's own releases are tried here
     GENCOMP_BUILD_KERNELS=0 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev]' "${PINS[@]}"
-    # each numba here compiles for itself, in a cache of its own, unless another way is asked for
+    # each numba compiles for itself, into a cache of its own, unless GENCOMP_KERNELS asks for another way
     GENCOMP_KERNELS="${GENCOMP_KERNELS-numba}" NUMBA_CACHE_DIR="$PWD/$folder/numba" "$folder/bin/python" -m pytest -q -p no:cacheprovider "${TESTS[@]}" "$@"
 }

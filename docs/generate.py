@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the command line's own --help; with --check, only say whether it is up to date."""
+"""Write docs/cli.md from the command line's --help; with --check, only say whether it is up to date."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ TARGET = Path(__file__).parent / "cli.md"
 
 
 def reference() -> str:
-    """Return the page: one section a command, in the order of the help."""
+    """Return the page: a section for each command, in the order of the help."""
     runner = CliRunner(env={"TERMINAL_WIDTH": "100", "COLUMNS": "100"})
     app = application()
     parts = ["# The command line\n", "Generated from `--help` by `docs/generate.py`; do not edit.\n"]

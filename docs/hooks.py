@@ -1,4 +1,4 @@
-"""What mkdocs asks while it builds the site: the notebooks of examples/ become pages, with what they show."""
+"""Hooks for mkdocs: the notebooks in examples/ become pages, with their output."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Return the page with Sphinx's roles, which docstrings have, as plain names: ~ means the last part of one."""
+    """Return the page with the Sphinx roles of docstrings turned into plain names; ~ keeps only a name's last part."""
     return re.sub(r":(?:func|class|mod|meth|data):<code>(~?)([^<]*)</code>", _name, html)
 
 
@@ -29,7 +29,7 @@ def _name(found: re.Match[str]) -> str:
 
 
 def page(path: Path) -> str:
-    """Return a notebook as Markdown; its results, as they are kept in the file, as HTML or plain text."""
+    """Return a notebook as Markdown, with its saved output as HTML or plain text."""
     parts = []
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])

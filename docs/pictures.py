@@ -1,4 +1,4 @@
-"""Draw docs/pictures/costs.svg: one sentence in the colours of what three models charge for it."""
+"""Draw docs/pictures/costs.svg: a sentence, coloured by what three models charge for each letter."""
 
 from html import escape
 from pathlib import Path
@@ -13,7 +13,7 @@ _STEP, _LINE, _LEFT, _TOP = 14, 34, 60, 12
 
 
 def picture() -> str:
-    """Return the SVG. Every letter has its own ground, so that it can be read on light pages and on dark ones."""
+    """Return the SVG. Every letter has its own background, so that it can be read on light and dark pages."""
     width, height = _LEFT + _STEP * len(TEXT) + 150, _TOP + _LINE * len(MODELS) + 46
     label = "One sentence, coloured by what gzip, mix and rnn charge for each letter"
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'

@@ -1,7 +1,7 @@
 """Take the pictures of the live page, docs/play/*.png, in headless Chromium: python docs/screenshots.py [NAME]...
 
-Chromium and Pillow are needed (pip install -e '.[dev]'). Each picture is what a visitor sees after a few steps, with
-the colours put into a palette, so that it is small.
+It needs Chromium and Pillow (pip install -e '.[dev]'). Each picture shows what a visitor sees after a few steps, with
+colours reduced to a palette, which keeps it small.
 """
 
 import argparse
@@ -26,7 +26,7 @@ MOST_BYTES = 150_000
 COLOURS = 128
 WIDTH, HEIGHT = 1180, 900
 READY = "document.body.dataset.ready && app.columns.every(c => c.done && !c.frame)"
-WATERS = 72  # the place of the a of "waters" in the poem
+WATERS = 72  # the position of the a in "waters" in the poem
 WHOLE = "document.body"
 SENTENCE = (
     "The river rises in the mountains in the north of the country, and flows through the city to the sea. The city was "
@@ -35,7 +35,7 @@ SENTENCE = (
 
 
 def desktop(page: Page) -> str:
-    """Show the poem under three models, and what they expected of the a of "waters"."""
+    """Show the poem under three models, and what they expected in place of the a in "waters"."""
     page.run(f"document.getElementById('settings').open = false; app.setCaret({WATERS})")
     page.wait(f"app.columns.every(c => c.answer?.position === {WATERS})")
     return WHOLE
@@ -65,7 +65,7 @@ def parse(page: Page) -> str:
 
 
 def coder(page: Page) -> str:
-    """Show the interval after the poem's first lines, and its last steps."""
+    """Show the interval in the poem's first line, and the last steps that led to it."""
     page.run(f"app.setCaret({25}); app.activate(app.columns[2]); document.getElementById('coder').open = true")
     page.wait("document.querySelector('#coder svg')")
     page.run("document.querySelector('#coder details').open = true")
@@ -73,7 +73,7 @@ def coder(page: Page) -> str:
 
 
 def generation(page: Page) -> str:
-    """Show what a network makes of a sentence, its letters with dots below, and copies with their source."""
+    """Show how a network continues a sentence, underlined with dots, and copies with their source."""
     page.run(f"app.setModels(['gzip', 'rnn']); app.setText(new TextEncoder().encode({json.dumps(SENTENCE)}), 1000)")
     page.run("document.getElementById('generator').value = 'rnn'; document.getElementById('length').value = 120")
     page.run("app.setDraw({temperature: 0.6}); document.getElementById('seed').value = 1")
@@ -133,7 +133,7 @@ def example(page: Page, name: str) -> None:
 
 @contextmanager
 def served() -> Iterator[Server]:
-    """Yield a server of the page as it is without a file."""
+    """Yield a server of the page as it begins without a file."""
     server = Server(Desk(), {"text": None, "name": "", "cut": False, "models": ["gzip", "mix", "rnn"]})
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -148,12 +148,12 @@ def served() -> Iterator[Server]:
 
 def take(page: Page, server: Server, name: str) -> bytes:
     """Return one picture as a PNG with a palette."""
-    page.open("about:blank")  # the address keeps the state, and no picture begins where another ended
+    page.open("about:blank")  # the address keeps the state, and no picture may begin where another ended
     width = 390 if name == "phone" else WIDTH
     page.open(server.url, width, HEIGHT, dark=name == "dark")
     page.wait(READY, 300)
     part = PICTURES[name](page)
-    page.resize(width, page.run("document.body.scrollHeight"))  # what is out of sight is not drawn
+    page.resize(width, page.run("document.body.scrollHeight"))  # what is off the screen is not drawn
     page.wait("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
     if page.errors:
         raise SystemExit(f"{name}: {page.errors}")
@@ -162,7 +162,7 @@ def take(page: Page, server: Server, name: str) -> bytes:
 
 
 def small(png: bytes) -> bytes:
-    """Return a picture with a palette, without dithering: its areas are plain."""
+    """Return a picture with a palette, without dithering, since its areas are plain."""
     from PIL import Image
 
     picture = Image.open(io.BytesIO(png)).convert("RGB")
@@ -172,9 +172,9 @@ def small(png: bytes) -> bytes:
 
 
 def main() -> None:
-    """Take the pictures that are asked for."""
+    """Take the pictures named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[[], *PICTURES], help="these alone")
+    parser.add_argument("names", nargs="*", choices=[[], *PICTURES], help="only these")
     names = parser.parse_args().names or list(PICTURES)
     if find_chromium() is None:
         raise SystemExit("no Chromium found")

@@ -1,4 +1,4 @@
-"""Compare models by compression: the code's bits per byte, and the log-loss of the predictor that each is.
+"""Compare models by compression: the bits per byte of each as a compressor, and its log-loss as a predictor.
 
 Prints: gzip lzma counts log-loss
 """

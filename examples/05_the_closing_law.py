@@ -1,4 +1,4 @@
-"""The equivalence as a law: a compressor, read as a predictor, driven by an arithmetic coder, is lossless again.
+"""The closing law: a compressor, read as a predictor and driven by an arithmetic coder, is a lossless compressor again.
 
 Prints: identical bits
 """

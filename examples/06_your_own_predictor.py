@@ -1,4 +1,4 @@
-"""Write a predictor, and get a compressor, a sampler and scores for it.
+"""Write a predictor, and it compresses, generates and is scored.
 
 Prints: uniform mine identical
 """
@@ -16,7 +16,7 @@ from gencomp.registry import Entry
 
 @dataclass(frozen=True)
 class Recent:
-    """Bytes seen among the last ``window`` are likelier: counts of a sliding window, add ``floor``."""
+    """Order-0 counts over the last ``window`` bytes, plus ``floor`` for every byte value."""
 
     window: int = 400
     floor: float = 0.02
@@ -46,7 +46,7 @@ class RecentState:
         return type(self)(self.window, self.floor, self.recent)
 
 
-# A name makes it a spec; a package would use the entry-point group "gencomp.predictors" instead.
+# Registered under a name, it can be used in specs; a package would use the entry-point group "gencomp.predictors".
 gencomp.register(Entry("recent", "predictor", f"{__name__}:Recent", "a sliding window of counts"))
 
 text = alice()[:1500]

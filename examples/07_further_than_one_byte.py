@@ -19,7 +19,7 @@ for strategy in names:
 limited = gencomp.sample("gzip", prompt=context, length=24, strategy="beam", width=8, max_copy=6)
 print(f"{'beams':<10} {limited!r}, no copy above {measure_copies(context, limited).longest} bytes")
 
-# the same code lengths as predictors: what do they charge for the byte that really comes?
+# predictors made from the same code lengths: what do they charge for the byte that really follows?
 following = alice()[12_000]
 for spec in ("gzip", "lookahead:gzip?width=16", "ensemble:gzip?windows=500,1000,2000", "ensemble:gzip,counts:3"):
     code_lengths = gencomp.as_predictor(spec).begin(context).code_lengths()

@@ -1,4 +1,4 @@
-"""The same prompt continued by gzip and by a predictor, judged by figures, and shown as one page.
+"""Continue one prompt with gzip and with a predictor, score the continuations, and show them on one page.
 
 Prints: truth shuffled gzip counts:3 page
 """

@@ -1,4 +1,4 @@
-"""The bridge to transformers: its generate() driven by gzip, by counts, and by any other spec.
+"""The bridge to transformers: its generate() driven by gzip, by counts, or by any other spec.
 
 Needs the extra `lm`: pip install 'gencomp[lm]'.
 

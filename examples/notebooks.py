@@ -1,7 +1,6 @@
-"""Run the notebooks of this folder, and keep what they show in them: python examples/notebooks.py [--check] [NAME]...
+"""Run the notebooks of this folder and save their outputs in them: python examples/notebooks.py [--check] [NAME]...
 
-They are Jupyter notebooks, which GitHub, editors and Jupyter show with their results; this runs them without any of
-these, since a notebook is JSON and its cells are Python. With --check nothing is written.
+Jupyter is not needed: a notebook is JSON, and its cells are Python. With --check nothing is written.
 """
 
 import argparse
@@ -16,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-_SHOWN = 300  # characters of a result that is shown as plain text
+_SHOWN = 300  # the most characters of a result shown as plain text
 
 
 def run(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Return the notebook with fresh outputs: what each cell prints, and its last expression.
+    """Return the notebook with fresh outputs: what each cell prints, and the value of its last expression.
 
-    An exception of a cell leaves this function, with the cell's number in a note.
+    If a cell raises an exception, a note with the cell's id is added to it.
     """
     module = types.ModuleType("__main__")
     cells = []
@@ -62,10 +61,10 @@ def _outputs(source: str, names: dict[str, Any], count: int) -> list[dict[str, A
 
 
 def main() -> None:
-    """Run what the command line names."""
-    parser = argparse.ArgumentParser(description="Run the notebooks of this folder, and keep what they show in them.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="some of them; all if none is named")
-    parser.add_argument("--check", action="store_true", help="only run them")
+    """Run the notebooks that the command line names."""
+    parser = argparse.ArgumentParser(description="Run the notebooks of this folder and save their outputs in them.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="notebooks to run (default: all)")
+    parser.add_argument("--check", action="store_true", help="write nothing")
     arguments = parser.parse_args()
     for path in sorted(FOLDER.glob("*.ipynb")):
         if arguments.names and path.stem not in arguments.names and path.name not in arguments.names:

@@ -1,14 +1,14 @@
-"""Build the training corpus of the byte-level recurrent model from packages, by name and version.
+"""Build the training corpus of the byte-level recurrent model from packages at pinned versions.
 
     python examples/corpus/build.py OUT --wikipedia wikipedia-en-2015-100m.xz --tests DATA_FOLDER
 
-`sources.toml` says which packages, which of their files, how many bytes of them at most and under which licence;
-`lock.json` pins their versions and the SHA-256 of what was fetched (`--pin` renews it). `pip` and `apt-get` fetch them,
-as a plain user, into a cache. OUT receives one file for each kind (`code.bin` and so on), the offsets of its documents
-(`code.offsets.npy`: int64, one start each), a validation piece (`code.valid.bin`) of packages that are nowhere in
-training, `small/` with test files of a few kilobytes of still other packages, and `manifest.json`.
+`sources.toml` lists the packages, with the files to take from each, the most bytes to take, and the licence.
+`lock.json` pins versions and the SHA-256 of each archive (`--pin` adds packages that it lacks). `pip` and `apt-get`
+fetch them into a cache, without root. OUT receives one file for each kind (`code.bin` and so on), the offsets of its
+documents (`code.offsets.npy`: int64, one start each), a validation file (`code.valid.bin`) from packages that are
+nowhere in training, `small/` with test files of a few kilobytes from still other packages, and `manifest.json`.
 
-Test sets stay out by content: a document that shares more than a trace with them is dropped (see `overlap.py`).
+Test sets are excluded by content: a document that shares more than a trace with them is dropped (see `overlap.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ WIKI_VALID = (94_600_000, 95_000_000)
 SMALLEST, LARGEST, PIECE = 120, 300_000, 100_000
 SMALL = (2_000, 20_480)
 SEED = "corpus 1"
-# "more than a trace": this share of a document's sampled windows, and at least so many of them
+# "more than a trace": more than this share of a document's sampled windows, and at least this many of them
 TEST_SHARE, TEST_COUNT = 0.02, 3
 HELD_SHARE = 0.20
 COPY_SHARE = 0.50
@@ -56,7 +56,7 @@ GENERATED = re.compile(
 
 @dataclass(frozen=True)
 class Source:
-    """One line of sources.toml: which files of a package go where."""
+    """One table of sources.toml: which files of a package go where."""
 
     package: str
     licence: str
@@ -73,7 +73,7 @@ class Source:
 
     @classmethod
     def of(cls, table: dict) -> Source:
-        """Make a source of one `[[source]]` table; unknown keys are an error."""
+        """Make a source from one `[[source]]` table; unknown keys are an error."""
         lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
         return cls(**{**table, **lists})
 
@@ -83,7 +83,7 @@ class Source:
         return f"{self.package} -> {self.kind}"
 
     def wants(self, path: str) -> bool:
-        """Whether the file at `path` in the archive is of this source."""
+        """Whether the file at `path` in the archive belongs to this source."""
         if path.endswith("!"):  # an archive inside the archive
             return "*!" in self.files and not any(fnmatchcase(path[:-1], glob) for glob in self.skip)
         path = path.rsplit("!", 1)[-1] if "*!" in self.files else path
@@ -105,12 +105,12 @@ class Document:
 
     @property
     def order(self) -> str:
-        """Where it comes among others: by a digest, so that any piece of a corpus is a mix of all of it."""
+        """A sort key: a digest, so that any part of a corpus is a mix of all of it."""
         return hashlib.sha256(f"{SEED}:{self.source.package}:{self.path}".encode()).hexdigest()
 
 
 class _Text(HTMLParser):
-    """The running text of an HTML page, a line for each block."""
+    """Collects the running text of an HTML page, with line breaks between blocks."""
 
     BLOCKS = frozenset(
         ("p", "div", "li", "dt", "dd", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "tr", "table", "ul", "ol", "dl", "br")
@@ -157,7 +157,7 @@ def html_text(data: bytes) -> bytes:
 
 
 def catalogue(data: bytes) -> list[tuple[str, str]]:
-    """Return the (original, translation) pairs of a gettext .mo file, the header's pair first if it has one."""
+    """Return the (original, translation) pairs of a gettext .mo file, any header's first."""
     order = "little" if data[:4] == b"\xde\x12\x04\x95" else "big"
     count, originals, translations = (int.from_bytes(data[at : at + 4], order) for at in (8, 12, 16))
 
@@ -178,7 +178,7 @@ def _quoted(text: str) -> str:
 
 
 def po_text(data: bytes) -> bytes:
-    """Return a .mo catalogue in the form of the .po file that it was made of (comments are lost)."""
+    """Return a .mo catalogue as the .po file from which it was compiled (comments are lost)."""
     entries = []
     for original, translation in catalogue(data):
         context, _, original = original.rpartition("\x04")
@@ -195,7 +195,7 @@ def po_text(data: bytes) -> bytes:
 
 
 def prose_text(data: bytes) -> bytes:
-    """Return the longer translations of a .mo catalogue as paragraphs: stories and help, no button labels."""
+    """Return the longer translations of a .mo catalogue as paragraphs: stories and help, not button labels."""
     texts = [part for original, text in catalogue(data) if original for part in text.split("\0")]
     return ("\n\n".join(text.strip() for text in texts if len(text.encode()) >= 90) + "\n").encode()
 
@@ -207,18 +207,18 @@ def story_text(data: bytes) -> bytes:
 
 
 def short_mail(data: bytes) -> bytes:
-    """Return a mail with long runs of base64 cut to a few lines."""
+    """Return an e-mail with long runs of base64 cut to six lines."""
     return re.sub(rb"((?:^[A-Za-z0-9+/=]{60,76}\r?\n){6})(?:^[A-Za-z0-9+/=]{1,76}\r?\n)+", rb"\1", data, flags=re.M)
 
 
 def plain_mail(data: bytes) -> bytes:
-    """Return a mail up to its HTML part: the headers and the plain text."""
+    """Return an e-mail up to its HTML part: the headers and the plain text."""
     found = re.search(rb"\n--[^\n]*\nContent-Type: text/html", data)
     return data[: found.start() + 1] if found else data
 
 
 def bare_log(data: bytes) -> bytes:
-    """Return a log without the comment lines that its test suite put in."""
+    """Return a log without the comment lines that its test suite added."""
     return b"".join(line for line in data.splitlines(keepends=True) if not line.startswith(b"#"))
 
 
@@ -236,9 +236,9 @@ TRANSFORMS = {
 
 
 def pieces(path: str, data: bytes, source: Source, most: int) -> Iterator[tuple[str, bytes]]:
-    """Yield the documents of one file: the file as it is, or, where it is a book, its first `most` bytes in pieces.
+    """Yield the documents of one file: the file as it is or, for a book, its first `most` bytes in pieces.
 
-    Books are files of more than LARGEST bytes of a `long` source or of prose; they are cut at paragraphs.
+    A book is a file of more than `most` bytes from a `long` source or in prose. It is cut between paragraphs.
     """
     if len(data) <= most or not (source.long or source.kind == "languages"):
         yield path, data
@@ -254,7 +254,7 @@ def pieces(path: str, data: bytes, source: Source, most: int) -> Iterator[tuple[
 
 
 def fault(data: bytes, kind: str) -> str:
-    """Say why a file is no training document, or return ""."""
+    """Return why a file is unfit as a training document, or "" if it is fit."""
     if len(data) < SMALLEST:
         return "small"
     if len(data) > LARGEST:
@@ -264,7 +264,7 @@ def fault(data: bytes, kind: str) -> str:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        # other encodings stay where their letters are few, as in Western names; text in them would be noise
+        # A few letters in another encoding, such as names in Latin-1, are kept; whole texts would be noise.
         if sum(byte >= 128 for byte in data) > len(data) // 50 or kind == "languages":
             return "not UTF-8"
     lines = data.count(b"\n") + 1
@@ -282,17 +282,17 @@ def fault(data: bytes, kind: str) -> str:
 
 
 def documents(source: Source, path: Path, before: Path | None, dropped: dict[str, int]) -> list[Document]:
-    """Return the documents of a source, in its own order, its limit kept; counts what fell away in `dropped`."""
+    """Return the documents of a source up to its limit, in its order; count in `dropped` what was left out, and why."""
     if before is not None:
         files = diffs(source, path, before)
     else:
         files = fetch.members(path.name, path.read_bytes(), source.wants)
-    # ordered before they are looked at: most packages hold far more than is taken of them
+    # sorted before they are read: most packages hold far more than is taken from them
     waiting = sorted((Document(source, name, data) for name, data in files), key=lambda document: document.order)
     if source.split == "small":
         found = [document for file in waiting for document in readable(file, LARGEST, dropped)]
         return [document for document in found if SMALL[0] <= len(document.data) <= SMALL[1]]
-    # variety before size: one file gives no more than a twelfth of its source's share, where there are twelve
+    # Variety before size: with twelve or more files, none gives more than a twelfth of its source's limit.
     most = max(40_000, source.limit // min(12, max(1, len(waiting))))
     kept, used = [], 0
     for file in waiting:
@@ -309,7 +309,7 @@ def documents(source: Source, path: Path, before: Path | None, dropped: dict[str
 
 
 def without_frames(found: list[Document]) -> list[Document]:
-    """Return the documents without the lines that a fifth of them share: menus and notices of a page's frame."""
+    """Return the documents without lines that more than a fifth of them share: the menus and notices of a web page."""
     held = Counter(line for document in found for line in set(document.data.split(b"\n")) if line.strip())
     common = {line for line, count in held.items() if count > max(3, len(found) // 5)}
     bare = []
@@ -322,7 +322,7 @@ def without_frames(found: list[Document]) -> list[Document]:
 
 
 def readable(file: Document, most: int, dropped: dict[str, int]) -> Iterator[Document]:
-    """Yield the documents that a file gives, transformed; count in `dropped` what is no document."""
+    """Yield the documents that a file gives, transformed; count in `dropped` what is unfit."""
     source = file.source
     if file.path.endswith(".mo") != source.transform.startswith("mo"):
         return
@@ -340,7 +340,7 @@ def readable(file: Document, most: int, dropped: dict[str, int]) -> Iterator[Doc
 
 
 def diffs(source: Source, after: Path, before: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the unified differences between the files of two versions of a package, as `git diff` lays them out."""
+    """Yield unified diffs between the files of two versions of a package, in the format of `git diff`."""
     old, new = (dict(fetch.members(path.name, path.read_bytes(), source.wants)) for path in (before, after))
     for name in sorted(old.keys() & new.keys()):
         if old[name] == new[name] or max(len(old[name]), len(new[name])) > LARGEST:
@@ -355,7 +355,7 @@ def diffs(source: Source, after: Path, before: Path) -> Iterator[tuple[str, byte
 def changelogs(template: Source, archives: list[Path]) -> Iterator[Document]:
     """Yield changelogs and copyright files, which every Debian package carries, until the limit is reached.
 
-    Small packages alone are opened for them: unpacking hundreds of megabytes for a few kilobytes takes long.
+    Only small packages are opened for them: unpacking hundreds of megabytes for a few kilobytes would take long.
     """
     small = [path for path in archives if path.stat().st_size < 3_000_000]
     used = 0
@@ -382,7 +382,7 @@ def test_texts(folder: Path, wikipedia: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def overlaps(tests: overlap.Shingles, named: dict[str, np.ndarray], files: list[Path]) -> dict[str, dict[str, float]]:
-    """Return for each training file the share of each test set's sampled windows that stand in it, where not 0."""
+    """Return, for each training file, the share of each test set's sampled windows that it contains, if not 0."""
     shares: dict[str, dict[str, float]] = {}
     for path in files:
         found = tests.found_in(path.read_bytes())
@@ -396,7 +396,7 @@ TONGUES = {"en": 36, "de": 15, "fr": 12, "es": 10, "it": 6, "pt": 5, "nl": 4, "p
 
 
 def invented(prose: list[Document]) -> list[Document]:
-    """Return made-up letters, their words out of the corpus' prose, and made-up logs (see letters.py)."""
+    """Return made-up letters, with paragraphs from the corpus's prose, and made-up logs (see letters.py)."""
     pools: dict[str, list[str]] = {tongue: [] for tongue in TONGUES}
     for document in prose:
         name = f"{document.source.package.removeprefix('debian:')}/{document.path}"
@@ -425,13 +425,13 @@ def invented(prose: list[Document]) -> list[Document]:
 
 
 def _paragraph(dice: dress.Dice, pool: list[str], width: int) -> str:
-    """Return one of the paragraphs, broken into lines of `width` characters, or as it is where that is 0."""
+    """Return one of the paragraphs, broken into lines of `width` characters, or unbroken if that is 0."""
     text = dice.pick(pool)
     return letters.wrapped(text, width) if width else text
 
 
 class Keeper:
-    """Decides which documents stay: no test text, no held-out text, no copies."""
+    """Decides which documents are kept: no test text, no held-out text, no copies."""
 
     def __init__(self, tests: overlap.Shingles) -> None:
         self.tests = tests
@@ -441,7 +441,7 @@ class Keeper:
         self.report: list[dict] = []
 
     def keep(self, document: Document, train: bool = True) -> bool:
-        """Whether `document` stays; remembers it if so, and the reason if not."""
+        """Whether to keep `document`; remembers it if so, and the reason if not."""
         digest = fetch.sha256(document.data)
         hashes = overlap.sampled(document.data)
         total = max(1, len(hashes))
@@ -469,7 +469,7 @@ class Keeper:
 
 
 def write(out: Path, kind: str, kept: list[Document]) -> dict:
-    """Write a kind's documents one after another, their offsets beside; return its entry for the manifest."""
+    """Write a kind's documents to one file and their offsets to another; return its entry for the manifest."""
     kept = sorted(kept, key=lambda document: document.order)
     sizes = np.array([len(document.data) for document in kept], np.int64)
     data = b"".join(document.data for document in kept)
@@ -502,16 +502,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder for the corpus")
     parser.add_argument("--wikipedia", type=Path, required=True, help="wikipedia-en-2015-100m.xz")
-    parser.add_argument("--tests", type=Path, required=True, help="folder of the test sets, kept out by content")
+    parser.add_argument("--tests", type=Path, required=True, help="folder of the test sets, excluded by content")
     parser.add_argument("--sources", type=Path, default=HERE / "sources.toml")
     parser.add_argument("--lock", type=Path, default=HERE / "lock.json")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "corpus-packages")
-    parser.add_argument("--markup", type=int, default=90_000_000, help="bytes of dressed articles, about")
+    parser.add_argument("--markup", type=int, default=90_000_000, help="approximate bytes of dressed articles")
     parser.add_argument(
-        "--pin", action="store_true", help="take today's versions of packages that the lock lacks, and write it"
+        "--pin", action="store_true", help="pin packages that the lock lacks at today's versions, and write the lock"
     )
     parser.add_argument("--offline", action="store_true", help="take everything from the cache")
-    parser.add_argument("--lenient", action="store_true", help="go on without packages that cannot be had")
+    parser.add_argument("--lenient", action="store_true", help="go on without packages that cannot be fetched")
     arguments = parser.parse_args()
     try:
         return build(arguments)
@@ -521,12 +521,12 @@ def main() -> int:
 
 
 def request_of(source: Source, version: str) -> fetch.Request:
-    """Return the archive of a source, at the version that sources.toml names (mostly none: the lock does)."""
+    """Return the archive of a source at `version`, the one in sources.toml (mostly empty, since the lock has it)."""
     return fetch.Request(source.package, "deb" if source.package.startswith("debian:") else source.form, version)
 
 
 def locked(sources: list[Source], arguments: argparse.Namespace) -> dict[str, dict]:
-    """Return what is pinned for every archive (key -> version, file, sha256, path), all of them fetched."""
+    """Fetch every archive; return its key -> version, file, sha256 and path."""
     lock = json.loads(arguments.lock.read_text()) if arguments.lock.exists() else {}
     wanted: dict[str, fetch.Request] = {}
     faults = []
@@ -570,7 +570,7 @@ def locked(sources: list[Source], arguments: argparse.Namespace) -> dict[str, di
             + "\n"
         )
     if faults:
-        message = f"{len(faults)} packages could not be had:\n  " + "\n  ".join(faults)
+        message = f"{len(faults)} packages could not be fetched:\n  " + "\n  ".join(faults)
         if not arguments.lenient:
             raise fetch.FetchError(message)
         print(message, file=sys.stderr)
@@ -578,7 +578,7 @@ def locked(sources: list[Source], arguments: argparse.Namespace) -> dict[str, di
 
 
 def build(arguments: argparse.Namespace) -> int:
-    """Fetch, choose and write everything; return the exit status."""
+    """Fetch and select the documents, write the corpus, and return the exit status."""
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     sources = [Source.of(table) for table in tomllib.loads(arguments.sources.read_text())["source"]]
@@ -592,7 +592,7 @@ def build(arguments: argparse.Namespace) -> int:
     heldout = {source.package for source in sources if source.split != "train"}
     mixed = sorted(heldout & {source.package for source in sources if source.split == "train"})
     if mixed:
-        raise fetch.FetchError(f"held out and trained on at once: {', '.join(mixed)}")
+        raise fetch.FetchError(f"both held out and trained on: {', '.join(mixed)}")
     kept: dict[tuple[str, str], list[Document]] = {}
     (out / "small").mkdir(exist_ok=True)
     for source in sorted(sources, key=lambda source: ("small", "valid", "train").index(source.split)):

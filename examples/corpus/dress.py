@@ -1,15 +1,15 @@
-"""Dress plain article text as a MediaWiki XML export: the syntax of a dump around sentences that are not in one.
+"""Dress plain article text as a MediaWiki XML export.
 
-WikiExtractor threw the markup away; this puts markup back, at the rates of real exports, chosen by a seed. What it writes
-is wrong as an encyclopedia (categories, dates of edits, foreign titles and tables are guesses) and right as a language: a
-model learns from it where brackets, quotes, entities, headings and headers come, which is what a real export asks of it.
+WikiExtractor removed the markup; this puts random markup back, as often as in real exports. The result is wrong as an
+encyclopedia (categories, dates of edits, foreign titles and tables are guesses) but right as a language: from it, a model
+learns where brackets, quotes, entities, headings and page headers come.
 
     python dress.py wiki.bin markup.bin [--limit BYTES] [--seed N]
 
-It needs Python and numpy, one core and about a minute for 90 MB. Same input, seed and numpy: same output.
+It needs numpy, and takes about a minute on one core for 90 MB. The same input, seed and numpy give the same output.
 """
 
-# Long lines here are forms of text, easier to read in one piece.
+# The long lines are templates of text, which are easier to read unbroken.
 # ruff: noqa: E501, SIM905
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DOC = re.compile(r'<doc id="(\d+)" url="[^"]*" title="([^"]*)">\n(.*?)\n</doc>',
 MONTHS = "January February March April May June July August September October November December".split()
 MONTH = "(?:" + "|".join(MONTHS) + ")"
 
-# what the linker looks at, most particular first
+# what may be marked up in a line, most specific first
 BOLD_ON, BOLD_OFF = "\ue000", "\ue001"
 CANDIDATE = re.compile(
     rf"(?P<bold>{BOLD_ON}[^{BOLD_OFF}]*{BOLD_OFF})"
@@ -162,7 +162,7 @@ HOSTS = "www.{w}.com www.{w}.org www.{w}.net {w}.org www.{w}.edu www.{w}.gov www
 
 
 class Dice:
-    """Random choices from one numpy Generator, drawn in blocks so that a draw costs little."""
+    """Random choices from one numpy Generator, drawn in blocks for speed."""
 
     def __init__(self, seed: int) -> None:
         self._generator = np.random.default_rng(seed)
@@ -187,11 +187,11 @@ class Dice:
         return low + int(self.uniform() * (high - low + 1))
 
     def pick(self, options):
-        """Return one of a sequence."""
+        """Return one element of a sequence."""
         return options[int(self.uniform() * len(options))]
 
     def few(self, mean: float) -> int:
-        """Return a count of geometric distribution with this mean."""
+        """Return a count from a geometric distribution with this mean."""
         return int(np.log(1.0 - self.uniform()) / np.log(mean / (1.0 + mean))) if mean > 0 else 0
 
     def word(self) -> str:
@@ -200,7 +200,7 @@ class Dice:
 
 
 class Terms:
-    """What may be linked: the titles of the set, and words and pairs of words that cling together."""
+    """What may be linked: the titles of all pages, words typical of few pages, and collocations."""
 
     def __init__(self, pages: list[tuple[int, str, str]]) -> None:
         self.titles = {title: title for _, title, _ in pages}
@@ -214,7 +214,7 @@ class Terms:
 
     @staticmethod
     def _clinging(texts: list[str]) -> tuple[frozenset[str], frozenset[str]]:
-        """Return words that come often in few pages, and pairs that come together far more often than by chance."""
+        """Return words that are frequent in few pages, and pairs that occur far more often than by chance."""
         total: Counter[str] = Counter()
         holding: Counter[str] = Counter()
         pairs: Counter[str] = Counter()
@@ -244,7 +244,7 @@ def escape(text: str) -> str:
 
 
 def transliterated(title: str, tongue: str, dice: Dice) -> str:
-    """Return a guess at a title in another tongue: letter by letter, or the ending changed."""
+    """Return a guess at a title in another language: transliterated, or with another ending."""
     lower = title.lower()
     if tongue in SCRIPT_OF:
         table = TABLES[SCRIPT_OF[tongue]]
@@ -289,7 +289,7 @@ def transliterated(title: str, tongue: str, dice: Dice) -> str:
 
 
 class Page:
-    """The markup of one article. `old` pages look like an export of 2006, the others like one of ten years later."""
+    """The markup of one article. `old` pages look like an export of 2006, others like one of ten years later."""
 
     def __init__(self, number: int, title: str, text: str, terms: Terms, dice: Dice, old: bool) -> None:
         self.number, self.title, self.terms, self.dice, self.old = number, title, terms, dice, old
@@ -312,7 +312,7 @@ class Page:
 
     @staticmethod
     def _cleaned(text: str) -> str:
-        """Take away what WikiExtractor left of templates that it dropped."""
+        """Remove what WikiExtractor left of the templates that it dropped."""
         text = re.sub(r"\((?:[\])]|[ ,;])*[,;\])] *(?=[^\s)])", "(", text)
         text = re.sub(r" ?\([\s,;\]]*\)", "", text)
         return re.sub(r" +([,;.])", r"\1", text)
@@ -320,7 +320,7 @@ class Page:
     # -- phrases within a line ------------------------------------------------------------------------------------
 
     def link(self, target: str, label: str | None = None) -> str:
-        """Return a link, `label` shown where it differs."""
+        """Return a link to `target`, with `label` if that differs."""
         self.linked.add(target)
         if label is None or label == target:
             return f"[[{target}]]"
@@ -542,7 +542,7 @@ class Page:
         return marked
 
     def labelled(self, line: str) -> str:
-        """Return a line of prose with its first words, or a phrase put before it, in bold, as definitions have them."""
+        """Return a line of prose that begins in bold, as a definition does: with its own first words or a phrase added."""
         roll = self.dice.uniform()
         if roll < 0.35:
             return (
@@ -555,7 +555,7 @@ class Page:
         return self.paragraph(line)
 
     def person(self) -> str:
-        """Return "Surname, F." of a name seen in the article, or of none."""
+        """Return "Surname, F." from a name in the article, or made up."""
         if self.names and self.dice.chance(0.5):
             last = self.dice.pick(list(self.names))
             return f"{last}, {self.names[last].split(' ')[0]}"
@@ -629,7 +629,7 @@ class Page:
         return f"{{{{{dice.pick(('c', 'c', 'C'))}ite {kind}{joint}{joint.join(parts)}}}}}"
 
     def reference(self) -> str:
-        """Return a footnote of either age."""
+        """Return a footnote in the style of the page's age."""
         dice = self.dice
         if dice.chance(0.25):
             return (
@@ -681,7 +681,7 @@ class Page:
         return f"{bars}{text}{bars}" if self.tight else f"{bars} {text} {bars}"
 
     def infobox(self) -> str:
-        """Return a template of named fields, or a table of the elder kind."""
+        """Return a template of named fields, or a table in the older style."""
         dice = self.dice
         if self.old and dice.chance(0.4):
             return self.table(dice.between(3, 9), 2)
@@ -880,7 +880,7 @@ class Page:
         )
 
     def _joined(self, blocks: list[str]) -> str:
-        """Join blocks by blank lines, headings close to their text on some pages."""
+        """Join blocks by blank lines; on some pages, headings stand right above their text."""
         text = ""
         for at, block in enumerate(blocks):
             if at:
@@ -894,7 +894,7 @@ class Page:
         return text
 
     def name_list(self, count: int) -> str:
-        """Return a list of linked phrases of the article, with years or remarks as such lists have them."""
+        """Return a list of linked phrases of the article, with years or remarks."""
         dice = self.dice
         style = dice.below(4)
         year, lines = dice.between(1400, 1960), []
@@ -916,7 +916,7 @@ class Page:
         return "\n".join(lines)
 
     def closing(self) -> str:
-        """Return the sections after the text: see also, references, links, categories, other languages."""
+        """Return what follows the text: see also, references, links, categories, other languages."""
         dice = self.dice
         out = ""
         if dice.chance(0.6):
@@ -1005,7 +1005,7 @@ class Page:
 
 
 class Export:
-    """Writes pages with their headers, revision numbers rising and falling as a dump's do."""
+    """Writes pages with their headers; revision numbers vary as in a dump."""
 
     def __init__(self, terms: Terms, dice: Dice) -> None:
         self.terms, self.dice = terms, dice
@@ -1046,7 +1046,7 @@ class Export:
         )  # fmt: skip
 
     def dressed(self, number: int, title: str, text: str, page: Page | None, old: bool, year: int | None = None) -> str:
-        """Return a whole <page> around wiki text."""
+        """Return a whole <page> around the wiki text."""
         dice = self.dice
         year = (
             year or (2006 if dice.chance(0.88) else 2005)
@@ -1122,15 +1122,15 @@ class Export:
 
 
 def read_pages(data: bytes) -> list[tuple[int, str, str]]:
-    """Return (id, title, text) of the articles in WikiExtractor's form; an article cut at the end is left out."""
+    """Return (id, title, text) of the articles in WikiExtractor's format; an article cut off at the end is left out."""
     text = data.decode("utf-8", "replace")
     return [(int(number), html.unescape(title), body) for number, title, body in DOC.findall(text)]
 
 
 def dress(pages: list[tuple[int, str, str]], limit: int, seed: int, terms: Terms | None = None) -> bytes:
-    """Return at most about `limit` bytes of export made of `pages`, in a random order, a page never cut.
+    """Return an export of about `limit` bytes, made from `pages` in random order, each of them whole.
 
-    Four pages in five are in the style of 2006. About one redirect goes with each article.
+    Four articles in five are in the style of 2006. There is about one redirect for each article.
     """
     dice = Dice(seed)
     export = Export(terms or Terms(pages), dice)
@@ -1155,7 +1155,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wiki", type=Path, help="article text in WikiExtractor's <doc> envelopes")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--limit", type=int, default=90_000_000, help="bytes to write at most, about")
+    parser.add_argument("--limit", type=int, default=90_000_000, help="approximate bytes to write")
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     arguments.out.write_bytes(dress(read_pages(arguments.wiki.read_bytes()), arguments.limit, arguments.seed))

@@ -1,7 +1,6 @@
 """Fetch packages by name and version with the registries' ordinary clients, and read the files inside.
 
-`pip download` and `apt-get download` need no rights beyond a plain user's. Nothing that is fetched is installed; files
-are read out of the archives in memory.
+`pip download` and `apt-get download` do not need root. Nothing is installed; the archives are read in memory.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def sha256(data: bytes) -> str:
 class Request:
     """An archive to fetch: a package ("debian:NAME" or "pypi:NAME"), its form (deb, wheel or sdist) and version.
 
-    An empty version stands for the newest that the client knows.
+    An empty version means the newest that the client knows.
     """
 
     package: str
@@ -55,18 +54,18 @@ class Request:
         return " ".join(part for part in (self.package, self.form, self.version) if part)
 
     def folder(self, cache: Path) -> Path:
-        """Return the folder of `cache` in which the archives of this package and form lie."""
+        """Return the folder of `cache` for archives of this package and form."""
         return cache / re.sub(r"[^\w.+-]", "_", f"{self.package}-{self.form}")
 
     def lies_in(self, cache: Path) -> Path | None:
-        """Return the archive's path if it was fetched before; without a version, that of any one version."""
+        """Return the archive's path if it is in the cache; without a version, any version will do."""
         folder = self.folder(cache)
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         return next((path for path in files if self.version in ("", file_name_and_version(path)[1])), None)
 
 
 def file_name_and_version(path: Path) -> tuple[str, str]:
-    """Return the package's normal name and the version that an archive's file name tells."""
+    """Return the package's normalised name and its version, from an archive's file name."""
     name = path.name
     if name.endswith(".deb"):
         package, version, _ = name.split("_")
@@ -79,9 +78,9 @@ def file_name_and_version(path: Path) -> tuple[str, str]:
 
 
 def fetch_all(requests: list[Request], cache: Path) -> list[str]:
-    """Fetch what does not lie in `cache` yet; return what went wrong, a line each.
+    """Fetch what is not in `cache` yet; return what went wrong, one line for each archive.
 
-    Packages of one kind go to their client together; what such a call leaves out is asked for once more, alone.
+    A client is asked for packages of one form together, then for each that this did not fetch on its own.
     """
     cache.mkdir(parents=True, exist_ok=True)
     faults = []
@@ -108,7 +107,7 @@ def fetch_all(requests: list[Request], cache: Path) -> list[str]:
 
 
 def _fetch_group(group: list[Request], cache: Path) -> str:
-    """Ask one client for a group of archives of one form; return its last word if it failed."""
+    """Ask one client for a group of archives of one form; return its last error line if it failed."""
     with tempfile.TemporaryDirectory(dir=cache) as name:
         folder = Path(name)
         if group[0].form == "deb":
@@ -118,7 +117,7 @@ def _fetch_group(group: list[Request], cache: Path) -> str:
             wanted = [f"{one.name}=={one.version}" if one.version else one.name for one in group]
             kind = ["--only-binary" if group[0].form == "wheel" else "--no-binary", ":all:"]
             if group[0].form == "sdist":
-                # pip asks a source archive for its metadata, so its build tools may come as wheels
+                # pip runs a source archive's build tools for its metadata; those may come as wheels
                 kind = [word for one in group for word in ("--no-binary", one.name)]
             pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "-d", "."]
             message = _run([*pip, *kind, *wanted], folder)
@@ -175,9 +174,9 @@ def _unpack(name: str, raw: bytes) -> bytes:
 
 
 def members(name: str, raw: bytes, wanted, depth: int = 0) -> Iterator[tuple[str, bytes]]:
-    """Yield (path, bytes) of the files in an archive for which `wanted(path)` holds, archives inside it opened too.
+    """Yield (path, bytes) of the files in an archive for which `wanted(path)` holds; archives inside it are opened too.
 
-    A member compressed on its own (`.gz`, as Debian's documentation is) comes unpacked, its suffix taken off.
+    A member that is itself compressed (`.gz`, as in Debian's documentation) is yielded unpacked, without the suffix.
     """
     if name.endswith(".deb"):
         name, raw = _deb_payload(raw)

@@ -1,10 +1,10 @@
-"""Write e-mails and logs of the usual forms: real ones, free to share, are too few to learn from.
+"""Write e-mails and logs in the usual formats, since too few real ones may be shared to learn from.
 
-The words of a letter are paragraphs of the corpus (manuals, handbooks, stories in many languages); its headers, quotes
-and signature are made up. Log lines are made up altogether, in a dozen well-known forms. All of it follows one seed.
+The body of a letter is made of paragraphs of the corpus (manuals, handbooks, stories in many languages); headers,
+quoting lines and signature are made up. Logs are all made up, in a dozen well-known formats. One seed decides it all.
 """
 
-# Long lines here are forms of text, easier to read in one piece.
+# The long lines are templates of text, which are easier to read unbroken.
 # ruff: noqa: E501, SIM905
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Writer:
     # -- letters ----------------------------------------------------------------------------------------------------
 
     def letter(self, tongue: str, paragraphs: Callable[[], str]) -> str:
-        """Return one e-mail in `tongue`, its words taken from `paragraphs`."""
+        """Return one e-mail in `tongue`, with text from `paragraphs`."""
         dice = self.dice
         self.tick(200_000)
         people = []
@@ -243,7 +243,7 @@ class Writer:
     # -- logs -------------------------------------------------------------------------------------------------------
 
     def log(self, size: int) -> str:
-        """Return a log file of about `size` bytes in one of the known forms."""
+        """Return a log file of about `size` bytes in one of the known formats."""
         dice = self.dice
         form = dice.pick((self._access, self._access, self._syslog, self._syslog, self._auth, self._error, self._java, self._json,
                           self._dpkg, self._python, self._kernel, self._mail, self._squid, self._audit, self._build))  # fmt: skip
@@ -410,7 +410,7 @@ class Writer:
 
 
 def paragraphs_of(text: str) -> list[str]:
-    """Return the paragraphs of a plain text that could stand in a letter: running prose of 80 to 700 characters."""
+    """Return the paragraphs of a plain text that suit a letter: running prose of 80 to 700 characters."""
     found = []
     for block in re.split(r"\n\s*\n", text):
         block = "\n".join(line.strip() for line in block.strip().split("\n"))

@@ -1,9 +1,9 @@
-"""Shared text between documents, found by content: hashes of 48-byte windows, sampled by value.
+"""Find text that documents share, by hashes of 48-byte windows.
 
-Every window of `WINDOW` bytes has a polynomial hash; a window is *sampled* when the mixed hash falls below 1/`RATE` of
-its range. Whether a window is sampled depends on its bytes alone, so a passage copied to another place, at any offset,
-is sampled at the same windows there (the winnowing idea of Schleimer, Wilkerson and Aiken, SIGMOD 2003, in its simplest
-form, "0 mod p"). A passage of n shared bytes shows itself with about (n - 47) / `RATE` common hashes.
+Every window of `WINDOW` bytes has a polynomial hash, and is *sampled* if the mixed hash falls below 1/`RATE` of its
+range. Whether a window is sampled depends on its bytes alone, so a copied passage has the same sampled windows at any
+offset ("0 mod p", the simplest scheme in Schleimer, Wilkerson and Aiken, "Winnowing", SIGMOD 2003). Documents that
+share a passage of n bytes have about (n - 47) / `RATE` hashes of it in common.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def window_hashes(data: bytes) -> np.ndarray:
     hashes = np.frombuffer(data, np.uint8).astype(np.uint64) + np.uint64(1)
     lengths = {1: hashes}
     length = 1
-    # the hash of a window of 2n bytes is h(left n) * base**n + h(right n), so six passes reach 32 bytes and not 48
+    # The hash of a window of 2n bytes is h(left n) * base**n + h(right n). Doubling gives windows of 16 and 32 bytes,
+    # which together make one of 48.
     while length < 32:
         hashes = hashes[: len(hashes) - length] * _POWERS[length] + hashes[length:]
         length *= 2
@@ -53,13 +54,13 @@ def window_hashes(data: bytes) -> np.ndarray:
 def sampled(data: bytes) -> np.ndarray:
     """Return the sampled hashes of `data`, sorted and without repeats: uint64, shape (n,).
 
-    Windows of one repeated byte (rules, blank lines) are left out: they are everybody's.
+    Windows of one repeated byte (rules, blank lines) are left out, since unrelated documents share them.
     """
     hashes = window_hashes(data)
     if not len(hashes):
         return hashes
     keep = hashes < np.uint64((1 << 64) // RATE)
-    # position i starts a run of one byte when the first change after i is 47 or more bytes away
+    # the window at i repeats one byte if the first change after i is 47 or more bytes away
     same = np.frombuffer(data, np.uint8)
     changes = np.flatnonzero(same[1:] != same[:-1])
     where = np.flatnonzero(keep)
@@ -69,18 +70,18 @@ def sampled(data: bytes) -> np.ndarray:
 
 
 class Shingles:
-    """The sampled hashes of a set of documents, to be asked how much of another document they hold."""
+    """The sampled hashes of a set of documents, to measure how much another document shares with them."""
 
     def __init__(self, documents: Iterable[bytes] = (), piece: int = 1 << 22) -> None:
         parts = []
         for document in documents:
-            # pieces overlap by one window less a byte, so that no window is lost and memory stays small
+            # In pieces, to save memory; they overlap by WINDOW - 1 bytes, so that no window is lost.
             parts += [sampled(document[at : at + piece + WINDOW - 1]) for at in range(0, max(1, len(document)), piece)]
         self.hashes = np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
 
     @classmethod
     def of(cls, parts: list[np.ndarray]) -> Shingles:
-        """Return the union of hashes that `sampled` gave."""
+        """Return the union of arrays of hashes from `sampled`."""
         made = cls()
         made.hashes = np.unique(np.concatenate(parts)) if parts else made.hashes
         return made
@@ -89,7 +90,7 @@ class Shingles:
         return len(self.hashes)
 
     def found_in(self, document: bytes, piece: int = 1 << 22) -> np.ndarray:
-        """Return which of these documents' hashes `document` holds: bool, one for each of `hashes`."""
+        """Return which of `self.hashes` occur in `document`: bool, one for each."""
         found = np.zeros(len(self.hashes), bool)
         for at in range(0, max(1, len(document)), piece):
             hashes = sampled(document[at : at + piece + WINDOW - 1])
@@ -99,7 +100,7 @@ class Shingles:
         return found
 
     def common(self, hashes: np.ndarray) -> int:
-        """Return how many of `hashes` (as `sampled` gives them) are of these documents."""
+        """Return how many of `hashes` (from `sampled`) these documents have."""
         if not len(self.hashes) or not len(hashes):
             return 0
         at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
@@ -107,10 +108,10 @@ class Shingles:
 
 
 class Seen:
-    """A table of bits of the hashes seen so far: for near-copies among millions of windows, in 64 MiB.
+    """A bitmap of the hashes seen so far, to find near-copies among millions of windows in 64 MiB.
 
-    It may say that a hash was seen when it was not (at 4 million hashes, for fewer than one in a hundred), never the
-    other way round; use it for shares of a document, not for single windows.
+    It may report a hash that it has not seen (with 4 million hashes, fewer than one in a hundred), never the reverse.
+    Use it for shares of a document, not for single windows.
     """
 
     BITS = 29
@@ -119,12 +120,12 @@ class Seen:
         self._table = np.zeros(1 << (self.BITS - 3), np.uint8)
 
     def _places(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # the top bits of sampled hashes are all zero, so the place is taken from the low ones
+        # the top bits of sampled hashes are all zero, so the low bits index the table
         low = hashes & np.uint64((1 << self.BITS) - 1)
         return (low >> np.uint64(3)).astype(np.int64), np.uint8(1) << (low & np.uint64(7)).astype(np.uint8)
 
     def common(self, hashes: np.ndarray) -> int:
-        """Return how many of `hashes` were seen (or collide with one that was)."""
+        """Return how many of `hashes` were seen, or collide with one that was."""
         byte, bit = self._places(hashes)
         return int(np.count_nonzero(self._table[byte] & bit))
 

@@ -381,8 +381,8 @@ def test_a_traceback_is_shown_on_request(cli, tmp_path: Path) -> None:
         (["compare", "--text", "file", "-n", "9" * 30, "-o", "out"], 1, ["4 bytes"]),
         (["compress", "file", "--block-size", "9" * 30], 2, ["block_size must be from"]),
         (["compress", "file", "-m", "counts:" + "9" * 5000], 2, ["order must be an integer"]),
-        (["report", "deep.json"], 1, ["deep.json is no JSON"]),
-        (["report", "latin.json"], 1, ["latin.json is no JSON"]),
+        (["report", "deep.json"], 1, ["deep.json is not JSON"]),
+        (["report", "latin.json"], 1, ["latin.json is not JSON"]),
     ],
 )
 def test_odd_input_is_no_internal_error(cli, tmp_path: Path, arguments: list[str], code: int, parts: list[str]) -> None:
@@ -501,5 +501,5 @@ def test_version_and_help(cli) -> None:
 
 def test_demo(cli) -> None:
     text = cli("demo").text
-    assert "and gzip goes on" in text
+    assert "and gzip continues" in text
     assert "identical." in text

@@ -68,7 +68,7 @@ def test_what_cannot_be_compared(cli, tmp_path: Path) -> None:  # type: ignore[n
     (tmp_path / "file").write_text("")
     fails(cli(*FAST, *SMALL, "-o", "file"), 1, "it is a file")
     (tmp_path / "rows.json").write_text("{")
-    fails(cli("report", "rows.json"), 1, "no JSON")
+    fails(cli("report", "rows.json"), 1, "not JSON")
     (tmp_path / "rows.json").write_text("[1]")
     fails(cli("report", "rows.json"), 1, "not the rows of an experiment")
 

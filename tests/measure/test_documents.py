@@ -193,7 +193,7 @@ def test_the_command_line(tmp_path: Path, jsonl: Path, capsys: pytest.CaptureFix
         (["--json", field, "--window", "9", "--stride", "9"], 2, "stride from 1 to window - 1"),
         (["--separator", "x"], 2, "--separator splits a text"),
         (["--text", str(jsonl), "--window", "9"], 2, "--window and --stride are for documents"),
-        (["--json", field, "--preset", "in-context"], 2, "is of chunks"),
+        (["--json", field, "--preset", "in-context"], 2, "is for chunks"),
         (["--json", field, "--preset", "block-1900", "--window", "9"], 2, "sets the window"),
         (["--json", field, "--chunk-size", "9"], 2, "documents are measured by themselves"),
         (["--json", field, "--per-file", "9"], 2, "--per-file does not apply to documents"),

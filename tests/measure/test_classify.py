@@ -271,7 +271,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--load", kept, "--method", "primed", test], 2, "--method does not go with --load"),
         (["--load", kept, "--fit-prior", test], 2, "--fit-prior does not go with --load"),
         (["--train", train, "--test", test, "-k", "3"], 2, "-k does not go with --method primed"),
-        (["--train", train, "--test", test, "--method", "neighbours", "--priming", "9"], 2, "--priming does not go with"),
+        (["--train", train, "--test", test, "--method", "neighbours", "--priming", "9"], 2, "--priming does not go"),
         (["--load", f"{tmp_path}/train.jsonl", test], 3, "is no saved classifier"),
         (["--train", f"{tmp_path}/train.jsonl:text:label", test], 1, "line 1: there is no field 'label'"),
         (["--train", "nowhere", test], 1, "FILE:TEXT:LABEL"),

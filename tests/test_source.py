@@ -136,5 +136,6 @@ def test_arguments_of_newer_llvmlite_are_found() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_one_module_knows_which_llvmlite_there_is(path: Path) -> None:
     """Pointers of llvmlite 0.42 say what they point at, those of newer ones do not, and loads are called otherwise."""
-    if name_of(path) != "compiled/llvm.py":
+    # the build has a bound of its own, at whose releases no pointer says it
+    if name_of(path) not in ("compiled/llvm.py", "compiled/build.py"):
         assert not list(of_newer_llvmlite(path.read_text()))

@@ -309,7 +309,7 @@ def test_states_are_not_overwritten_unasked(cli, tmp_path: Path, monkeypatch: py
         patch.setattr(Mix, "begin", lambda *_: pytest.fail("work before the name is checked"))
         fails(cli(*arguments), 1, "thesis: it exists already; replace it with -f")
     assert (tmp_path / "thesis").read_bytes() == b"the only copy"
-    fails(cli("sample", "-n", "1", "-m", "counts:1", "--save-state", "new"), 2, "this model's states are not saved")
+    fails(cli("sample", "-n", "1", "-m", "counts:1", "--save-state", "new"), 2, "this model's states cannot be saved")
     fails(cli("sample", "-n", "1", "--save-state", "a", "-o", "a"), 2, "name the same file")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "thesis"]
     assert cli(*arguments, "-f").code == 0

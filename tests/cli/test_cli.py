@@ -368,7 +368,7 @@ def test_a_traceback_is_shown_on_request(cli, tmp_path: Path) -> None:
         (["evaluate", "home.toml", "-o", "out"], 1, ["~nosuchuser", "no such user"]),
         (["evaluate", "zero.toml", "-o", "out"], 1, ["zero byte"]),
         (["evaluate", "deep.toml", "-o", "out"], 2, ["deep.toml"]),
-        (["evaluate", "--text", "**x", "-o", "out"], 1, ["no pattern of files"]),
+        (["evaluate", "--text", "**x", "-o", "out"], 1, ["not a pattern of files"]),
         (["compare", "--text", "~nosuchuser/x", "-o", "out"], 1, ["~nosuchuser/x", "no such user"]),
         (["distance", "~nosuchuser/x", "-o", "out"], 1, ["~nosuchuser/x", "no such user"]),
         (["classify", "--train", "~nosuchuser/x", "file"], 1, ["~nosuchuser/x", "no such user"]),

@@ -157,7 +157,7 @@ def _go_on(
 
     Sets ``bits`` (n,) to the code length after each suffix in 1/65536 bit; suffix i ends at ``ends[i]``.
     """
-    # in one piece, since each function that Python calls and that contains the parse takes numba seconds to compile
+    # In one piece: each function that Python calls and that contains the parse takes numba seconds more to compile.
     live, frozen, nodes, matches, registers = state
     trial_nodes, trial_matches, trial_registers, trial_log, changes, path, unlike = scratch
     size, number = registers[reg.SIZE] + len(fed), len(ends)

@@ -126,7 +126,7 @@ class LzmaEncoder:
             raise MemoryError(f"liblzma refuses an encoder with a dictionary of {size:,} bytes")
 
     def _allocate(self, _: int | None, number: int, size: int) -> int | None:
-        """Return the address of fresh memory, None if there is not enough; none is ever freed alone."""
+        """Return the address of fresh memory, None if there is not enough; no piece is ever reused."""
         start = self._used
         if start + number * size > len(self._memory):
             return None

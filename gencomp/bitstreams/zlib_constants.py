@@ -14,8 +14,8 @@ HASH_SIZE = 1 << HASH_BITS
 HASH_MASK = HASH_SIZE - 1
 
 # columns of the configuration table
-GOOD_LENGTH = 0  # if the match held back has this length, only a quarter of the candidates is tried
-MAX_LAZY = 1  # if it has this one, none is; at levels 1 to 3 (max_insert_length), longer ones' insides are not entered
+GOOD_LENGTH = 0  # a match held back of this length leaves a quarter of the candidates to try
+MAX_LAZY = 1  # one of this length leaves none; levels 1 to 3 do not enter the inside of longer ones (max_insert_length)
 NICE_LENGTH = 2  # a match of this length ends the search
 MAX_CHAIN = 3  # candidates that are tried
 CONFIGURATION_TABLE = np.array(  # a row a level

@@ -390,7 +390,7 @@ class RangeDecoder:
 
 
 def _not_increasing() -> ValueError:
-    return ValueError("every cdf must increase strictly: a symbol has no share of it; quantise it first")
+    return ValueError("every cdf must increase strictly, but a symbol has frequency 0; quantise it first")
 
 
 def _checked_pmf(

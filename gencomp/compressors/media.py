@@ -28,7 +28,7 @@ def unframed(codec: str, blob: bytes, decode: Callable[[bytes, int], bytes]) -> 
     if len(body) != length:
         raise corrupt(codec, f"{len(body)} bytes, {length} expected")
     if bool(size) != bool(body):
-        raise corrupt(codec, f"{length} bytes are said to hold {size}")
+        raise corrupt(codec, f"{length} bytes claim to hold {size}")
     if not size:
         return b""
     try:

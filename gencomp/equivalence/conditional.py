@@ -10,7 +10,7 @@ reported as it is.
 
 For a predictor it is -log2 p(data | given), without any framing, under the quantised distributions that its archives
 are coded with, where it has them. Language models are measured in calls over whole windows; their floats may differ
-from the encoder's in the last bits. For a token model it is the difference between two texts' tokens.
+from the encoder's in the last bits. For a token model it is the difference between the costs of two texts' tokens.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -104,7 +104,7 @@ class Lookahead:
             return as_compressor(self.model)
         specs = separated(self.model)
         if len(specs) != 1:
-            raise ValueError(f"one codec is expected, got {', '.join(specs)}; for several there is ensemble:")
+            raise ValueError(f"expected one codec, got {', '.join(specs)}; ensemble: takes several")
         return as_compressor(specs[0])
 
     @property

@@ -70,7 +70,7 @@ class Score:
         return float(self.costs.mean()) if len(self.costs) else 0.0
 
     def top(self, k: int) -> float:
-        """Return how often the true byte is among the ``k`` likeliest, from 0 to 1, ties broken at random on average.
+        """Return how often the true byte is among the ``k`` likeliest, from 0 to 1, as if ties were broken at random.
 
         Raises ``ValueError`` on k below 1.
         """

@@ -152,7 +152,7 @@ def audit(
     if not data:
         raise ValueError("there is no data to audit on; give at least 1 byte")
     if predictor.alphabet_size != 256:
-        raise ValueError(f"an audit is of predictors of bytes; this one has {predictor.alphabet_size} symbols")
+        raise ValueError(f"an audit takes predictors of bytes; this one has {predictor.alphabet_size} symbols, not 256")
     verdict = Verdict(subject or repr(predictor), len(data))
     first = _Run([], [], [])
     checks = _checks(predictor, data, claim, verdict, first)

@@ -112,11 +112,12 @@ class _Saved:
         Raises ``ValueError`` on classes that are neither strings nor numbers, and on too many texts.
         """
         if self.classes.dtype.kind not in "USiuf?b":
-            raise ValueError(f"classes of type {self.classes.dtype} are not saved; take strings or numbers")
+            raise ValueError(f"classes of type {self.classes.dtype} cannot be saved; take strings or numbers")
         size = sum(map(len, self.texts))
         if len(self.texts) > MAX_TEXTS or size > MAX_BYTES:
             raise ValueError(
-                f"{len(self.texts):,} texts of {size:,} bytes are not saved; at most {MAX_TEXTS:,} of {MAX_BYTES:,} are"
+                f"{len(self.texts):,} texts of {size:,} bytes cannot be saved; "
+                f"take at most {MAX_TEXTS:,} texts of {MAX_BYTES:,} bytes in all"
             )
         arrays = {
             "header": np.frombuffer(json.dumps(self._header()).encode(), dtype=np.uint8),

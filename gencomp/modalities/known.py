@@ -15,7 +15,7 @@ from gencomp.protocols import FloatArray, IntArray
 
 FIRST_LETTER = ord("a")
 MAX_CONTEXTS = 1 << 16
-# the entropy rate of a hidden Markov source is estimated from so many samples of so many bytes, without the first ones
+# a hidden Markov source's entropy rate is estimated from _PATHS samples of _STEPS bytes, less the first _WARM_UP
 _PATHS, _STEPS, _WARM_UP = 4096, 320, 64
 
 

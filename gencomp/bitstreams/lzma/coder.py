@@ -72,7 +72,7 @@ def _code_reverse_tree(parse: Parse, base: Integer, bits: Integer, symbol: Integ
 
 @lean_kernel
 def _code_length(parse: Parse, repeated: Integer, phase: Integer, length: Integer) -> None:
-    # prices are renewed before the length is coded, since liblzma's probabilities learn from a symbol after all of it
+    # prices are renewed before the length is coded: in liblzma, probabilities learn only once a symbol is complete
     if not parse.registers[reg.FAST]:
         counter = layout.LEN_COUNTERS + lzma.POS_STATES_MAX * repeated + phase
         change(parse, counter, parse.live[counter] - 1)
@@ -154,8 +154,8 @@ def _code_literal(parse: Parse) -> None:
     if state < lzma.LIT_STATES:
         _code_tree(parse, coder, np.int64(8), literal)
     else:
-        # bits are coded also by those of the byte that the last match would have gone on with, as long as they agree;
-        # for node and offset, see literal_price
+        # while the bits are those of the byte that the last match would have gone on with, they are coded by these, too
+        # (node and offset: see literal_price)
         node, offset, expected = literal | 256, np.int64(256), np.int64(data[position - registers[reg.REPS] - 1])
         while node < 1 << 16:
             expected <<= 1

@@ -65,7 +65,7 @@ def _reach(parse: Parse, node: Integer) -> None:
 
 @fragment
 def _measure_reps(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
-    """Write how many bytes each of the four last distances repeats into the BACKS of node 1, for a while.
+    """Write how many bytes each of the four last distances repeats into the BACKS of node 1, unused until its turn.
 
     Returns which repeats most, and how many bytes: 0 where none repeats two, OPEN_END where bytes to come may add to
     them.

@@ -1,4 +1,4 @@
-"""Where each kind of probability begins in a coder, under liblzma's names; within a kind, indices vary as listed."""
+"""Where each kind of probability begins in a coder, under liblzma's names, and what it is indexed by."""
 
 from gencomp.bitstreams.lzma import constants as lzma
 

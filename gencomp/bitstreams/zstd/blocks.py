@@ -42,7 +42,7 @@ from gencomp.protocols import IntArray
 RAW, REPEATED, COMPRESSED = range(3)
 HEADER_BYTES = 3
 SMALLEST_PARSED = 7  # smaller blocks are raw
-_LONGEST_REPEATED = 25  # a block of so many compressed bytes is not checked for a repeated byte [rleMaxLength]
+_LONGEST_REPEATED = 25  # blocks of so many compressed bytes or more are not one repeated byte [rleMaxLength]
 _FAR, _CATCH_UP = 384, 192  # if more positions than the first are missing, at most the last so many are entered
 _MEMORY, _TAIL = 8, 24  # sections remembered, and the longest tail of one, in sequences
 REST_BEGIN, REST_END, REST = 256, 257, 258

@@ -27,7 +27,7 @@ from gencomp.protocols import IntArray
 NO_OFFSET = 999999999  # zstd's, in place of an offset
 _UNSORTED = 1  # [ZSTD_DUBT_UNSORTED_MARK]
 _TAG = 8  # bits of a row's tags
-_LONG_GAP, _GAP_BEGIN, _GAP_END = 384, 96, 32  # of a longer gap, so many positions at its ends are entered in rows
+_LONG_GAP, _GAP_BEGIN, _GAP_END = 384, 96, 32  # of a gap above the first, rows get so many of its first and last
 
 
 @fragment

@@ -164,7 +164,7 @@ def symbol_of_weights(weights: IntArray, target: Integer, precision: Integer) ->
 
 @lean_kernel
 def pmf_total(pmf: AnyArray) -> Integer:
-    """Return the sum of the row's integer weights floor(p * 2^30); -1 if the row does not sum to 1 within 1 %."""
+    """Return the sum of the row's integer weights floor(p * 2^30); -1 unless it is a distribution, to within 1 %."""
     total: Integer = 0
     valid = True
     for symbol in range(pmf.shape[0]):

@@ -16,7 +16,7 @@ from gencomp.protocols import FloatArray, IntArray
 from gencomp.units import bits_per_byte
 
 DEFAULT_CHUNK_SIZE = 2048
-TOPS = (1, 5, 10)  # a record tells how often the true byte is among so many likeliest ones
+TOPS = (1, 5, 10)  # for each k of these, a record tells how often the true byte is among the k likeliest
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a block costs (RFC 8878, section 3.1.1.2), and how zstd cuts data into blocks."""
+"""What a block costs (RFC 8878, section 3.1.1.2), and what it leaves to the next one."""
 
 from typing import NamedTuple
 

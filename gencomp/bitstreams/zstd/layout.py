@@ -82,7 +82,7 @@ MATCH_EXTRA = _extra(32, [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, *range(7, 17)])
 class State(NamedTuple):
     """What has been parsed of a prefix; no byte that follows can change it."""
 
-    buffer: npt.NDArray[np.uint8]  # (capacity,), the data; the last SPARE bytes are never used
+    buffer: npt.NDArray[np.uint8]  # (capacity + SPARE,), the data; it never fills the last SPARE bytes
     tables: npt.NDArray[np.int32]  # (n,), what the match finder remembers: its hash table, then its chains or trees
     sequences: npt.NDArray[np.int32]  # (n, 6), of the open block
     literals: IntArray  # (256,), how often each occurs in them

@@ -127,7 +127,7 @@ def literals_cost(
     """Set ``costs`` for ``total`` literals, which ``counts`` (256,) counts [ZSTD_compressLiterals].
 
     They begin at ``begin``, between the matches of rows ``first`` to ``last``. ``before`` and ``after`` are the codes
-    of the block before and of this one, (HUFFMAN_ROW,); ``after`` is set if ``exact``, and bytes are exact then.
+    of the block before and of this one, (HUFFMAN_ROW,). If ``exact``, ``after`` is set, and the bytes are exact.
     """
     # In one piece: zstd weighs an old code, a new one and none in this order, and stops as soon as it knows.
     if exact:

@@ -119,9 +119,9 @@ class _Walk:
     def own_table(self) -> Table:
         """Read a table of probabilities (section 4.1.1)."""
         data = self.frame[self.at :]
-        bits = int.from_bytes(data[:600], "little")
+        bits = int.from_bytes(data[:600], "little")  # more than any table takes
         log, at = (bits & 15) + 5, 4
-        if log > 9:
+        if log > 9:  # the largest accuracy of any kind of codes (section 3.1.1.3.2.1)
             raise _bad(f"a table of 2^{log} states")
         left, units = (1 << log) + 1, list[int]()
         while left > 1:

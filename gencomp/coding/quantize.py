@@ -31,7 +31,7 @@ WEIGHT_BITS = 30  # a probability of 1 becomes the weight 2^30
 PMF_SCALE = np.float32(1 << WEIGHT_BITS)  # a power of two: exact in float32 and in float64
 PMF_ZERO = np.float32(0.0)
 PMF_ONE = np.float32(1.0)
-PMF_TOTAL_MIN = (1 << WEIGHT_BITS) * 99 // 100
+PMF_TOTAL_MIN = (1 << WEIGHT_BITS) * 99 // 100  # a row may miss the sum of 1 by 1 %
 PMF_TOTAL_MAX = (1 << WEIGHT_BITS) * 101 // 100
 PMF_RUN = 64  # probabilities added up at a time by :func:`symbol_of_pmf`
 # scale * total weight < 2^SCALE_BITS: the products stay inside a signed 64-bit integer

@@ -48,7 +48,8 @@ def compress(
         typer.Option(
             metavar="SIZE",
             parser=size_parser("--block-size"),
-            help="Bytes in a block, each coded on its own, such as 64KiB. [default: 4MiB; 16MiB for mix:7 to mix:9]",
+            help="Bytes in a block, each coded on its own, such as 64KiB; implies the long header. "
+            "[default: 4MiB; 16MiB for mix:7 to mix:9]",
         ),
     ] = None,
     verify: Annotated[

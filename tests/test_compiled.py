@@ -264,8 +264,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "gencomp/outer.py": "from gencomp.inner import (\n    ONE,\n    add,\n)\n",
         "gencomp/inner.py": "from gencomp import constants\nfrom gencomp.compiled import kernel\nONE = constants.ONE\n",
         "gencomp/constants.py": "ONE = 1\n",
-        "gencomp/words.py": 'made = compiled(plain, "gencomp.instructions:made")\n',
-        "gencomp/instructions.py": "",
+        "gencomp/words.py": 'made = compiled(plain, "gencomp.word_instructions:made")\n',
+        "gencomp/word_instructions.py": "",
         "gencomp/stranger.py": "import gencomp.outer\n",
         "gencomp/compiled/__init__.py": "from gencomp import stranger\n",
         "gencomp/compiled/llvm.py": "",
@@ -288,7 +288,7 @@ def test_a_kernel_is_made_from_all_that_its_module_imports(package: Path) -> Non
     assert [file.name for file in sources.files("gencomp.outer")] == [
         "__init__.py", "llvm.py", "constants.py", "inner.py", "outer.py",
     ]  # fmt: skip
-    assert "instructions.py" in [file.name for file in sources.files("gencomp.words")]
+    assert "word_instructions.py" in [file.name for file in sources.files("gencomp.words")]
 
 
 @pytest.mark.parametrize(

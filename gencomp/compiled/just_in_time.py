@@ -31,7 +31,7 @@ _FOLDER = Path(__file__).parents[1] / "__pycache__"
 
 
 def compiled(function: F, options: dict[str, bool]) -> F:
-    """Return ``function``, compiled when first called; ``options`` are those of :mod:`gencomp.compiled`'s decorators."""
+    """Return ``function``, compiled when first called; ``options`` are those of the decorators' ``_kernel``."""
     flags = dict(_OPTIONS)
     if options.get("lean"):
         flags["_nrt"] = False

@@ -70,8 +70,8 @@ def normalise(stream: Int32Array, normed: Int16Array) -> None:
     for j in range(stream.shape[0]):
         total += np.int64(stream[j]) * np.int64(stream[j])
     root = square_root(((total // stream.shape[0]) << 8) + _EPSILON)  # in Q16: at least 207, below 2^31
-    # the reciprocal must fit 30 bits: for a root of fewer than 18 it is made smaller, and the products, which are small
-    # then, are shifted left instead
+    # to fit 30 bits, the reciprocal is made smaller for a root of fewer than 18 bits; products are small then, and are
+    # shifted left instead
     length = 8
     while root >> length > 0:
         length += 1

@@ -15,7 +15,7 @@ from gencomp.protocols import IntArray
 ByteArray = npt.NDArray[np.uint8]
 ContextArray = npt.NDArray[np.uint64]
 
-# "ordern": the last n bytes; "word": the current word so far; "words": that and the word before it
+# "order1" to "order6": the last bytes; "word": the current word so far; "words": that and the word before it
 KINDS = {"order1": 1, "order2": 2, "order3": 3, "order4": 4, "order5": 5, "order6": 6, "word": 7, "words": 8}
 _WORD, _WORDS = KINDS["word"], KINDS["words"]
 MAX_ROWS = 1 << 24  # of all tables together

@@ -96,7 +96,7 @@ def multiply_listed(
 ) -> None:
     """Do as :func:`multiply`, where ``pairs[:count]`` are the pairs of inputs that are not both 0.
 
-    ``pairs`` has LIST_AHEAD entries more, which are prefetched by and may be any pairs.
+    ``pairs`` must have LIST_AHEAD entries more, any pairs, whose weights are prefetched and not used.
     """
     outputs, size = sums.shape[0], inputs.shape[0]
     first = 0

@@ -58,7 +58,7 @@ NODES = 256  # of the tree over a byte's bits; node 0 is unused
 MAX_LAYERS = 32
 WIDTH, HIDDEN, FEED_FORWARD, LAYERS, EMBEDDING = range(5)  # of Network.sizes
 GATES = 3  # outputs of the recurrence's matrix for each hidden number: a candidate and two gates
-# a product leaves out pairs of zeros if at most so many sixteenths of the pairs remain; else all pairs are faster
+# a product leaves out pairs of zeros if at most 10 sixteenths of the pairs remain; else all pairs are faster
 WORTH_LISTING = 10
 
 SCALE_STEPS = 8  # each code's scale is 2^(1/8) times that of the code before

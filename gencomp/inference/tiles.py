@@ -122,7 +122,7 @@ def _span_of_rows(
 ) -> None:
     """Write the products of inputs [begin, end) and a block of ``size`` outputs into ``sums`` (count, BLOCK)."""
     stride = 2 * size
-    start += begin // 2 * stride
+    start += (begin // 2) * stride
     pairs = (end - begin) >> 1
     width = inputs.shape[1]
     row = 0

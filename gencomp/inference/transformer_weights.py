@@ -1,7 +1,7 @@
-"""Networks of integers from a float Transformer's tensors: rounded the same way everywhere, every bound checked.
+"""Integer networks from a float Transformer's tensors: rounded the same way everywhere, with every bound checked.
 
-The tensors come from a :class:`Source`, in rows, so that no more than a few of them are ever held as floats. Rounding
-takes single IEEE divisions and multiplications, whose results are the same on every machine.
+The tensors come from a :class:`Source` in rows, of which only a few at a time are held as floats. Rounding takes single
+IEEE divisions and multiplications, whose results are the same on every machine.
 """
 
 import dataclasses
@@ -44,7 +44,7 @@ _LEAST_PEAK = np.float32(2.0**-100)
 
 
 class TransformerError(GencompError):
-    """A model that the integer kernels do not take: an option, a shape or a number that is beyond them."""
+    """A model that the integer kernels do not take, because of an option, a shape or a number."""
 
     exit_code = 4
 
@@ -53,21 +53,22 @@ class Source(Protocol):
     """A float model's tensors, by the names of :func:`expected`."""
 
     def rows(self, name: str, first: int, last: int) -> FloatRows:
-        """Return rows [first, last) of a matrix (outputs, inputs), or so many numbers of a vector."""
+        """Return rows [first, last) of a matrix (outputs, inputs), or these numbers of a vector, float32."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """What a decoder-only Transformer is, beside its numbers.
+    """The form of a decoder-only Transformer: all but its weights.
 
-    ``width`` D, ``layers`` L, ``heads`` H of ``head_size`` d numbers with keys and values in ``groups`` G groups,
-    ``feed_forward`` F, ``vocabulary`` V. ``activation`` is one of :data:`~gencomp.inference.tables.GATES`, ``gated``
-    by a second matrix or not. Norms are ``centred`` (LayerNorm) or not (RMSNorm), with ``epsilon``. ``rotated``
-    numbers of each head turn with the position, by frequencies of ``base`` and ``factors`` that divide them;
-    ``learned`` positions have embeddings. ``parallel``: both branches of a layer read the same stream. ``tied``: the
-    output's matrix is the embedding. ``biases`` are the matrices that have them.
+    Sizes are ``width`` D, ``layers`` L, ``heads`` H of ``head_size`` d, ``groups`` G of heads that share keys and
+    values, ``feed_forward`` F, and ``vocabulary`` V. ``activation`` is one of
+    :data:`~gencomp.inference.tables.GATES`; if ``gated``, a second matrix multiplies it. Norms are ``centred``
+    (LayerNorm) or not (RMSNorm), with ``epsilon``. ``rotated`` numbers of each head rotate with the position, by
+    frequencies of ``base``, divided by ``factors``. ``learned`` is the number of positions with embeddings. With
+    ``parallel``, both branches of a layer read the same stream; with ``tied``, the output's matrix is the embedding;
+    with ``head_norms``, queries and keys are normed. ``biases`` are the kinds of matrices that have biases.
 
-    Raises :class:`TransformerError` on sizes that the kernels' bounds exclude.
+    Raises :class:`TransformerError` on sizes beyond the kernels' bounds.
     """
 
     width: int
@@ -111,7 +112,7 @@ class Form:
             )
         if not 0 <= self.rotated <= self.head_size or self.rotated % 2:
             raise TransformerError(
-                f"{self.rotated} of {self.head_size} numbers of a head are turned, expected an even part"
+                f"{self.rotated} of {self.head_size} numbers of a head rotate, expected an even number of them"
             )
         if self.activation not in GATES:
             raise TransformerError(f"its activation is {self.activation!r}, expected one of {', '.join(GATES)}")
@@ -124,10 +125,10 @@ class Form:
         if self.factors is not None and (
             len(self.factors) != self.rotated // 2 or not all(2**-20 <= factor <= 2**20 for factor in self.factors)
         ):
-            raise TransformerError("its factors of frequencies are not one for each pair, from 2^-20 to 2^20")
+            raise TransformerError("its factors of frequencies must be one for each pair, from 2^-20 to 2^20")
 
     def matrices(self) -> dict[str, tuple[tuple[str, ...], int, int]]:
-        """Return the parts, outputs and inputs of each matrix of the kernels, in their order."""
+        """Return the parts, outputs and inputs of each of the kernels' matrices, in order."""
         inner = self.heads * self.head_size
         shared = self.groups * self.head_size
         found: dict[str, tuple[tuple[str, ...], int, int]] = {}
@@ -142,7 +143,7 @@ class Form:
         return found
 
     def outputs_of(self, part: str) -> int:
-        """Return how many outputs a part of a matrix has."""
+        """Return how many outputs the part of a matrix has that is called ``part``."""
         kind = part.rpartition(".")[2]
         inner, shared = self.heads * self.head_size, self.groups * self.head_size
         sizes = {"q": inner, "k": shared, "v": shared, "gate": self.feed_forward, "up": self.feed_forward}
@@ -171,13 +172,13 @@ class Form:
 
     @property
     def query_bits(self) -> int:
-        """The bits of queries, with which sums of products with keys stay below 2^31."""
+        """How many bits queries may have so that their products with keys sum to less than 2^31."""
         limit = ((1 << 31) - 1) // (((1 << CACHE_BITS) - 1) * self.head_size)
         return min(INPUT_BITS, (limit + 1).bit_length() - 1)
 
     @property
     def weight_count(self) -> int:
-        """How many weights the matrices have, filled up: the bytes that a step reads."""
+        """How many weights the padded matrices have: the bytes that a step reads."""
         return sum(packed_size(outputs, inputs) for _, outputs, inputs in self.matrices().values())
 
     def network_bytes(self, positions: int) -> int:
@@ -193,8 +194,8 @@ class Form:
 def _checked(source: Source, name: str, first: int, last: int) -> FloatRows:
     """Return rows of a tensor; raise :class:`TransformerError` on a number that is not finite."""
     found = np.ascontiguousarray(source.rows(name, first, last), dtype=np.float32)
-    if not np.isfinite(np.abs(found).max(initial=0.0)):  # the largest of numbers with a NaN is NaN
-        raise TransformerError(f"its tensor {name} has numbers that are not finite; the file is damaged")
+    if not np.isfinite(np.abs(found).max(initial=0.0)):  # max returns NaN if there is one
+        raise TransformerError(f"the model's tensor {name} has numbers that are not finite; the file is damaged")
     return found
 
 
@@ -204,7 +205,7 @@ def _exponent(peak: float) -> int:
 
 
 def _filled(scales: npt.NDArray[np.float64], bits: int, most: int) -> tuple[npt.NDArray[np.int64], int]:
-    """Return ``scales`` in fixed point, int64, the largest below 2^``bits``, and fractional bits, at most ``most``."""
+    """Return ``scales`` in fixed point, int64 below 2^``bits``, and their fractional bits, at most ``most``."""
     fraction = min(most, bits - _exponent(float(np.abs(scales).max(initial=0.0))))
     limit = (1 << bits) - 1
     return np.clip(np.rint(np.ldexp(scales, fraction)), -limit, limit).astype(np.int64), fraction
@@ -230,7 +231,7 @@ def _bias(source: Source, name: str, size: int, bits: int, limit: int) -> Int64A
     found = np.rint(np.ldexp(_checked(source, name, 0, size).astype(np.float64), bits))
     if np.abs(found).max() > limit:
         raise TransformerError(
-            f"its tensor {name} reaches {float(np.abs(found).max()) * 2.0**-bits:.3g}, beyond the kernels"
+            f"the model's tensor {name} reaches {float(np.abs(found).max()) * 2.0**-bits:.3g}, beyond the kernels"
         )
     return found.astype(np.int64)
 
@@ -307,8 +308,8 @@ def _pack(
     packed: npt.NDArray[np.int8],
     scales: npt.NDArray[np.float64],
 ) -> None:
-    """Write a matrix in int8 into ``packed``, and what each output's weights are multiplied with into ``scales``."""
-    held = np.zeros((0, inputs), dtype=np.int8)  # rows that fill no block yet
+    """Write a matrix in int8 into ``packed``, and the scale of each output's weights into ``scales`` (outputs,)."""
+    held = np.zeros((0, inputs), dtype=np.int8)  # rows that do not fill a block yet
     done = row = 0
     step = max(BLOCK, _PIECE // inputs)
     for part in parts:
@@ -316,12 +317,12 @@ def _pack(
         for first in range(0, rows, step):
             piece = _checked(source, part, first, min(rows, first + step))
             peaks = np.abs(piece).max(axis=1)
-            is_some = peaks > _LEAST_PEAK  # others count as zeros
+            is_some = peaks > _LEAST_PEAK  # other rows count as zeros
             steps = np.where(is_some, peaks, np.float32(np.inf)) / np.float32(127)
             scales[row : row + len(piece)] = np.where(is_some, steps, np.float32(0))
             row += len(piece)
             held = np.concatenate([held, np.rint(piece / steps[:, None]).astype(np.int8)])
-            whole = len(held) if row == outputs else len(held) // BLOCK * BLOCK
+            whole = len(held) if row == outputs else (len(held) // BLOCK) * BLOCK
             pack_rows(held[:whole], packed, done, outputs)
             done += whole
             held = held[whole:]

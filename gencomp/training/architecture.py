@@ -32,7 +32,7 @@ class Architecture:
         for name, value in vars(self).items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.width % self.heads or self.width // self.heads % 2:
+        if self.width % self.heads or (self.width // self.heads) % 2:
             raise ValueError(
                 f"width must be heads times an even number, got a width of {self.width} with {self.heads} heads"
             )
@@ -43,7 +43,7 @@ class Architecture:
 
     def parameter_count(self, vocabulary_size: int = 256) -> int:
         """Return the number of weights of the model over ``vocabulary_size`` symbols."""
-        key_value_width = self.width // self.heads * self.key_value_heads
+        key_value_width = (self.width // self.heads) * self.key_value_heads
         attention = 2 * self.width * self.width + 2 * self.width * key_value_width
         layer = attention + 3 * self.width * self.feed_forward + 2 * self.width
         return vocabulary_size * self.width + self.layers * layer + self.width

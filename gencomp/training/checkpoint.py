@@ -1,4 +1,4 @@
-"""Checkpoints: a folder with tensors and a record, which is complete or absent, and resumes only the run it is of."""
+"""Checkpoints: a folder with tensors and a record, either complete or absent; only the run that wrote it resumes."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """A language model in integers: the same distributions on every machine, in one pass over a window or step by step.
 
-What :mod:`~gencomp.predictors.language.causal` is to models of floats, this is to
-:mod:`gencomp.inference.transformer`: a model with its options, and lanes of text in lockstep.
+As :mod:`~gencomp.predictors.language.causal` has float models with their options, this module has those that
+:mod:`gencomp.inference.transformer` computes.
 """
 
 import functools
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from gencomp.inference.transformer_torch import TorchNetwork
 
 
-DEFAULT_CONTEXT = 4096  # positions, where the model takes as many
-DEFAULT_LANE = 8192  # tokens: a lane is fast alone, and many are faster
+DEFAULT_CONTEXT = 4096  # positions, if the model takes so many
+DEFAULT_LANE = 8192  # tokens: single lanes are fast, so lanes can be long, which compresses better
 MAX_LANES = 4096
 _PRODUCT_SECONDS, _LAYER_SECONDS = 1.5e-10, 2e-6  # of int8 and int16, and of the rest, on a slow machine
 _PIECE = 1 << 20
@@ -58,9 +58,9 @@ _MAX_FILE = 1 << 50
 class ExactModel:
     """A model of a known family with its options; its network is made when it is first used.
 
-    ``start`` is the symbol before the first. ``batch`` lanes of a block are coded side by side; ``context`` positions
-    are what a prediction sees at most, of which ``stride`` are given up when they are full. A ``torch_device`` computes
-    the same integers by torch (:mod:`~gencomp.inference.transformer_torch`), without one the kernels do.
+    ``start`` is the symbol that is read before the first. Up to ``batch`` lanes of a block are coded side by side. A
+    prediction sees at most ``context`` positions; when these are full, the oldest ``stride`` of them are given up. On a
+    ``torch_device``, torch computes the same integers (:mod:`~gencomp.inference.transformer_torch`).
     """
 
     source: Model
@@ -115,11 +115,11 @@ class ExactModel:
 
     @property
     def settings(self) -> "ExactModel":
-        """What :meth:`applied` belongs to, as with models of floats."""
+        """What has :meth:`applied`, as in a float model."""
         return self
 
     def applied(self) -> AbstractContextManager[None]:
-        """Return a context in which the model runs: integers need none."""
+        """Return an empty context: integers need no settings."""
         return nullcontext()
 
     def begin(self, lanes: int) -> "Lockstep":
@@ -135,9 +135,9 @@ class ExactModel:
         return {"weights": self.digest}
 
     def windows(self, text: Symbols, visit: Callable[[int, Int32Array], None]) -> None:
-        """Call ``visit(first, logits)`` for all symbols of ``text`` (n,), rows (k, V) of them from ``first`` on.
+        """Call ``visit(first, logits)`` for all symbols of ``text`` (n,), k at a time from ``first`` on.
 
-        Those are the logits before the symbols, the same that :class:`Lockstep` has.
+        ``logits`` (k, V) are those that predict the symbols, the same as in :class:`Lockstep`.
         """
         cache = new_cache(self.network, 1, min(self.context, len(text)))
         runner = Runner(self.network, ROWS, capacity_of(cache))
@@ -155,7 +155,7 @@ class ExactModel:
                     visit(begin + at + wanted, found)
 
     def sequence_costs(self, texts: Sequence[Symbols]) -> list[Costs]:
-        """Return what every symbol of every text, (n,), costs."""
+        """Return the costs of every text (n,)."""
         if self.torch_device is not None:
             from gencomp.predictors.language import exact_torch
 
@@ -178,7 +178,7 @@ class ExactModel:
         return Costs(bits, likeliest)
 
     def lane_bytes(self, positions: int) -> int:
-        """Return what a lane of so many positions holds, in bytes."""
+        """Return how many bytes a lane of ``positions`` positions takes."""
         kept = max(LEAST_ROOM, min(positions, self.context))
         return kept * (self.form.position_bytes() + 8) + 12 * self.vocabulary_size
 
@@ -221,14 +221,14 @@ def exact_model(
     stride: int | None,
     torch_device: str | None = None,
 ) -> ExactModel:
-    """Return a model with its options; by default up to DEFAULT_CONTEXT positions, and half of them as the stride."""
+    """Return a model with its options; by default with up to DEFAULT_CONTEXT positions, and half of them as stride."""
     positions = min(DEFAULT_CONTEXT, source.limit or DEFAULT_CONTEXT) if context is None else context
     stride = max(1, positions // 2) if stride is None else stride
     return ExactModel(source, digest, start, batch, positions, stride, torch_device)
 
 
 def file_digest(path: Path) -> str:
-    """Return 16 hexadecimal digits of a file: BLAKE2b-64 of its bytes."""
+    """Return 16 hexadecimal digits of a file: BLAKE2b-64 of its size and its bytes."""
     status = path.stat()
     return _file_digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
 

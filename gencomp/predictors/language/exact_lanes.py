@@ -1,4 +1,4 @@
-"""Lanes of text under a language model in integers, in lockstep; what kernels and devices of torch share."""
+"""Lanes of text under an integer language model, in lockstep, for the kernels and for torch."""
 
 import copy
 import functools
@@ -28,7 +28,7 @@ _MASS = 1 << 30
 
 
 class LaneModel(Protocol):
-    """What lanes need of an :class:`~gencomp.predictors.language.exact.ExactModel`."""
+    """What lanes need of :class:`~gencomp.predictors.language.exact.ExactModel`."""
 
     @property
     def start(self) -> int: ...
@@ -51,7 +51,7 @@ class LaneModel(Protocol):
 
 @dataclass(frozen=True)
 class Costs:
-    """A text under a model: -log2 p of each symbol in bits, float64 (n,), and whether it is the likeliest one, (n,)."""
+    """What a model says of a text: each symbol's -log2 p in bits, float64 (n,); whether it was the likeliest, (n,)."""
 
     code_lengths: FloatArray
     likeliest: npt.NDArray[np.bool_]
@@ -59,7 +59,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Keyed:
-    """A model that is equal to another one by the digest of its file alone."""
+    """A model and its context, compared by the file's digest: the key of a cache."""
 
     digest: str
     context: int
@@ -81,14 +81,14 @@ def network_of(keyed: Keyed) -> Network:
 
 
 class _Sparing:
-    """A model's tensors, whose files are held in memory in parts alone."""
+    """A model's tensors; of their files, only parts are held in memory."""
 
     def __init__(self, source: Model) -> None:
         self._source = source
         self._read = 0
 
     def rows(self, name: str, first: int, last: int) -> npt.NDArray[np.float32]:
-        """Return what the model does."""
+        """Do as the model's ``rows``."""
         found = self._source.rows(name, first, last)
         self._read += found.nbytes
         if self._read > LOAD_BYTES:
@@ -98,7 +98,7 @@ class _Sparing:
 
 
 def text_windows(length: int, context: int, stride: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (begin, first, last): symbols [first, last) are predicted from the start and those from ``begin`` on."""
+    """Yield (begin, first, last): the start symbol, and symbols from ``begin`` on, predict symbols [first, last)."""
     yield 0, 0, min(length, context)
     for first in range(context, length, stride):
         yield first - (context - stride), first, min(length, first + stride)
@@ -121,12 +121,12 @@ class Lockstep:
         self._read(self._history[:, :1])
 
     def _open(self, positions: int) -> None:
-        """Make an empty cache."""
+        """Make an empty cache for ``positions`` positions."""
         self._cache = new_cache(self._model.network, self._lanes, positions)
         self._runner: Runner | None = None
 
     def _grow(self, positions: int) -> None:
-        """Make the cache as long as ``positions``."""
+        """Make room for ``positions`` positions in the cache."""
         self._cache = grown_cache(self._cache, positions)
         self._runner = None
 
@@ -136,7 +136,7 @@ class Lockstep:
         twin._runner = None
 
     def _read(self, symbols: Symbols) -> None:
-        """Append ``symbols`` (lanes, n) to what is in the cache."""
+        """Append ``symbols`` (lanes, n) to the history, and read them."""
         begin, end = self._length, self._length + symbols.shape[1]
         self._reserve(end)
         self._history[:, begin:end] = symbols
@@ -144,7 +144,7 @@ class Lockstep:
         self._read_rows(begin, end)
 
     def _read_rows(self, begin: int, end: int) -> None:
-        """Read positions [begin, end) of the history of all lanes; set ``logits`` to those after the last."""
+        """Read positions [begin, end) of all lanes' history; set ``logits`` to those after the last."""
         if end - begin == 1:
             for first in range(0, self._lanes, ROWS):
                 lanes = np.arange(first, min(self._lanes, first + ROWS))
@@ -165,7 +165,7 @@ class Lockstep:
         self._runner.run(self._cache, tokens, lanes, places, wanted, logits)
 
     def _reserve(self, positions: int) -> None:
-        """Make room for so many positions, doubling."""
+        """Make room for ``positions`` positions; room at least doubles."""
         if positions > self._history.shape[1]:
             room = min(self._model.context, max(positions, 2 * self._history.shape[1]))
             more = np.zeros((self._lanes, max(room, positions)), dtype=np.int64)
@@ -174,7 +174,7 @@ class Lockstep:
             self._grow(more.shape[1])
 
     def weights(self, lane: int) -> Int32Array:
-        """Return the next symbol's weights in a lane, in units of 2^-30, int32 (V,)."""
+        """Return the weights of a lane's next symbol, in units of 2^-30, int32 (V,)."""
         found = np.empty(self._model.vocabulary_size, dtype=np.int32)
         fill_weights(self.logits[lane], _MASS, found)
         return found
@@ -185,7 +185,7 @@ class Lockstep:
         return rows.astype(np.float64) * 2.0**-30
 
     def feed(self, symbols: Symbols) -> None:
-        """Append one symbol to each lane, (lanes,)."""
+        """Append one symbol to each lane, int64 (lanes,)."""
         model = self._model
         if self._length < model.context:
             self._read(symbols[:, None])
@@ -194,7 +194,7 @@ class Lockstep:
         self._begin_with(np.hstack([kept, symbols[:, None]]))
 
     def feed_text(self, symbols: Symbols) -> None:
-        """Append (lanes, n) symbols: the model sees the positions that n single steps would show it."""
+        """Append ``symbols`` (lanes, n); the last sees the positions that it would see after n single steps."""
         model = self._model
         if self._length + symbols.shape[1] <= model.context:
             if symbols.shape[1]:
@@ -211,7 +211,7 @@ class Lockstep:
         self._read(np.hstack([np.full((self._lanes, 1), self._model.start, dtype=np.int64), text]))
 
     def copy(self) -> Self:
-        """Return lanes that go on independently of these."""
+        """Return an independent copy."""
         twin = copy.copy(self)
         twin._history = self._history.copy()
         twin.logits = self.logits.copy()

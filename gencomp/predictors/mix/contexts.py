@@ -128,7 +128,7 @@ def clip(value: Integer) -> Integer:
 
 @fragment
 def pixel_context(number: Integer, history: ByteArray, end: Integer, row: Integer) -> Integer:
-    """Return image context ``number``: neighbours and linear predictions of the byte at ``end``, in rows of ``row``.
+    """Return image context ``number`` of the byte at ``end``, in rows of ``row`` bytes: neighbours, linear predictions.
 
     Only bytes before ``end`` may be read: the encoder's history goes on, the decoder's does not.
     """
@@ -374,7 +374,7 @@ def advance(
         registers[LINE_HEAD] = 0
     elif column <= 2:
         registers[LINE_HEAD] = ((np.int64(registers[LINE_HEAD]) << 8) | byte) & 0xFFFF
-    # the bracket opened last and not closed yet; a bracket doubled, as in [[, has a tag of its own
+    # the last bracket or newline; repeated opening brackets, as in [[, have tags of their own
     if byte == 60 or byte == 91 or byte == 123 or byte == 40:  # < [ { (
         registers[TAG] = hash_step(np.int64(registers[TAG]) & 0xFFFFFF if byte == (recent & 255) else 0, byte)
     elif byte == 62 or byte == 93 or byte == 125 or byte == 41 or byte == 10:  # > ] } ) newline

@@ -61,7 +61,7 @@ def show(model: Model, companion: Companion) -> None:
 
 
 def copied(companion: Companion) -> Companion:
-    """Return a companion that goes on independently; a network's weights are shared."""
+    """Return an independent copy of a companion; a network's weights are shared."""
     if not isinstance(companion, Guide):
         return None if companion is None else companion.copy()
     memory = companion.memory._replace(**{name: part.copy() for name, part in companion.memory._asdict().items()})

@@ -478,7 +478,7 @@ class MixState:
         run_with(self._model, self._history, stop, LEARN, np.empty(0, dtype=np.uint8), self._companion)
 
     def copy(self) -> Self:
-        """Return a state that goes on independently; whichever of the two learns first copies the tables."""
+        """Return an independent copy; whichever of the two states learns first copies the tables."""
         model = _with_own_scratch(self._model)
         twin = type(self)(
             self._mix, model, self._history.copy(), copied(self._companion), self._size, frozen=self._frozen

@@ -296,7 +296,7 @@ def _check_registers(model: Model, fresh: npt.NDArray[np.int64], length: int) ->
     bounds |= {BASES: (0, (1 << 48) - 1), MODE: (TEXT, NUCLEOTIDES), PERIOD: (1, MAX_PERIOD)}
     for k in range(MATCHES):
         bounds[MATCH_LENGTH + k] = (0, 2 * MAX_MATCH)
-        # a match goes on at a byte that has been read
+        # a match continues at a byte that has been read
         bounds[MATCH + k] = (1, length - 1) if registers[MATCH_LENGTH + k] > 0 else (0, length)
         bounds[NOTE + k] = (-1, len(positions) - 1)
     fixed = (FIXED_MODE, FRAME, CHANNELS, BIG_ENDIAN, SIGNED, *((MODE, PERIOD) if fresh[FIXED_MODE] else ()))

@@ -184,7 +184,7 @@ class RecurrentState:
         run(self._recurrent.loaded.network, self._memory, content, 0, len(data), READ, empty, _new_registers())
 
     def copy(self) -> Self:
-        """Return a state that goes on independently; a few kilobytes are copied, the weights are shared."""
+        """Return an independent copy; a few kilobytes are copied, the weights are shared."""
         parts = {name: part.copy() for name, part in self._memory._asdict().items()}
         return type(self)(self._recurrent, self._memory._replace(**parts))
 

@@ -59,6 +59,13 @@ def load(builder: Any, address: Any, kind: Any, align: int) -> Any:
     return builder.load(builder.bitcast(address, kind.as_pointer()), align=align)
 
 
+def load_atomic(builder: Any, address: Any, kind: Any, order: str, align: int) -> Any:
+    """Emit the load of a ``kind`` from ``address`` that other threads may change, in LLVM's memory ``order``."""
+    if getattr(address.type, "is_opaque", False):
+        return builder.load_atomic(address, order, align, typ=kind)
+    return builder.load_atomic(builder.bitcast(address, kind.as_pointer()), order, align)
+
+
 def store(builder: Any, value: Any, address: Any, align: int) -> None:
     """Emit the store of ``value`` at ``address``, which is a multiple of ``align``."""
     if not getattr(address.type, "is_opaque", False):

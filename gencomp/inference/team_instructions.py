@@ -6,7 +6,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from gencomp.compiled.llvm import data_of, element
+from gencomp.compiled.llvm import data_of, element, load_atomic
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _ORDER = "seq_cst"
@@ -22,8 +22,7 @@ def read() -> Any:
 
     def typed(typing_context: Any, gate: Any, cell: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            address = _cell(context, builder, signature, arguments)
-            return builder.load_atomic(address, _ORDER, _BYTES, typ=_I64)
+            return load_atomic(builder, _cell(context, builder, signature, arguments), _I64, _ORDER, _BYTES)
 
         return types.int64(gate, types.int64), codegen
 

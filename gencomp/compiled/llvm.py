@@ -60,7 +60,7 @@ def load(builder: Any, address: Any, kind: Any, align: int) -> Any:
 
 
 def load_atomic(builder: Any, address: Any, kind: Any, order: str, align: int) -> Any:
-    """Emit the load of a ``kind`` from ``address`` that other threads may change, in LLVM's memory ``order``."""
+    """Emit the atomic load of a ``kind`` from ``address``, in LLVM's memory ``order``."""
     if getattr(address.type, "is_opaque", False):
         return builder.load_atomic(address, order, align, typ=kind)
     return builder.load_atomic(builder.bitcast(address, kind.as_pointer()), order, align)

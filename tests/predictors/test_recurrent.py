@@ -238,7 +238,7 @@ class TestArchives:
         archive = gencomp.compress(b"Those who were there heard it, and sat to see.", "rnn")
         assert gencomp.decompress(archive).startswith(b"Those who")
         monkeypatch.setattr(predictor_module, "_SHIPPED", tmp_path)
-        with pytest.raises(ModelMismatchError, match="needs the model 'rnn', which is not here: .* has 0 files with weights"):
+        with pytest.raises(ModelMismatchError, match="the model 'rnn', which is not here: .* has 0 files with weights"):
             gencomp.decompress(archive)
         assert gencomp.decompress(archive, model=f"rnn:{small_network()}").startswith(b"Those who")
 

@@ -237,7 +237,7 @@ def _run(
     unless that is empty; ENCODE writes ``code``; DECODE reads ``code`` and writes ``data``, and returns -1 on a stream
     that no encoder wrote.
     """
-    # One function, so that the coder's interval stays in the processor's registers.
+    # In one piece: the coder's interval stays in the processor's registers.
     contexts, bases, path = scratch
     low, width, offset, position = registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION]
     levels = contexts.shape[0]

@@ -239,7 +239,7 @@ def fill_hashes(
     hashes: IntArray,
 ) -> None:
     """Write the hash of every context of the byte at ``end`` into ``hashes`` (n,) int64."""
-    # One function, since kernels cannot hold a table of functions, one for each context.
+    # In one piece: kernels cannot hold a table of functions, one for each context.
     recent, older = np.int64(registers[RECENT]), np.int64(registers[OLDER])
     byte_1, byte_2, byte_3 = recent & 255, (recent >> 8) & 255, (recent >> 16) & 255
     order_3 = hash_step(recent & 0xFFFFFF, 0)

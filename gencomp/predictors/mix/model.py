@@ -75,8 +75,8 @@ GUIDE_CELLS = 33  # of a partial byte's row of trusts: the ends of 32 steps of 1
 # mean of; whether the network is doubted
 ERROR, LATE_ERROR, JUDGED, DOUBTED, NUM_DOUBTS = range(5)
 DOUBT_BYTES = 32  # about how many bytes "of late" means
-# the network is doubted from an error of 2 on, until it is below 1.8: a network that knows nothing has 4, on text it
-# has 0.5 to 1.9
+# the network is doubted while its error is above 2, until it is below 1.8: that of a network that knows nothing is 4;
+# on text it is 0.5 to 1.9
 DOUBT_ERROR, TRUST_ERROR = 2 << 16, 29 << 12
 FIRST_ERROR = 1 << 16
 MIX_RATE, MIX_SHIFT, FINAL_SHIFT = 2, 18, 17
@@ -301,7 +301,7 @@ def predict(
     ``partial`` is these bits after a 1, ``node`` the nibble's bits after a 1; ``bases`` and ``trusts`` must be set. p
     is in units of 2^-16, within [1, 2^16 - 1].
     """
-    # One function: a bit's way from the contexts to the probability, in the order of the module's list.
+    # In one piece: a bit's way from the contexts to the probability, in the order of the module's list.
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
     mixed = model.mixed
     n, maps, end = places_of(model)
@@ -550,7 +550,7 @@ def run(
     ``task``: LEARN reads the bytes. ENCODE also writes ``code``, and stops early where that is too short. DECODE reads
     ``code`` and writes the bytes, and stops early at a stream that no encoder wrote.
     """
-    # One function, so that the coder's interval and the place in the byte stay in the processor's registers.
+    # In one piece: the coder's interval and the place in the byte stay in the processor's registers.
     registers, hashes = model.registers, model.hashes
     low, width = np.int64(registers[LOW]), np.int64(registers[WIDTH])
     offset, position = np.int64(registers[OFFSET]), np.int64(registers[POSITION])
@@ -630,7 +630,7 @@ def fill_weights(model: Model, guide: Guide | None, history: ByteArray, nodes: I
     for i in range(hashes.shape[0]):
         hashes[i] = model.byte_hashes[i]
     reach(model)
-    for high in range(17):  # the first nibble, then the second after each first
+    for high in range(17):  # the first nibble, then the second one after each of its values
         first = 1 if high == 0 else 15 + high
         find_places(model, False)
         for i in range(hashes.shape[0]):  # the next nibble's places are fetched meanwhile

@@ -17,7 +17,7 @@ TURN_BITS = 64  # fractional bits of an angle in turns, a uint64: whole turns wr
 ROTATION_BITS = 30  # of sines and cosines
 _GUARD = 160  # fractional bits of the integers computed with
 _ONE = 1 << _GUARD
-_FINE = 10  # leading bits of an angle, which a table takes
+_FINE = 10  # leading bits of an angle, which index a table of the circle
 
 
 def _fixed(value: Fraction) -> int:

@@ -231,11 +231,10 @@ def _run(
     code: ByteArray,
     shares: FloatArray,
 ) -> Integer:
-    """Do ``task`` for ``data`` from ``start`` on; return where it stopped: at the end, or where an array must grow.
+    """Read ``data`` from ``start`` on; return where it stopped: at the end, or where the table or ``code`` must grow.
 
-    That is the table, or ``code``. CHARGE writes the product of each byte's eight probabilities into ``shares`` (n,),
-    unless that is empty; ENCODE writes ``code``; DECODE reads ``code`` and writes ``data``, and returns -1 on a stream
-    that no encoder wrote.
+    ``task``: CHARGE writes the product of each byte's eight probabilities into ``shares`` (n,), unless that is empty.
+    ENCODE writes ``code``. DECODE reads ``code`` and writes ``data``, and returns -1 on a stream that no encoder wrote.
     """
     # In one piece: the coder's interval stays in the processor's registers.
     contexts, bases, path = scratch

@@ -94,7 +94,7 @@ def shifted(value: Integer, shift: Integer, limit: Integer) -> Integer:
 def quantise(row: Int64Array, bits: Integer, least: Integer, out: Int16Array) -> Integer:
     """Write ``row`` / 2^s, rounded, into ``out``, within 2^bits - 1; return s, the least possible from ``least`` on.
 
-    Numbers are within 2^62. ``out`` may be longer, and keeps the rest of its numbers.
+    Numbers are within 2^62, so -62 for ``least`` bounds nothing. ``out`` may be longer, and keeps its other numbers.
     """
     length = peak_bits(row)
     if length == 0:

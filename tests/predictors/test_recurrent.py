@@ -70,6 +70,8 @@ def test_blocks_are_coded_in_pieces(rnn: Recurrent, monkeypatch: pytest.MonkeyPa
 def test_the_block_is_the_state_s_decisions(rnn: Recurrent) -> None:
     """Eight binary decisions with the probabilities that the network gives: what the state says, to 2^-16 a bit."""
     (lengths,) = rnn.sequence_code_lengths([TEXT])
+    assert lengths.dtype == np.float64
+    assert lengths.tolist() == rnn.begin().charge(TEXT).tolist()
     state, by_state = rnn.begin(), []
     for byte in TEXT:
         by_state.append(state.code_lengths()[byte])

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from gencomp.predictors.language.lockstep import Lockstep
 
 BEAM = 4
-# lighter hypotheses, as a share of the heaviest, are dropped: each costs a call of the model when its token ends
+# of the heaviest hypothesis: lighter ones are dropped, since each costs a call of the model when its token ends
 _LEAST_SHARE = 1e-3
-# of a uniform distribution over bytes, which keeps bytes possible that begin no token; it costs 0.0004 bits a byte
+# of a uniform distribution, so that bytes that begin no token remain possible; it costs 0.0004 bits a byte
 _UNIFORM_SHARE = 2.0**-12
 # a context's last tokens, which are read byte by byte: with what follows, the text may be cut elsewhere
 _OPEN_TOKENS = 2
@@ -47,7 +47,7 @@ class TokenTable:
         self._bounds: dict[bytes, npt.NDArray[np.int64]] = {}
 
     def bounds(self, prefix: bytes) -> npt.NDArray[np.int64]:
-        """Return bounds, int64 (257,): places [bounds[b], bounds[b + 1]) have the tokens that begin with prefix, b."""
+        """Return bounds, int64 (257,): the tokens at [bounds[b], bounds[b + 1]) begin with ``prefix`` and byte b."""
         if prefix not in self._bounds:
             edges = [bisect_left(self._tokens, prefix + bytes([byte])) for byte in range(256)]
             ahead = prefix.rstrip(b"\xff")  # this, with its last byte raised, is the least string beyond the prefix

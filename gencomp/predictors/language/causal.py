@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gencomp.predictors.language.lockstep import Lockstep
     from gencomp.predictors.language.windows import Costs
 
-# a fingerprint's run: short, but long enough to fill the context and read it anew
+# a fingerprint's probe: short, but long enough to fill the context and read it anew
 PROBE_CONTEXT = 16
 PROBE_STRIDE = 8
 PROBE_STEPS = 24

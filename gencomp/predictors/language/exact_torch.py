@@ -138,7 +138,7 @@ def sequence_costs(model: LaneModel, texts: Sequence[Symbols]) -> list[Costs]:
         totals = exponentials(logits).sum(-1).cpu().numpy()
         below = (logits.amax(-1) - logits.gather(1, symbols)[:, 0]).cpu().numpy()
         likeliest = (logits.argmax(-1) == symbols[:, 0]).cpu().numpy()
-        bits = below / 65536 + np.log2(totals) - 30
+        bits = below / 65536 + np.log2(totals) - 30  # logits are Q16, their powers Q30
         for number in np.unique(numbers):
             own = numbers == number
             found[number].code_lengths[places[own]] = bits[own]

@@ -240,7 +240,7 @@ def _llama3_factors(rope: _Options, base: float, rotated: int) -> tuple[float, .
         raise TransformerError("its llama3 rotations have factors that are out of order")
     found = []
     for frequency in frequencies(base, rotated):
-        turns = context * float(frequency) / 6.283185307179586
+        turns = context * float(frequency) / math.tau
         smooth = min(1.0, max(0.0, (turns - low) / (high - low)))
         found.append(1.0 / ((1.0 - smooth) / factor + smooth))
     return tuple(found)
@@ -405,7 +405,7 @@ def _gpt_neox(options: _Options, family: str, tensors: Mapping[str, Tensor]) -> 
     return Model(family, form, parts, tensors, limit)
 
 
-# tensors of older files that are constants
+# constants that older files have as tensors
 _MASKS = ("rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "attention.bias", "attention.masked_bias")
 _FAMILIES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "qwen3": _llama, "gpt2": _gpt2, "gpt_neox": _gpt_neox}
 

@@ -149,8 +149,8 @@ class TokenPredictor:
     def token_costs(self, texts: Sequence[bytes]) -> list[Costs]:
         """Return the costs of each text's tokens, by calls over whole windows: only to measure.
 
-        This is the probability of one tokenisation, the tokenizer's own, and not the sum over all, as is usual in
-        figures for language models.
+        As is usual in figures for language models, they are of one tokenisation, the tokenizer's own, and not of the
+        sum over all.
         """
         symbols = [self.code.encode(text) for text in texts]
         escaped = [row >= self.code.vocabulary_size for row in symbols]

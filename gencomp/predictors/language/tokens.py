@@ -105,7 +105,7 @@ class TokenCode:
     def token_bytes(self) -> list[bytes]:
         """The bytes that each id stands for, by id; empty for special tokens and for ids without a token.
 
-        Raises :class:`ModelFolderError` if a token's bytes depend on its neighbours.
+        Raises :class:`ModelFolderError` on a tokenizer whose tokens do not stand for fixed bytes.
         """
         kinds = _decoder_kinds(json.loads(self.tokenizer.to_str()).get("decoder"))
         if "ByteLevel" in kinds:

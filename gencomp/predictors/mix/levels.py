@@ -171,6 +171,7 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
     inputs = np.zeros_like(row)
     inputs[BIAS] = 256
     plan = plan_of(level)
+    # a cell of an adaptive map begins with the probability that it stands for, so that the map changes nothing at first
     curve = SQUASH[SQUASH_LIMIT - 2048 + np.arange(REFINE_CELLS) * 4096 // (REFINE_CELLS - 1)]
     return Model(
         slots=aligned_zeros((1 << slot_bits) + 4 * SLOT),

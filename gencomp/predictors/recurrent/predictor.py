@@ -12,6 +12,7 @@ import numpy as np
 
 from gencomp.arguments import as_bytes, as_context, as_pieces, as_symbol
 from gencomp.budget import Cost, StateCost
+from gencomp.coding.logistic import PROBABILITY_BITS
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
 from gencomp.files import expanded
@@ -138,7 +139,7 @@ class Recurrent:
         for text in as_pieces(texts, "a text"):
             found = np.empty((len(text), 8), dtype=np.uint16)
             fill_probabilities(self.loaded.network, self.begin()._memory, np.frombuffer(text, np.uint8), found)
-            lengths.append(8 * 16.0 - np.log2(found).sum(axis=1))
+            lengths.append(8 * PROBABILITY_BITS - np.log2(found.astype(np.float64)).sum(axis=1))
         return lengths
 
     def load_state(self, path: str | PathLike[str]) -> "RecurrentState":
@@ -176,7 +177,7 @@ class RecurrentState:
         data = as_bytes(data)
         found = np.empty((len(data), 8), dtype=np.uint16)
         fill_probabilities(self._recurrent.loaded.network, self._memory, np.frombuffer(data, np.uint8), found)
-        return np.asarray(8 * 16.0 - np.log2(found.astype(np.float64)).sum(axis=1))
+        return np.asarray(8 * PROBABILITY_BITS - np.log2(found.astype(np.float64)).sum(axis=1))
 
     def _read(self, data: bytes) -> None:
         content = np.frombuffer(bytearray(data), dtype=np.uint8)

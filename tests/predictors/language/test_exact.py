@@ -740,9 +740,9 @@ GgufParts = tuple[dict[str, Any], dict[str, tuple[np.ndarray, str]]]
         ({"tokenizer.ggml.model": "wordpiece"}, "the file's tokenizer is of the kind 'wordpiece'"),
         ({"tokenizer.ggml.pre": "mine"}, "the file's pre-tokenizer is 'mine'"),
         ({"tokenizer.ggml.tokens": ["a", "a"]}, "has a token twice"),
-        ({"tokenizer.ggml.tokens": ["a", "b"]}, "has another number of types"),
-        ({"tokenizer.ggml.merges": ["a never-a-token"]}, "of which one is no token"),
-        ({"tokenizer.ggml.tokens": [1, 2]}, "are no list of texts"),
+        ({"tokenizer.ggml.tokens": ["a", "b"]}, "must have a type for each token"),
+        ({"tokenizer.ggml.merges": ["a never-a-token"]}, "one of the two, or the result, is not a token"),
+        ({"tokenizer.ggml.tokens": [1, 2]}, "is not a list of texts"),
     ],
 )
 def test_metadata_that_are_not_understood_are_refused(

@@ -131,7 +131,7 @@ def test_pieces_merge_the_best_first() -> None:
     assert code.token_bytes[tokens.index("\u2581the")] == b" the"
     assert code.token_bytes[tokens.index("<0x41>")] == b"A"
     assert code.token_bytes[1] == b""
-    with pytest.raises(ModelFolderError, match="has no score for each token"):
+    with pytest.raises(ModelFolderError, match="must have a score for each token"):
         tokenizer_of(metadata | {"tokenizer.ggml.scores": [1.0]}, len(tokens))
 
 

@@ -32,7 +32,7 @@ def test_missing_folders_and_hub_ids(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         find_folder("./nothing")
     with pytest.raises(ModelFolderError, match=r"gencomp never downloads: run `hf download someone/no-such-model`"):
         find_folder("someone/no-such-model")
-    with pytest.raises(ModelFolderError, match="no model of that id"):
+    with pytest.raises(ModelFolderError, match="no model with that id"):
         load("hf:no-such-model-anywhere")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]  # where the package ``gencomp`` lies
 
 _IMPORT = re.compile(r"^(?:from|import) (gencomp[\w.]*)(?: import \(?([^)]*?)\)?(?:$|#))?", re.MULTILINE)
-_DOOR = "gencomp.compiled"  # of it, only the intrinsics of its ``llvm`` enter a kernel's code
-_NAMED = re.compile(r"\"(gencomp[\w.]+)(?::\w+)?\"")  # a string that names a module, or a maker of LLVM IR in it
+_DOOR = "gencomp.compiled"  # kernels take nothing of it but the steps in LLVM's terms
+_NAMED = re.compile(r"\"(gencomp[\w.]+)(?::\w+)?\"")  # a module, or its function that makes instructions, in a string
 
 
 def file_of(module: str) -> Path | None:

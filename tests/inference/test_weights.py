@@ -75,7 +75,7 @@ def test_what_is_written_comes_back(tmp_path: Path, arrays: Arrays) -> None:
         (file_of({"a\nb" * 99: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, b"abcd"), "is of type F32"),
         (
             file_of({"__metadata__": about(), "a\nb" * 99: {"dtype": "I8", "shape": [0], "data_offsets": [0, 0]}}),
-            "a tensor",
+            "has no tensor",
         ),
     ],
 )
@@ -186,7 +186,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         ("tables", lambda array: array * 0, "tables has no number but 0"),
         ("head.weight", lambda array: array * np.float32(np.inf), "head.weight has .* not finite"),
         ("input.weight", np.transpose, r"input.weight is \[24, 32\], expected \[32, 24\]"),
-        ("layers.0.down.weight", lambda array: array * 100, "layers.0.down.weight reaches .* at output .* up to 3.97"),
+        ("layers.0.down.weight", lambda array: array * 100, "layers.0.down.weight reaches .* at output .* at most 3.97"),
         ("layers.1.out.weight", lambda array: array * np.float32(1e30), "layers.1.out.weight reaches"),
         ("layers.1.up.bias", lambda array: array + np.float32(1e9), "layers.1.up.bias"),
         ("layers.1.up.bias", lambda array: None, "the parameter 'layers.1.up.bias' is missing"),

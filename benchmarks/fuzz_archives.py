@@ -298,7 +298,8 @@ class Forgery:
             elif pick < 0.2:
                 kind, payload = BlockType.DEFLATE, zlib.compress(content, 9, -15)
             blocks.append({"type": int(kind), "payload": payload, "content": content, "raw": len(content)})
-        return {"model": description, "blocks": blocks, "block_size": rng.choice([1 << 20, 1 << 24, 1024, 1500])}
+        member = {"model": description, "blocks": blocks, "block_size": rng.choice([1 << 20, 1 << 24, 1024, 1500])}
+        return member | {"small": rng.random() < 0.5}
 
     def change(self) -> None:
         rng = self.rng
@@ -364,6 +365,8 @@ class Forgery:
 
         metadata = {"model": member["model"], **member.get("extra", {})}
         text = json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()
+        if member.get("small") and len(member["blocks"]) <= 1:
+            return self._packed_small(text, *member["blocks"])
         fixed = struct.pack("<8sBBHHHII", container.MAGIC, 1, 0, 0, 0, 0, len(text), member["block_size"] % (1 << 32))
         fixed += struct.pack("<I", zlib.crc32(fixed))
         key = container._blake2b(fixed, text)
@@ -388,6 +391,20 @@ class Forgery:
         )
         body += struct.pack("<I", zlib.crc32(body, zlib.crc32(key))) + container.END_MAGIC
         return b"".join([*parts, body])
+
+    def _packed_small(self, text: bytes, block: dict[str, Any] | None = None) -> bytes:
+        """Return a small member whose check is right, whatever it says."""
+        from gencomp.coding import container, small
+        from gencomp.coding.metadata import packed
+        from gencomp.coding.varint import varint
+
+        block = block or {"type": 0, "raw": 0, "payload": b"", "content": b""}
+        metadata, payload = packed(text), block["payload"]
+        form = bytes([0x80 | (block["type"] & 0x7F)])
+        lengths = b"".join(map(varint, (len(metadata), block["raw"], block.get("coded", len(payload)))))
+        check = small.short_check(block["content"])
+        body = b"".join([container.MAGIC[:4], form, lengths, metadata, payload, check])
+        return body + struct.pack("<I", zlib.crc32(body))
 
     @property
     def content(self) -> bytes:

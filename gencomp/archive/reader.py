@@ -2,10 +2,12 @@
 
 import hashlib
 import zlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any, BinaryIO
 
@@ -34,6 +36,7 @@ from gencomp.coding.container import (
     parse_trailer,
     written_check,
 )
+from gencomp.coding.small import is_small, read_small, short_check
 from gencomp.cores import at_most
 from gencomp.equivalence.adapt import Model, as_predictor, predictor_spec
 from gencomp.equivalence.capabilities import block_cost, decode_block
@@ -78,8 +81,31 @@ class Summary:
     trailer: Trailer
 
 
-class MemberReader:
-    """Reads one member from a stream, which need not be seekable: the header at once, then blocks, then the trailer."""
+class MemberReader(ABC):
+    """Reads one member from a stream, which need not be seekable: the header at once, then blocks, then the trailer.
+
+    ``size`` is the bytes of the member that have been read; ``trailer`` is there when all have.
+    """
+
+    header: Header
+    trailer: Trailer | None = None
+    size: int
+
+    @abstractmethod
+    def read_blocks(self, *, payloads: bool = True) -> Iterator[CodedBlock]:
+        """Yield the blocks, their bytes checked against what was written, then check the trailer.
+
+        Without ``payloads``, and where the stream is seekable, they are skipped. Raises
+        :class:`~gencomp.errors.ArchiveError`.
+        """
+
+    @abstractmethod
+    def check(self, number: int, content: bytes) -> bytes:
+        """Return the content check that block ``number`` with this content has."""
+
+
+class FullMemberReader(MemberReader):
+    """Reads a member of any size."""
 
     def __init__(self, source: BinaryIO, start: bytes) -> None:
         self._source = source
@@ -87,20 +113,19 @@ class MemberReader:
         length, _ = parse_fixed_header(fixed)
         rest = self._read(length + CHECK_BYTES)
         self.header = parse_header(fixed, rest[:length], rest[length:])
-        self.trailer: Trailer | None = None
-        self.size = self.header.size  # bytes of the member that have been read
+        self.size = self.header.size
         self._blocks = 0
 
     def _read(self, count: int) -> bytes:
         """Return ``count`` bytes, fewer only at the end of the stream."""
         return read_fully(self._source, count)
 
-    def read_blocks(self, *, payloads: bool = True) -> Iterator[CodedBlock]:
-        """Yield the blocks, their bytes checked against what was written, then check the trailer.
+    def check(self, number: int, content: bytes) -> bytes:
+        """Return the content check, which the member's key binds to its place."""
+        return content_check(self.header.key, number, content)
 
-        Without ``payloads``, and where the stream is seekable, they are skipped. Raises
-        :class:`~gencomp.errors.ArchiveError`.
-        """
+    def read_blocks(self, *, payloads: bool = True) -> Iterator[CodedBlock]:
+        """Yield the blocks, and skip payloads where that is asked for and the stream is seekable."""
         skip = not payloads and self._source.seekable()
         raw_total = 0
         while True:
@@ -133,15 +158,35 @@ class MemberReader:
             raise ArchiveError("the archive is damaged: the trailer's totals are not those of its blocks")
 
 
+class SmallMemberReader(MemberReader):
+    """Reads a small member, all of it at once."""
+
+    def __init__(self, source: BinaryIO, start: bytes) -> None:
+        member = read_small(start, partial(read_fully, source))
+        self._member = member
+        self.header, self.size = member.header, member.size
+        raw_total, count = (0, 0) if member.block is None else (member.block.raw_length, 1)
+        self.trailer = Trailer(raw_total, member.size, count, member.check)
+
+    def check(self, number: int, content: bytes) -> bytes:
+        """Return the content check: the start of its SHA-256."""
+        return short_check(content)
+
+    def read_blocks(self, *, payloads: bool = True) -> Iterator[CodedBlock]:
+        """Yield the block, if there is one; it has been checked against what was written."""
+        if self._member.block is not None:
+            yield CodedBlock(self._member.block, self._member.payload if payloads else b"", self._member.check)
+
+
 def open_members(source: BinaryIO) -> Iterator[MemberReader]:
     """Yield a reader for each member; the caller reads one to its end before it asks for the next."""
     start = read_fully(source, len(MAGIC))
     if not start:
         raise ArchiveError("not a gencomp archive: it is empty")
     while start:
-        yield MemberReader(source, start)
+        yield (SmallMemberReader if is_small(start) else FullMemberReader)(source, start)
         start = read_fully(source, len(MAGIC))
-        if start and start != MAGIC:
+        if start and start != MAGIC and not is_small(start):
             raise ArchiveError(f"bytes that are no archive follow the archive: {start.hex(' ')}")
 
 
@@ -239,7 +284,7 @@ def stream_archive(
     cores = checked_threads(threads)
     decoder: _BlockDecoder | None = None
     for reader in open_members(source):
-        decoder = _BlockDecoder(reader.header, model, progress, decoder, cores=cores, try_anyway=try_anyway)
+        decoder = _BlockDecoder(reader, model, progress, decoder, cores=cores, try_anyway=try_anyway)
         digest = hashlib.sha256()
         blocks = _within(reader, decoder, meter, output, before)
         side_by_side = budget.threads(decoder.block_memory(reader.header.block_size), cores)
@@ -248,7 +293,7 @@ def stream_archive(
             digest.update(content)
         assert reader.trailer is not None
         before += reader.size
-        if digest.digest() != reader.trailer.sha256:
+        if not digest.digest().startswith(reader.trailer.sha256):
             raise ArchiveError("the archive is damaged: the content's SHA-256 is not the trailer's")
 
 
@@ -317,7 +362,7 @@ def _claimed(source: BinaryIO) -> tuple[int, int] | None:
             if not 0 < member_size(data) <= end - start:
                 return None
             source.seek(end - member_size(data))
-            key = MemberReader(source, b"").header.key
+            key = FullMemberReader(source, b"").header.key
             total += parse_trailer(key, data).raw_total
             end -= member_size(data)
     except (ArchiveError, OSError, ValueError):  # a negative offset
@@ -361,7 +406,7 @@ class _BlockDecoder:
 
     def __init__(
         self,
-        header: Header,
+        reader: MemberReader,
         chosen: Model | None,
         progress: Progress | None,
         before: "_BlockDecoder | None" = None,
@@ -371,9 +416,9 @@ class _BlockDecoder:
     ) -> None:
         self._progress = progress
         self._cores = cores
-        self._key = header.key
+        self._check = reader.check
         self._latest: Latest[tuple[BlockType, Transform, int, bytes], bytes] = Latest()
-        description = header.metadata.get("model")
+        description = reader.header.metadata.get("model")
         if not isinstance(description, dict | None):
             raise ArchiveError("the archive is invalid: its metadata describes no model")
         self._description: dict[str, Any] = description or {}
@@ -417,7 +462,7 @@ class _BlockDecoder:
             # a payload that is refused is still what was written: then the model is not what wrote it
             with suppress(CorruptDataError), listening(done.step), at_most(self._cores):
                 content = self._decode(header, block.payload)
-        if content is None or content_check(self._key, header.number, content) != block.content_check:
+        if content is None or self._check(header.number, content) != block.content_check:
             if header.type is BlockType.MODEL:
                 raise ModelMismatchError(
                     f"block {header.number} is undamaged but decodes to other bytes: the model computes otherwise here"

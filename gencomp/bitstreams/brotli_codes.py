@@ -21,15 +21,15 @@ SPARE = 8  # bytes that may be read past the end
 LENGTH_SYMBOLS = 18  # of the code for code lengths (section 3.5)
 REPEAT, ZEROS = 16, 17  # its last two: the length before again, and zeros
 REPEAT_BITS, ZEROS_BITS, FEWEST_REPEATED = 2, 3, 3
-FIRST_BEFORE = 8  # what REPEAT repeats where no length but zeros came before
-INNER_SPACE = 32  # what the lengths of that code, of 5 bits at most, have to fill
+FIRST_BEFORE = 8  # the length that REPEAT repeats if only zeros came before
+INNER_SPACE = 32  # code space that the lengths of that code, 5 bits at most, have to fill
 
 
 class Codes(NamedTuple):
     """Prefix codes for one alphabet.
 
-    How many codewords of each length there are, int64 (n, MAX_BITS + 1), and the symbols in the order of their
-    codewords, int64 (n, alphabet size). A code of one symbol has it at length 0.
+    ``counts``, int64 (n, MAX_BITS + 1), are the numbers of codewords of each length, ``symbols``, int64 (n, alphabet
+    size), the symbols in the order of their codewords. A code of one symbol has it at length 0.
     """
 
     counts: IntArray
@@ -38,7 +38,7 @@ class Codes(NamedTuple):
 
 @kernel
 def peek(stream: Bytes, registers: IntArray, width: Integer) -> Integer:
-    """Return the next ``width`` bits, at most the 25 that four bytes hold wherever they begin; the first is lowest."""
+    """Return the next ``width`` bits, the first one lowest; at most 25, which four bytes hold wherever they begin."""
     at, shift = registers[BIT] >> 3, registers[BIT] & 7
     if at + SPARE > len(stream):
         registers[BAD] = 1
@@ -191,7 +191,7 @@ def read_context_map(stream: Bytes, registers: IntArray, trees: Integer, size: I
         else:
             at += (1 << symbol) + take(stream, registers, symbol)
     registers[BAD] |= at > size
-    # then each number is a place in a list, in which what was used last moves to the front
+    # each number may be coded by move-to-front
     if take(stream, registers, 1):
         order = np.arange(256)
         for i in range(size):

@@ -1,4 +1,4 @@
-"""The tables of Brotli's format (RFC 7932) that its code lengths depend on."""
+"""The tables of Brotli's format (RFC 7932) that the length of its code depends on."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ COUNT_BITS = np.array([2] * 4 + [3] * 4 + [4] * 4 + [5] * 4 + [6, 6, 7, 8, 9, 10
 
 
 def _bases(first: int, extra_bits: IntArray) -> IntArray:
-    """Return where each code's values begin: where those of the code before it end."""
+    """Return the first value of each code, the next after those of the code before it."""
     sizes = 1 << extra_bits
     return np.asarray(first + np.cumsum(sizes) - sizes, dtype=np.int64)
 
@@ -20,16 +20,16 @@ INSERT_BASE = _bases(0, INSERT_BITS)
 COPY_BASE = _bases(2, COPY_BITS)
 COUNT_BASE = _bases(1, COUNT_BITS)
 
-# the eights of insert and of copy codes that each 64 of the joint codes stand for (section 5)
+# for each 64 of the insert-and-copy codes, an eighth of their first insert code and first copy code (section 5)
 INSERT_EIGHT = np.array([0, 0, 0, 0, 1, 1, 0, 2, 1, 2, 2], np.int64)
 COPY_EIGHT = np.array([0, 1, 0, 1, 0, 1, 2, 0, 2, 1, 2], np.int64)
 
-# the order in which lengths of the code for code lengths come, and their own fixed code by its next four bits (3.5)
+# the order of the lengths of the code for code lengths, and their fixed code, by the next four bits (section 3.5)
 LENGTH_ORDER = np.array([1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15], np.int64)
 LENGTH_VALUE = np.array([0, 4, 3, 2, 0, 4, 3, 1, 0, 4, 3, 2, 0, 4, 3, 5], np.int64)
 LENGTH_WIDTH = np.array([2, 2, 2, 3, 2, 2, 2, 4, 2, 2, 2, 3, 2, 2, 2, 4], np.int64)
 
-# which of the last distances a short code means, and what it adds (section 4)
+# which of the last distances a short code refers to, and what it adds (section 4)
 RECENT = np.array([0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1], np.int64)
 ADDED = np.array([0, 0, 0, 0, -1, 1, -2, 2, -3, 3, -1, 1, -2, 2, -3, 3], np.int64)
 
@@ -60,7 +60,8 @@ _UTF8_BEFORE = [
 _SIGNED = [0, *[1] * 15, *[2] * 48, *[3] * 64, *[4] * 64, *[5] * 48, *[6] * 15, 7]
 # fmt: on
 
-# a literal's context joins, by OR, what the byte before it and the one before that say: uint8 (4, 2, 256) (7.1)
+# by context mode, the contexts of the byte before a literal and of the byte before that; their OR is the literal's:
+# uint8 (4, 2, 256) (section 7.1)
 CONTEXTS = np.array(
     [
         [[byte & 63 for byte in range(256)], [0] * 256],

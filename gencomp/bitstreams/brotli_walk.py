@@ -47,7 +47,7 @@ from gencomp.protocols import IntArray
 NO_BLOCKS = 1 << 24  # symbols in the only block of a category: more than a meta-block can have
 # alphabets (sections 4 to 6)
 LITERAL_SYMBOLS, COMMAND_SYMBOLS, COUNT_SYMBOLS = 256, 704, 26
-RECENT_SYMBOLS = 16  # distances that are told by the last four
+RECENT_SYMBOLS = 16  # of distances that refer to the last four
 DISTANCE_BITS = 48  # symbols of distances with extra bits: two for each of 24 numbers of bits
 IMPLICIT = 128  # commands below this repeat the last distance
 LITERAL_CONTEXTS, DISTANCE_CONTEXTS = 64, 4  # for each type of blocks (section 7)
@@ -157,7 +157,7 @@ def _distance(stream: Bytes, registers: IntArray, symbol: Integer, postfix: Inte
 
 @kernel
 def _copy(registers: IntArray, data: Bytes, length: Integer, distance: Integer, recent: Integer) -> None:
-    """Go over a copy, or over a word of the dictionary where the distance is farther than the data goes back."""
+    """Go over a copy, or over a word of the dictionary if the distance is farther than the data reaches back."""
     size = registers[SIZE]
     farthest = min((1 << registers[WINDOW_BITS]) - WINDOW_MARGIN, size)
     if distance > farthest:
@@ -186,7 +186,7 @@ def _copy(registers: IntArray, data: Bytes, length: Integer, distance: Integer, 
 
 @kernel
 def _compressed(stream: Bytes, registers: IntArray, data: Bytes, end: Integer) -> None:
-    """Walk over what a compressed meta-block holds, up to ``end`` bytes of data (section 9.2)."""
+    """Walk over the content of a compressed meta-block, up to ``end`` bytes of data (section 9.2)."""
     literals, commands = _blocks(stream, registers), _blocks(stream, registers)
     distances = _blocks(stream, registers)
     postfix = take(stream, registers, 2)
@@ -273,7 +273,7 @@ def _walk(stream: Bytes, registers: IntArray, data: Bytes) -> None:
 def used_bits(stream: bytes, data: bytes) -> int:
     """Return the bits of the Brotli stream that holds ``data``.
 
-    Raises ``ValueError`` where it does not hold them, or goes on for more than zeros to the end of a byte.
+    Raises ``ValueError`` where it does not hold them, or has more after its end than zeros that fill the last byte.
     """
     registers = np.zeros(REGISTERS, np.int64)
     registers[LAST:] = FIRST_DISTANCES

@@ -2,8 +2,8 @@
 
 A stream ends in a mark of 48 bits, 32 bits of CRC, and up to seven zeros that fill the last byte. (There is no
 standard; the mark is the square root of pi in binary-coded decimal.) So the mark stands at one of eight places before
-the end. It cannot stand at two of them, since it agrees with no shift of itself by one to seven bits. So it is found
-without decoding.
+the end. It is found without decoding: it cannot stand at two of them, since it agrees with no shift of itself by one to
+seven bits.
 """
 
 END_MARK = 0x177245385090

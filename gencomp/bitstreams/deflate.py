@@ -1,8 +1,9 @@
 """The exact length in bits of zlib's deflate stream (RFC 1951), for many suffixes after one prefix.
 
-Nothing is written. :mod:`~gencomp.bitstreams.match_search` and :mod:`~gencomp.bitstreams.deflate_parse` make the
-matches that zlib would, :mod:`~gencomp.bitstreams.huffman` and :mod:`~gencomp.bitstreams.similar_blocks` the codes. The
-prefix is parsed as far as nothing after it can change the parse; a suffix costs a parse from there, undone afterwards.
+Nothing is written. :mod:`~gencomp.bitstreams.match_search` and :mod:`~gencomp.bitstreams.deflate_parse` find the
+matches that zlib would, :mod:`~gencomp.bitstreams.huffman` and :mod:`~gencomp.bitstreams.similar_blocks` price its
+codes. The prefix is parsed as far as no byte after it can change the parse. Each suffix is parsed from there, which is
+undone afterwards.
 """
 
 import threading
@@ -52,13 +53,13 @@ _SPARE_STATES = 64  # of sizers that are gone
 
 
 class Scratch(NamedTuple):
-    """Room for the parse of a suffix. What it holds between calls is true of any stream."""
+    """Room for the parse of a suffix. What it keeps between calls holds for any stream."""
 
     counts: IntArray  # as in Parse
     registers: IntArray
     found: IntArray
     undo: IntArray
-    # registers and counts after the usual suffix of one byte (see _fill_bits), its literal taken away
+    # registers and counts after the usual suffix of one byte (see _fill_bits), without its literal
     usual: IntArray
     usual_counts: IntArray
     blocks: Blocks
@@ -93,7 +94,7 @@ def _append(parse: Parse, data: npt.NDArray[np.uint8]) -> None:
 
 @lean_kernel
 def _feed(state: State, work: IntArray, found: IntArray, undo: IntArray, data: npt.NDArray[np.uint8]) -> None:
-    """Append ``data`` and parse on. Only what is needed of a Scratch comes in: each array takes as long as a byte."""
+    """Append ``data`` and parse on. Not a whole Scratch is passed, since each array costs as much time as a byte."""
     buffer, common, head, chain, tail, counts, registers, log = state
     parse = Parse(buffer, common, head, chain, tail, counts, registers, log, work, found, undo)
     _append(parse, data)
@@ -106,15 +107,15 @@ def _fill_bits(
 ) -> None:
     """Set ``bits`` (n,) to the bits of the stream that ends after each suffix; suffix i ends at ``ends[i]``.
 
-    The first suffix of one byte whose parse does not depend on it, but for a literal at its end, is kept as the usual
-    one. Others that are parsed like it are priced by their literal alone.
+    The first suffix of one byte whose parse does not depend on that byte, but for a literal at the end, is kept as the
+    usual one. Others that are parsed like it are priced by their literal alone.
     """
     buffer, common, head, chain, tail, counts_before, registers_before, log = state
     counts, registers, found, undo, usual, usual_counts, blocks = scratch
     trial = Parse(buffer, common, head, chain, tail, counts, registers, log, blocks.work, found, undo)
     found[:, FOUND_AT] = 0
-    # ``kept`` is the number of bases kept when ``base`` was found, -1 before. A plain 0 in place of np.int64(0) would
-    # make numba compile twice whatever takes ``base``
+    # ``kept`` is the number of bases kept when ``base`` was found, -1 before. ``base`` is np.int64(0), not 0, so that
+    # numba compiles whatever takes it only once
     begin, base, kept = 0, np.int64(0), -1
     is_known = False
     for i in range(len(ends)):
@@ -168,7 +169,7 @@ def _grow(
 ) -> None:
     """Append ``data``; set ``bits`` (n,) to those of the stream that ends after each of its bytes.
 
-    ``nothing`` and ``ends`` are one empty suffix, ``one`` (1,) is for its bits.
+    ``nothing`` and ``ends`` are one empty suffix, as :func:`_fill_bits` takes it; ``one`` (1,) is room for its bits.
     """
     for i in range(len(data)):
         _feed(state, scratch.blocks.work, scratch.found, scratch.undo, data[i : i + 1])
@@ -217,8 +218,8 @@ class DeflateSizer:
     def copy(self) -> Self:
         """Return a sizer that goes on independently of this one.
 
-        The first copies of a state copy about 0.3 MB each. Later ones take the arrays of sizers that are gone, and copy
-        little.
+        The first copies of a sizer copy about 0.3 MB each. Later ones reuse the arrays of sizers that are gone, and
+        copy little.
         """
         twin = type(self).__new__(type(self))
         try:
@@ -262,7 +263,7 @@ class DeflateSizer:
         return bits
 
     def _reserve(self, room: int) -> None:
-        """Make room for bytes to come; a window before the position has to stay."""
+        """Make room for ``room`` bytes more, and keep the window before the position."""
         state = self._state
         size, origin, position, root = (int(state.registers[i]) for i in (reg.SIZE, reg.ORIGIN, reg.POSITION, reg.ROOT))
         too_far, too_long = size + room - root > LOG, size - origin + room > len(state.buffer)

@@ -1,7 +1,7 @@
-"""How zlib cuts data into literals and matches (RFC 1951, section 4 leaves this to the encoder).
+"""How zlib cuts data into literals and matches, which RFC 1951, section 4, leaves to the encoder.
 
-Positions are absolute. zlib works in a buffer of 64 KB that it slides by 32 KB. Two things show of this outside: it
-never finds the first byte of the buffer, and cannot store a block that began before it.
+Positions are absolute. zlib works in a buffer of 64 KB that it slides by 32 KB, which shows in two ways: no match
+starts at the buffer's first byte, and a block that began before the buffer cannot be stored.
 """
 
 import numpy as np
@@ -55,7 +55,7 @@ def undo_entries(parse: Parse) -> None:
 
 @lean_kernel
 def _slide(parse: Parse) -> Integer:
-    """Slide zlib's buffer when it is full (fill_window); return False where bytes to come decide that.
+    """Slide zlib's buffer when it is full (fill_window); return False where bytes to come decide whether it is.
 
     zlib fills its buffer when fewer than MIN_LOOKAHEAD bytes are ahead, because the data or the buffer ends.
     """
@@ -73,7 +73,7 @@ def _slide(parse: Parse) -> Integer:
 
 @lean_kernel
 def _close_if_full(parse: Parse, position: Integer) -> None:
-    """Close the block before ``position`` if it has all its symbols."""
+    """Close the block before ``position`` if it is full."""
     registers = parse.registers
     if registers[reg.SYMBOLS] == zlib.SYMBOLS_PER_BLOCK:
         storable = registers[reg.BLOCK] >= registers[reg.BASE]
@@ -109,7 +109,7 @@ def _add_match(parse: Parse, length: Integer, distance: Integer) -> None:
 
 @lean_kernel
 def parse_on(parse: Parse) -> None:
-    """Go on through the data: to its end if that is FINAL, else as far as no byte to come can matter."""
+    """Parse on: to the end of the data if it is FINAL, else as far as no byte to come can matter."""
     if parse.registers[reg.LEVEL] <= zlib.LAST_FAST_LEVEL:
         _parse_fast(parse)
     else:
@@ -133,6 +133,7 @@ def _parse_fast(parse: Parse) -> None:
             if first > registers[reg.BASE] and position - first <= zlib.MAX_DIST:
                 length, start = longest_match(parse, position, first, zlib.MIN_MATCH - 1)
             after = ahead - length
+            # a byte more may lengthen the match, or have its inside entered
             if (
                 not final
                 and ahead < zlib.MIN_LOOKAHEAD
@@ -146,7 +147,7 @@ def _parse_fast(parse: Parse) -> None:
             registers[reg.POSITION] = position + 1
         else:
             _add_match(parse, length, position - start)
-            # where fewer bytes follow, no search will
+            # if fewer bytes follow, no search does
             if length <= max_lazy and ahead - length >= zlib.MIN_MATCH:
                 for inside in range(position + 1, position + length):
                     _enter(parse, inside)
@@ -176,7 +177,7 @@ def _parse_slow(parse: Parse) -> None:
                         length, start = one_byte_match(parse, position, first, prev_length)
                     else:
                         length, start = longest_match(parse, position, first, prev_length)
-                    if not final and length == ahead and ahead < zlib.MAX_MATCH:
+                    if not final and length == ahead and ahead < zlib.MAX_MATCH:  # a byte more may lengthen it
                         return
                     if length == zlib.MIN_MATCH and position - start > zlib.TOO_FAR:
                         length = zlib.MIN_MATCH - 1
@@ -187,7 +188,7 @@ def _parse_slow(parse: Parse) -> None:
         if prev_length >= zlib.MIN_MATCH and length <= prev_length:
             _add_match(parse, prev_length, position - 1 - prev_match)
             end = position - 1 + prev_length
-            # where fewer bytes follow, no search will
+            # if fewer bytes follow, no search does
             if end <= size - zlib.MIN_MATCH or not final:
                 for inside in range(position + 1, end):
                     _enter(parse, inside)

@@ -1,4 +1,4 @@
-"""A deflate stream after a prefix, as far as bytes to come leave it open, and its copies."""
+"""The state of a deflate stream after a prefix, as far as no byte to come can change it, and its copies."""
 
 from itertools import count
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from gencomp.bitstreams import zlib_constants as zlib
 from gencomp.compiled import lean_kernel
 from gencomp.protocols import IntArray
 
-# rows of Parse.found, each a search for all next bytes at once, and its columns (match_search.one_byte_match)
+# rows of Parse.found, each a search for all next bytes at once, and their columns (match_search.one_byte_match)
 FOUND = 4
 FOUND_AT, FOUND_ABOVE, ELSE_LENGTH, ELSE_START, NEXT = range(5)
 LOG = 1024  # positions that a lineage reaches beyond its root
@@ -23,27 +23,27 @@ _NOTHING = np.empty(0, np.uint8)
 class State(NamedTuple):
     """What has been parsed of a prefix; no byte that follows can change it.
 
-    Positions whose three bytes have one hash form a chain, the last one first: ``head`` has the last one for each hash,
-    and ``chain`` (zlib's prev) the one before for each position modulo the window. A 0 ends a chain, so position 0 is
+    Positions whose three bytes share a hash form a chain, newest first: ``head`` has the newest for each hash, and
+    ``chain`` (zlib's prev) the next older one for each position modulo the window. A 0 ends a chain, so position 0 is
     never found.
 
-    States of one lineage share ``chain``, and none of them changes it: what they enter after the root goes into the
-    ``tail`` of each. They share ``common``, too, a copy of what all their buffers begin with. A search that looks there
-    finds it in the processor's cache, whichever state asked before.
+    States of one lineage share ``chain`` and do not change it: what each enters after the root goes into its own
+    ``tail``. They also share ``common``, a copy of the data that all their buffers begin with. A search that reads it
+    finds it in the processor's cache, whichever state read it last.
     """
 
     buffer: npt.NDArray[np.uint8]  # (capacity,), the data from position registers[ORIGIN] on
     common: npt.NDArray[np.uint8]  # (n,), without a lineage (0,)
     head: npt.NDArray[np.int32]  # (HASH_SIZE,)
     chain: npt.NDArray[np.int32]  # (W_SIZE,)
-    tail: npt.NDArray[np.int32]  # (LOG,), for each position since the root the one before with the same hash
+    tail: npt.NDArray[np.int32]  # (LOG,), for each position since the root the next older one of its hash
     counts: IntArray  # (L_CODES + D_CODES,), symbols of the open block
     registers: IntArray  # (REGISTERS,)
     log: IntArray  # (LOG, 2), each entry since the root: hash and position
 
 
 class Parse(NamedTuple):
-    """A State, and what a parse needs for a while."""
+    """A State, and the scratch of a parse."""
 
     buffer: npt.NDArray[np.uint8]
     common: npt.NDArray[np.uint8]
@@ -59,7 +59,7 @@ class Parse(NamedTuple):
 
 
 def with_lineage(state: State) -> State:
-    """Return the state, made one that copies come from."""
+    """Return the state, made the root of a lineage if it has none."""
     registers = state.registers
     if registers[reg.LINEAGE] != 0:
         return state
@@ -71,8 +71,8 @@ def with_lineage(state: State) -> State:
 def copied(state: State, room: State | None) -> State:
     """Return a copy of ``state``, which has a lineage; it goes on independently.
 
-    ``room`` is a state that nobody needs any more: the copy takes its arrays. Where it has the same lineage, as the
-    states of a search have, only what the two have entered since their root is undone and done.
+    ``room`` is a state that nobody needs any more: the copy takes its arrays. If it is of the same lineage, as the
+    states of a search are, only the entries that differ since their root are undone and made.
     """
     registers = state.registers
     if room is None or len(room.buffer) != len(state.buffer):
@@ -104,7 +104,7 @@ def without_lineage(state: State) -> State:
 
 @lean_kernel
 def _follow(room: State, state: State) -> None:
-    """Make ``room`` the copy of a ``state`` of the same lineage."""
+    """Turn ``room`` into a copy of ``state``, which is of the same lineage."""
     log, root = room.log, state.registers[reg.ROOT]
     done, wanted = room.registers[reg.LOGGED], state.registers[reg.LOGGED]
     same = 0

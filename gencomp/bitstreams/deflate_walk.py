@@ -1,6 +1,6 @@
 """A walk over a deflate stream (RFC 1951) that tells what is in it: blocks, codes, literals and copies, bit by bit.
 
-This is plain Python, for people who look: 30 KB take about a tenth of a second. What candidates cost is the work of
+This is plain Python, fast enough to look at one stream: 30 KB take about a tenth of a second. Candidates are priced by
 :mod:`gencomp.bitstreams.deflate`.
 """
 
@@ -14,7 +14,7 @@ STORED, FIXED, DYNAMIC = range(3)
 KINDS = ("stored", "fixed", "dynamic")
 _FIXED_CODES = rfc1951.FIXED_LITERAL_LENGTHS, [rfc1951.FIXED_DISTANCE_LENGTH] * 32  # section 3.2.6
 
-Code = dict[tuple[int, int], int]  # (bits, word) to symbol
+Code = dict[tuple[int, int], int]  # (length in bits, word) to symbol
 
 
 class _Bits:
@@ -39,7 +39,7 @@ class _Bits:
             word = (word << 1) | self.take(1)
             if (length, word) in code:
                 return code[length, word]
-        raise CorruptDataError("not a deflate stream: a code word that no symbol has")
+        raise CorruptDataError("not a deflate stream: a code word that stands for no symbol")
 
 
 def code_words(lengths: Sequence[int]) -> dict[int, str]:
@@ -74,11 +74,11 @@ def _told_lengths(bits: _Bits) -> tuple[list[int], list[int]]:
         elif symbol == rfc1951.REP_3_6:
             if not lengths:
                 raise CorruptDataError("not a deflate stream: it repeats a code length before there is one")
-            lengths += lengths[-1:] * (3 + bits.take(rfc1951.REP_BITS))
+            lengths += lengths[-1:] * (rfc1951.SHORTEST_RUN + bits.take(rfc1951.REP_BITS))
         elif symbol == rfc1951.REPZ_3_10:
-            lengths += [0] * (3 + bits.take(rfc1951.REPZ_SHORT_BITS))
+            lengths += [0] * (rfc1951.SHORTEST_RUN + bits.take(rfc1951.REPZ_SHORT_BITS))
         else:
-            lengths += [0] * (11 + bits.take(rfc1951.REPZ_LONG_BITS))
+            lengths += [0] * (rfc1951.LONGEST_REPZ_SHORT + 1 + bits.take(rfc1951.REPZ_LONG_BITS))
     if len(lengths) > literals + distances:
         raise CorruptDataError("not a deflate stream: more code lengths than it announced")
     return lengths[:literals], lengths[literals:]
@@ -86,7 +86,7 @@ def _told_lengths(bits: _Bits) -> tuple[list[int], list[int]]:
 
 def _length(bits: _Bits, symbol: int) -> int:
     if symbol > rfc1951.LAST_LENGTH:
-        raise CorruptDataError("not a deflate stream: a length that no symbol stands for")
+        raise CorruptDataError("not a deflate stream: an invalid length symbol")
     if symbol == rfc1951.LAST_LENGTH:
         return rfc1951.MAX_MATCH
     code = symbol - rfc1951.FIRST_LENGTH
@@ -96,15 +96,15 @@ def _length(bits: _Bits, symbol: int) -> int:
 
 def _distance(bits: _Bits, symbol: int) -> int:
     if symbol >= rfc1951.D_CODES:
-        raise CorruptDataError("not a deflate stream: a distance that no symbol stands for")
+        raise CorruptDataError("not a deflate stream: an invalid distance symbol")
     extra = rfc1951.distance_extra_bits(symbol)
     return 1 + (symbol if extra == 0 else ((2 + symbol % 2) << extra) + bits.take(extra))
 
 
 def walk(stream: bytes) -> tuple[list[Phrase], list[Block], int]:
-    """Return the phrases and the blocks of a raw deflate stream, and the bits that it uses.
+    """Return the phrases and the blocks of a raw deflate stream, and its length in bits.
 
-    Raises :class:`~gencomp.errors.CorruptDataError` on what is no such stream.
+    Raises :class:`~gencomp.errors.CorruptDataError` on anything else.
     """
     bits, position, last = _Bits(stream), 0, 0
     phrases: list[Phrase] = []
@@ -141,7 +141,7 @@ def walk(stream: bytes) -> tuple[list[Phrase], list[Block], int]:
                 phrases.append(Phrase(position, length, distance, bits.at - before))
                 position += length
         else:
-            raise CorruptDataError("not a deflate stream: a block of a kind that there is not")
+            raise CorruptDataError("not a deflate stream: an invalid block type")
         overhead = bits.at - begin - sum(phrase.bits for phrase in phrases[first:])
         blocks.append(Block(KINDS[kind], start, position, overhead, words, distance_words))
     return phrases, blocks, bits.at

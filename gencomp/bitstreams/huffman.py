@@ -12,17 +12,17 @@ from gencomp.bitstreams.rfc1951 import BL_ORDER, EXTRA_BITS, FIXED_BITS
 from gencomp.compiled import Integer, fragment, lean_kernel
 from gencomp.protocols import IntArray
 
-# A heap item is one number, (weight << 20) | (height << 10) | node. The heavier of two is the larger number, and of two
-# that are equally heavy the one with the taller tree. Nodes and heights are below 2 L_CODES < 2^10. A block's weights
-# add up to 2^14 at most, its symbols and the end; items stay positive for any weights whose sum is below 2^43.
+# A heap item is one number, (weight << 20) | (height << 10) | node, so that items compare by weight, then by the height
+# of their trees. Nodes and heights are below 2 L_CODES < 2^10. A block's weights sum to at most 2^14, its symbols and
+# its end; items stay positive for any weights whose sum is below 2^43.
 WEIGHT_SHIFT, HEIGHT_SHIFT, NODE_MASK = 20, 10, (1 << 10) - 1
 _ONE = np.uint64(1)
-# symbols whose lengths a header tells at least (HCLEN is 0)
+# code length codes in a header whose HCLEN is 0
 _FEWEST_BL_CODES = 4
-# of a stored block's size and of its complement, two each (LEN and NLEN)
+# of a stored block's size and its complement, two each (LEN and NLEN)
 _STORED_BYTES = 4
 
-# rows of the scratch that code_lengths takes, and after them two for its callers
+# rows of ``work``: five for code_lengths, then three for its callers
 _HEAP, _PARENT, _DEPTH, _ORDERED, _PER_LENGTH, _HEADER, USED, _LENGTHS = range(8)
 WORK_SHAPE = (8, 2 * rfc1951.L_CODES + 2)
 
@@ -31,15 +31,15 @@ WORK_SHAPE = (8, 2 * rfc1951.L_CODES + 2)
 def _sift(heap: IntArray, hole: Integer, last: Integer) -> None:
     """Let the item at ``hole`` sink in ``heap[1 : last + 1]`` (pqdownheap).
 
-    What it sinks below must be lighter: an item as heavy and high as its child stays where it is. Indices are unsigned,
-    which saves numba a test of each for a negative one, and a fifth of the time.
+    It sinks below lighter items only: one that equals its child in weight and height stays where it is. Indices are
+    unsigned, which spares numba a test of each for negative ones, and a fifth of the time.
     """
     hole, last = np.uint64(hole), np.uint64(last)
     item = heap[hole]
     child = hole + hole
     while child < last:
         lighter, other = heap[child], heap[child + _ONE]
-        # the nodes' numbers do not count: of children of equal weight and height it is the second
+        # nodes' numbers do not count: of children of equal weight and height, the second is taken
         if other <= (lighter | NODE_MASK):
             lighter = other
             child += _ONE
@@ -66,9 +66,9 @@ def item_above(light: Integer, heavy: Integer, node: Integer) -> Integer:
 def _merge_all(
     heap: IntArray, last: Integer, node: Integer, order: IntArray, parent: IntArray
 ) -> tuple[Integer, Integer]:
-    """Merge the items ``heap[1 : last + 1]`` into a tree whose inner nodes are ``node`` and those after it.
+    """Merge the items ``heap[1 : last + 1]`` into a tree whose inner nodes are numbered from ``node`` on.
 
-    Returns how many nodes have been merged, the first of ``order``, and the sum of the inner nodes' weights.
+    Returns how many nodes have been merged, which begin ``order``, and the sum of the inner nodes' weights.
     """
     merged, total = 0, 0
     while last > 1:
@@ -93,10 +93,10 @@ def _merge_all(
 def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[Integer, Integer]:
     """Set ``lengths`` (n,) to the code lengths for ``counts`` (n,), whose sum is below 2^43 (build_tree).
 
-    None is above MAX_BITS, or above MAX_BL_BITS if n is BL_CODES. ``work``, scratch, has WORK_SHAPE.
+    None is above MAX_BITS, or above MAX_BL_BITS if n is BL_CODES. ``work`` is scratch of WORK_SHAPE.
 
     Returns the highest symbol with a code, and the code length of all symbols counted, in bits. A code has at least
-    two words: where fewer symbols occur, symbols 0, 1 or 2 are given one.
+    two words: where fewer symbols occur, some of the symbols 0, 1 and 2 are given one.
     """
     heap, parent, depth, order = work[_HEAP], work[_PARENT], work[_DEPTH], work[_ORDERED]
     size = len(counts)
@@ -107,7 +107,7 @@ def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[I
         heap[last + 1] = (counts[symbol] << WEIGHT_SHIFT) | symbol
         last += counts[symbol] != 0
     highest = heap[last] & NODE_MASK if last > 0 else -1
-    total = min(last, 2) - 2  # takes away the 1 bit of each word that is given to a symbol that does not occur
+    total = min(last, 2) - 2  # less the bit of each word that is given to a symbol that does not occur
     while last < 2:
         last += 1
         if highest < 2:
@@ -136,11 +136,12 @@ def code_lengths(counts: IntArray, lengths: IntArray, work: IntArray) -> tuple[I
 
 @lean_kernel
 def _shorten(size: Integer, limit: Integer, depth: IntArray, order: IntArray, per_length: IntArray) -> None:
-    """Make a prefix code with no length above ``limit`` of a tree whose nodes below ``size`` are symbols (gen_bitlen).
+    """Limit the depths of a tree's symbols, its nodes below ``size``, to ``limit`` (gen_bitlen).
 
-    Leaves deeper than the limit are lifted to it. That leaves too many there, so each step takes the deepest leaf above
-    the limit, and hangs two in its place, one below: itself and a leaf from the limit. That makes up for two nodes that
-    were too deep, ``excess``. Then the lengths are dealt out anew, the longest to the symbols merged first.
+    Leaves deeper than the limit are lifted to it, which makes too many there. So each step takes the deepest leaf above
+    the limit and puts two in its place, one level deeper: itself and a leaf from the limit. That makes up for two nodes
+    that were too deep, of which ``excess`` are left (zlib's overflow). Then the lengths are dealt out anew, the longest
+    to the symbols merged first.
     """
     per_length[:] = 0
     excess = 0
@@ -178,11 +179,11 @@ def weighted(counts: IntArray, weights: IntArray) -> Integer:
 
 @lean_kernel
 def count_runs(lengths: IntArray, highest: Integer, used: IntArray) -> None:
-    """Add to ``used`` (BL_CODES,) the symbols that tell ``lengths[: highest + 1]`` (section 3.2.7; scan_tree).
+    """Add to ``used`` (BL_CODES,) the symbols that code ``lengths[: highest + 1]`` (section 3.2.7; scan_tree).
 
-    Runs are told from the front, each as long as its symbol allows: 138 zeros; 6 more of the length before; of another
-    length 7, of which the first is told by itself. Two or fewer, and three that begin with such a first, are told one
-    by one.
+    Runs are coded from the front, each as long as its symbol allows: 138 zeros, 6 more of the length before, or 7 of
+    another length, the first of which is coded by itself. Runs of two or fewer, and of three that begin with such a
+    first one, are coded one by one.
     """
     before, i = -1, 0
     while i <= highest:
@@ -210,7 +211,7 @@ def count_runs(lengths: IntArray, highest: Integer, used: IntArray) -> None:
 
 @lean_kernel
 def header_bits(used: IntArray, work: IntArray) -> Integer:
-    """Return the bits that tell a dynamic block's codes, with the symbols counted in ``used`` (BL_CODES,)."""
+    """Return the bits of a dynamic block's header, whose code length symbols are counted in ``used`` (BL_CODES,)."""
     lengths = work[_HEADER]
     _, bits = code_lengths(used, lengths, work)
     told = rfc1951.BL_CODES
@@ -223,7 +224,7 @@ def header_bits(used: IntArray, work: IntArray) -> Integer:
 
 @fragment
 def _in_bytes(bits: Integer) -> Integer:
-    """Return the whole bytes that so many bits and the block's type take, from a byte's beginning."""
+    """Return the whole bytes that a block of ``bits`` and its type take, from the beginning of a byte."""
     return (bits + rfc1951.BLOCK_TYPE_BITS + 7) >> 3
 
 
@@ -231,9 +232,8 @@ def _in_bytes(bits: Integer) -> Integer:
 def block_end(bits: Integer, dynamic: Integer, fixed: Integer, size: Integer, storable: Integer) -> Integer:
     """Return where a block ends, in bits, that starts after ``bits`` (_tr_flush_block).
 
-    After its type it takes ``dynamic`` or ``fixed`` bits, or, stored, goes to the end of a byte and takes ``size``
-    bytes and the _STORED_BYTES of their number. zlib compares whole bytes; of equals it takes stored before fixed
-    before dynamic.
+    After its type it takes ``dynamic`` or ``fixed`` bits; or it is stored, and takes the rest of a byte, _STORED_BYTES
+    and ``size`` bytes. zlib compares whole bytes, and prefers stored to fixed and fixed to dynamic among equals.
     """
     chosen = dynamic if _in_bytes(dynamic) < _in_bytes(fixed) else fixed
     if storable and size + _STORED_BYTES <= _in_bytes(chosen):
@@ -243,9 +243,9 @@ def block_end(bits: Integer, dynamic: Integer, fixed: Integer, size: Integer, st
 
 @lean_kernel
 def end_of_block(counts: IntArray, bits: Integer, size: Integer, storable: Integer, work: IntArray) -> Integer:
-    """Return where the block ends that starts after ``bits`` and has these ``counts`` (L_CODES + D_CODES,).
+    """Return where the block ends, in bits, that starts after ``bits`` and has these ``counts`` (L_CODES + D_CODES,).
 
-    The end of the block, which is not among them yet, is counted here. ``size`` and ``storable`` are those of
+    The end-of-block symbol, which is not among them yet, is counted here. ``size`` and ``storable`` are those of
     :func:`block_end`.
     """
     counts[rfc1951.END_BLOCK] = 1

@@ -1,8 +1,8 @@
-"""liblzma's raw encoder in memory that is ours, so that its state can be kept and taken back.
+"""liblzma's raw encoder in memory of our own, so that its state can be saved and restored.
 
-liblzma cannot copy an encoder, but it takes all its memory from an allocator that the caller names. Here that is one
-stretch of memory: a copy of it, put back at the same address, is the encoder as it was. The library is the one that
-the standard library's module is linked with; where that hides its functions, :func:`is_available` is False.
+liblzma cannot copy an encoder, but it takes all its memory from an allocator that the caller provides. Here that is one
+piece of memory: a copy of it, put back at the same address, is the encoder as it was. The library is the one that the
+standard library's module is linked with; if that hides its functions, :func:`is_available` is False.
 """
 
 import _lzma
@@ -19,9 +19,9 @@ _ALLOCATE = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_size_t, c_size_t)
 _FREE = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 _OK, _STREAM_END, _RUN, _FINISH = 0, 1, 0, 3
 _LZMA1, _NO_MORE_FILTERS = 0x4000000000000001, (1 << 64) - 1
-_DICTIONARY_SIZE, _LC, _LP, _PB = 0, 5, 6, 7  # 32-bit words of lzma_options_lzma, in which a pointer is two
-_SPARE = 1 << 20
-_ALIGNMENT = 64
+_DICTIONARY_SIZE, _LC, _LP, _PB = 0, 5, 6, 7  # 32-bit words of lzma_options_lzma, in which a pointer takes two
+_SPARE = 1 << 20  # bytes beyond liblzma's estimate of what it takes
+_ALIGNMENT = 64  # bytes
 
 
 class _Allocator(Structure):
@@ -54,7 +54,7 @@ class _Filter(Structure):
 
 
 class LzmaSnapshot(NamedTuple):
-    """An encoder at one moment: its stream's fields, its memory, what it has written so far."""
+    """An encoder at one moment: its stream's fields, its memory, and what it has written so far."""
 
     stream: bytes
     memory: npt.NDArray[np.uint8]
@@ -79,14 +79,14 @@ def _library() -> Any:
 
 
 def version() -> str | None:
-    """Return liblzma's version, None where it cannot be reached."""
+    """Return liblzma's version; None where it cannot be reached."""
     library = _library()
     return None if library is None else library.lzma_version_string().decode()
 
 
 @functools.cache
 def is_available() -> bool:
-    """Return whether liblzma's own functions can be called, and do what the standard library does with them."""
+    """Return whether liblzma's functions can be called directly, and do what they do for the standard library."""
     if _library() is None:
         return False
     encoder = LzmaEncoder(0, 12, 3, 0, 2)
@@ -103,7 +103,7 @@ def is_available() -> bool:
 
 
 class LzmaEncoder:
-    """A raw LZMA1 encoder at ``preset`` (a number, or'ed with ``lzma.PRESET_EXTREME``); one thread at a time."""
+    """A raw LZMA1 encoder at ``preset``, 0 to 9 or that | ``lzma.PRESET_EXTREME``; for one thread at a time."""
 
     def __init__(self, preset: int, dictionary_bits: int, lc: int, lp: int, pb: int) -> None:
         options = (c_uint32 * 64)()
@@ -119,14 +119,14 @@ class LzmaEncoder:
         self.restart()
 
     def restart(self) -> None:
-        """Become as new, in the memory that liblzma has already: cheaper than a new encoder, whose pages are not."""
+        """Begin anew in the memory that liblzma already has, which is cheaper than fresh pages for a new encoder."""
         self._written = b""
         if _library().lzma_raw_encoder(byref(self._stream), self._filters) != _OK:
             size = self._options[_DICTIONARY_SIZE]
             raise MemoryError(f"liblzma refuses an encoder with a dictionary of {size:,} bytes")
 
     def _allocate(self, _: int | None, number: int, size: int) -> int | None:
-        """Return the address of fresh memory; nothing is given back before all of it is."""
+        """Return the address of fresh memory, None if there is not enough; no piece is ever reused."""
         start = self._used
         if start + number * size > len(self._memory):
             return None
@@ -134,22 +134,22 @@ class LzmaEncoder:
         return int(self._memory.ctypes.data) + start
 
     def save(self) -> LzmaSnapshot:
-        """Return the encoder's state, to be taken back by this encoder alone."""
+        """Return the encoder's state, which only this encoder can restore."""
         return LzmaSnapshot(bytes(self._stream), self._memory[: self._used].copy(), self._written)
 
     def restore(self, snapshot: LzmaSnapshot) -> None:
-        """Become what :meth:`save` kept; the stream's fields hold addresses, which are still those of its memory."""
+        """Go back to what :meth:`save` returned. The addresses in the stream's fields are still those of its memory."""
         ctypes.memmove(byref(self._stream), snapshot.stream, sizeof(_Stream))
         self._memory[: len(snapshot.memory)] = snapshot.memory
         self._written = snapshot.written
 
     def feed(self, data: bytes) -> None:
-        """Append ``data``; what it becomes is written as far as no byte to come can change it."""
-        if data:  # without any, liblzma would call it an error
+        """Append ``data``; its code is written as far as no byte to come can change it."""
+        if data:  # liblzma calls it an error if there is none
             self._written += self._code(data, _RUN)
 
     def finish(self, data: bytes) -> bytes:
-        """Return the whole stream that ends after ``data``; then restore or restart before going on."""
+        """Return the whole stream that ends after ``data``; only :meth:`restore` or :meth:`restart` may follow."""
         return self._written + self._code(data, _FINISH)
 
     def _code(self, data: bytes, action: int) -> bytes:

@@ -1,13 +1,13 @@
-"""What an LZMA1 stream costs, to the fraction of a bit: the interval that its range coder ends in.
+"""What an LZMA1 stream costs, to a fraction of a bit: the interval that its range coder ends in.
 
 This is a decoder's walk over a raw stream with an end marker (the LZMA specification; there is no RFC). Each decision
-narrows the coder's interval by the probability that the coder holds at that moment. When less than 2^24 is left of it,
-a byte moves on. After s such bytes, and with r left of the last 2^32, the code's length is
+narrows the coder's interval by its current probability. When less than 2^24 is left, a byte is shifted out. After s
+such bytes, with a range of r left, the code's length is
 
-    8 s + 32 - log2(r) bits, and 32 bits more by which the encoder names a point in the interval.
+    8 s + 32 - log2(r) bits, and the 32 bits by which the encoder names a point in the interval.
 
-The stream, whose first byte is always zero, is this length rounded up to whole bytes. The logarithm is taken in
-integers, and rounded up to 1/65536 bit, so that it is the same on any machine.
+The stream, whose first byte is always zero, is this length rounded up to whole bytes. The logarithm is computed in
+integers, rounded up to 1/65536 bit, so that it is the same on any machine.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ REP = 7  # the four last distances, less one
 REGISTERS = 11
 
 END_DISTANCE = (1 << 32) - 1
-LONGEST_SYMBOL = 24  # bytes: 22 decisions of at most 6.1 bits, a probability being 31/2048 or more, and 26 direct bits
+LONGEST_SYMBOL = 24  # bytes: 22 decisions of 6.1 bits at most, as probabilities are 31/2048 or more, and 26 direct bits
 FRACTION_BITS = 16
 FLUSH_BITS = 32
 FIRST_BYTES = 5  # a zero, and the code's first four
@@ -40,7 +40,7 @@ LITERAL_KIND, MATCH_KIND, REPEAT_KIND = range(3)  # of a symbol; a repeat's dist
 
 
 class Walk(NamedTuple):
-    """A decoder somewhere in a stream: probabilities in 1/2048, int16; registers; the data so far, uint8."""
+    """A decoder somewhere in a stream: probabilities in 1/2048, int16; registers, int64; the data so far, uint8."""
 
     probabilities: Probabilities
     registers: IntArray
@@ -57,7 +57,7 @@ def _start(walk: Walk) -> None:
 
 @fragment
 def _normalise(registers: IntArray, stream: Bytes) -> None:
-    """Let the next byte in where the range is below RC_TOP_VALUE (rc_normalize)."""
+    """Shift the next byte in if the range is below RC_TOP_VALUE (rc_normalize)."""
     if registers[RANGE] < lzma.RC_TOP_VALUE:
         registers[RANGE] <<= lzma.RC_SHIFT_BITS
         registers[CODE] = (registers[CODE] << lzma.RC_SHIFT_BITS) | np.int64(stream[registers[AT]])
@@ -71,7 +71,7 @@ def _bit(probabilities: Probabilities, registers: IntArray, stream: Bytes, index
 
     Before and after, 0 <= code < range < 2^32, code being the stream's value less the interval's lower end.
     """
-    # the range and the code are kept out of the registers here: this is the step that takes the time
+    # as the step that takes the time, it keeps the range and the code in local variables
     width, code = registers[RANGE], registers[CODE]
     if width < lzma.RC_TOP_VALUE:
         width <<= lzma.RC_SHIFT_BITS
@@ -91,7 +91,7 @@ def _bit(probabilities: Probabilities, registers: IntArray, stream: Bytes, index
 
 @kernel
 def _tree(probabilities: Probabilities, registers: IntArray, stream: Bytes, base: Integer, bits: Integer) -> Integer:
-    """Read ``bits`` bits, the highest first, each by what came before it."""
+    """Read ``bits`` bits, the highest first, each by those before it."""
     node = 1
     for _ in range(bits):
         node = (node << 1) | _bit(probabilities, registers, stream, base + node)
@@ -177,7 +177,7 @@ def _literal(walk: Walk, stream: Bytes, lc: Integer, lp: Integer) -> None:
 
 @kernel
 def _matched_length(probabilities: Probabilities, registers: IntArray, stream: Bytes, phase: Integer) -> Integer:
-    """Read a match, its distance into the first of the four; return its length, 0 for the end marker."""
+    """Read a match; its distance becomes the first of the four. Return its length, 0 for the end marker."""
     state = registers[STATE]
     if not _bit(probabilities, registers, stream, prob.IS_REP + state):
         for i in range(lzma.REPS - 1, 0, -1):
@@ -204,7 +204,7 @@ def _matched_length(probabilities: Probabilities, registers: IntArray, stream: B
 
 @kernel
 def _symbol(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer) -> Integer:
-    """Read one symbol; return False where it cannot be."""
+    """Read one symbol; return False on bad data."""
     probabilities, registers, data = walk.probabilities, walk.registers, walk.data
     size = registers[SIZE]
     phase = size & ((1 << pb) - 1)
@@ -215,7 +215,7 @@ def _symbol(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer) ->
         return True
     length = _matched_length(probabilities, registers, stream, phase)
     if length == 0:
-        _normalise(registers, stream)  # a decoder's last look, and the encoder's before it flushes
+        _normalise(registers, stream)  # as a decoder does last, and the encoder before it flushes
         registers[ENDED] = 1
         return True
     distance = registers[REP] + 1
@@ -230,11 +230,11 @@ def _symbol(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer) ->
 @lean_kernel
 def minus_log2(width: Integer) -> Integer:
     """Return 32 - log2(width) in 1/65536 bit, rounded up, for 2^24 <= width < 2^32."""
-    # by 31 bits of the mantissa, one more than coding.logarithm keeps: squares are below 2^62, and rounding is upwards
+    # unlike in coding.logarithm, the mantissa has 31 fractional bits, and the result is rounded up
     whole = 31
     while width >> whole == 0:
         whole -= 1
-    # in [2^31, 2^32): its square's carry is the next bit of the logarithm; half of it squared is below 2^62
+    # in [2^31, 2^32): the carry of its square is the next bit of the logarithm; the square of its half is below 2^62
     mantissa = width << (31 - whole)
     logarithm = whole
     for _ in range(FRACTION_BITS):
@@ -248,9 +248,9 @@ def minus_log2(width: Integer) -> Integer:
 
 @kernel
 def _walk_on(walk: Walk, stream: Bytes, stop: Integer, lc: Integer, lp: Integer, pb: Integer) -> Integer:
-    """Go on from symbol to symbol up to the end marker or until ``stop`` bytes are read; return False on bad data.
+    """Read symbols up to the end marker or until ``stop`` bytes are read; return False on bad data.
 
-    ``stream`` has LONGEST_SYMBOL bytes to spare after its end.
+    ``stream`` has LONGEST_SYMBOL spare bytes after its end.
     """
     registers = walk.registers
     if registers[AT] == 0:
@@ -267,8 +267,8 @@ def _walk_on(walk: Walk, stream: Bytes, stop: Integer, lc: Integer, lp: Integer,
 def _trace(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer, found: IntArray) -> Integer:
     """Write each symbol's position, length, distance and kind, and where it ends in 1/65536 bit, to ``found`` (n, 5).
 
-    Returns how many symbols there are, the end marker not among them; -1 on bad data. ``stream`` has LONGEST_SYMBOL
-    bytes to spare after its end.
+    Returns the number of symbols without the end marker; -1 on bad data. ``stream`` has LONGEST_SYMBOL spare bytes
+    after its end.
     """
     registers, stop = walk.registers, len(stream) - LONGEST_SYMBOL
     for i in range(1, FIRST_BYTES):
@@ -294,7 +294,7 @@ def _trace(walk: Walk, stream: Bytes, lc: Integer, lp: Integer, pb: Integer, fou
 
 @kernel
 def _common(streams: Bytes, ends: IntArray, trunk: Bytes, common: IntArray) -> Integer:
-    """Write how many bytes of each stream are those of the first; return how many of the first are ``trunk``'s."""
+    """Write how many bytes each stream shares with the first; return how many the first shares with ``trunk``."""
     begin, first = 0, ends[0]
     for i in range(len(ends)):
         limit = min(first, ends[i] - begin)
@@ -315,8 +315,8 @@ def _charges(
 ) -> None:
     """Write the code length of each stream in 1/65536 bit and the size of its data to ``found`` (n, 2), -1 if bad.
 
-    ``streams`` holds them one after the other, each with LONGEST_SYMBOL bytes to spare; stream i ends at ``ends[i]``
-    and has ``common[i]`` bytes alike with what ``trunk`` has walked over.
+    ``streams`` holds them one after the other, each with LONGEST_SYMBOL spare bytes; stream i ends at ``ends[i]`` and
+    shares its first ``common[i]`` bytes with what ``trunk`` has walked over.
     """
     lc, lp, pb = properties
     registers, shared = trial.registers, trunk.registers[SIZE]
@@ -345,7 +345,7 @@ def _charges(
 
 
 class LzmaWalker:
-    """A walker over raw LZMA1 streams, which walks once over what they begin with alike."""
+    """A walker over raw LZMA1 streams, which walks only once over what they have in common at the beginning."""
 
     def __init__(self, lc: int, lp: int, pb: int) -> None:
         self._properties = np.array([lc, lp, pb], np.int64)
@@ -362,7 +362,7 @@ class LzmaWalker:
         return twin
 
     def bits(self, streams: Sequence[bytes], sizes: Sequence[int]) -> npt.NDArray[np.float64]:
-        """Return the code length of each stream in bits, float64 (n,), in whole 1/65536.
+        """Return the code length of each stream in bits, float64 (n,), multiples of 1/65536.
 
         Raises ``ValueError`` unless the streams are complete, end where they should and hold ``sizes`` bytes.
         """
@@ -386,9 +386,8 @@ class LzmaWalker:
     def trace(self, stream: bytes, size: int) -> npt.NDArray[np.int64]:
         """Return what each symbol of one stream writes, int64 (n, 5).
 
-        The columns are the position, the length, the distance (0 for a literal), the kind, and where the symbol ends,
-        in 1/65536 bit: the code length so far, without what the encoder flushes. Raises ``ValueError`` as :meth:`bits`
-        does.
+        The columns are the position, the length, the distance (0 for a literal), the kind, and the code length up to
+        the symbol's end in 1/65536 bit, without what the encoder flushes. Raises ``ValueError`` as :meth:`bits` does.
         """
         walk = Walk(np.empty_like(self._trunk.probabilities), np.empty(REGISTERS, np.int64), np.empty(size, np.uint8))
         _start(walk)

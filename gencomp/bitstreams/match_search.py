@@ -1,6 +1,6 @@
 """How zlib looks for a match: chains of the positions that share a hash of three bytes, newest first.
 
-The names are zlib's: a match must be longer than ``prev_length``, that of the match held back.
+As in zlib, a match must be longer than ``prev_length``, the length of the match held back.
 """
 
 import numpy as np
@@ -16,24 +16,24 @@ from gencomp.protocols import IntArray
 
 @lean_kernel
 def hash_at(buffer: npt.NDArray[np.uint8], i: Integer) -> Integer:
-    """Return the hash of three bytes (UPDATE_HASH); of those whose first two are equal, the thirds' are different."""
+    """Return the hash of three bytes (UPDATE_HASH). Bytes that differ only in the third have different hashes."""
     first, second = np.int64(buffer[i]) << (2 * zlib.HASH_SHIFT), np.int64(buffer[i + 1]) << zlib.HASH_SHIFT
     return (first ^ second ^ np.int64(buffer[i + 2])) & zlib.HASH_MASK
 
 
 @fragment
 def _chain_limit(effort: IntArray, prev_length: Integer) -> Integer:
-    """Return how many candidates are looked at (chain_length)."""
+    """Return how many candidates are tried (chain_length)."""
     return effort[zlib.MAX_CHAIN] >> 2 if prev_length >= effort[zlib.GOOD_LENGTH] else effort[zlib.MAX_CHAIN]
 
 
 @lean_kernel
 def longest_match(parse: Parse, position: Integer, first: Integer, prev_length: Integer) -> tuple[Integer, Integer]:
-    """Return length and start of a match: of those longer than ``prev_length`` the longest, of these the nearest.
+    """Return the length and the start of the longest match above ``prev_length``, of equals the nearest.
 
     The search begins at ``first``, the head of the position's chain. No match goes beyond the data. Where there is
-    none, the length is ``prev_length``. The third byte is not compared: where the first two agree, equal hashes say
-    that it does too.
+    none, the length is ``prev_length``, or what is ahead if that is less. The third byte is not compared: where the
+    first two agree, equal hashes imply that it does, too.
     """
     effort = CONFIGURATION_TABLE[parse.registers[reg.LEVEL]]
     ahead = parse.registers[reg.SIZE] - position
@@ -45,7 +45,7 @@ def longest_match(parse: Parse, position: Integer, first: Integer, prev_length: 
     buffer, origin, root = parse.buffer, parse.registers[reg.ORIGIN], parse.registers[reg.ROOT]
     here = position - origin
     reach = min(ahead, zlib.MAX_MATCH)
-    # a comparison from there or before stays inside of what the lineage has in common
+    # a comparison that starts before this stays within the data that the lineage has in common
     last_common = len(parse.common) - zlib.MAX_MATCH - 1
     best, start = prev_length, 0
     while True:
@@ -73,12 +73,11 @@ def longest_match(parse: Parse, position: Integer, first: Integer, prev_length: 
 
 @lean_kernel
 def one_byte_match(parse: Parse, position: Integer, first: Integer, prev_length: Integer) -> tuple[Integer, Integer]:
-    """Return what longest_match does where the data's last byte is a suffix, with one search for all 256 of them.
+    """Return what :func:`longest_match` does where the data's last byte is a suffix, by one search for all 256 bytes.
 
     Of the candidates that match up to the last byte, each last byte takes the first that goes on with it. A row of
-    ``parse.found`` has the search's position and the ``prev_length`` that it was made with, in columns FOUND_AT and
-    FOUND_ABOVE. From NEXT on it has for each last byte the start of its match, or 0; then the match is the one of
-    ELSE_LENGTH and ELSE_START.
+    ``parse.found`` has the search's position and its ``prev_length`` in columns FOUND_AT and FOUND_ABOVE. From NEXT on
+    it has, for each last byte, the start of its match, or 0, where the match is that of ELSE_LENGTH and ELSE_START.
     """
     known = parse.registers[reg.KNOWN] - position
     if prev_length > known or known >= zlib.MAX_MATCH:
@@ -99,7 +98,7 @@ def one_byte_match(parse: Parse, position: Integer, first: Integer, prev_length:
 
 @lean_kernel
 def _search_all(parse: Parse, position: Integer, first: Integer, prev_length: Integer, found: IntArray) -> None:
-    """Set the row ``found`` of ``parse.found``."""
+    """Fill ``found``, a row of ``parse.found``."""
     effort = CONFIGURATION_TABLE[parse.registers[reg.LEVEL]]
     known = parse.registers[reg.KNOWN] - position
     tries = _chain_limit(effort, prev_length)

@@ -1,11 +1,11 @@
-"""Bits of many blocks that differ in little: by the last literal, or not at all.
+"""Bits of many blocks that are almost alike: they differ by the last literal, or not at all.
 
 After one prefix, most of the 256 suffixes of one byte give the same symbols and one literal more. What does not depend
-on that literal is computed once: the distance code, the shape of the literal code for all new literals between the same
-two old ones, and for old literals the tree without it (:mod:`~gencomp.bitstreams.similar_trees`).
+on that literal is computed once: the distance code; the shape of the literal code for all new literals between the same
+two old ones; and, for old literals, the tree without it (:mod:`~gencomp.bitstreams.similar_trees`).
 
-What a block costs is remembered under two random sums of its symbols, 96 bits in all, since continuations in a search
-often have the same symbols in another order.
+A block's bits are remembered under a hash of 96 bits, two sums of random numbers for its symbols, since continuations
+in a search often have the same symbols in another order.
 """
 
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ SYMBOLS = rfc1951.L_CODES + rfc1951.D_CODES
 BASES = 8  # sets of counts kept, the oldest replaced first
 REMEMBERED = 1 << 15  # blocks whose bits are remembered, a power of two
 _HEADERS = 256  # headers whose bits are remembered, a power of two
-_FIXED_WIDTH = 31  # bits that hold the bits of a fixed block: at most 2^14 symbols of at most 31 bits
+_FIXED_WIDTH = 31  # bits for the length of a fixed block: at most 2^14 literals and matches of at most 31 bits each
 
 # columns of Blocks.facts
 _KEY, _DISTANCE_BITS, _EXTRA, _FIXED, _LAST, _LITERAL_BITS, _DYNAMIC, _TREES = range(8)
@@ -41,16 +41,16 @@ _FEW_TREES = 1  # trees built before one is traced, which takes the time of two 
 
 
 class Blocks(NamedTuple):
-    """Up to BASES sets of symbol counts, and for each what the block last asked for was like."""
+    """Up to BASES sets of symbol counts, and for each the codes of the block last asked for."""
 
     counts: IntArray  # (BASES, SYMBOLS), the end-of-block symbol counted
-    lower: IntArray  # (BASES, END_OF_BLOCK), the next lower symbol that occurs, -1 if none does
-    upper: IntArray  # (BASES, END_OF_BLOCK), the next higher one
-    runs: IntArray  # (BASES, LENGTH_CODES), symbols that tell the distance code
-    used: IntArray  # (BASES, LENGTH_CODES), symbols that tell both codes of the last block
-    lengths: IntArray  # (BASES, LITERALS), the last block's literal code
+    lower: IntArray  # (BASES, END_BLOCK), the next lower symbol that occurs, -1 if none does
+    upper: IntArray  # (BASES, END_BLOCK), the next higher one
+    runs: IntArray  # (BASES, BL_CODES), counts of the symbols that code the distance code
+    used: IntArray  # (BASES, BL_CODES), of those that code both codes of the last block
+    lengths: IntArray  # (BASES, L_CODES), the last block's literal code
     facts: IntArray  # (BASES, _FACTS)
-    headers: IntArray  # (_HEADERS, LENGTH_CODES + 1), symbols of headers before and their bits
+    headers: IntArray  # (_HEADERS, BL_CODES + 1), counts in earlier headers, and their bits
     kept: IntArray  # (1,), sets kept so far, those replaced too
     tree: Tree  # of the literals of one set
     traced: IntArray  # (2,), that set's KEYS and the bits of its header
@@ -58,7 +58,7 @@ class Blocks(NamedTuple):
 
 
 def begin_blocks() -> Blocks:
-    """Return room for sets of counts, none of them set."""
+    """Return room for sets of counts, with none in it."""
     widths = [
         SYMBOLS,
         rfc1951.END_BLOCK,
@@ -95,8 +95,8 @@ _SPREAD = KEYS[: rfc1951.BL_CODES]
 def recall(memory: IntArray, key: Integer, check: Integer) -> Integer:
     """Return the dynamic bits of a block, shifted by _FIXED_WIDTH, and its fixed bits; -1 if they are not remembered.
 
-    ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits, and the two sums xored
-    with them, so that one of which another thread has written half does not match.
+    ``key`` and ``check`` are the sums of its symbols' KEYS and CHECKS. An entry holds the bits, and the two sums XORed
+    with them, so that one that another thread has half written does not match.
     """
     entry = memory[(key ^ check) & (len(memory) - 1)]
     bits = entry[2]
@@ -107,7 +107,7 @@ def recall(memory: IntArray, key: Integer, check: Integer) -> Integer:
 def price(blocks: Blocks, memory: IntArray, base: Integer, literal: Integer, key: Integer, check: Integer) -> Integer:
     """Return what :func:`recall` does for the symbols of ``base`` and one ``literal``, and remember it.
 
-    A ``literal`` of -1 stands for none. The bits of a block's type are not among its bits.
+    A ``literal`` of -1 stands for none. The block's type is not counted.
     """
     facts = blocks.facts[base]
     dynamic = _count_once_more(blocks, base, literal) if literal >= 0 and blocks.counts[base, literal] > 0 else -1
@@ -130,7 +130,7 @@ def both_bits(bits: Integer) -> tuple[Integer, Integer]:
 
 @lean_kernel
 def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
-    """Return the index of the set of these ``counts`` (SYMBOLS,); it is made where it is not there yet.
+    """Return the index of the set of these ``counts`` (SYMBOLS,), which is made if it is not kept.
 
     ``key`` is the sum of the KEYS of the symbols counted.
     """
@@ -161,7 +161,7 @@ def find_base(blocks: Blocks, counts: IntArray, key: Integer) -> Integer:
 
 @fragment
 def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
-    """Return the dynamic bits for a base and one more of a literal in it, -1 if they are to be found otherwise."""
+    """Return the dynamic bits for a base and one more of a literal in it, -1 if its code has to be built."""
     facts, tree, traced, used = blocks.facts[base], blocks.tree, blocks.traced, blocks.work[USED, : rfc1951.BL_CODES]
     before, changed = tree.nodes[TRACED, : rfc1951.L_CODES], tree.nodes[CHANGED, : rfc1951.L_CODES]
     if traced[0] != facts[_KEY]:
@@ -184,7 +184,7 @@ def _count_once_more(blocks: Blocks, base: Integer, literal: Integer) -> Integer
 
 @fragment
 def _header_bits(blocks: Blocks, used: IntArray) -> Integer:
-    """Return the bits that tell the codes with the symbols counted in ``used``, which often occurred before."""
+    """Return the bits of the header with the symbols counted in ``used``, remembered since headers recur."""
     header = blocks.headers[weighted(used, _SPREAD) & (_HEADERS - 1)]
     if not equal(header[: rfc1951.BL_CODES], used):
         copy_to(header[: rfc1951.BL_CODES], used)
@@ -198,7 +198,7 @@ def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
     facts, counts, used = blocks.facts[base], blocks.counts[base], blocks.used[base]
     lengths, last = blocks.lengths[base], facts[_LAST]
     if _same_gap(blocks, base, last, literal):
-        # the tree is the same, since it depends on the symbols' order alone
+        # the tree is the same, since it depends on the symbols' order only
         lengths[literal], lengths[last] = lengths[last], 0
         if _is_amid(blocks, base, last) and _is_amid(blocks, base, literal):
             _move_amid(blocks, base, last, literal)
@@ -217,20 +217,20 @@ def _tell_literal_code(blocks: Blocks, base: Integer, literal: Integer) -> None:
 
 @lean_kernel
 def _same_gap(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -> Integer:
-    """Tell whether two literals are new, and no symbol between them occurs."""
+    """Tell whether both literals are new, and no symbol between them occurs."""
     counts, lower = blocks.counts[base], blocks.lower[base]
     return last >= 0 and literal >= 0 and counts[last] + counts[literal] == 0 and lower[last] == lower[literal]
 
 
 @lean_kernel
 def _is_amid(blocks: Blocks, base: Integer, literal: Integer) -> Integer:
-    """Tell whether the neighbours of a new literal do not occur: then the zeros around it are two runs."""
+    """Tell whether neither neighbour of a new literal occurs, so that it stands between two runs of zeros."""
     return blocks.lower[base, literal] + 1 < literal < blocks.upper[base, literal] - 1
 
 
 @lean_kernel
 def _count_code(blocks: Blocks, base: Integer, lengths: IntArray, used: IntArray) -> None:
-    """Count the symbols that tell the literal code ``lengths`` and the base's distance code."""
+    """Count the symbols that code the literal code ``lengths`` and the base's distance code."""
     highest = rfc1951.L_CODES - 1
     while lengths[highest] == 0:
         highest -= 1
@@ -240,7 +240,7 @@ def _count_code(blocks: Blocks, base: Integer, lengths: IntArray, used: IntArray
 
 @lean_kernel
 def _move_amid(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -> None:
-    """Count other code length symbols for the zeros around a new literal that takes the place of another."""
+    """Correct the counts of code length symbols for the zeros around ``literal``, which takes the place of ``last``."""
     used = blocks.used[base]
     for middle, times in ((last, -1), (literal, 1)):
         for run in (middle - blocks.lower[base, middle] - 1, blocks.upper[base, middle] - middle - 1):
@@ -257,7 +257,7 @@ def _move_amid(blocks: Blocks, base: Integer, last: Integer, literal: Integer) -
 
 @lean_kernel
 def equal(left: IntArray, right: IntArray) -> Integer:
-    """Tell whether arrays of one length are equal; without a way out early, it is compiled to vector code."""
+    """Tell whether arrays of one length are equal; having no early exit, it compiles to vector code."""
     difference = np.int64(0)
     for i in range(len(left)):
         difference |= left[i] ^ right[i]

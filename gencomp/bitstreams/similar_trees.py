@@ -1,13 +1,13 @@
-"""Code lengths for counts that are known but for one, which is higher by one, without building the whole tree again.
+"""Huffman code lengths after one symbol is counted once more, without building the whole tree again.
 
 :func:`~gencomp.bitstreams.huffman.code_lengths` builds a tree with a heap. When a symbol is counted once more, its item
 and each node above it weigh one more. The heap does the same as before until a comparison with one of these comes out
-otherwise. A traced tree notes for each symbol before which merge that first happens. For many symbols it never does.
+differently. A traced tree notes, for each symbol, before which merge that first happens. For many it never does.
 
 From there on items are merged in order of weight and height, from two queues, as in van Leeuwen, "On the construction
 of Huffman trees", 1976. Which of two equal items comes first depends on the layout of the heap, which the queues do not
-know. Where equal items end up equally deep, that does not matter: exchanging them, with all that is below them, changes
-no code length. Where they do not, the heap has to build the tree.
+know. If equal items end up equally deep, that does not matter: exchanging them, with all that is below them, changes no
+code length. If they do not, the heap has to build the tree.
 """
 
 from typing import NamedTuple
@@ -25,21 +25,21 @@ _HEAVIER = 1 << WEIGHT_SHIFT  # what one occurrence more adds to an item
 _HEAVIEST = 1 << 62  # above any item
 _ONE = np.uint64(1)  # see huffman for unsigned indices
 
-# rows of Tree.nodes by node: symbols, then inner nodes in the order of the merges. A node's parent; the merge that
-# takes it; the merge before which one occurrence more first matters; and how deep it is, as traced and as changed,
-# which for symbols is their code length
+# rows of Tree.nodes by node, first symbols, then inner nodes in the order of their merges: a node's parent; the merge
+# that takes it; the merge before which one more occurrence first matters; and its depth, for symbols the code length,
+# as traced and as changed
 _PARENT, _MERGE, _CHANGE, TRACED, CHANGED = range(5)
-# rows by place: the items merged, two by two, as traced and as changed; the weights merged before each merge; the heap,
-# which is the queue of symbols later; the queue of inner nodes
+# rows by place: the items merged, two by two, as traced and as changed; the sum of the weights before each merge; the
+# heap, later the queue of symbols; the queue of inner nodes
 _MERGED, _NEW_MERGED, _TOTAL, _HEAP, _INNER = range(5, 10)
 _ROWS = 10
-# Tree.facts: the number of merges; the code length of all symbols in bits; 1 if no code word is too long; the last
-# merge that takes one of two equal items which end up unequally deep, -1 if there is none
+# Tree.facts: the number of merges; the code length of all symbols in bits; 1 if no code word is too long; and the last
+# merge of an item that equals the next one but ends up at another depth, -1 if there is none
 _MERGES, _BITS, _IS_SHORT, _TIED = range(4)
 
 
 class Tree(NamedTuple):
-    """How the tree of some counts was built, and room for that of others."""
+    """How the tree of some counts was built, and room for changed ones."""
 
     nodes: IntArray  # (_ROWS, _NODES + 2)
     facts: IntArray  # (4,)
@@ -52,9 +52,9 @@ def begin_tree() -> Tree:
 
 @lean_kernel
 def _is_no_heavier(left: Integer, right: Integer, change: IntArray, merge: Integer) -> Integer:
-    """Tell whether ``left`` is no heavier and higher than ``right``, before a ``merge``.
+    """Tell whether ``left`` is at most ``right`` by weight, then height, before a ``merge``.
 
-    Where one occurrence more, of either, would change that, it is noted in ``change``. Most items differ by more.
+    If one more occurrence in either would change the answer, ``change`` notes it. Most items differ by more.
     """
     result = left <= (right | NODE_MASK)
     if abs(left - right) > 2 * _HEAVIER:
@@ -68,7 +68,7 @@ def _is_no_heavier(left: Integer, right: Integer, change: IntArray, merge: Integ
 
 @lean_kernel
 def _sift(heap: IntArray, hole: Integer, last: Integer, change: IntArray, merge: Integer) -> None:
-    """Do what ``_sift`` of :mod:`~gencomp.bitstreams.huffman` does, and note what would change it."""
+    """Do what ``_sift`` of :mod:`~gencomp.bitstreams.huffman` does, and note which occurrences would change it."""
     item = heap[hole]
     child = 2 * hole
     while child < last:
@@ -90,7 +90,7 @@ def _sift(heap: IntArray, hole: Integer, last: Integer, change: IntArray, merge:
 
 @lean_kernel
 def trace(tree: Tree, counts: IntArray) -> None:
-    """Build the tree of ``counts`` (LITERALS,), two of them or more above zero."""
+    """Build the tree of ``counts`` (L_CODES,), of which two or more are above zero."""
     nodes, facts = tree.nodes, tree.facts
     heap, merged, parent, change, depth = nodes[_HEAP], nodes[_MERGED], nodes[_PARENT], nodes[_CHANGE], nodes[TRACED]
     last = 0
@@ -138,8 +138,8 @@ def trace(tree: Tree, counts: IntArray) -> None:
 def count_once_more(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
     """Count ``symbol``, which has occurred, once more; return the code length of all symbols in bits, and a sign.
 
-    The sign is 0 if each symbol's code length is as traced, and 1 if row CHANGED has it. It is -1 if the whole tree has
-    to be built; then the length means nothing.
+    The sign is 0 if all symbols' code lengths are as traced, and 1 if they are in row CHANGED. It is -1 if the whole
+    tree has to be built; then the returned length means nothing.
     """
     change = tree.nodes[_CHANGE, symbol]
     # where equal items end up unequally deep after the change, they mostly do so in the changed tree too
@@ -152,7 +152,7 @@ def count_once_more(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
 
 @lean_kernel
 def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Integer]:
-    """Return what count_once_more does, after the first ``merges`` as traced."""
+    """Return what :func:`count_once_more` does, merging in order after the first ``merges``, which are as traced."""
     nodes = tree.nodes
     left, total = _rest(tree, symbol, merges)
     rest, inner, merged = nodes[_HEAP], nodes[_INNER], nodes[_NEW_MERGED]
@@ -200,7 +200,7 @@ def _merge_in_order(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integ
 def _rest(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Integer]:
     """Set row _HEAP to the items left after the first ``merges``, in order; return their number and the bits so far.
 
-    ``symbol`` is counted once more: of the items left, the one that it is in is heavier by one.
+    ``symbol`` is counted once more, so the item that holds it is heavier by one.
     """
     nodes = tree.nodes
     merged, rest = nodes[_MERGED], nodes[_HEAP]
@@ -213,7 +213,7 @@ def _rest(tree: Tree, symbol: Integer, merges: Integer) -> tuple[Integer, Intege
         node = merged[i] & NODE_MASK
         rest[left] = merged[i] + _HEAVIER * (node == heavier)
         left += np.uint64(node < rfc1951.L_CODES + merges)
-    # one pass over neighbours brings the heavier one to where it belongs
+    # one pass over neighbours moves the heavier one to its place
     for place in range(left - _ONE):
         light, heavy = rest[place], rest[place + _ONE]
         rest[place], rest[place + _ONE] = min(light, heavy), max(light, heavy)

@@ -1,4 +1,4 @@
-"""What zlib 1.x decides by, under the names of its deflate.h and deflate.c; a memLevel of 8, its default."""
+"""The constants that zlib 1.x decides by, named as in its deflate.h and deflate.c, for memLevel 8, its default."""
 
 import numpy as np
 
@@ -9,15 +9,15 @@ MIN_LOOKAHEAD = MAX_MATCH + MIN_MATCH + 1  # bytes that it wants to see before i
 MAX_DIST = W_SIZE - MIN_LOOKAHEAD  # the farthest match
 TOO_FAR = 4096  # a match of three bytes is not worth a distance above this
 SYMBOLS_PER_BLOCK = (1 << 14) - 1  # literals and matches, after which it closes a block (lit_bufsize - 1)
-HASH_BITS, HASH_SHIFT = 15, 5  # of the hash of three bytes: each shifts by a third of the bits
+HASH_BITS, HASH_SHIFT = 15, 5  # of the hash of three bytes, which each byte shifts by a third of its bits
 HASH_SIZE = 1 << HASH_BITS
 HASH_MASK = HASH_SIZE - 1
 
 # columns of the configuration table
-GOOD_LENGTH = 0  # a match held back of this length quarters the search
-MAX_LAZY = 1  # of this length, ends it; up to level 3 (max_insert_length), a longer match is not entered byte by byte
-NICE_LENGTH = 2  # a match of this length will do
-MAX_CHAIN = 3  # candidates looked at
+GOOD_LENGTH = 0  # a match held back of this length leaves a quarter of the candidates to try
+MAX_LAZY = 1  # one of this length leaves none; levels 1 to 3 do not enter the inside of longer ones (max_insert_length)
+NICE_LENGTH = 2  # a match of this length ends the search
+MAX_CHAIN = 3  # candidates that are tried
 CONFIGURATION_TABLE = np.array(  # a row a level
     [
         [0, 0, 0, 0],

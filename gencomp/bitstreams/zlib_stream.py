@@ -22,8 +22,8 @@ def raw_stream(level: int, data: bytes) -> bytes:
 class ZlibSizer:
     """A raw deflate stream after a prefix; a suffix is tried on a copy of zlib's state.
 
-    zlib's window slides when it has to, so that a prefix fed in pieces may, rarely, be coded differently from the same
-    in one piece. ``ZlibSizer(level, data).bits([b""])`` is what one call of zlib gives.
+    When zlib slides its window depends on how it is fed, so a prefix fed in pieces may, rarely, be coded differently
+    than in one piece. ``ZlibSizer(level, data).bits([b""])`` is what one call of zlib gives.
     """
 
     def __init__(self, level: int, prefix: bytes = b"") -> None:
@@ -66,7 +66,7 @@ class ZlibSizer:
         size = len(tail.rstrip(b"\0"))
         bits = 8 * (self._written + size - 1) + tail[size - 1].bit_length() - 2
         if whole is not None and (bits + 7) // 8 < self._written + len(before + whole.flush()):
-            # the data ended with a full block, so that a real stream has the empty one too
+            # the data ended with a full block, after which a real stream has the empty one, too
             return bits + _EMPTY_BLOCK_BITS
         return bits
 

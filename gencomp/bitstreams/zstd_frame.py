@@ -1,8 +1,8 @@
-"""The bits that a Zstandard frame uses (RFC 8878): everything but what fills its bitstreams up to whole bytes.
+"""The bits that a Zstandard frame uses (RFC 8878): all but what fills its bitstreams up to whole bytes.
 
 A frame is bytes with bitstreams among them: tables of probabilities (section 4.1.1), Huffman weights (4.2.1), up to
 four streams of literals, and the sequences (3.1.1.3), each filled up with zeros. Those that are read backwards end in
-a marker bit, which counts, since a decoder needs it. Headers, and raw and repeated blocks, count in whole bytes. So
+a marker bit, which counts, since a decoder needs it. Headers, raw blocks and repeated ones are whole bytes. So
 
     8 * bytes - bits = the zeros of all fillings, at most 7 for each bitstream.
 
@@ -17,7 +17,7 @@ from gencomp.protocols import IntArray
 
 Bytes = npt.NDArray[np.uint8]
 
-# registers of a walk: the next byte; zeros that fill up; bitstreams seen; 1 where the frame is no frame
+# registers of a walk: the next byte; zeros that fill up; bitstreams seen; 1 if this is not a frame
 AT, FILLING, BITSTREAMS, BAD = range(4)
 
 MAGIC = 0xFD2FB528
@@ -38,7 +38,7 @@ def _little(frame: Bytes, at: Integer, size: Integer) -> Integer:
 
 @kernel
 def _backward_stream(frame: Bytes, registers: IntArray, end: Integer) -> None:
-    """Take the bitstream from the position to ``end``; its last byte holds the marker, then zeros."""
+    """Take the bitstream from the position to ``end``; above the marker, its last byte has zeros."""
     if end <= registers[AT] or end > len(frame) or frame[end - 1] == 0:
         registers[BAD] = 1
         return
@@ -52,7 +52,7 @@ def _backward_stream(frame: Bytes, registers: IntArray, end: Integer) -> None:
 
 @kernel
 def _probabilities(frame: Bytes, registers: IntArray) -> None:
-    """Take a table of probabilities (section 4.1.1); it ends when they add up."""
+    """Take a table of probabilities (section 4.1.1), which ends when their sum is reached."""
     at = registers[AT]
     accuracy = (_little(frame, at, 1) & 15) + 5
     bit, remaining, symbols = 4, (1 << accuracy) + 1, 0
@@ -61,7 +61,7 @@ def _probabilities(frame: Bytes, registers: IntArray) -> None:
         while 1 << width <= remaining:
             width += 1
         value = (_little(frame, at + (bit >> 3), 4) >> (bit & 7)) & ((1 << width) - 1)
-        spare = (1 << width) - 1 - remaining  # so many values need a bit less
+        spare = (1 << width) - 1 - remaining  # so many values take one bit less
         if (value & ((1 << (width - 1)) - 1)) < spare:
             value &= (1 << (width - 1)) - 1
             bit += width - 1
@@ -69,7 +69,7 @@ def _probabilities(frame: Bytes, registers: IntArray) -> None:
             if value >= 1 << (width - 1):
                 value -= spare
             bit += width
-        probability = value - 1  # -1: less than one in the table, which takes one place too
+        probability = value - 1  # -1 stands for less than one unit, which takes one place, too
         remaining -= abs(probability)
         symbols += 1
         if probability == 0:
@@ -171,12 +171,12 @@ def _frame(frame: Bytes, registers: IntArray) -> None:
 
 
 def used_bits(frame: bytes) -> tuple[int, int]:
-    """Return the bits that a frame uses, and how many bitstreams it has.
+    """Return the bits that a frame uses, and the number of its bitstreams.
 
     Raises ``ValueError`` unless it is one complete frame.
     """
     registers = np.zeros(4, np.int64)
     _frame(np.frombuffer(frame, np.uint8), registers)
     if registers[BAD]:
-        raise ValueError(f"expected one complete zstd frame, found {len(frame)} bytes that are none")
+        raise ValueError(f"expected one complete zstd frame, found {len(frame)} bytes that are not")
     return 8 * len(frame) - int(registers[FILLING]), int(registers[BITSTREAMS])

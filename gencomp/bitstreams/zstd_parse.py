@@ -1,8 +1,8 @@
 """A walk over a Zstandard frame (RFC 8878) that tells what is in it: blocks, literals and copies, bit by bit.
 
-Plain Python, for people who look; sizes are priced by :mod:`gencomp.bitstreams.zstd`. Literals are not decoded: their
-bytes are the data's, so that the lengths of the Huffman code tell what each takes. The bits of a copy are those of its
-sequence, which also tell how many literals come before it.
+This is plain Python, fast enough to look at one frame; candidates are priced by :mod:`gencomp.bitstreams.zstd`.
+Literals are not decoded: the data are at hand, and the lengths of the Huffman code tell what each literal takes. The
+bits of a copy are those of its sequence, which also tell how many literals come before it.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,8 @@ from gencomp.errors import CorruptDataError
 from gencomp.phrases import Block, Phrase
 
 KINDS = ("raw", "repeated", "compressed")
-_LITERAL_CODES = [
-    (length, 0) for length in range(16)
-]  # (the shortest length, extra bits) of each (section 3.1.1.3.2.1.1)
+# (the shortest length, extra bits) of each code (section 3.1.1.3.2.1.1)
+_LITERAL_CODES = [(length, 0) for length in range(16)]
 _LITERAL_CODES += [(16, 1), (18, 1), (20, 1), (22, 1), (24, 2), (28, 2), (32, 3), (40, 3), (48, 4), (64, 6)]
 _LITERAL_CODES += [(1 << bits, bits) for bits in range(7, 17)]
 _MATCH_CODES = [(length + 3, 0) for length in range(32)]
@@ -31,7 +30,7 @@ _PREDEFINED = (
 
 
 class Cell(NamedTuple):
-    """A state of a table: its symbol, and the next state, ``base`` and the number of ``width`` bits."""
+    """A state of a table: its symbol, and the next state, which is ``base`` plus the next ``width`` bits."""
 
     symbol: int
     width: int
@@ -52,7 +51,7 @@ def _little(data: bytes, at: int, size: int) -> int:
 
 
 class _Backwards:
-    """A bitstream that is read from its end, where a marker bit stands; before its first bit there are zeros."""
+    """A bitstream that is read backwards, from the marker bit at its end; before its first bit there are zeros."""
 
     def __init__(self, data: bytes) -> None:
         if not data or data[-1] == 0:
@@ -97,7 +96,7 @@ def _table(log: int, units: Sequence[int]) -> Table:
 
 @dataclass
 class _Walk:
-    """A frame, how far it is read, and what blocks leave to those after them."""
+    """A frame, how far it has been read, and what blocks leave to later ones."""
 
     frame: bytes
     at: int = 0
@@ -120,9 +119,9 @@ class _Walk:
     def own_table(self) -> Table:
         """Read a table of probabilities (section 4.1.1)."""
         data = self.frame[self.at :]
-        bits = int.from_bytes(data[:600], "little")
+        bits = int.from_bytes(data[:600], "little")  # more than any table takes
         log, at = (bits & 15) + 5, 4
-        if log > 9:
+        if log > 9:  # the largest accuracy of any kind of codes (section 3.1.1.3.2.1)
             raise _bad(f"a table of 2^{log} states")
         left, units = (1 << log) + 1, list[int]()
         while left > 1:
@@ -187,7 +186,7 @@ class _Walk:
         if kind != TREELESS:
             self.lengths = self.huffman_lengths()
         if self.lengths is None:
-            raise _bad("literals by a code that was not told")
+            raise _bad("literals by a code that was not described")
         if form:  # four streams, the sizes of three before them
             sizes = [self.number(2) for _ in range(3)]
             for one in sizes:
@@ -206,7 +205,7 @@ class _Walk:
         else:
             known = self.tables[kind]
             if known is None:
-                raise _bad("sequences by a table that was not told")
+                raise _bad("sequences by a table that was not described")
             table = known
         self.tables[kind] = table
         return table
@@ -229,7 +228,7 @@ class _Walk:
             before = stream.left
             literal, offset, match = (table[state] for table, state in zip(tables, states, strict=True))
             if literal.symbol > 35 or match.symbol > 52 or offset.symbol > 31:
-                raise _bad("a code that there is not")
+                raise _bad("an invalid code")
             value = (1 << offset.symbol) + stream.take(offset.symbol)
             base, extra = _MATCH_CODES[match.symbol]
             length = base + stream.take(extra)
@@ -259,7 +258,7 @@ class _Walk:
 
 
 def _weights(table: Table, stream: _Backwards) -> list[int]:
-    """Return the weights that two states by turns read from a stream (section 4.2.1.2)."""
+    """Return the weights that two states, taking turns, read from a stream (section 4.2.1.2)."""
     log = len(table).bit_length() - 1
     states = [stream.take(log), stream.take(log)]
     weights = list[int]()
@@ -278,7 +277,7 @@ def _weights(table: Table, stream: _Backwards) -> list[int]:
 def walk(frame: bytes, data: bytes) -> tuple[list[Phrase], list[Block], int]:
     """Return the phrases and blocks of the frame of ``data``, and the bits of its header and checksum.
 
-    Raises :class:`~gencomp.errors.CorruptDataError` on what is no such frame.
+    Raises :class:`~gencomp.errors.CorruptDataError` on anything else.
     """
     state = _Walk(frame)
     if state.number(4) != MAGIC:
@@ -295,7 +294,7 @@ def walk(frame: bytes, data: bytes) -> tuple[list[Phrase], list[Block], int]:
         header = state.number(3)
         last, kind, size = header & 1, (header >> 1) & 3, header >> 3
         if kind >= len(KINDS):
-            raise _bad("a block of a kind that there is not")
+            raise _bad("an invalid block type")
         if kind in (RAW, REPEATED) and position + size > len(data):
             raise _bad("more than it should hold")
         if kind == RAW:

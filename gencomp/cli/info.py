@@ -1,5 +1,6 @@
 """gencomp info: what an archive says of itself."""
 
+import hashlib
 from itertools import islice
 from typing import Any
 
@@ -22,19 +23,20 @@ def info(files: FilesArgument = None, json_output: JsonOption = False) -> None:
 
     def describe(member: Summary) -> dict[str, Any]:
         trailer = member.trailer
+        is_small = len(trailer.sha256) < hashlib.sha256().digest_size
         return {
             "format": f"{MAJOR}.{member.header.minor}",
             "model": member.header.metadata.get("model"),
             "raw_bytes": trailer.raw_total,
             "archive_bytes": trailer.member_size,
             "framing_bytes": trailer.member_size - member.payload,
-            "block_framing_bytes": BLOCK_FRAMING_BYTES,
+            "block_framing_bytes": 0 if is_small else BLOCK_FRAMING_BYTES,
             "bits_per_byte": round(bits_per_byte(8.0 * trailer.member_size, trailer.raw_total), 4),
             "block_size": member.header.block_size,
             "blocks": {kind.name.lower(): count for kind, count in member.blocks.items()},
             "verified_blocks": member.verified,
             "transformed_blocks": {kind.name.lower(): count for kind, count in member.transforms.items()},
-            "sha256": trailer.sha256.hex(),
+            "sha256_start" if is_small else "sha256": trailer.sha256.hex(),
         }
 
     def info_one(name: str) -> None:

@@ -1,8 +1,8 @@
-"""The loops over a block's bytes that predictors with kernels share: a model's steps and the range coder in one.
+"""The loops over a block's bytes that compiled predictors share: a model's steps and the range coder in one.
 
-A model is a tuple of arrays and integers, mostly a named one, and three kernels that take it first:
+A model is a tuple of arrays and integers, usually a named one, and three kernels that take it as first argument:
 
-- ``interval(model, symbol)`` returns [start, stop), what the symbol has of 2^precision;
+- ``interval(model, symbol)`` returns (start, stop), the symbol's part of 2^precision;
 - ``symbol_at(model, target)`` returns the symbol in whose interval ``target`` lies, and that interval;
 - ``update(model, symbol)`` learns the symbol.
 
@@ -38,7 +38,7 @@ Step = Callable[..., Any]
 
 
 def _unbound(*_: Any) -> Any:
-    """Stand for a model's step, which make_loops puts in its place."""
+    """Stand in for a model's step, which make_loops puts here."""
     raise NotImplementedError
 
 
@@ -55,7 +55,7 @@ def _observe(data: ByteArray, model: Model) -> None:
 
 
 def _charge(data: ByteArray, model: Model, shares: IntArray) -> None:
-    """Read ``data``; write what each byte has of 2^precision into ``shares`` (n,)."""
+    """Read ``data``; write each byte's share of 2^precision into ``shares`` (n,)."""
     for index in range(data.shape[0]):
         symbol = np.int64(data[index])
         start, stop = _interval(model, symbol)
@@ -64,7 +64,7 @@ def _charge(data: ByteArray, model: Model, shares: IntArray) -> None:
 
 
 def _encode(data: ByteArray, model: Model, out: ByteArray) -> Integer:
-    """Code ``data`` into ``out``, which has room for MAX_BYTES_PER_SYMBOL a byte and a window; return its size."""
+    """Code ``data`` into ``out``, which has MAX_BYTES_PER_SYMBOL for each byte and WINDOW_BYTES; return the size."""
     low, width, position = 0, TOP, 0
     for index in range(data.shape[0]):
         symbol = np.int64(data[index])
@@ -75,7 +75,7 @@ def _encode(data: ByteArray, model: Model, out: ByteArray) -> Integer:
 
 
 def _decode(payload: ByteArray, model: Model, data: ByteArray) -> bool:
-    """Fill ``data`` from its code; return whether an encoder wrote that, and nothing after it."""
+    """Fill ``data`` from its code; return whether ``payload`` is exactly what an encoder writes."""
     low, width, offset, position = decode_begin(payload)
     for index in range(data.shape[0]):
         symbol, start, stop = _symbol_at(model, decode_target(width, offset, _precision))
@@ -88,7 +88,7 @@ def _decode(payload: ByteArray, model: Model, data: ByteArray) -> bool:
 
 
 class Loops(NamedTuple):
-    """The loops of one kind of model: kernels, and what Python calls them by."""
+    """The loops of one kind of model as kernels, and methods that call them from Python."""
 
     observe_bytes: Step
     charge_bytes: Step
@@ -107,14 +107,14 @@ class Loops(NamedTuple):
         return np.asarray(self.precision - np.log2(shares))
 
     def encode(self, data: bytes, model: Model) -> bytes:
-        """Return the code of ``data`` after a fresh ``model``."""
+        """Return the code of ``data`` under ``model``, which has read nothing."""
         out = np.empty(len(data) * MAX_BYTES_PER_SYMBOL + WINDOW_BYTES, dtype=np.uint8)
         return out[: self.encode_bytes(_bytes_of(data), model, out)].tobytes()
 
     def decode(self, payload: bytes, size: int, model: Model) -> bytes:
-        """Return the ``size`` bytes that ``payload`` is the code of, after the same ``model``.
+        """Return the ``size`` bytes that ``payload`` codes under ``model``, which has read nothing.
 
-        Raises :class:`~gencomp.errors.CorruptDataError` on a code that no encoder wrote with it.
+        Raises :class:`~gencomp.errors.CorruptDataError` on a code that no encoder writes with it.
         """
         data = np.empty(size, dtype=np.uint8)
         if not self.decode_bytes(_bytes_of(as_bytes(payload, "the code")), model, data):
@@ -127,10 +127,10 @@ def _bytes_of(data: bytes) -> ByteArray:
 
 
 def make_loops(module: str, interval: Step, symbol_at: Step, update: Step, precision: int) -> Loops:
-    """Return the loops with a model's steps, as kernels of the module that is named.
+    """Return the loops with a model's steps, as kernels of the module called ``module``.
 
-    The module keeps them in a global that is called LOOPS. A function that takes other functions cannot be compiled
-    ahead of time; so each loop is made once for each model, the same code with other globals.
+    That module keeps them in a global called LOOPS. A function that takes other functions cannot be compiled ahead of
+    time, so each loop is made once for each model: the same code with other globals.
     """
     steps = {"_interval": interval, "_symbol_at": symbol_at, "_update": update, "_precision": precision}
 

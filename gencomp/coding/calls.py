@@ -1,20 +1,19 @@
-"""Machine code of x86 with the targets of its calls in place of the distances to them, and back.
+"""x86 machine code with the absolute targets of its calls in place of relative ones, and back.
 
-A call names its target by the distance from the instruction after it, so the calls of one function all differ; as
-places they are alike, which is what a model of bytes can learn. Executables become 4 to 15 % smaller.
+A call names its target by its distance from the next instruction, so all calls of one function differ. Their absolute
+addresses, *places* for short, are the same, which a model of bytes can learn. Executables become 4 to 15 % smaller.
 
-What is replaced are three bytes before a fourth that is 0 or 255, after the bytes of
+Three bytes are replaced where the fourth is 0 or 255 and they follow
 
 - a call or jump, ``E8`` or ``E9``;
-- a move, an address, a comparison or a sum of 64 bits beside the instruction pointer: ``48`` or ``4C``; ``03``, ``3B``,
-  ``63``, ``89``, ``8B`` or ``8D``; a third byte whose bits but 3 to 5 are ``05``;
-- a call or jump through such a place: ``FF 15`` or ``FF 25``.
+- a 64-bit ``mov``, ``lea``, ``cmp``, ``add`` or ``movsxd`` relative to the instruction pointer: ``48`` or ``4C``; then
+  ``03``, ``3B``, ``63``, ``89``, ``8B`` or ``8D``; then a ModRM byte that is ``05`` but for its bits 3 to 5;
+- an indirect call or jump relative to the instruction pointer: ``FF 15`` or ``FF 25``.
 
-They hold the low 24 bits of the distance, least significant byte first, and get the low 24 bits of the place, counted
-from the block's first byte, most significant byte first. Instructions are not told from other bytes: what looks like
-one is replaced, from the end of the block to its beginning, so that whoever goes forward meets each as it was left. So
-the way back is exact for all bytes. The idea is that of the filters of 7-Zip and of ``zpaq`` (Mahoney) for ``E8`` and
-``E9``.
+They hold the low 24 bits of the distance, little-endian, and get the low 24 bits of the place, big-endian, counted from
+the block's first byte. Whatever looks like an instruction is replaced, code or not. This goes from the end of the block
+to its beginning, so that the way back, which goes forward, meets each instruction as it was left: it is exact for all
+bytes. 7-Zip's filters and ``zpaq`` (Mahoney) do this for ``E8`` and ``E9``.
 """
 
 import numpy as np
@@ -24,13 +23,13 @@ from gencomp.compiled import Integer, fragment, lean_kernel
 
 ByteArray = npt.NDArray[np.uint8]
 
-MARGIN = 7  # bytes that the longest instruction takes
-LEAST_SAVED = 32  # calls, below which a file of a few KB may be anything
+MARGIN = 7  # bytes of the longest instruction
+LEAST_SAVED = 32  # calls; fewer may be chance in a file of a few KB
 
 
 @fragment
 def operand_at(data: ByteArray, start: Integer) -> Integer:
-    """Return where the operand of the instruction at ``start`` is, in bytes after it; 0 where there is none."""
+    """Return the offset of the operand in the instruction at ``start``, in bytes; 0 where there is none to replace."""
     first, second = data[start], data[start + 1]
     length: Integer = 0
     if first == 0xE8 or first == 0xE9:
@@ -83,10 +82,10 @@ def with_distances(content: bytes) -> bytes:
 
 
 def has_calls(content: bytes) -> bool:
-    """Return whether the ``E8`` of ``content`` are calls: many of them, with far fewer targets than distances.
+    """Return whether the ``E8`` bytes of ``content`` are calls: many, with far fewer places than distances.
 
-    In code a half to nine tenths of all calls go where another one went. In other data, places are no more alike than
-    what stands there.
+    In code, half to nine tenths of all calls share their target with another one. In other data, places repeat no more
+    often than distances.
     """
     if len(content) <= MARGIN:
         return False

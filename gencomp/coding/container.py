@@ -1,6 +1,7 @@
 """The archive format's bytes, as ``docs/FORMAT.md`` lays them out. Knows no model: it packs, parses and checks.
 
-A file is one or more members; a member is a header, blocks, and a trailer. Everything is little-endian.
+A file is one or more members; a member is a header, blocks, and a trailer. Everything is little-endian. Small members,
+in :mod:`gencomp.coding.small`, have one block at most and a shorter frame.
 """
 
 import hashlib
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from gencomp.coding.metadata import MAX_METADATA_BYTES
 from gencomp.errors import ArchiveError
 
 MAGIC = b"\x8bGCZ\r\n\x1a\n"
 MAJOR, MINOR = 1, 0
 KNOWN_INCOMPATIBLE_FLAGS = 0
-MAX_METADATA_BYTES = 1 << 16
 MAX_BLOCK_SIZE = 1 << 24
 CHECK_BYTES = 8
 # raw bytes that one byte of block, framing included, may claim at most: bounds the work of a forged file
@@ -53,7 +54,7 @@ class Transform(IntEnum):
 
 @dataclass(frozen=True)
 class Header:
-    """What a member says of itself; ``key`` (8 bytes) binds the blocks to it."""
+    """What a member says of itself; ``key`` (8 bytes, none in a small member) binds the blocks to it."""
 
     metadata: Mapping[str, Any]
     block_size: int
@@ -76,7 +77,7 @@ class BlockHeader:
 
 @dataclass(frozen=True)
 class Trailer:
-    """A member's totals."""
+    """A member's totals; ``sha256`` is cut to CHECK_BYTES in a small member."""
 
     raw_total: int
     member_size: int
@@ -98,11 +99,29 @@ def _blake2b(*parts: bytes, key: bytes = b"") -> bytes:
     return digest.digest()
 
 
-def pack_header(metadata: Mapping[str, Any], block_size: int) -> tuple[bytes, bytes]:
-    """Return (header with metadata and check, the member's key)."""
+def metadata_text(metadata: Mapping[str, Any]) -> bytes:
+    """Return the canonical JSON of ``metadata``. Raises ``ValueError`` where it is longer than MAX_METADATA_BYTES."""
     text = canonical_json(metadata)
     if len(text) > MAX_METADATA_BYTES:
         raise ValueError(f"metadata must be at most {MAX_METADATA_BYTES} bytes, got {len(text)}")
+    return text
+
+
+def checked_metadata(text: bytes) -> Mapping[str, Any]:
+    """Return the metadata whose canonical JSON ``text`` is. Raises :class:`ArchiveError`."""
+    try:
+        metadata = json.loads(text)
+        canonical = isinstance(metadata, dict) and canonical_json(metadata) == text
+    except (ValueError, RecursionError):
+        canonical = False
+    if not canonical:
+        raise ArchiveError("the archive is invalid: its metadata is not canonical JSON")
+    return dict(metadata)
+
+
+def pack_header(metadata: Mapping[str, Any], block_size: int) -> tuple[bytes, bytes]:
+    """Return (header with metadata and check, the member's key)."""
+    text = metadata_text(metadata)
     fixed = _HEADER.pack(MAGIC, MAJOR, MINOR, 0, 0, 0, len(text), block_size, 0)[:-4]
     fixed += _CRC.pack(zlib.crc32(fixed))
     key = _blake2b(fixed, text)
@@ -138,14 +157,7 @@ def parse_header(fixed: bytes, text: bytes, check: bytes) -> Header:
         raise ArchiveError("the archive is cut short inside its metadata")
     if _blake2b(fixed, text) != check:
         raise ArchiveError("the archive is damaged: the metadata fails its check")
-    try:
-        metadata = json.loads(text)
-        canonical = isinstance(metadata, dict) and canonical_json(metadata) == text
-    except (ValueError, RecursionError):
-        canonical = False
-    if not canonical:
-        raise ArchiveError("the archive is invalid: its metadata is not canonical JSON")
-    return Header(metadata, block_size, fixed[9], check, len(fixed) + len(text) + len(check))
+    return Header(checked_metadata(text), block_size, fixed[9], check, len(fixed) + len(text) + len(check))
 
 
 def _block_crc(key: bytes, number: int, fixed: bytes) -> int:

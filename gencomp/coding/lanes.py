@@ -1,7 +1,7 @@
-"""Many range coders side by side: one symbol of each lane at a time, as a model that predicts a batch gives them.
+"""Many range coders side by side, for a model that predicts a batch: each call codes one symbol of each lane.
 
-A lane's stream is what a :class:`~gencomp.coding.range_coder.RangeEncoder` writes for its symbols alone. The streams
-stand one after another, the length of each but the last before them, as a varint.
+A lane's stream is what a :class:`~gencomp.coding.range_coder.RangeEncoder` writes for its symbols alone. The payload is
+the length of each stream but the last, as a varint, then the streams.
 """
 
 from typing import Any
@@ -78,7 +78,7 @@ class LaneEncoder:
     def encode(self, symbols: IntArray, pmf: npt.NDArray[np.floating]) -> None:
         """Encode the next symbol of the first k lanes: ``symbols`` (k,), ``pmf`` (k, alphabet_size) float.
 
-        Raises ``ValueError`` on a row that is no distribution, after which the encoder is of no use.
+        Raises ``ValueError`` on a row that is not a distribution, after which the encoder is useless.
         """
         pmf = as_pmf_rows(pmf)
         self._reserve()
@@ -94,7 +94,7 @@ class LaneEncoder:
             self._out = np.ascontiguousarray(np.hstack([self._out, more]))
 
     def finish(self) -> bytes:
-        """Return the lengths and the streams."""
+        """Return the payload: the lengths, then the streams."""
         streams = []
         for (low, width, position), out in zip(self._state.tolist(), self._out, strict=True):
             size, _ = encode_end(low, width, out, position)
@@ -124,8 +124,8 @@ class LaneDecoder:
     def decode(self, pmf: npt.NDArray[np.floating]) -> IntArray:
         """Return the next symbol, (k,) int64, of the first k lanes under ``pmf`` (k, alphabet_size) float.
 
-        Raises :class:`~gencomp.errors.CorruptDataError` as soon as a stream cannot have been written so, and
-        ``ValueError`` on a row that is no distribution.
+        Raises :class:`~gencomp.errors.CorruptDataError` as soon as a stream cannot have been written with these
+        probabilities, and ``ValueError`` on a row that is not a distribution.
         """
         pmf = as_pmf_rows(pmf)
         symbols = np.empty(len(pmf), dtype=np.int64)

@@ -1,6 +1,6 @@
-"""Code lengths in fixed point, so that what is added up and averaged of them is the same on any machine.
+"""Code lengths in fixed point, so that their sums and means are the same on any machine.
 
-The unit is 2^-16 bit, that of :func:`gencomp.coding.quantize.weight_of_code_length`, which goes the other way.
+The unit is 2^-16 bit, as in the inverse, :func:`gencomp.coding.quantize.weight_of_code_length`.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ _MANTISSA_BITS = 30
 
 
 def fixed_point(code_lengths: FloatArray) -> IntArray:
-    """Return code lengths in bits, any shape, in units of 2^-16 bit, int64; exact but for the rounding."""
+    """Return ``code_lengths`` (any shape, bits) rounded to units of 2^-16 bit, int64 of the same shape."""
     return np.asarray(np.rint(code_lengths * UNIT), dtype=np.int64)
 
 

@@ -1,8 +1,8 @@
 """The logistic domain in integers: natural logarithms of odds in units of 1/256, and 16-bit probabilities.
 
 The two tables are PAQ's squash and stretch: ``SQUASH`` maps logarithms to probabilities, ``STRETCH`` probabilities to
-logarithms. The first is made of powers of e^(1/256) in 90-bit fixed point, so that no platform's libm takes part. The
-second is found by a search in the first.
+logarithms. The first is computed from powers of e^(1/256) in 90-bit fixed point, so that no platform's libm takes part.
+The second is found by searching the first.
 """
 
 from bisect import bisect_left
@@ -15,7 +15,7 @@ SQUASH_LIMIT = 2815  # squash(2815) is one unit below 2^16
 STRETCH_LIMIT = 2047  # what a mixer takes: 12 bits with the sign
 STRETCH_CELLS = 4096  # of probability: STRETCH is indexed by its upper 12 bits
 
-_FIXED = 90
+_FIXED = 90  # fractional bits
 _ROOT = 1242785199606652900978764043  # e^(1/256) * 2^90, rounded
 
 

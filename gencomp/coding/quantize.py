@@ -1,15 +1,15 @@
 """Probabilities to integers: the only place where floating point meets the coder.
 
-Everything becomes **weights** first: non-negative integers whose sum is at most 2^40. From there on it is integer
-arithmetic, so equal weights give equal cdfs on any machine:
+Everything becomes **weights** first: non-negative integers whose sum is at most 2^40. The rest is integer arithmetic,
+so equal weights give equal cdfs on any machine:
 
     cdf[0] = 0
     cdf[i] = i + floor((w[0] + ... + w[i-1]) * scale / 2^shift)      0 < i < alphabet_size
     cdf[alphabet_size] = 2^precision
 
 The ``+ i`` gives every symbol a frequency of at least one, so the cdf is strictly increasing and any symbol can be
-coded. ``scale`` is the fixed-point quotient of the mass that is left over that floor and the sum of the weights; it
-costs one division a row, none a symbol.
+coded. ``scale``, in fixed point with ``shift`` fractional bits, is the mass above that floor divided by the sum of the
+weights: one division a row, none a symbol.
 """
 
 from math import isqrt
@@ -31,9 +31,9 @@ WEIGHT_BITS = 30  # a probability of 1 becomes the weight 2^30
 PMF_SCALE = np.float32(1 << WEIGHT_BITS)  # a power of two: exact in float32 and in float64
 PMF_ZERO = np.float32(0.0)
 PMF_ONE = np.float32(1.0)
-PMF_TOTAL_MIN = (1 << WEIGHT_BITS) * 99 // 100
+PMF_TOTAL_MIN = (1 << WEIGHT_BITS) * 99 // 100  # a row may miss the sum of 1 by 1 %
 PMF_TOTAL_MAX = (1 << WEIGHT_BITS) * 101 // 100
-PMF_RUN = 64  # probabilities that are added up at a time: their weights fit 32 bits, as those of the whole row do
+PMF_RUN = 64  # probabilities added up at a time by :func:`symbol_of_pmf`
 # scale * total weight < 2^SCALE_BITS: the products stay inside a signed 64-bit integer
 SCALE_BITS = 62
 
@@ -61,7 +61,7 @@ def check_alphabet(alphabet_size: int, precision: int) -> None:
 
 def _power_tables() -> tuple[IntArray, IntArray]:
     """Return 2^(-i/256) and 2^(-i/65536), i < 256, as 30-bit fixed point, from integer square roots alone."""
-    guard = 90  # fractional bits: an error in the last of them does not reach the 30 that are kept
+    guard = 90  # fractional bits: errors in the last ones do not reach the 30 that are kept
     one = 1 << guard
     roots = []  # 2^(-1/2), 2^(-1/4), ... by repeated square roots
     value = one >> 1
@@ -88,7 +88,7 @@ _COARSE, _FINE = _power_tables()
 @lean_kernel
 def weight_of_code_length(bits: float) -> Integer:
     """Return 2^30 * 2^-bits as an integer, after rounding ``bits`` to 1/65536 bit."""
-    if not bits < 64.0:  # also infinity; NaN has been refused before
+    if not bits < 64.0:  # infinity, too; callers have refused NaN
         return 0
     grid = int(np.floor(bits * 65536.0 + 0.5))
     fraction = grid & 0xFFFF
@@ -98,9 +98,9 @@ def weight_of_code_length(bits: float) -> Integer:
 
 @lean_kernel
 def scale_of(total_weight: Integer, alphabet_size: Integer, precision: Integer) -> Integer:
-    """Return the fixed-point factor from cumulative weights to cdf units; there is one division a row.
+    """Return the fixed-point factor from cumulative weights to cdf units: the one division of a row.
 
-    It times ``total_weight`` is at most ``spread`` times 2^(SCALE_BITS - precision), which is below 2^SCALE_BITS.
+    Its product with ``total_weight`` is at most ``spread`` times 2^(SCALE_BITS - precision), below 2^SCALE_BITS.
     """
     spread = (1 << precision) - alphabet_size
     return (spread << (SCALE_BITS - precision)) // total_weight
@@ -164,7 +164,7 @@ def symbol_of_weights(weights: IntArray, target: Integer, precision: Integer) ->
 
 @lean_kernel
 def pmf_total(pmf: AnyArray) -> Integer:
-    """Return the sum of the row's integer weights floor(p * 2^30), or -1 unless it is a distribution to 1 %."""
+    """Return the sum of the row's integer weights floor(p * 2^30); -1 unless it is a distribution, to within 1 %."""
     total: Integer = 0
     valid = True
     for symbol in range(pmf.shape[0]):
@@ -178,9 +178,9 @@ def pmf_total(pmf: AnyArray) -> Integer:
 
 @lean_kernel
 def pmf_weight_of_run(pmf: AnyArray) -> Integer:
-    """Return the summed weights of a checked row's slice, in 32 bits, so that it is compiled to vector code.
+    """Return the sum of the weights of a slice of a checked row, in 32 bits, which compile to vector code.
 
-    A row's weights sum to at most PMF_TOTAL_MAX, below 2^31.
+    They suffice: a whole row's weights sum to at most PMF_TOTAL_MAX, below 2^31.
     """
     total = np.int32(0)
     for symbol in range(pmf.shape[0]):
@@ -274,8 +274,8 @@ def cdf_from_weights(weights: IntArray, precision: int | None = None) -> IntArra
 def cdf_from_pmf(pmf: npt.ArrayLike, precision: int | None = None) -> IntArray:
     """Return the integer cdf of probabilities (alphabet_size,), float32 or float64, that sum to 1 within 1 %.
 
-    Equals :func:`cdf_from_weights` of floor(p * 2^30). Raises ``ValueError`` on NaN, on values outside [0, 1], and on
-    another sum.
+    Equals :func:`cdf_from_weights` of floor(p * 2^30). Raises ``ValueError`` on NaN, values outside [0, 1], or any
+    other sum.
     """
     row = as_pmf_rows(np.asarray(pmf)[None])[0]
     if pmf_total(row) < 0:
@@ -291,7 +291,7 @@ def as_pmf_rows(pmf: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
 
 
 def invalid_pmf(row: npt.NDArray[np.floating]) -> ValueError:
-    """Return the error for a row that is no distribution."""
+    """Return the error for a row that is not a distribution."""
     return ValueError(
         f"probabilities must lie in [0, 1] and sum to 1, got {row.min():.6g} to {row.max():.6g}, sum {row.sum():.6g}"
     )
@@ -300,7 +300,7 @@ def invalid_pmf(row: npt.NDArray[np.floating]) -> ValueError:
 def cdf_from_code_lengths(code_lengths: FloatArray, precision: int | None = None) -> IntArray:
     """Return the integer cdf of normalised code lengths in bits, (alphabet_size,) float64.
 
-    Lengths are rounded to 1/65536 bit and raised to the power of two from integer tables: no libm, no platform. Raises
+    Lengths are rounded to 1/65536 bit, and 2^-length comes from integer tables, not from a platform's libm. Raises
     ``ValueError`` on NaN, negative lengths, or a Kraft sum that is not within 1 % of 1.
     """
     code_lengths = np.ascontiguousarray(code_lengths, dtype=np.float64)
@@ -314,7 +314,7 @@ def cdf_from_code_lengths(code_lengths: FloatArray, precision: int | None = None
 
 
 def weights_of_code_lengths(code_lengths: FloatArray) -> IntArray:
-    """Return the integer weights 2^30 * 2^-l of code lengths (n,) in bits, none negative; int64 (n,)."""
+    """Return the integer weights 2^30 * 2^-l of code lengths l (n,) in bits, which are at least 0; int64 (n,)."""
     weights = np.empty(len(code_lengths), dtype=np.int64)
     _fill_weights(np.ascontiguousarray(code_lengths, dtype=np.float64), weights)
     return weights

@@ -1,9 +1,9 @@
 """A range coder in 56-bit integers: arithmetic coding (Rissanen 1976; Martin 1979) with bytes shifted out.
 
 The state is an interval [low, low + range) of 56-bit integers, a window on a number whose leading bytes are already
-out. The names are Martin's and Subbotin's, but that the code says ``width`` for the range, which is Python's. Unlike
-Subbotin's carryless coder, which gives up part of the range instead, this one lets carries run. Invariants before and
-after every symbol, in both directions:
+written. The names are Martin's and Subbotin's, except that the code says ``width``, since ``range`` is Python's.
+Carries are propagated; Subbotin's carryless coder gives up part of the range instead. Invariants before and after
+every symbol, in both directions:
 
     0 <= low < 2^56        2^48 <= range <= 2^56        low + range <= 2^57
 
@@ -12,13 +12,13 @@ A symbol with cdf interval [start, stop) of 2^precision units shrinks it to
     unit = range >> precision;   low += unit * start;   range = unit * (stop - start)
 
 ``unit`` is at least 2^18 at the largest precision of 30 bits, so truncation costs under 2^-18 of a symbol's range,
-below 10^-5 bits. When low passes 2^56, the carry runs back into the bytes written. All values fit a signed 64-bit
+below 10^-5 bits. When low reaches 2^56, the carry runs back into the bytes written. All values fit a signed 64-bit
 integer, so the same code runs compiled and as plain Python.
 
 The stream ends with the fewest bits b1 b2 ... bk such that every continuation of them lies inside the final
 interval: the shortest binary interval, as in the paper's Figure 1. That is under 2 bits more than -log2 of the
-final range. The last byte is filled with zeros. The decoder knows the same interval, hence where the stream must
-end: a byte more, or a byte less, is an error, and never invented data.
+final range. The last byte is filled with zeros. The decoder knows the same interval, and hence where the stream must
+end: a byte too many or too few is an error.
 """
 
 from collections.abc import Sequence
@@ -43,18 +43,18 @@ from gencomp.errors import CorruptDataError
 ByteArray = npt.NDArray[np.uint8]
 
 STATE_BITS = 56
-TOP_SHIFT = STATE_BITS - 8  # to the byte that leaves first
+TOP_SHIFT = STATE_BITS - 8  # of the byte that leaves first
 TOP = 1 << STATE_BITS
-BOTTOM = 1 << TOP_SHIFT  # of the range: below, a byte is shifted out
+BOTTOM = 1 << TOP_SHIFT  # of the range: where it is below, a byte is shifted out
 WINDOW_BYTES = STATE_BITS // 8
-MAX_BYTES_PER_SYMBOL = 4  # a frequency of 1 at precision 30 shifts out at most this many
+MAX_BYTES_PER_SYMBOL = 4  # shifted out by a frequency of 1 at precision 30
 
 
 @lean_kernel
 def carry(out: ByteArray, position: Integer) -> None:
-    """Add one to the number that the bytes before ``position`` are.
+    """Add one to the number that the bytes before ``position`` spell.
 
-    A byte below 255 stops the carry. There is one, since the whole number that is coded is below 1.
+    Some byte is below 255 and stops the carry, since the coded number as a whole stays below 1.
     """
     position -= 1
     while out[position] == 255:
@@ -115,7 +115,7 @@ def encode_end(low: Integer, width: Integer, out: ByteArray, position: Integer) 
 
 @lean_kernel
 def decode_begin(data: ByteArray) -> tuple[Integer, Integer, Integer, Integer]:
-    """Return the decoder's first (low, width, offset, position): offset is the window's value minus low."""
+    """Return the decoder's first (low, width, offset, position), where offset is the window's value minus low."""
     offset: Integer = 0
     for index in range(WINDOW_BYTES):
         offset <<= 8
@@ -142,9 +142,9 @@ def decode_step(
     stop: Integer,
     precision: Integer,
 ) -> tuple[Integer, Integer, Integer, Integer]:
-    """Follow the encoder's step; return the new (low, width, offset, position), offset < 0 where no encoder was.
+    """Follow the encoder's step; return the new (low, width, offset, position), with offset < 0 for a damaged stream.
 
-    Past the end of ``data`` zeros are shifted in; as many as the window holds are legitimate.
+    Past the end of ``data`` zeros are shifted in; a sound stream needs no more of them than the window holds.
     """
     unit = width >> precision
     low = (low + unit * start) & (TOP - 1)
@@ -244,7 +244,7 @@ def _decode_pmf_rows(state: IntArray, data: ByteArray, symbols: AnyArray, pmf: A
 
 
 def corrupt_stream() -> CorruptDataError:
-    """Return the error for a stream that no encoder wrote with this model."""
+    """Return the error for a stream that no encoder writes with this model."""
     return CorruptDataError("the coded stream is damaged, cut short, or was made with another model")
 
 
@@ -303,7 +303,10 @@ class RangeEncoder:
             raise _not_increasing()
 
     def encode_pmf(self, symbols: npt.ArrayLike, pmf: npt.NDArray[np.floating], precision: int | None = None) -> None:
-        """Encode ``symbols`` (n,) under float probabilities ``pmf`` (n, alphabet_size), quantised row by row."""
+        """Encode ``symbols`` (n,) under float probabilities ``pmf`` (n, alphabet_size), quantised row by row.
+
+        Raises ``ValueError`` on a symbol outside the alphabet or a row that is not a distribution.
+        """
         values = np.atleast_1d(np.asarray(symbols))
         pmf, precision = _checked_pmf(pmf, len(values), precision)
         _check_symbols(values, pmf.shape[1])
@@ -326,7 +329,7 @@ class RangeEncoder:
     def interval(self) -> tuple[int, int, int]:
         """The coder's interval before it is finished, exactly: (low, width, e) stands for [low, low + width) / 2^e.
 
-        It is what the integer arithmetic leaves of the exact product of the probabilities, and slightly narrower.
+        Integer arithmetic makes it slightly narrower than the exact product of the probabilities.
         """
         low, width, position = (int(value) for value in self._state)
         written = int.from_bytes(self._out[:position].tobytes(), "big")
@@ -371,7 +374,7 @@ class RangeDecoder:
         return self._checked(symbols)
 
     def decode_pmf(self, pmf: npt.NDArray[np.floating], precision: int | None = None) -> IntArray:
-        """Return one symbol for each row of ``pmf`` (n, alphabet_size), as in :meth:`RangeEncoder.encode_pmf`."""
+        """Return the next n symbols, (n,) int64, under ``pmf`` as in :meth:`RangeEncoder.encode_pmf`."""
         pmf, precision = _checked_pmf(pmf, len(pmf), precision)
         symbols = np.empty(len(pmf), dtype=np.int64)
         bad = _decode_pmf_rows(self._state, self._data, symbols, pmf, precision)
@@ -387,7 +390,7 @@ class RangeDecoder:
 
 
 def _not_increasing() -> ValueError:
-    return ValueError("every cdf must increase strictly: a symbol has no share of it; quantise it first")
+    return ValueError("every cdf must increase strictly, but a symbol has frequency 0; quantise it first")
 
 
 def _checked_pmf(

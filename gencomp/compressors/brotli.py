@@ -11,7 +11,7 @@ from gencomp.bitstreams.brotli_walk import used_bits
 from gencomp.budget import Cost
 from gencomp.compressors.checks import check_end, check_range, corrupt, in_pieces
 
-_PIECE = 1 << 6  # bytes of a code, of which a few hold up to 2^24
+_PIECE = 1 << 6  # bytes of a code decoded at a time; a few may hold 2^24
 
 _MODES = {"generic": brotli.MODE_GENERIC, "text": brotli.MODE_TEXT, "font": brotli.MODE_FONT}
 

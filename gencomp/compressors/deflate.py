@@ -21,7 +21,7 @@ from gencomp.protocols import FloatArray
 
 @functools.cache
 def _is_reproduced(level: int) -> bool:
-    """Return whether the sizer gives the lengths of the zlib at hand; a fork such as zlib-ng parses otherwise."""
+    """Return whether the sizer gives the lengths of the installed zlib; a fork such as zlib-ng parses differently."""
     words = b"the cat sat on the mat, the dog sat on the log; "
     probe = words * 3 + bytes(number * number % 251 for number in range(700)) + words * 2
     suffixes = [b"", b"t", b"z", words]

@@ -21,8 +21,9 @@ RATE = 16_000  # written into the file; it changes no sample
 class Flac:
     """FLAC (RFC 9639) of one channel; ``sample`` is how bytes become samples, ``level`` 0 to 8 the encoder's effort.
 
-    "u8": one byte each, 128 is silence, as in the paper; "s8"; "s16le" and "s16be": two bytes each. A last byte that
-    is half a sample is filled up and the data's length stands before the file (:mod:`gencomp.compressors.media`).
+    "u8": one byte each, 128 is silence, as in the paper; "s8": one signed byte; "s16le" and "s16be": two bytes each.
+    Half a sample at the end is filled up, and the data's length stands before the file
+    (:mod:`gencomp.compressors.media`).
     """
 
     sample: Literal["u8", "s8", "s16le", "s16be"] = "u8"

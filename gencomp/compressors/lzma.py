@@ -27,21 +27,21 @@ MAX_DICTIONARY_BITS = 30
 HEADER_BITS = 8  # the dictionary's size
 CHECKED_VERSION = "5.4.1"  # of liblzma, which benchmarks/fuzz_lzma.py compares the sizer with
 
-LONGEST_PREFIX = 1 << 29  # that the sizer takes, whose positions are 32 bits
+LONGEST_PREFIX = 1 << 29  # that the sizer takes, since its positions have 32 bits
 
-# liblzma holds back the last 4,369 bytes, so that keeping its state gains nothing for short prefixes; for dictionaries
-# of more than 2^22 bytes, the state is as slow to copy as the prefix to compress
+# liblzma holds back the last 4,369 bytes, so keeping its state gains nothing for short prefixes; with dictionaries of
+# more than 2^22 bytes, the state is as slow to copy as the prefix to compress
 KEPT_PREFIX = 8192
 KEPT_DICTIONARY_BITS = 22
 
 
 _RESTORE_SECONDS = 2e-10  # for each byte of an encoder's memory
-_SIZER_SECONDS = 4e-6, 8e-6  # for each byte of a prefix that is parsed for a sizer, and where that is extreme
-_STEP_SECONDS = 1e-2, 0.2  # for the 256 candidates: long runs, which are seldom, take the extreme ones so long
+_SIZER_SECONDS = 4e-6, 8e-6  # for each byte of a prefix that a sizer parses; with an extreme preset
+_STEP_SECONDS = 1e-2, 0.2  # for the 256 candidates; with an extreme preset, in long runs, which are rare
 
 
 def encoder_cost(dictionary_bits: int, size: int, *, extreme: bool) -> Cost:
-    """Return what liblzma's encoder takes for ``size`` bytes: a dictionary and 10.5 times as much beside it (xz(1))."""
+    """Return what liblzma's encoder takes for ``size`` bytes: 11.5 times the dictionary, and some more (xz(1))."""
     return Cost((12 << dictionary_bits) + (4 << 20), 4e-4 + (4e-6 if extreme else 2e-6) * size)
 
 
@@ -51,8 +51,8 @@ class Lzma:
 
     ``preset`` 0 to 9 is liblzma's search effort, ``extreme`` its slower variant; ``lc``, ``lp`` and ``pb`` are the
     numbers of literal context, literal position and position bits (lc + lp <= 4). ``dictionary_bits`` is log2 of
-    the dictionary's size; by default it is the smallest that holds the data, since presets allocate up to 64 MiB,
-    up to the preset's own.
+    the dictionary's size; by default it is the smallest that holds the data, but at most the preset's own, which may
+    allocate 64 MiB.
 
     The code is one byte, the dictionary's bits, and the stream with its end marker. Its length is that of the range
     coder's interval, to a fraction of a bit (:mod:`gencomp.bitstreams.lzma_walk`).
@@ -103,7 +103,7 @@ class Lzma:
         return min(max(MIN_DICTIONARY_BITS, (size - 1).bit_length()), self.window.bit_length() - 1)
 
     def sizer_bits(self, size: int) -> int:
-        """Return the dictionary's bits for a sizer: below 2^17 bytes, it makes no difference beyond the data's size."""
+        """Return the dictionary's bits for a sizer; up to 17, more than the data needs change no length."""
         return max(self.bits_for(size), min(17, self.window.bit_length() - 1))
 
     def stream(self, data: bytes) -> bytes:
@@ -117,7 +117,7 @@ class Lzma:
     def decompress(self, blob: bytes) -> bytes:
         blob = as_bytes(blob, "the code")
         if not blob or not MIN_DICTIONARY_BITS <= blob[0] <= MAX_DICTIONARY_BITS:
-            raise corrupt("LZMA", "no dictionary size before it")
+            raise corrupt("LZMA", "it does not begin with a dictionary's size")
         stream = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=self._filters(blob[0]))
         try:
             data = stream.decompress(blob[1:], checks.MAX_OUTPUT)
@@ -146,8 +146,8 @@ class Lzma:
     def state_cost(self, size: int) -> StateCost:
         """Return what a scorer takes.
 
-        liblzma itself is asked where it is not reproduced, or a prefix is too long: then each thread keeps its
-        encoder's memory of a long prefix, which is put back each time.
+        If liblzma is not reproduced, or the prefix is too long for a sizer, liblzma itself codes the candidates. Then
+        each thread keeps its encoder's memory after a long prefix, and restores it for each.
         """
         if size <= LONGEST_PREFIX and self.shares_work():
             held, scratch = sizer_memory(effort_of(self.preset, self.extreme), 1 << self.sizer_bits(size + 1), size)
@@ -172,7 +172,7 @@ class Lzma:
         return LzmaEncoder(preset, dictionary_bits, self.lc, self.lp, self.pb)
 
     def sizer(self, dictionary_bits: int, prefix: bytes = b"") -> LzmaSizer:
-        """Return what prices suffixes after ``prefix``, all of which fit a dictionary of that size."""
+        """Return a sizer for suffixes after ``prefix`` that fit, with it, into a dictionary of that size."""
         effort = effort_of(self.preset, self.extreme)
         return LzmaSizer(effort, 1 << dictionary_bits, self.lc, self.lp, self.pb, prefix)
 
@@ -183,15 +183,15 @@ class Lzma:
         return LzmaScorer(self, prefix) if fits and is_reproduced(self) else ExactLzmaScorer(self, prefix)
 
     def shares_work(self) -> bool:
-        """Return whether suffixes are priced from the prefix's parse, which another liblzma may decide otherwise.
+        """Return whether suffixes are priced from the prefix's parse; another liblzma may decide otherwise.
 
-        The version that all is checked with is taken at its word until the first use makes sure.
+        CHECKED_VERSION is taken at its word until the first use makes sure.
         """
         return _reproduced.get(self, version() == CHECKED_VERSION) or is_reproduced(self)
 
 
 class _SharedEncoder:
-    """One thread's encoder, which several states may share: each begins it anew or puts its snapshot back."""
+    """One thread's encoder, which several states may share: each begins it anew or restores its snapshot."""
 
     def __init__(self, encoder: LzmaEncoder) -> None:
         self.encoder = encoder
@@ -236,7 +236,7 @@ class _Encoders:
         )
 
     def streams(self, ends: Sequence[bytes]) -> list[bytes]:
-        """Return the stream of what is kept and the end, for each of ``ends``."""
+        """Return the stream of the kept prefix and the end, for each of ``ends``."""
         number = len(self._encoders)
         shares = [ends[place::number] for place in range(number)]
         found: list[bytes] = [b""] * len(ends)
@@ -253,7 +253,7 @@ _reproduced: dict[Lzma, bool] = {}
 
 
 def is_reproduced(compressor: Lzma) -> bool:
-    """Return whether the sizer gives the lengths of the liblzma at hand, by a few cases at the first call.
+    """Return whether the sizer gives the lengths of the installed liblzma, tried on a few cases at the first call.
 
     Another version may decide otherwise.
     """
@@ -265,7 +265,7 @@ def is_reproduced(compressor: Lzma) -> bool:
 def _agrees(compressor: Lzma) -> bool:
     words = b"the cat sat on the mat, the dog sat on the log; "
     probe = words * 3 + bytes(number * number % 251 for number in range(700)) + words * 2 + bytes(300)
-    few = _few_symbols()  # where a search that gives up sooner, or takes a shorter match for enough, finds another one
+    few = _few_symbols()  # a search that gives up sooner, or is content with a shorter match, finds another one in it
     probe += few + b"".join(few[at * 3 % 1100 :][:at] for at in (5, 9, 17, 33, 65, 100, 280))
     suffixes = [b"", words, b"d" * 19, *(bytes([byte]) for byte in range(0, 256, 32)), b" "]
     for size in (0, 1, 150, 1000, len(probe)):
@@ -300,7 +300,7 @@ class LzmaScorer:
     def __init__(self, compressor: Lzma, prefix: bytes) -> None:
         self._compressor = compressor
         self._prefix = prefix
-        self._sizers: dict[int, LzmaSizer] = {}  # by the bits of their dictionary, made where they are asked for
+        self._sizers: dict[int, LzmaSizer] = {}  # by the bits of their dictionary, made on demand
 
     def code_lengths(self, suffixes: Sequence[bytes]) -> FloatArray:
         suffixes = as_pieces(suffixes, "a suffix")
@@ -330,7 +330,7 @@ class LzmaScorer:
             sizer.feed(data)
 
     def copy(self) -> Self:
-        # one sizer at least, so that copies share it, and do not each parse the prefix
+        # at least one sizer, so that copies share it and do not each parse the prefix
         if not self._sizers:
             self._sizer(self._compressor.sizer_bits(len(self._prefix) + 1))
         twin = type(self)(self._compressor, self._prefix)
@@ -339,9 +339,9 @@ class LzmaScorer:
 
 
 class ExactLzmaScorer:
-    """LZMA after a prefix, by liblzma itself: for a liblzma that the sizer does not reproduce.
+    """LZMA after a prefix, by liblzma itself, for a liblzma that the sizer does not reproduce.
 
-    A short prefix is compressed anew with each suffix, of a long one the state is kept.
+    A short prefix is compressed anew with each suffix; after a long one, the state is kept.
     """
 
     def __init__(self, compressor: Lzma, prefix: bytes) -> None:
@@ -362,7 +362,7 @@ class ExactLzmaScorer:
         return HEADER_BITS + self._walker.bits(streams, sizes)
 
     def _streams(self, bits: int, suffixes: Sequence[bytes]) -> list[bytes]:
-        """Return the streams for suffixes that ask for a dictionary of ``bits``."""
+        """Return the streams for suffixes that take a dictionary of ``bits``."""
         if bits > KEPT_DICTIONARY_BITS or len(suffixes) == 1 or not is_available():
             return list(candidate_pool().map(lambda suffix: self._compressor.stream(self._prefix + suffix), suffixes))
         if bits not in self._encoders:

@@ -1,7 +1,7 @@
 """What the codecs of images and sound share: data of any length in a format of fixed geometry.
 
-The code is the data's length and the length of the rest, both varints, and then the format's own files. The rest pads
-the data up to whole rows or samples, which decoding cuts off again; no data is two zero bytes.
+The code is the data's length, the length of the rest, both as varints, and the rest: files of the format. They hold the
+data padded to whole rows or samples; decoding cuts the padding off. The code of no data is two zero bytes.
 """
 
 import os
@@ -20,7 +20,7 @@ def framed(data: bytes, body: bytes) -> bytes:
 def unframed(codec: str, blob: bytes, decode: Callable[[bytes, int], bytes]) -> bytes:
     """Return the data of a code; ``decode(body, size)`` returns it with its padding.
 
-    Raises :class:`CorruptDataError`, whatever ``decode`` raises about the body.
+    Raises :class:`CorruptDataError`, also in place of any error that ``decode`` raises but ``MemoryError``.
     """
     size, start = read_varint(blob, 0)
     length, start = read_varint(blob, start)
@@ -28,22 +28,22 @@ def unframed(codec: str, blob: bytes, decode: Callable[[bytes, int], bytes]) -> 
     if len(body) != length:
         raise corrupt(codec, f"{len(body)} bytes, {length} expected")
     if bool(size) != bool(body):
-        raise corrupt(codec, f"{length} bytes are said to hold {size}")
+        raise corrupt(codec, f"{length} bytes claim to hold {size}")
     if not size:
         return b""
     try:
         data = decode(body, size)
     except (CorruptDataError, MemoryError):
         raise
-    except Exception as error:  # each format's reader has its own kinds
+    except Exception as error:  # each format's reader raises errors of its own
         raise corrupt(codec, str(error).replace(os.linesep, " ") or type(error).__name__) from error
     return data[:size]
 
 
 def padded_to_rows(data: bytes, width: int) -> bytes:
-    """Return ``data`` up to whole rows of ``width`` bytes: the end of the last one repeats the row above, or is 0.
+    """Return ``data`` padded to whole rows of ``width`` bytes with the pixels of the row above, or 0 if there is none.
 
-    So the pixels that are not there yet say nothing new, and a pixel at the end is judged by itself.
+    So pixels that are not there yet add little to the code, and the last pixel is judged by itself.
     """
     missing = -len(data) % width
     above = data[len(data) - width :][:missing] if len(data) >= width else bytes(missing)

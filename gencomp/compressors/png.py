@@ -19,7 +19,7 @@ MAX_WIDTH = (1 << 16) - 1
 class Png:
     """PNG (ISO/IEC 15948): rows of ``width`` bytes as an 8-bit grey image, filtered, then deflate of ``level`` 1 to 9.
 
-    The width is the data's, 64 in the paper's patches; it is never guessed from the length. The last row is filled up
+    The width is the data's, 64 in the paper's patches; it is never guessed from the length. The last row is filled up,
     and the data's length stands before the file (:mod:`gencomp.compressors.media`).
     """
 
@@ -54,7 +54,7 @@ class Png:
             expected = (self.width, -(-size // self.width))
             if image.mode != "L" or image.size != expected:
                 raise corrupt("PNG", f"an image of mode {image.mode} and size {image.size}, expected L and {expected}")
-            if expected[0] * expected[1] > 1032 * len(body):
+            if expected[0] * expected[1] > 1032 * len(body):  # deflate's largest ratio
                 raise corrupt("PNG", f"{len(body)} bytes cannot hold {size}")
             return image.tobytes()
 
@@ -66,8 +66,7 @@ class Png:
         return 8.0 * len(self.compress(data))
 
     def environment(self) -> Mapping[str, str]:
-        name = (
-            "zlib_ng" if features.check("zlib_ng") else "zlib"
-        )  # Pillow's own, which may parse otherwise than Python's
+        # Pillow's own, which may parse otherwise than Python's
+        name = "zlib_ng" if features.check("zlib_ng") else "zlib"
         version = str(features.version_feature(name) if name == "zlib_ng" else features.version(name))
         return {"pillow": Image.__version__, f"pillow-{name}": version}  # type: ignore[attr-defined]

@@ -13,9 +13,9 @@ from gencomp.budget import Cost
 from gencomp.coding.varint import read_varint, varint
 from gencomp.compressors.checks import check_range, corrupt
 
-_CHECK_BYTES = 4
-_PIECE = 1 << 14
-_LEAK_BYTES = 20_000
+_CHECK_BYTES = 4  # of the CRC-32
+_PIECE = 1 << 14  # bytes encoded at a time
+_LEAK_BYTES = 20_000  # that a call does not give back
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Ppmd:
 
     The code is the data's length as a varint, the CRC-32 of what follows, and the range coder's stream, which has
     no end of its own. The check comes first because pyppmd's decoder is not safe on bytes that its encoder did not
-    write: it accepts any, and cut short ones can crash the process.
+    write: it accepts any, and truncated ones can crash the process.
     """
 
     order: int = 16
@@ -43,7 +43,7 @@ class Ppmd:
         if not data:
             return varint(0) + bytes(_CHECK_BYTES)
         encoder = pyppmd.Ppmd7Encoder(self.order, self.memory << 20)
-        # pyppmd 1.3.1 can lose a byte where one call's output outgrows its first buffer of 32 KiB; no call comes near
+        # pyppmd 1.3.1 can lose a byte if a call's output outgrows its first buffer of 32 KiB; no call comes near that
         pieces = (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
         stream = b"".join(bytes(encoder.encode(piece)) for piece in pieces) + bytes(encoder.flush())
         return varint(len(data)) + zlib.crc32(stream).to_bytes(_CHECK_BYTES, "little") + stream
@@ -65,7 +65,7 @@ class Ppmd:
         return data
 
     def call_cost(self, size: int) -> Cost:
-        # pyppmd 1.3.1 does not give an encoder's own structure back
+        # pyppmd 1.3.1 does not free an encoder's own structure
         return Cost((self.memory << 20) + 2 * size, 3e-4 + 3e-6 * size, kept=_LEAK_BYTES)
 
     def code_length(self, data: bytes) -> float:

@@ -19,8 +19,8 @@ MAX_SIDE = (1 << 14) - 1  # the format's
 class Webp:
     """WebP lossless (RFC 9649): rows of ``width`` bytes as grey pixels; ``effort`` 0 to 6 is libwebp's method.
 
-    An image has at most 16,383 rows; more data becomes several. The width is never guessed from the length; the last
-    row is filled up and the data's length stands before the files (:mod:`gencomp.compressors.media`).
+    An image has at most 16,383 rows; more data becomes several images. The width is never guessed from the length. The
+    last row is filled up, and the data's length stands before the files (:mod:`gencomp.compressors.media`).
     """
 
     width: int = 64
@@ -77,7 +77,7 @@ class Webp:
 
 
 def _files(body: bytes) -> Iterator[bytes]:
-    """Yield the RIFF files in ``body``: each says its length, less 8, in its bytes 4 to 7."""
+    """Yield the RIFF files in ``body``; bytes 4 to 7 of each tell its length, less 8."""
     while body:
         length = 8 + int.from_bytes(body[4:8], "little")
         yield body[:length]

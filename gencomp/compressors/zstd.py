@@ -20,17 +20,17 @@ from gencomp.cores import candidate_pool, candidate_threads
 from gencomp.phrases import Parse
 from gencomp.protocols import FloatArray, IntArray
 
-CHECKED_VERSION = (1, 5, 7)  # of the library, whose decisions the sizer makes
+CHECKED_VERSION = (1, 5, 7)  # of the library whose decisions the sizer makes
 _PROBE_SIZES = ((0, 1, 150, 1100, 4000), (17_000, 40_000), (140_000,), (270_000,))  # of each class of sizes
 _ROOM_BYTES = 3 << 20  # that each thread keeps for the parse of a suffix
-_PIECE = 1 << 10  # bytes of a code, of which a block takes 4 and holds up to 2^17
+_PIECE = 1 << 10  # bytes of a code decoded at a time; a block may take 4 and hold 2^17
 
 _contexts = threading.local()
 
 
 @functools.cache
 def _probe_text(size: int) -> bytes:
-    """Return bytes with words, which repeat, and with noise."""
+    """Return ``size`` bytes of repeated words and noise."""
     generator = np.random.default_rng(8878)
     letters = generator.integers(97, 123, 3000, dtype=np.uint8).tobytes()
     starts, ends = generator.integers(0, 2900, size // 6 + 1), generator.integers(2, 9, size // 6 + 1)
@@ -41,7 +41,7 @@ def _probe_text(size: int) -> bytes:
 
 @functools.cache
 def is_reproduced(level: int, sizes: int) -> bool:
-    """Return whether the sizer gives the lengths of the library at hand, for sizes of a class.
+    """Return whether the sizer gives the lengths of the installed library for one class of sizes.
 
     Another version may take other parameters, or decide otherwise.
     """
@@ -60,8 +60,8 @@ def is_reproduced(level: int, sizes: int) -> bool:
 class Zstd:
     """Zstandard (RFC 8878); ``level`` 1 to 22, ``window_log`` 10 to 27 (by default the level's), ``checksum``.
 
-    Code lengths count the bits that a frame uses: without the zeros that fill up each of its bitstreams, so that they
-    are up to seven bits shorter for each than the frame's bytes (:mod:`gencomp.bitstreams.zstd_frame`).
+    Code lengths count the bits that a frame uses, without the zeros that fill up its bitstreams, up to seven for each
+    (:mod:`gencomp.bitstreams.zstd_frame`).
     """
 
     level: int = 19
@@ -89,7 +89,7 @@ class Zstd:
         return self._context(len(data)).compress(data)
 
     def _context(self, size: int) -> zstandard.ZstdCompressor:
-        """Return this thread's context for ``size`` bytes; it is kept, since candidates are all of one size."""
+        """Return this thread's context for ``size`` bytes; it is kept, since all candidates have one size."""
         key = (self, size)
         if getattr(_contexts, "key", None) != key:
             parameters = self._parameters(size)
@@ -118,7 +118,7 @@ class Zstd:
         return Cost(self._parameters(size).estimated_compression_context_size() + 2 * size, 2e-4 + seconds * size)
 
     def state_cost(self, size: int) -> StateCost:
-        """Return what a scorer takes, of which copies share most; the library is asked for what is not shared."""
+        """Return what a scorer takes: a sizer, which copies mostly share, or else the library's work on candidates."""
         memory = sizer_memory(self.level, self.window_log, size + 1) if self.shares_work() else None
         if memory is None:
             call = self.call_cost(size + 1)
@@ -137,7 +137,7 @@ class Zstd:
         return Parse(*walk(self.compress(data), data))
 
     def sizer(self, prefix: bytes = b"") -> ZstdSizer:
-        """Return what prices suffixes after ``prefix``, as the library that it was made after would."""
+        """Return a sizer that prices suffixes after ``prefix`` as the library's CHECKED_VERSION does."""
         return ZstdSizer(self.level, self.window_log, self.checksum, prefix)
 
     def begin_scoring(self, prefix: bytes = b"") -> "ZstdScorer":
@@ -146,7 +146,7 @@ class Zstd:
         return ZstdScorer(self, prefix, self.sizer(prefix))
 
     def shares_work(self) -> bool:
-        """Return whether suffixes are priced from the prefix's parse, which they are not for another library."""
+        """Return whether suffixes are priced from the prefix's parse, as the installed library would."""
         return zstandard.ZSTD_VERSION == CHECKED_VERSION or is_reproduced(self.level, 0)
 
     def environment(self) -> Mapping[str, str]:
@@ -154,7 +154,7 @@ class Zstd:
 
 
 class ZstdScorer:
-    """zstd after a prefix, which is parsed once; what the sizer does not price as the library does is compressed."""
+    """zstd after a prefix, which is parsed once; what the sizer cannot price as the library does is compressed."""
 
     def __init__(self, codec: Zstd, prefix: bytes, sizer: ZstdSizer) -> None:
         self._codec = codec

@@ -1,4 +1,4 @@
-"""Any model in either direction: the adapter is put in where the object is of the other kind."""
+"""Any model in either direction: an object of the other kind gets its adapter."""
 
 from gencomp.equivalence.compressor import ArithmeticCompressor
 from gencomp.equivalence.predictor import CodeLengthPredictor

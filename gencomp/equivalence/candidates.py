@@ -1,4 +1,4 @@
-"""What a model says of every next symbol: charges, probabilities, ties, entropy."""
+"""What a model says of every possible next symbol: charges, probabilities, ties, entropy."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from gencomp.equivalence.predictor import CodeLengthState
 from gencomp.labels import byte_label
 from gencomp.protocols import Compressor, FloatArray, Predictor, PredictorState
 
-_SHOWN = 16  # in a notebook
+_SHOWN = 16  # candidates in a notebook
 
 
 def entropy(code_lengths: FloatArray) -> float:
@@ -26,8 +26,8 @@ def entropy(code_lengths: FloatArray) -> float:
 class Candidates:
     """The candidates for the next symbol. All lengths are in bits.
 
-    ``charged``, float64 (n,), is what the code grows by with each candidate, as a codec charges it, and for a
-    predictor -log2 p. ``code_lengths``, float64 (n,), are the same, normalised to a Kraft sum of 1.
+    ``charged``, float64 (n,), is what each candidate adds to a codec's code, and -log2 p for a predictor.
+    ``code_lengths``, float64 (n,), are the same, normalised to a Kraft sum of 1.
     """
 
     charged: FloatArray
@@ -40,11 +40,11 @@ class Candidates:
 
     @cached_property
     def probabilities(self) -> FloatArray:
-        """What the code lengths stand for, float64 (n,): 2^-length, which add up to 1."""
+        """2^-code_length of each candidate, float64 (n,); they sum to 1."""
         return np.exp2(-self.code_lengths)
 
     def top(self, k: int) -> list[int]:
-        """Return the ``k`` likeliest symbols, the likeliest first; of equals the lower one first.
+        """Return the ``k`` likeliest symbols, the likeliest first, equals in ascending order.
 
         Raises ``ValueError`` on k below 1.
         """
@@ -91,8 +91,7 @@ class Candidates:
 def candidates(model: Model | PredictorState, given: bytes = b"") -> Candidates:
     """Return what ``model``, a spec or an object of either kind, says of the byte after ``given``.
 
-    A state, as a predictor's ``begin`` returns it, is asked where it stands, and is not moved: ``given`` is read by a
-    copy of it.
+    ``model`` may also be a state, as a predictor's ``begin`` returns it. It stays where it is: a copy reads ``given``.
 
         >>> candidates("gzip", b"abcabcab").top(1)
         [99]

@@ -1,4 +1,4 @@
-"""One function for each capability of :mod:`gencomp.protocols`: the fast way where there is one, else a plain one.
+"""One function for each capability of :mod:`gencomp.protocols`: the fast way where an object has it, else a plain one.
 
 No caller asks an object what it can do.
 """
@@ -52,7 +52,7 @@ from gencomp.protocols import (
     Windowed,
 )
 
-# of an archive, in bytes: blocks of 1 MiB cost 6 % on 3 MB of enwik8; files above 4 MiB fill two cores
+# of an archive, in bytes: blocks of 1 MiB would cost 6 % on 3 MB of enwik8; files above 4 MiB fill two cores
 DEFAULT_BLOCK_SIZE = 1 << 22
 
 _CANDIDATES = 256
@@ -119,7 +119,7 @@ def encode_block(predictor: Predictor, data: bytes) -> bytes:
 
 
 def decode_block(predictor: Predictor, payload: bytes, size: int) -> bytes:
-    """Return the ``size`` bytes that ``payload`` codes: the encoder's calls of the model, in the same order.
+    """Return the ``size`` bytes that ``payload`` codes, calling the model as the encoder did, in the same order.
 
     Raises :class:`~gencomp.errors.CorruptDataError` unless the payload ends exactly there.
     """
@@ -140,7 +140,7 @@ def decode_block(predictor: Predictor, payload: bytes, size: int) -> bytes:
 def sequence_code_lengths(predictor: Predictor, texts: Sequence[bytes]) -> list[FloatArray]:
     """Return -log2 p of each byte of each text, float64 (n,) in bits, each text from an empty context.
 
-    For measurements: the fast way may differ from what is encoded in the last bits of a float.
+    For measurements: the fast way may differ in the last bits of a float from what is encoded.
     """
     texts = as_pieces(texts, "a text")
     if isinstance(predictor, SequenceScoring):
@@ -149,7 +149,7 @@ def sequence_code_lengths(predictor: Predictor, texts: Sequence[bytes]) -> list[
 
 
 def charge(state: PredictorState, data: bytes) -> FloatArray:
-    """Append ``data`` to ``state``; return -log2 p of each byte where it came, float64 (n,) in bits."""
+    """Append ``data`` to ``state``; return -log2 p of each byte in its place, float64 (n,) in bits."""
     data = as_bytes(data)
     if isinstance(state, Charging):
         return state.charge(data)
@@ -166,7 +166,7 @@ def charges_at_once(state: PredictorState) -> bool:
 
 
 def spend(state: PredictorState, data: bytes) -> float:
-    """Append ``data`` to ``state``; return what all of it costs there, -log2 p, in bits."""
+    """Append ``data`` to ``state``; return -log2 p of all of it, in bits."""
     data = as_bytes(data)
     return state.spend(data) if isinstance(state, Spending) else float(charge(state, data).sum())
 
@@ -175,7 +175,7 @@ def chunk_code_lengths(predictor: Predictor, chunks: Sequence[bytes]) -> FloatAr
     """Return what each chunk costs in bits after an empty context, float64 (n,), for measurements.
 
     That is -log2 p(chunk) where the predictor scores chunks or sequences. Otherwise it is the length of the chunk's
-    arithmetic code without framing, which is at most 2 bits more, and rounded up to a byte.
+    arithmetic code without framing: at most 2 bits more, then rounded up to whole bytes.
     """
     chunks = as_pieces(chunks, "a chunk")
     if isinstance(predictor, ChunkScoring):
@@ -198,12 +198,12 @@ def token_counts(model: object, texts: Sequence[bytes]) -> Sequence[int] | None:
 
 
 def context_and_stride_of(model: object) -> tuple[int, int] | None:
-    """Return the window of ``model`` in its own symbols, and by how many it moves; None where it has none."""
+    """Return the window of ``model`` and its stride, in its own symbols; None where it has none."""
     return model.context_and_stride() if isinstance(model, Sliding) else None
 
 
 def parameter_count_of(model: object) -> int:
-    """Return how many trained parameters a decoder needs; 0 for a model that has none."""
+    """Return how many trained parameters a decoder needs; 0 for a model without any."""
     # not isinstance, for the reason that revision_of gives
     count: int = getattr(model, "parameter_count", 0)
     return count
@@ -229,7 +229,7 @@ def environment_of(model: object) -> Mapping[str, Any]:
     return model.environment() if isinstance(model, Environment) else {}
 
 
-# what a model without a fingerprint of its own codes as one
+# whose code is the fingerprint of a model that has none of its own
 _PROBE = b"canary, a canary"
 
 
@@ -246,7 +246,7 @@ def fingerprint_of(model: Predictor, lanes: Sequence[int] = ()) -> bytes:
 def state_cost(model: object, size: int) -> StateCost:
     """Return what a state of a predictor, or a codec's scorer, takes after ``size`` bytes at most; 0 if it is unknown.
 
-    A codec that says what one call takes is asked for the 256 candidates of a step, on all threads.
+    A codec that tells only the cost of a call makes 256 of them a step, one for each candidate, on all threads.
     """
     if isinstance(model, StateEstimating):
         return model.state_cost(size)
@@ -277,7 +277,7 @@ def has_lanes(model: object) -> bool:
 
 
 def lanes_of(model: object, payload: bytes, size: int) -> int | None:
-    """Return how many lanes a block of ``size`` bytes with this payload has; None where that changes no float."""
+    """Return how many lanes a block of ``size`` bytes with this payload has; None where no float depends on it."""
     return model.lanes_of(payload, size) if isinstance(model, Laned) else None
 
 
@@ -288,14 +288,14 @@ def check_size(model: object, size: int) -> None:
 
 
 def block_size_of(model: object) -> int:
-    """Return how large an archive's blocks are, in bytes, where the user does not say."""
+    """Return the default size of an archive's blocks in bytes."""
     return model.block_size if isinstance(model, Blocked) else DEFAULT_BLOCK_SIZE
 
 
 def save_state(state: PredictorState, path: str | PathLike[str]) -> None:
-    """Write ``state`` to a file; raise ``ValueError`` where its predictor reads none."""
+    """Write ``state`` to a file; raise ``ValueError`` where its predictor cannot read it back."""
     if not isinstance(state, Savable):
-        raise ValueError("this model's states are not saved; those of mix, best and rnn are")
+        raise ValueError("this model's states cannot be saved; those of mix, best and rnn can")
     state.save(path)
 
 
@@ -312,14 +312,14 @@ def parse_of(model: object, data: bytes) -> Parse:
 
 
 def window_of(model: object) -> int | None:
-    """Return how many bytes back ``model`` can look; None where it does not say or has no bound."""
+    """Return how many bytes back ``model`` can look; None where it does not tell or has no bound."""
     return model.window if isinstance(model, Windowed) else None
 
 
 def resolution_of(model: object) -> str:
-    """Return how finely code lengths tell: ``fraction``, ``bit`` or ``byte``, as a compressor says of itself.
+    """Return how fine code lengths are: ``fraction``, ``bit`` or ``byte``, as a compressor declares.
 
-    ``exact`` for a predictor, whose code lengths are -log2 p; ``unknown`` for a compressor that does not say.
+    ``exact`` for a predictor, whose code lengths are -log2 p; ``unknown`` for a compressor that does not tell.
     """
     if isinstance(model, Resolving):
         return model.resolution
@@ -327,17 +327,17 @@ def resolution_of(model: object) -> str:
 
 
 def is_causal(model: object) -> bool:
-    """Return whether ``model`` takes data in its order; True where it does not say."""
+    """Return whether ``model`` codes data in order; True where it does not tell."""
     return model.causal if isinstance(model, Ordered) else True
 
 
 def copies_state(model: object) -> bool:
-    """Return whether ``model`` after a prefix can be copied; otherwise the prefix is taken anew with each suffix."""
+    """Return whether ``model`` after a prefix can be copied; otherwise the prefix is coded anew with each suffix."""
     if isinstance(model, ConditionalSharing) and not model.shares_work():
         return False
     return isinstance(model, Predictor | PrefixScoring)
 
 
 def sharing_of(model: object) -> str:
-    """Return for which settings and sizes ``model`` keeps a prefix's work; empty where that depends on neither."""
+    """Return for which settings and sizes ``model`` keeps its work on a prefix; empty where that depends on neither."""
     return model.sharing if isinstance(model, ConditionalSharing) and model.shares_work() else ""

@@ -8,17 +8,17 @@ from gencomp.equivalence.capabilities import state_cost
 from gencomp.protocols import Predictor, PredictorState
 
 SPACING = 256  # bytes
-MEMORY = 1 << 28
-_MOST = 320  # states: as many as a text of the page has marks, and some
+MEMORY = 1 << 28  # bytes
+_MOST = 320  # states: somewhat more than a text on the page has marks
 _SMALL = 1 << 18  # bytes of a state that is copied in no time
-_LEAST_BYTES = 1 << 16  # that a state counts for, where it says less of itself
-_FAR = 4 * SPACING  # from here on a new state is quicker than byte by byte
+_LEAST_BYTES = 1 << 16  # that any state counts for, even if it declares less
+_FAR = 4 * SPACING  # bytes; a state that is farther behind takes longer than a new one
 
 
 class Checkpoints:
     """States of ``predictor`` after prefixes of the texts that were asked for, in ``memory`` bytes at most.
 
-    The state that is asked for is made from the longest prefix at hand. May be used by several threads.
+    A state is made from the longest prefix at hand. Several threads may use it at once.
     """
 
     def __init__(self, predictor: Predictor, *, memory: int = MEMORY) -> None:
@@ -32,7 +32,7 @@ class Checkpoints:
         return len(self._states)
 
     def at(self, context: bytes) -> PredictorState:
-        """Return a state after ``context``, which is the caller's to move on."""
+        """Return a state after ``context``, which the caller may move on."""
         context = as_bytes(context, "the context")
         state, reached = self._nearest(context)
         mark = len(context) // SPACING * SPACING
@@ -46,7 +46,7 @@ class Checkpoints:
         return state
 
     def _nearest(self, context: bytes) -> tuple[PredictorState | None, int]:
-        """Return a copy of the state after the longest prefix of ``context`` that is kept, and its length."""
+        """Return a copy of the state after the longest kept prefix of ``context``, and the prefix's length."""
         with self._lock:
             best = max((key for key in self._states if context.startswith(key)), key=len, default=None)
             if best is None:
@@ -56,7 +56,7 @@ class Checkpoints:
 
     @property
     def are_small(self) -> bool:
-        """Whether a state takes little enough to be kept every 256 bytes while a text is read."""
+        """Whether a state is small enough to be kept every 256 bytes while a text is read."""
         return 0 < state_cost(self._predictor, SPACING).held <= _SMALL
 
     def keep(self, context: bytes, state: PredictorState) -> None:

@@ -1,4 +1,4 @@
-"""Direction 1: a predictor and an arithmetic coder are a compressor."""
+"""Direction 1: a predictor and an arithmetic coder make a compressor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from gencomp.protocols import Predictor
 
 @dataclass(frozen=True)
 class ArithmeticCompressor:
-    """The compressor that a predictor of bytes is: arithmetic coding within 2 bits of -log2 p(data).
+    """A predictor of bytes as a compressor: arithmetic coding within 2 bits of -log2 p(data).
 
-    The code is the data's length as a varint and the coded stream. It neither names the model nor checks itself: for
-    files, there is :func:`gencomp.compress`. Raises ``ValueError`` for another alphabet than the 256 bytes, and
-    :class:`~gencomp.errors.BudgetError` before decoding what would take more than 4 GiB of memory.
+    The code is the data's length as a varint, then the coded stream. It neither names the model nor checks itself; for
+    files, there is :func:`gencomp.compress`. Raises ``ValueError`` for any alphabet but the 256 bytes, and
+    :class:`~gencomp.errors.BudgetError` instead of decoding what would take more than 4 GiB of memory.
     """
 
     predictor: Predictor

@@ -1,16 +1,16 @@
-"""Conditional code lengths: what data costs after other data, in bits, by one notion for codecs and predictors.
+"""Conditional code lengths: what data costs after other data, in bits, by one definition for codecs and predictors.
 
-For a codec L, it is what the data adds to the code, with the bits that the format tells them exactly:
+For a codec with code lengths L, as exact as its format allows, it is what the data adds to the code:
 
     code_length(data | given) = L(given + data) - L(given)
 
-Whatever every code has, header, checksum and end mark, is in both terms and drops out, also where ``given`` is empty.
-For a predictor it is -log2 p(data | given), of the quantised distributions that its archives are coded with where it
-has them: there is no framing to leave out. A real codec's choices for data may change what it did before, so that its
-difference can be a little below 0; it is reported as it is.
+What every code has, such as header, checksum and end mark, is in both terms and drops out, even where ``given`` is
+empty. The difference can be slightly below 0, since the data may change a codec's choices for what came before; it is
+reported as it is.
 
-Language models are measured by calls over whole windows, which agree with what they encode but for the last bits of
-their floats; a token model's difference is that of two texts' tokens.
+For a predictor it is -log2 p(data | given), without any framing, under the quantised distributions that its archives
+are coded with, where it has them. Language models are measured in calls over whole windows; their floats may differ
+from the encoder's in the last bits. For a token model it is the difference between the costs of two texts' tokens.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ from gencomp.equivalence.capabilities import spend, window_of
 from gencomp.protocols import ChunkScoring, Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
 
 Pair = tuple[bytes, bytes]  # (given, data)
-_PART = 64  # pairs of one task at most, so that progress shows
+_PART = 64  # most pairs of one task, so that progress shows
 
 
 def code_length(model: Model, data: bytes, given: bytes = b"") -> float:
@@ -35,7 +35,7 @@ def code_length(model: Model, data: bytes, given: bytes = b"") -> float:
 def code_lengths(model: Model, pairs: Sequence[Pair], report: Callable[[int], object] | None = None) -> FloatArray:
     """Return the conditional code length in bits of each (given, data) pair, float64 (n,), on all cores.
 
-    What is given to several pairs is read once for them. ``report`` is told how many pairs more are done.
+    What several pairs have as ``given`` is read once. ``report`` is told how many more pairs are done.
     """
     pairs = [(as_bytes(given, "what is given"), as_bytes(data)) for given, data in pairs]
     loaded = native(as_predictor(model))
@@ -49,7 +49,7 @@ def code_lengths(model: Model, pairs: Sequence[Pair], report: Callable[[int], ob
 
 def _measured(model: Predictor | Compressor, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], FloatArray]]:
     """Yield (places in ``pairs``, their code lengths) as they come."""
-    if isinstance(model, ChunkScoring | SequenceScoring):  # batches of their own, on as many cores as they say
+    if isinstance(model, ChunkScoring | SequenceScoring):  # which batch by themselves, on their own threads
         for start in range(0, len(pairs), _PART):
             places = list(range(start, min(start + _PART, len(pairs))))
             yield places, _of_sequences(model, [pairs[place] for place in places])
@@ -60,7 +60,7 @@ def _measured(model: Predictor | Compressor, pairs: Sequence[Pair]) -> Iterator[
 
 
 def _parts(pairs: Sequence[Pair]) -> list[list[int]]:
-    """Return the pairs' places, those of one ``given`` together, in parts that keep all cores at work."""
+    """Return the pairs' places in parts, each of one ``given``, that keep all cores busy."""
     groups: dict[bytes, list[int]] = {}
     for place, (given, _) in enumerate(pairs):
         groups.setdefault(given, []).append(place)
@@ -97,10 +97,9 @@ def _after(model: Predictor | Compressor, given: bytes, suffixes: Sequence[bytes
 
 
 def mixture(lengths: Sequence[FloatArray]) -> FloatArray:
-    """Return the code lengths of several models' mixture, each as likely: -log2 of the mean of 2^-l, float64 (n,).
+    """Return the code lengths under equally likely models, -log2 of the mean of 2^-l: float64 (n,).
 
-    It is the code that first says which model, without the loss of saying it: at most log2 of their number above the
-    shortest.
+    They exceed the shortest by at most log2 of the number of models, which naming the best one would cost.
     """
     stacked = np.stack(lengths)
     shortest = stacked.min(axis=0)

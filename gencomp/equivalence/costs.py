@@ -1,4 +1,4 @@
-"""What each byte of a text costs where it stands, in one pass over it, piece by piece as it becomes known."""
+"""What each byte of a text costs where it stands, in one pass, piece by piece as it becomes known."""
 
 import time
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ from gencomp.phrases import Parse
 from gencomp.protocols import Compressor, FloatArray, Predictor, PrefixScoring, SequenceScoring
 
 PIECE = 64  # bytes
-_PIECE_SECONDS = 0.1  # aimed at where bytes take long: who waits sees something, and who stops waits no longer
-_FIRST = 8  # bytes, before anything is known of the time
-_AT_ONCE = 8  # bytes at least that are compressed side by side
+_PIECE_SECONDS = 0.1  # aimed at for a piece: progress is seen soon, and stopping takes no longer
+_FIRST = 8  # bytes of the first piece, while nothing is known of their speed
+_AT_ONCE = 8  # least number of bytes compressed side by side
 _CANDIDATES = 256
-_CALL_SECONDS = 1e-4  # of Python, for a byte
-_SHARED_SECONDS = 5e-3  # for a byte, of a codec that keeps the work of what came before
+_CALL_SECONDS = 1e-4  # of the interpreter, for each byte
+_SHARED_SECONDS = 5e-3  # for each byte, with a codec that keeps its work on the bytes before
 
 
 def costs(model: Model, data: bytes, *, given: bytes = b"", normalized: bool = False) -> FloatArray:
     """Return what each byte of ``data`` costs in bits after ``given`` and the bytes before it, float64 (n,).
 
-    For a predictor that is -log2 p. A codec's code grows by so much with each byte: a copy costs where it begins, what
-    it goes on with is free, and a byte that completes a copy may make the code shorter. The sum is what ``data`` adds
-    to the code of ``given``. With ``normalized`` a codec is asked for all 256 candidates at each byte, and the cost is
-    -log2 of its probability among them, as in :func:`gencomp.score`; that takes up to 256 times as long.
+    For a predictor that is -log2 p, for a codec what the byte adds to its code: a copy costs where it begins, the rest
+    of it is free, and a byte that completes a copy may shorten the code. The sum is what ``data`` adds to the code of
+    ``given``. With ``normalized``, a codec is asked for all 256 candidates at each byte, and the cost is -log2 of the
+    byte's probability among them, as in :func:`gencomp.score`; that takes up to 256 times as long.
     """
     pieces = list(stream_costs(model, data, given=given, normalized=normalized))
     return np.concatenate([np.empty(0, np.float64), *pieces])
@@ -74,7 +74,7 @@ def _charges(predictor: Predictor, data: bytes, given: bytes, piece: int) -> Ite
 
 
 class _Sizes:
-    """How many bytes to take next: as many as take some 0.1 seconds, from ``least`` to ``most``. Times its own body."""
+    """How many bytes to take next: about 0.1 seconds' worth, from ``least`` to ``most``. The ``with`` body is timed."""
 
     def __init__(self, most: int, least: int) -> None:
         self._most, self._least = most, min(least, most)
@@ -121,7 +121,7 @@ def _growths(codec: Compressor, data: bytes, given: bytes, piece: int) -> Iterat
 def parse(model: Model, data: bytes) -> Parse:
     """Return how a codec, a spec or an object, cuts ``data`` into literals and copies, with the bits of each.
 
-    Raises ``ValueError`` for a model that does not tell; gzip, zlib, zstd and lzma do.
+    Only gzip, zlib, zstd and lzma tell; others raise ``ValueError``.
 
         >>> [(phrase.position, phrase.length, phrase.distance) for phrase in parse("gzip", b"abcabcabcabc").phrases]
         [(0, 1, 0), (1, 1, 0), (2, 1, 0), (3, 1, 0), (4, 8, 3)]
@@ -130,13 +130,13 @@ def parse(model: Model, data: bytes) -> Parse:
 
 
 def costs_cost(predictor: Predictor, size: int, *, normalized: bool = False) -> Cost:
-    """Return what :func:`costs` of ``size`` bytes takes at most; 0 where the model does not say."""
+    """Return what :func:`costs` of ``size`` bytes takes at most; 0 where the model does not tell."""
     state = state_cost(predictor, size)
     if isinstance(predictor, CodeLengthPredictor):
         step = state.step
         if not normalized:
             step = step / _CANDIDATES + _CALL_SECONDS
-            if sharing_of(predictor.compressor):  # else it is priced as if each byte were compressed with all before it
+            if sharing_of(predictor.compressor):  # other codecs compress each byte with all bytes before it
                 step = min(step, _SHARED_SECONDS)
         return Cost(state.held + state.scratch, state.begin + size * step, size * state.kept)
     cost = block_cost(predictor, size, size)

@@ -41,13 +41,13 @@ from gencomp.specs import brief
 
 MIN_WINDOW = 1
 MAX_MEMBERS = 256
-_MEMBER_BYTES, _MEMBER_SECONDS = 1 << 14, 5e-4  # beside the members' own: their cdfs, the mean and its logarithms
+_MEMBER_BYTES, _MEMBER_SECONDS = 1 << 14, 5e-4  # for each member's cdf, and its part in the mean and its logarithms
 _SHARES = MAX_TOTAL_WEIGHT >> default_precision(256)  # the members' weights add up to at most this
 
 
 @kernel
 def mixture(frequencies: IntArray, shares: IntArray) -> IntArray:
-    """Return the members' ``frequencies`` (members, symbols), each times its share, added up: int64 (symbols,)."""
+    """Return the sum of the members' ``frequencies`` (members, symbols), each times its share: int64 (symbols,)."""
     weights = np.zeros(frequencies.shape[1], np.int64)
     for member in range(len(shares)):
         for symbol in range(len(weights)):
@@ -57,7 +57,7 @@ def mixture(frequencies: IntArray, shares: IntArray) -> IntArray:
 
 @kernel
 def geometric_mean(frequencies: IntArray, shares: IntArray) -> IntArray:
-    """Return -log2 of the product of ``frequencies``, each to the power of its share, in 2^-16 bit: int64 (symbols,).
+    """Return -log2 of the members' weighted geometric mean, less its minimum, in 2^-16 bit: int64 (symbols,).
 
     ``frequencies`` (members, symbols) are all at least 1; the exponents are the shares divided by their sum.
     """
@@ -77,7 +77,7 @@ def geometric_mean(frequencies: IntArray, shares: IntArray) -> IntArray:
 def shares_of_losses(losses: IntArray) -> IntArray:
     """Return weights in proportion to 2^-loss, int64 (members,), none below 1 and their sum at most ``_SHARES``.
 
-    ``losses`` (members,) are in 2^-16 bit. The floor lets a member come back that has been wrong for long.
+    ``losses`` (members,) are in 2^-16 bit. The floor lets a member recover that has been wrong for long.
     """
     shares = np.empty(len(losses), np.int64)
     best = losses.min()
@@ -90,7 +90,7 @@ def shares_of_losses(losses: IntArray) -> IntArray:
 
 
 class WindowedState:
-    """A predictor that sees the last ``window`` bytes only; it begins anew for each byte once there are more."""
+    """A predictor that sees only the last ``window`` bytes; once there are more, it begins anew for each byte."""
 
     def __init__(self, predictor: Predictor, window: int, recent: bytes) -> None:
         self._predictor = predictor
@@ -126,14 +126,14 @@ class WindowedState:
 class Ensemble:
     """The models named in ``members`` as one predictor; see :mod:`gencomp.equivalence.nested` for the notation.
 
-    ``windows``, numbers of bytes joined by commas, puts each member in once for every window, seeing only so many
-    of the last bytes: ``ensemble:gzip?windows=512,2048``. A codec's distribution is noisy in another way in each.
+    ``windows``, numbers of bytes joined by commas, enters each member once for every window, seeing only that many
+    of the last bytes: ``ensemble:gzip?windows=512,2048``. The noise in a codec's distribution differs between them.
 
     ``mean`` is ``arithmetic``, p = sum of w p_i; ``geometric``, p in proportion to the product of p_i^w; or
     ``product``, that to the power of the number of members, so that each alone can rule a byte out (a product of
     experts, Hinton 2002). ``weights`` are ``uniform``, or ``bayes``: in proportion to 2^-(code length that the member
-    gave the last ``memory`` bytes), the posterior of a uniform prior; ``memory=none`` lets it learn from the whole
-    text, a shorter memory lets it follow a text that changes.
+    gave the last ``memory`` bytes), the posterior of a uniform prior. With ``memory=none`` they are learnt from the
+    whole text; with a short memory they follow a text that changes.
     """
 
     members: str = "counts:2,counts:6"
@@ -199,14 +199,17 @@ class Ensemble:
         return merged
 
     def fingerprint(self) -> bytes:
-        """Return the members' fingerprints: all that is not integers here is theirs."""
+        """Return the members' fingerprints: whatever is not integer arithmetic is theirs."""
         return b"".join(fingerprint_of(predictor) for predictor in self._predictors)
 
     def fingerprint_cost(self) -> Cost:
         return sum((fingerprint_cost(predictor) for predictor in self._predictors), Cost())
 
     def state_cost(self, size: int) -> StateCost:
-        """Return what a state takes: all members', of which one works at a time; one in a window begins each time."""
+        """Return what a state takes: all members' together, but only one's scratch memory at a time.
+
+        A member in a window begins anew at each step.
+        """
         memory = size if self.memory is None else min(size, self.memory)
         learnt = memory if self.weights == "bayes" else 0
         held, scratch, begin, step, kept = size, 0, 0.0, 0.0, 0
@@ -229,14 +232,14 @@ class Ensemble:
         return sum(parameter_count_of(predictor) for predictor in self._predictors)
 
     def lanes_of(self, payload: bytes, size: int) -> int | None:
-        """Return 1 where a member has lanes: they are asked for one byte after another."""
+        """Return 1 where a member has lanes, since members are asked for one byte at a time."""
         return 1 if any(has_lanes(predictor) for predictor in self._predictors) else None
 
     def lane_fingerprint(self, lanes: Sequence[int]) -> bytes:
         return b"".join(fingerprint_of(predictor, lanes) for predictor in self._predictors)
 
     def begin(self, context: Sequence[int] = ()) -> "EnsembleState":
-        """Return the state after ``context``, whose last ``memory`` bytes are stepped through if weights are learnt."""
+        """Return the state after ``context``; if weights are learnt, its last ``memory`` bytes are read one by one."""
         context = bytes(as_context(context))
         learnt = 0
         if self.weights == "bayes":
@@ -253,7 +256,7 @@ class Ensemble:
 
 
 class EnsembleState:
-    """The members after a context, and what each has lost lately."""
+    """The members after a context, and the recent loss of each."""
 
     def __init__(self, ensemble: Ensemble, states: list[PredictorState]) -> None:
         self._ensemble = ensemble
@@ -263,13 +266,13 @@ class EnsembleState:
         self._frequencies: IntArray | None = None
 
     def _current(self) -> IntArray:
-        """Return the members' frequencies, int64 (members, 256), each row of the sum 2^20."""
+        """Return the members' frequencies, int64 (members, 256); each row sums to 2^20."""
         if self._frequencies is None:
             self._frequencies = np.stack([_frequencies(state_cdf(state)) for state in self._states])
         return self._frequencies
 
     def member_shares(self) -> FloatArray:
-        """Return the members' weights, float64 (members,), of the sum 1."""
+        """Return the members' weights, float64 (members,), which sum to 1."""
         shares = shares_of_losses(self._losses)
         return np.asarray(shares / shares.sum())
 
@@ -294,7 +297,7 @@ class EnsembleState:
         self._frequencies = None
 
     def _learn(self, symbol: int) -> None:
-        """Add what each member charges for ``symbol``; take off what has left the memory. Integers: nothing drifts."""
+        """Add each member's charge for ``symbol``, and subtract what leaves the memory: in integers, nothing drifts."""
         charged = (default_precision(256) << UNIT_BITS) - np.array(
             [log2_of(int(frequency)) for frequency in self._current()[:, symbol]], dtype=np.int64
         )
@@ -315,9 +318,9 @@ class EnsembleState:
 
 
 def _frequencies(cdf: IntArray) -> IntArray:
-    """Return the frequencies of a cdf of any precision on the scale of 2^20, none below 1; int64 (256,)."""
+    """Return the frequencies of a cdf of any precision, scaled to sum to 2^20, none below 1: int64 (256,)."""
     frequencies = np.diff(cdf)
-    shift = int(cdf[-1]).bit_length() - 1 - default_precision(256)
-    if shift == 0:
-        return frequencies
-    return np.asarray(np.maximum(frequencies >> shift, 1) if shift > 0 else frequencies << -shift)
+    shift = default_precision(256) - (int(cdf[-1]).bit_length() - 1)
+    if shift < 0:
+        return np.diff(cdf_from_weights(frequencies))
+    return np.asarray(frequencies << shift)

@@ -1,7 +1,7 @@
 """Arithmetic coding step by step: the intervals as exact fractions, the bits as they become certain.
 
-They are the coder's own: it computes in 56 bits, so that each step gives away a little, under 10^-5 bits, and after a
-few bytes the bits of the exact products would be others than those of the code.
+They are the coder's own. It computes in 56 bits and loses a little at each step, under 10^-5 bits, so after a few bytes
+the exact products would give other bits than the code has.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ class Interval:
         return self.low + self.width
 
     def decimals(self) -> tuple[str, str]:
-        """Return both ends in decimal, rounded to as many places as tell them apart: at least 4, two in its width."""
+        """Return both ends in decimal, with at least 4 places, and enough for two digits of the width."""
         places = 4
         while self.width * 10**places < 10:
             places += 1
@@ -58,14 +58,14 @@ class Interval:
 
 
 def _decimal(value: Fraction, places: int) -> str:
-    """Return ``value``, from 0 to 1, with that many decimals, exactly rounded; zeros at the end are left out."""
+    """Return ``value``, from 0 to 1, exactly rounded to ``places`` decimals, without trailing zeros."""
     scaled = round(value * 10**places)
     whole, rest = divmod(scaled, 10**places)
     return f"{whole}.{rest:0{places}}".rstrip("0").rstrip(".")
 
 
 def elided(low: str, high: str, most: int = 8) -> tuple[str, str]:
-    """Return two decimals of :meth:`Interval.decimals` with ``…`` for the digits that both begin with, if many."""
+    """Return the ends from :meth:`Interval.decimals`, with ``…`` for a long common beginning."""
     shared = 0
     while shared < min(len(low), len(high)) and low[shared] == high[shared]:
         shared += 1
@@ -133,7 +133,7 @@ def explain_paper() -> Explanation:
 
 
 def explain(model: Model, data: bytes, context: bytes = b"") -> Explanation:
-    """Return how ``model``, a spec or an object, after ``context``, and the arithmetic coder encode ``data``."""
+    """Return how ``data`` is coded after ``context`` under ``model``, a spec or an object, step by step."""
     predictor = as_predictor(model)
     state = predictor.begin(as_bytes(context, "the context"))
 
@@ -165,7 +165,7 @@ def _explain(symbols: Sequence[int], cdf_after: Callable[[int | None], IntArray]
 
 
 def step_records(explanation: Explanation) -> list[dict[str, Any]]:
-    """Return each step of the coder: the symbol, its exact part of 2^precision, and all symbols' lengths in bits."""
+    """Return each step as plain data: the symbol, its part of 2^precision, and all symbols' lengths in bits."""
     records = []
     for step in explanation.steps:
         precision = int(step.cdf[-1]).bit_length() - 1
@@ -183,7 +183,7 @@ def step_records(explanation: Explanation) -> list[dict[str, Any]]:
 
 
 def coder_record(explanation: Explanation) -> dict[str, Any]:
-    """Return the steps of a coder for JSON: integers that may be long as text, the interval over 2^exponent."""
+    """Return the coder's steps for JSON: the interval as integers over 2^exponent, in text since they may be long."""
     last = explanation.steps[-1].after if explanation.steps else None
     exponent = last.low.denominator.bit_length() - 1 if last else 0
     if last:

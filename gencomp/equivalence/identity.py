@@ -1,12 +1,12 @@
-"""What must agree for a code to decode, or for a figure that was kept to be the same: the identity of a model.
+"""The identity of a model: what must agree for a code to decode, or for a kept figure to hold.
 
-It has three parts, any of them together:
+It has three parts, in any combination:
 
 - the *revision* of integer code, which changes whenever the same bytes would be coded differently;
 - *digests* of what was trained or read before: weights, a saved state;
 - the *environment* of what is computed by libraries or in floats: their versions, the processor, settings.
 
-A model made of models has all of theirs. Where a file or folder lies is no part of it.
+A model made of models has all of theirs. Where a file or folder lies is not part of it.
 """
 
 import json
@@ -20,13 +20,13 @@ from gencomp.equivalence.adapt import predictor_spec
 from gencomp.equivalence.capabilities import environment_of, packed_revision_of, revision_of
 from gencomp.protocols import Predictor, Revision
 
-# environment entries that are digests, by the first word of their names: an ensemble's two have longer ones
+# first words of the environment's entries that are digests; an ensemble's may go on "of member 2"
 _KINDS_OF_DIGESTS = ("weights", "state")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """The identity of a model; ``revision`` is None where some part of it is no integer code of gencomp's.
+    """The identity of a model; ``revision`` is None where some part of it is not gencomp's own integer code.
 
     ``environment`` holds the digests too, under the names ``weights`` and ``state``, as archives write them down.
     """
@@ -41,11 +41,11 @@ class Identity:
 
     @property
     def digests(self) -> list[tuple[str, str]]:
-        """What the contents of files and folders hash to, wherever in the model: (kind, digest), sorted."""
+        """The digests of files and folders, anywhere in the model: (kind, digest), sorted."""
         return digests_of(self.environment)
 
     def record(self) -> dict[str, Any]:
-        """Return the entries of an archive's header: plain data, tuples as lists, without what is empty."""
+        """Return the entries of an archive's header: plain data, tuples as lists, nothing empty."""
         if self.revision is None:
             return {"numeric": "environment", "environment": dict(self.environment)}
         environment = {name: value for name, value in self.environment.items() if value != {}}
@@ -59,15 +59,15 @@ def identity_of(model: object) -> Identity:
 
 
 def versions_of(model: Predictor) -> dict[str, Any]:
-    """Return the versions that figures of ``model`` are told with: those of gencomp, of Python, and its environment.
+    """Return the versions reported with figures of ``model``: those of gencomp and Python, and its environment.
 
-    Python's version stands for its bz2 and lzma modules, which do not tell theirs.
+    Python's version stands for its bz2 and lzma modules, which do not tell their own.
     """
     return {"gencomp": __version__, "python": platform.python_version(), **environment_of(model)}
 
 
 def kept_under(model: Predictor) -> str:
-    """Return all that figures of ``model`` depend on, as a text to keep them under: spec, versions, revision."""
+    """Return a key to keep figures of ``model`` under, made of all that they depend on: spec, versions, revision."""
     spec = predictor_spec(model, full=True)
     return json.dumps([spec, versions_of(model), as_json(revision_of(model))], sort_keys=True, default=str)
 
@@ -106,5 +106,5 @@ def digests_of(environment: object) -> list[tuple[str, str]]:
 
 
 def as_json(revision: Revision | None) -> Any:
-    """Return a revision as JSON gives it back: lists in place of tuples."""
+    """Return a revision as it comes back from JSON, with lists in place of tuples."""
     return [as_json(part) for part in revision] if isinstance(revision, tuple) else revision

@@ -1,20 +1,20 @@
 """A codec as a predictor that looks further than one byte: the marginal of its code lengths over continuations.
 
-An LZ codec charges the first bytes of a match as literals until the match is long enough, so that what a byte costs
-alone says little about what it begins. Here a byte is as likely as the continuations that begin with it:
+An LZ codec charges the first bytes of a match as literals until the match is long enough, so the cost of one byte says
+little about what it begins. Here a byte is as likely as the continuations that begin with it:
 
     p(b | prefix)  in proportion to  M(b),     M(s) = sum of 2^-L(prefix s c) over all continuations s c of H bytes
 
-Of the 256^H continuations a tree is priced, all its code lengths as exact as the codec's own:
+Of the 256^H continuations, only those in a tree are priced, as exactly as the codec does:
 
-- at each node that is *followed*, all 256 next bytes, so the sum over one more byte is complete there;
-- followed are the ``width`` likeliest single bytes, and every beginning of the *spans*: what came after the latest
-  places where the prefix's end occurred before, the longest common ends first.
+- At each node that is *followed*, all 256 next bytes are priced, so the sum over one more byte is complete there.
+- Followed are the ``width`` likeliest single bytes, and every beginning of the *spans*: what came after earlier
+  occurrences of the prefix's end, the longest common ends first, then the latest.
 
-What is not followed to the horizon counts as 2^-L times the factor by which the tree grows from the first byte to the
-second, for each byte that is missing: the mean over the followed bytes by their likelihood, and for a single byte that
-is not followed the median for its first. With ``horizon=2`` and ``width=256`` the sum is complete and nothing is
-estimated.
+What is not followed to the horizon is extrapolated. Its 2^-L is multiplied, for each missing byte, by the factor by
+which the sum grows from one byte to two: the mean over the followed bytes, weighted by their likelihood. For the first
+missing byte of a single byte that is not followed, it is their median. With ``horizon=2`` and ``width=256`` the sum is
+complete and nothing is estimated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,16 +38,16 @@ from gencomp.protocols import Compressor, FloatArray, IntArray, ScorerState
 from gencomp.registry import spec_of
 
 MAX_HORIZON = 64
-_NODE_BYTES, _NODE_SECONDS = 1 << 13, 3e-3  # a node's code lengths, in 2^-16 bit, and their sum
-_COPY_SECONDS, _FIND_SECONDS = 2e-10, 3e-8  # for each byte
-LONGEST_CONTEXT = 32  # bytes at the prefix's end that are looked for before it
+_NODE_BYTES, _NODE_SECONDS = 1 << 13, 3e-3  # for a node's code lengths, and their sum
+_COPY_SECONDS, _FIND_SECONDS = 2e-10, 3e-8  # for each byte of a state that is copied, and of a prefix that is searched
+LONGEST_CONTEXT = 32  # bytes at the prefix's end whose earlier occurrences are sought
 
 
 def spans_after(prefix: bytes, horizon: int, limit: int) -> list[bytes]:
     """Return up to ``limit`` spans of at most ``horizon`` bytes that followed where the end of ``prefix`` occurred.
 
-    The longest common ends come first, the latest of equals before others. A span that meets the prefix's end goes on
-    into itself, as LZ77's matches do (Ziv and Lempel 1977).
+    The longest common ends come first, and among equals the latest. A span that reaches the prefix's end repeats
+    itself, as an overlapping match of LZ77 does (Ziv and Lempel 1977).
     """
     spans: dict[int, bytes] = {}
     size = len(prefix)
@@ -69,8 +69,9 @@ def spans_after(prefix: bytes, horizon: int, limit: int) -> list[bytes]:
 class Lookahead:
     """A codec as a predictor that sums over continuations of ``horizon`` bytes, 1 to 64.
 
-    ``model`` is a spec or an object. ``width``, 1 to 256, is the number of single bytes that are followed, ``spans``, 0
-    to 256, that of earlier continuations; each followed byte costs 256 code lengths.
+    ``model`` is a spec or an object. ``width``, 1 to 256, is the number of single bytes that are followed, and
+    ``spans``, 0 to 256, that of earlier continuations. Each followed byte takes 256 code lengths. Raises ``ValueError``
+    on values outside these, and on a predictor as ``model``.
     """
 
     model: str | Compressor = "gzip+level=9"
@@ -103,7 +104,7 @@ class Lookahead:
             return as_compressor(self.model)
         specs = separated(self.model)
         if len(specs) != 1:
-            raise ValueError(f"one codec is expected, got {', '.join(specs)}; for several there is ensemble:")
+            raise ValueError(f"expected one codec, got {', '.join(specs)}; ensemble: takes several")
         return as_compressor(specs[0])
 
     @property
@@ -133,7 +134,7 @@ class Lookahead:
 
 
 class LookaheadState:
-    """A codec after a prefix; the marginal is computed when it is asked for, and kept until the next update."""
+    """A codec after a prefix; the marginal is computed on demand, and kept until the next update."""
 
     def __init__(self, lookahead: Lookahead, scorer: ScorerState, prefix: bytes) -> None:
         self._lookahead = lookahead
@@ -142,7 +143,7 @@ class LookaheadState:
         self._cdf: IntArray | None = None
 
     def cdf(self) -> IntArray:
-        """Return the integer cdf; code lengths are rounded to 2^-16 bit, all else is integers."""
+        """Return the integer cdf; but for rounding code lengths to 2^-16 bit, all is integer arithmetic."""
         if self._cdf is None:
             lengths = self.marginal()
             self._cdf = cdf_from_weights(weights_of_code_lengths((lengths - lengths.min()) / UNIT))
@@ -152,7 +153,7 @@ class LookaheadState:
         return code_lengths_of_cdf(self.cdf())
 
     def marginal(self) -> IntArray:
-        """Return -log2 of M(byte), not normalised, in 2^-16 bit, int64 (256,)."""
+        """Return -log2 of M(byte), not normalised: int64 (256,) in 2^-16 bit."""
         options = self._lookahead
         alone = _priced(self._scorer)
         if options.horizon == 1:
@@ -188,7 +189,7 @@ class LookaheadState:
 
 
 class _Tree:
-    """A followed continuation: the code lengths of its 256 extensions, and those that are followed in turn."""
+    """A followed continuation: the code lengths of its 256 extensions, and the extensions that are followed in turn."""
 
     def __init__(self) -> None:
         self.children: dict[int, _Tree] = {}
@@ -204,7 +205,7 @@ class _Tree:
             node = node.child(symbol)
 
     def price(self, scorer: ScorerState, priced: IntArray | None = None) -> None:
-        """Ask ``scorer``, which has read what the node stands for, for the code lengths here and below."""
+        """Ask ``scorer``, which has read this node's continuation, for the code lengths here and below."""
         self.priced = _priced(scorer) if priced is None else priced
         for symbol, child in self.children.items():
             branch = scorer.copy()
@@ -212,7 +213,7 @@ class _Tree:
             child.price(branch)
 
     def sums(self, missing: int, growth: int) -> IntArray:
-        """Return -log2 of M for each extension, int64 (256,) in 2^-16 bit, ``missing`` bytes before the horizon."""
+        """Return -log2 of M for each extension, ``missing`` bytes short of the horizon: int64 (256,) in 2^-16 bit."""
         sums = self.priced - growth * missing
         for symbol, child in self.children.items():
             sums[symbol] = code_length_of_sum(child.sums(missing - 1, growth))

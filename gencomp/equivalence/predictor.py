@@ -23,12 +23,12 @@ def normalized(code_lengths: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class CodeLengthPredictor:
-    """The predictor that a compressor is (Delétang et al. 2024, section 2):
+    """A compressor as a predictor (Delétang et al. 2024, section 2):
 
         p(byte | prefix) = 2^(L(prefix) - L(prefix + byte)) / Kraft sum
 
-    L is the compressor's code length. A real format's 256 differences do not add up to a Kraft sum of 1; the division
-    makes them a distribution, and :meth:`CodeLengthState.kraft_sum` tells by how much.
+    L is the compressor's code length. The Kraft sum of a real format's 256 differences is not 1; dividing by it makes
+    them a distribution. :meth:`CodeLengthState.kraft_sum` returns it.
     """
 
     compressor: Compressor

@@ -1,4 +1,4 @@
-"""Whether a model has read the text that it is measured on: then its figures say nothing about other texts."""
+"""Whether a model has read the text that it is measured on, so that its figures say nothing about other texts."""
 
 import warnings
 
@@ -6,14 +6,14 @@ from gencomp.data import alice
 from gencomp.errors import GencompError, GencompWarning
 from gencomp.registry import tree_of
 
-_WINDOW = 64  # bytes that are no accident
-_LOOKS = 64
+_WINDOW = 64  # bytes whose match is no accident
+_LOOKS = 64  # windows that are looked up
 
 
 def has_read(spec: str, data: bytes) -> bool:
-    """Return whether the model of ``spec``, or one inside it, is primed with a text that much of ``data`` is from.
+    """Return whether the model of ``spec``, or one inside it, is primed with the text that ``data`` is mostly from.
 
-    Of the package's own priming only: what a saved state or weights have read is not known here.
+    Only the package's own priming text is known here, not what a saved state or weights have read.
     """
     try:
         primed = any(tree.options.get("prime") == "english" for tree in tree_of(spec).walk())
@@ -28,11 +28,11 @@ def has_read(spec: str, data: bytes) -> bool:
 
 
 def note_of(spec: str, name: str) -> str:
-    """Return what is to be said where :func:`has_read` is true of ``name``."""
-    return f"{spec} has read {name} before it is measured on it: its figures say nothing about other texts"
+    """Return the warning for a model that has read ``name``."""
+    return f"{spec} has read {name} before: its figures say nothing about other texts"
 
 
 def warn_if_read(spec: str, data: bytes, name: str = "this text") -> None:
-    """Warn where :func:`has_read`."""
+    """Warn if :func:`has_read` says so."""
     if has_read(spec, data):
         warnings.warn(note_of(spec, name), GencompWarning, stacklevel=3)

@@ -16,24 +16,26 @@ from gencomp.protocols import FloatArray, IntArray
 from gencomp.units import bits_per_byte
 
 DEFAULT_CHUNK_SIZE = 2048
-TOPS = (1, 5, 10)  # of how many likeliest bytes it is told how often the true one is among them
+TOPS = (1, 5, 10)  # for each k of these, a record tells how often the true byte is among the k likeliest
 
 
 @dataclass(frozen=True)
 class Score:
     """A model on data. All lengths are in bits.
 
-    ``spec`` names the model: its class where it is an object that no spec stands for.
-    ``code_length`` is that of the whole data, ``framing_bits`` the part of it that an empty message takes too. The
-    arrays, each (n,), are about the first n bytes, in chunks of ``chunk_size`` that start from an empty context:
-    ``costs`` are -log2 p(byte | chunk so far), float64; ``kraft_sums`` are the sums over the 256 candidates of
-    2^-(what the candidate adds to the code), 1 for a true code; ``entropies``, float64, are those of the normalised
-    distributions; ``distinct_lengths``, int64, count the different code lengths among the candidates; ``cheaper`` and
-    ``ties``, int64, the candidates that are charged less than the byte that came, and as much, itself among them.
-    ``resolution`` is how finely the model's code lengths tell: ``fraction``, ``bit``, ``byte``, ``exact`` or
-    ``unknown``; ``shares_work``, whether candidates are priced from what comes before them, and not compressed with it
-    each. ``data`` are those first n bytes. ``raw_characters`` is how many characters the whole data has as UTF-8, None
-    where it is something else.
+    ``spec`` names the model, or its class where no spec stands for the object. ``code_length`` is that of the whole
+    data, ``framing_bits`` the part of it that an empty message takes, too.
+
+    The arrays, each (n,), are about the first n bytes, in chunks of ``chunk_size`` that start from an empty context.
+    ``costs``, float64, are -log2 p(byte | chunk so far); ``kraft_sums``, float64, the sums over the 256 candidates of
+    2^-(what the candidate adds to the code), 1 for a true code; ``entropies``, float64, those of the normalised
+    distributions. ``distinct_lengths``, int64, count the different code lengths among the candidates; ``cheaper`` and
+    ``ties``, int64, the candidates charged less than the true byte, and those charged the same, itself included.
+
+    ``resolution`` is how fine the model's code lengths are: ``fraction``, ``bit``, ``byte``, ``exact`` or ``unknown``.
+    ``shares_work`` tells whether candidates are priced from a state after the prefix, rather than each compressed with
+    it. ``data`` are the first n bytes. ``raw_characters`` counts the characters of the whole data, None if it is not
+    UTF-8.
     """
 
     spec: str
@@ -54,12 +56,12 @@ class Score:
 
     @property
     def bits_per_byte(self) -> float:
-        """The whole code, framing and all, by the bytes of the data; 0 for no data."""
+        """The bits of the whole code, framing included, per byte of the data; 0 for no data."""
         return bits_per_byte(self.code_length, self.raw_bytes)
 
     @property
     def bits_per_character(self) -> float | None:
-        """The same by its characters; None for data that is no UTF-8."""
+        """The same per character; None for data that is not UTF-8."""
         return None if self.raw_characters is None else bits_per_byte(self.code_length, self.raw_characters)
 
     @property
@@ -68,14 +70,17 @@ class Score:
         return float(self.costs.mean()) if len(self.costs) else 0.0
 
     def top(self, k: int) -> float:
-        """Return how often the byte that came is among the ``k`` likeliest, from 0 to 1; ties count by chance."""
+        """Return how often the true byte is among the ``k`` likeliest, from 0 to 1, as if ties were broken at random.
+
+        Raises ``ValueError`` on k below 1.
+        """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
         hits = np.clip((k - self.cheaper) / self.ties, 0.0, 1.0) if len(self.ties) else np.zeros(1)
         return float(hits.mean())
 
     def record(self) -> dict[str, object]:
-        """Return it as JSON takes it; rounded to 10^-6 bit."""
+        """Return the score as plain data for JSON, the arrays rounded to 10^-6."""
         return {
             "model": self.spec,
             "raw_bytes": self.raw_bytes,
@@ -121,7 +126,7 @@ class Score:
 def score_many(model: Model, texts: Sequence[bytes]) -> FloatArray:
     """Return what each of ``texts`` costs in bits, alone, under a spec or an object of either kind: float64 (n,).
 
-    A codec's framing is left out. Language models read many texts at a time, other models use all cores.
+    A codec's framing is left out. Language models read many texts at a time; other models use all cores.
     """
     return code_lengths(model, [(b"", text) for text in texts])
 
@@ -131,8 +136,8 @@ def score(
 ) -> Score:
     """Return the :class:`Score` of ``model``, a spec or an object of either kind, on ``data``.
 
-    ``limit`` bounds the bytes that are taken one by one (a compressor is asked for 256 code lengths at each), None
-    means all. Raises ``ValueError`` on a chunk size below 1 or a limit below 0.
+    ``limit`` bounds the bytes that are scored one by one, since a compressor is asked for 256 code lengths at each;
+    None means all. Raises ``ValueError`` on a chunk size below 1 or a limit below 0.
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1 byte, got {chunk_size}")
@@ -174,7 +179,7 @@ def score(
 
 
 def _characters(data: bytes) -> int | None:
-    """Return how many characters ``data`` has as UTF-8; None where it is something else."""
+    """Return the number of characters of ``data``; None if it is not UTF-8."""
     try:
         return len(data.decode("utf-8"))
     except UnicodeDecodeError:

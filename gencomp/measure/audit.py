@@ -1,9 +1,10 @@
-"""Is it a predictor? Whether what somebody calls bits per byte belongs to a code that can be decoded.
+"""Is it a predictor? Whether a claimed number of bits per byte belongs to a code that can be decoded.
 
-A predictor's bits count if, on real data, position by position: its distribution sums to 1; it does not depend on what
-is still to come, the byte itself included; it is the same in each run, however many texts are scored side by side, and
-scored at once or byte by byte; the byte that comes has a probability above 0; and an archive made with it decodes, at
-the size that is claimed. An audit tries to refute each of these, and says where it succeeded first.
+A predictor's bits count if all of this holds on real data, position by position. Its distribution sums to 1. It does
+not depend on what is still to come, the byte itself included. It is the same in each run, however many texts are scored
+side by side, and whether they are scored at once or byte by byte. The byte that comes has a probability above 0. An
+archive made with it decodes, at the size that is claimed. An audit tries to refute each of these, and says where it
+first succeeded.
 """
 
 import hashlib
@@ -29,14 +30,14 @@ from gencomp.protocols import (
     SequenceScoring,
 )
 
-# the coder gives each of 256 symbols at least one of 2^20 units: how far a sum can be from 1 and still be coded
+# the coder gives each of 256 symbols at least one of 2^20 units, so a sum may be that far from 1 and still be coded
 UNIT = 2.0 ** -default_precision(256)
 SUM_TOLERANCE = 256 * UNIT
-COST_TOLERANCE = 0.01  # bits: of one byte's cost, between two ways that compute with other roundings
-SIZE_TOLERANCE = 0.005  # of the whole: eight decisions a byte are rounded otherwise than one of 256
-SIZE_SLACK = 128  # bits: the coder's end, the fill of the last byte, lanes' lengths
+COST_TOLERANCE = 0.01  # bits of one byte's cost, between two ways that round differently
+SIZE_TOLERANCE = 0.005  # of the whole, since eight binary decisions round differently from one among 256
+SIZE_SLACK = 128  # bits, for the coder's end, the filling of the last byte, and the lanes' lengths
 _AT_ONCE = "scored at once"
-_CONTEXT = 4096  # bytes that are read at once at most: some models' tables grow with what they are given
+_CONTEXT = 4096  # most bytes that are read at once, since some models' tables grow with what they are given
 SUBSTITUTED = 2  # positions at which all 256 bytes are tried
 
 CHECKS = {
@@ -53,7 +54,7 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: ``passed`` is None where it does not apply, and ``position`` the first offending byte."""
+    """What one check found. ``passed`` is None where it does not apply; ``position`` is the first offending byte's."""
 
     check: str
     passed: bool | None
@@ -63,7 +64,7 @@ class Finding:
 
 @dataclass
 class Verdict:
-    """The findings so far. ``bits`` is what was charged, step by step, for the ``scored_bytes`` that were reached."""
+    """The findings so far. ``bits`` is what was charged, byte by byte, for the ``scored_bytes`` that were reached."""
 
     subject: str
     data_bytes: int
@@ -74,7 +75,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        """Whether nothing was refuted; an audit that was cut short by a failure has that as a finding."""
+        """Whether nothing was refuted; a failure that cut the audit short is a finding, too."""
         return bool(self.findings) and all(finding.passed is not False for finding in self.findings)
 
     def record(self) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class Verdict:
 
 
 class _RefutedError(Exception):
-    """A check failed: what, and where first."""
+    """A check failed; ``position`` is where it first did."""
 
     def __init__(self, message: str, position: int | None = None) -> None:
         super().__init__(message)
@@ -107,7 +108,7 @@ class _RefutedError(Exception):
 
 @dataclass
 class _Run:
-    """One pass byte by byte: costs (n,) and Kraft sums (n,) float64, and a hash of each row."""
+    """One pass byte by byte: n costs in bits, n Kraft sums, and a hash of each distribution."""
 
     costs: list[float]
     sums: list[float]
@@ -115,12 +116,12 @@ class _Run:
 
 
 def _opened(state: PredictorState) -> Any:
-    """Return a block that ends a program with it."""
+    """Return a context manager that ends the state's program, if it has one."""
     return closing(state) if isinstance(state, CommandState) else nullcontext(state)
 
 
 def _stepwise(predictor: Predictor, data: bytes, run: _Run) -> None:
-    """Score ``data`` as a decoder would have to, appending to ``run``: what is there stays where this raises."""
+    """Score ``data`` as a decoder would have to, appending to ``run``, which keeps what it has where this raises."""
     with _opened(predictor.begin()) as state:
         for place, symbol in enumerate(data):
             lengths = np.asarray(state.code_lengths(), dtype=np.float64)
@@ -142,16 +143,16 @@ def audit(
     claim: float | None = None,
     report: Callable[[str], object] | None = None,
 ) -> Verdict:
-    """Return the verdict on ``predictor`` over ``data``, of which every byte is scored several times.
+    """Return the verdict on ``predictor`` over ``data``, each byte of which is scored several times.
 
-    ``claim`` is what was claimed for ``data`` in bits per byte; without one, the claim is what the predictor itself
-    charges. ``report`` is told each check as it begins. Raises ``ValueError`` on no data, or another alphabet than the
-    256 bytes; whatever the predictor raises is a finding.
+    ``claim`` is what was claimed for ``data`` in bits per byte; by default it is what the predictor itself charges.
+    ``report`` is told the name of each check as it begins. Raises ``ValueError`` on no data, or an alphabet other than
+    the 256 bytes; errors of the predictor are findings.
     """
     if not data:
         raise ValueError("there is no data to audit on; give at least 1 byte")
     if predictor.alphabet_size != 256:
-        raise ValueError(f"an audit is of predictors of bytes; this one has {predictor.alphabet_size} symbols")
+        raise ValueError(f"an audit takes predictors of bytes; this one has {predictor.alphabet_size} symbols, not 256")
     verdict = Verdict(subject or repr(predictor), len(data))
     first = _Run([], [], [])
     checks = _checks(predictor, data, claim, verdict, first)
@@ -185,7 +186,7 @@ Check = tuple[str, Callable[[], tuple[bool | None, str]]]
 
 
 def _checks(predictor: Predictor, data: bytes, claim: float | None, verdict: Verdict, first: _Run) -> Iterator[Check]:
-    """Yield the checks in order; those that would only repeat what was refuted are left out."""
+    """Yield the checks in order, without those that would only repeat a refutation."""
 
     def refuted(name: str) -> bool:
         return any(finding.check == name and finding.passed is False for finding in verdict.findings)
@@ -259,7 +260,7 @@ Scoring = Callable[[bytes], FloatArray]
 
 
 def _ways(predictor: Predictor) -> dict[str, Scoring]:
-    """Return the ways besides step by step in which ``predictor`` scores each byte of a text."""
+    """Return the ways other than byte by byte in which ``predictor`` scores each byte of a text."""
     ways: dict[str, Scoring] = {}
     if isinstance(predictor, SequenceScoring):
         ways[_AT_ONCE] = lambda text: np.asarray(predictor.sequence_code_lengths([text])[0])
@@ -295,7 +296,7 @@ def _causal(predictor: Predictor, data: bytes, first: _Run) -> tuple[bool, str]:
 
 
 def _itself(ways: dict[str, Scoring], data: bytes) -> tuple[bool, str]:
-    """Try all 256 bytes at some positions: what is charged for them must be one distribution."""
+    """Try all 256 bytes at some positions: their costs must come from one distribution."""
     places = [(2 * number + 1) * len(data) // (2 * SUBSTITUTED) for number in range(SUBSTITUTED)]
     sums = []
     for place in dict.fromkeys(places):
@@ -323,7 +324,7 @@ def _batches(predictor: SequenceScoring | ChunkScoring, data: bytes) -> tuple[bo
         alone = [predictor.chunk_code_lengths([text]) for text in texts]
     most = 0.0
     for number, (one, other) in enumerate(zip(together, alone, strict=True)):
-        moved = np.flatnonzero(~(np.abs(np.asarray(one) - np.asarray(other)) <= COST_TOLERANCE * max(1, len(one) == 1)))
+        moved = np.flatnonzero(~(np.abs(np.asarray(one) - np.asarray(other)) <= COST_TOLERANCE))
         if len(moved):
             place = int(moved[0])
             raise _RefutedError(
@@ -336,10 +337,10 @@ def _batches(predictor: SequenceScoring | ChunkScoring, data: bytes) -> tuple[bo
 
 
 def _parallel(predictor: Predictor, ways: dict[str, Scoring], data: bytes, first: _Run) -> tuple[bool | None, str]:
-    """Compare scoring at once, and a context read at once, with what the steps said.
+    """Compare scoring at once, and a context read at once, with the costs byte by byte.
 
-    A compiled block code may learn within a byte, which a state cannot show: it is held to be a distribution of its own
-    (see :func:`_itself`), and against its archive.
+    A compiled block code may learn within a byte, which a state cannot. So it is not compared here, but checked to be a
+    distribution (see :func:`_itself`), and against its archive.
     """
     costs, most = np.array(first.costs), 0.0
     if isinstance(predictor, ChunkScoring):
@@ -353,7 +354,7 @@ def _parallel(predictor: Predictor, ways: dict[str, Scoring], data: bytes, first
         if scored.shape != costs.shape:
             raise _RefutedError(f"{_AT_ONCE}, {len(data)} bytes have {scored.shape} costs; expected one a byte")
         alike = np.abs(scored - costs) <= COST_TOLERANCE * np.maximum(1.0, costs)
-        # eight decisions can make a byte rarer than the least unit that a distribution of 256 gives it
+        # eight binary decisions can give a byte less than the one unit that a distribution over 256 gives it
         alike |= np.isfinite(scored) & (np.abs(np.exp2(-scored) - np.exp2(-costs)) <= 2 * UNIT)
         moved = np.flatnonzero(~alike)
         if len(moved):
@@ -375,12 +376,12 @@ def _archive(predictor: Predictor, data: bytes, claim: float | None, verdict: Ve
     allowed = bits * (1 + SIZE_TOLERANCE) + SIZE_SLACK
     if isinstance(predictor, FusedCoding):
         own = len(_coded(encode_block, decode_block, predictor, data))
-    else:  # whose programs are ended with each pass
+    else:  # by the audit's own loops, which end a subject's program
         own = len(_coded(_encode_steps, _decode_steps, predictor, data))
     verdict.archive_bytes = own
     told = f"{own:,} bytes decode to the data"
     if 8 * own > allowed and isinstance(predictor, FusedCoding):
-        # a block's lanes each begin without context, which costs; the steps' own code has one
+        # each lane of a block begins without context, which costs; coding step by step has the whole context
         verdict.archive_bytes = len(_coded(_encode_steps, _decode_steps, predictor, data))
         told = f"{verdict.archive_bytes:,} bytes, coded step by step, decode to the data ({own:,} as a block of lanes)"
     if 8 * verdict.archive_bytes > allowed:
@@ -398,7 +399,7 @@ def _coded(
     predictor: Predictor,
     data: bytes,
 ) -> bytes:
-    """Return the code of ``data``, once it has decoded to ``data`` again."""
+    """Return the code of ``data`` after checking that it decodes to ``data``."""
     code = encode(predictor, data)
     try:
         back = decode(predictor, code, len(data))
@@ -434,7 +435,7 @@ def _decode_steps(predictor: Predictor, code: bytes, size: int) -> bytes:
 
 
 def _claimed(predictor: Predictor, data: bytes, first: _Run) -> float:
-    """Return what the predictor says that the data costs: at once where it does that, else step by step."""
+    """Return the bits that the predictor charges for ``data``: at once where it can, else byte by byte."""
     if isinstance(predictor, ChunkScoring):
         return float(predictor.chunk_code_lengths([data])[0])
     ways = _ways(predictor)

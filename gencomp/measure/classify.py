@@ -1,11 +1,11 @@
-"""Texts into classes by compression: nearest neighbours by distance, and one primed model a class.
+"""Classify texts by compression: by nearest neighbours, or by one primed model a class.
 
-Neighbours: the k training texts at the smallest normalised compression distance vote. Where texts tie for the last of
-the k places they share it, and where classes tie for the most votes all of them are the answer's; both happen all the
-time with byte-sized lengths, and almost never with exact ones.
+Neighbours: the k training texts at the smallest normalised compression distance vote. Texts that tie for the last of
+the k places share it; classes that tie for the most votes are all in the answer. Both happen all the time with lengths
+in whole bytes, and almost never with exact ones.
 
-Primed: a class's texts, one after the other, are given to the model, and the class after which a text costs least is
-its own; by Bayes' rule, p(class | text) is in proportion to p(class) * 2^-code_length(text | class).
+Primed: the model reads a class's texts, one after the other, and a text belongs to the class after which it costs
+least. By Bayes' rule, p(class | text) is in proportion to p(class) * 2^-code_length(text | class).
 """
 
 import io
@@ -41,7 +41,7 @@ SEPARATOR = b"\n"
 MAX_BYTES = 1 << 30  # of a file, and of the texts in it
 MAX_TEXTS = 1 << 20  # in a file
 _MAX_HEADER = 1 << 16
-_TEXT_BYTES = 1 << 20  # of a text to classify, for which a model's memory is reckoned
+_TEXT_BYTES = 1 << 20  # of a text to classify, assumed when a model's memory is estimated
 _COMMON = ("header", "classes", "sizes", "texts")
 
 
@@ -53,8 +53,9 @@ def _silent(count: int) -> None:
 class Answers:
     """What a classifier says of n texts over the sorted ``classes`` (c,).
 
-    ``posteriors``, float64 (n, c), sum to 1; ``tied``, int64 (n,), is how many classes share the first place;
-    ``costs``, float64 (n, c), are the distances of each class's nearest text, or the code lengths after each class.
+    ``posteriors``, float64 (n, c), sum to 1 in each row; ``tied``, int64 (n,), is how many classes share the first
+    place. ``costs``, float64 (n, c), are the distances to each class's nearest text, or the code lengths in bits after
+    each class.
     """
 
     classes: Labels
@@ -67,7 +68,7 @@ class Answers:
         return np.asarray(self.classes[self.posteriors.argmax(axis=1)])
 
     def accuracy(self, labels: Sequence[Any]) -> float:
-        """Return the share that is right, a tie of m classes with the right one among them counting 1/m."""
+        """Return the share of right answers; a tie of m classes with the right one among them counts 1/m."""
         top = self.posteriors.max(axis=1, keepdims=True)
         shares = (self.posteriors == top) / self.tied[:, None]
         right = self.classes[None, :] == np.asarray(labels)[:, None]
@@ -75,9 +76,9 @@ class Answers:
 
 
 def check_training(texts: Sequence[bytes], labels: Sequence[Any]) -> tuple[Labels, IntArray]:
-    """Return (sorted classes, the class's place of each text).
+    """Return the sorted classes (c,), and the index of each text's class, int64 (n,).
 
-    Raises :class:`DatasetError` on no texts, one class alone, or another number of labels.
+    Raises :class:`DatasetError` on no texts, a single class, or another number of labels than of texts.
     """
     if len(texts) != len(labels):
         raise DatasetError(f"{len(texts)} texts have {len(labels)} labels; expected one each")
@@ -90,14 +91,14 @@ def check_training(texts: Sequence[bytes], labels: Sequence[Any]) -> tuple[Label
 
 
 def _shared(numbers: FloatArray, highest: bool) -> IntArray:
-    """Return how many columns of (n, c) tie for the best of each row, int64 (n,)."""
+    """Return how many columns of ``numbers`` (n, c) tie for the best of each row, int64 (n,)."""
     best = numbers.max(axis=1, keepdims=True) if highest else numbers.min(axis=1, keepdims=True)
     return np.asarray((numbers == best).sum(axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class _Saved:
-    """What both classifiers keep of their training, and their files."""
+    """What both classifiers keep of their training, and how it is saved."""
 
     model: str
     classes: Labels = field(repr=False)
@@ -106,13 +107,17 @@ class _Saved:
     kind: ClassVar[str] = ""
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the classifier for :func:`load_classifier`: a .npz of numbers and JSON, without pickle."""
+        """Write the classifier for :func:`load_classifier`: a .npz of arrays and JSON, without pickle.
+
+        Raises ``ValueError`` on classes that are neither strings nor numbers, and on too many texts.
+        """
         if self.classes.dtype.kind not in "USiuf?b":
-            raise ValueError(f"classes of type {self.classes.dtype} are not saved; take strings or numbers")
+            raise ValueError(f"classes of type {self.classes.dtype} cannot be saved; take strings or numbers")
         size = sum(map(len, self.texts))
         if len(self.texts) > MAX_TEXTS or size > MAX_BYTES:
             raise ValueError(
-                f"{len(self.texts):,} texts of {size:,} bytes are not saved; at most {MAX_TEXTS:,} of {MAX_BYTES:,} are"
+                f"{len(self.texts):,} texts of {size:,} bytes cannot be saved; "
+                f"take at most {MAX_TEXTS:,} texts of {MAX_BYTES:,} bytes in all"
             )
         arrays = {
             "header": np.frombuffer(json.dumps(self._header()).encode(), dtype=np.uint8),
@@ -138,7 +143,7 @@ class _Saved:
 
 @dataclass(frozen=True)
 class Neighbours(_Saved):
-    """``k`` nearest neighbours. ``places``, int64 (n,), are the training texts' classes and ``alone`` their C(x)."""
+    """``k`` nearest neighbours. ``places``, int64 (n,), are the training texts' classes, ``alone`` (n,) their C(x)."""
 
     places: IntArray = field(repr=False, default_factory=lambda: np.empty(0, dtype=np.int64))
     alone: FloatArray = field(repr=False, default_factory=lambda: np.empty(0))
@@ -150,7 +155,7 @@ class Neighbours(_Saved):
     def fit(
         cls, model: str, texts: Sequence[bytes], labels: Sequence[Any], *, k: int = 3, report: Report = _silent
     ) -> Self:
-        """Return the classifier of these texts. Raises :class:`DatasetError`, ``ValueError`` on k below 1."""
+        """Return the classifier of these texts. Raises :class:`DatasetError`, and ``ValueError`` on k below 1."""
         if k < 1:
             raise ValueError(f"k must be at least 1 neighbour, got {k}")
         texts = as_pieces(texts, "a text")
@@ -159,7 +164,7 @@ class Neighbours(_Saved):
         return cls(model, classes, tuple(texts), places, alone, min(k, len(texts)))
 
     def answer(self, texts: Sequence[bytes], report: Report = _silent) -> Answers:
-        """Return the votes of each text's neighbours; ``report`` is told of each of len(texts) * (1 + n) lengths."""
+        """Return the votes of each text's neighbours. There are len(texts) * (1 + n) code lengths to report."""
         count = len(self.texts)
         alone = code_lengths(self.model, [(b"", text) for text in texts], report)
         pairs = [(given, text) for given in self.texts for text in texts]
@@ -186,9 +191,9 @@ class Neighbours(_Saved):
 
 
 def distances_to(given: FloatArray, alone: FloatArray, after: FloatArray) -> FloatArray:
-    """Return the NCD (texts, training texts), from C of training texts (n,) and of texts (m,), and C(y | x) (m, n).
+    """Return the NCD, float64 (m, n), from C(x) of n training texts, C(y) of m texts, and C(y | x) (m, n), in bits.
 
-    In one order, the training text first; a text that costs nothing is at distance 1.
+    Only this order counts, the training text first. A text that costs nothing is at distance 1.
     """
     joint = given[None, :] + after
     least, most = np.minimum.outer(alone, given), np.maximum.outer(alone, given)
@@ -198,7 +203,7 @@ def distances_to(given: FloatArray, alone: FloatArray, after: FloatArray) -> Flo
 
 @dataclass(frozen=True)
 class Primed(_Saved):
-    """One primed model a class: ``texts`` are what each class has the model read, ``priors`` (c,) float64 sum to 1."""
+    """One primed model a class: it reads the class's one of ``texts``. ``priors``, float64 (c,), sum to 1."""
 
     priors: FloatArray = field(repr=False, default_factory=lambda: np.empty(0))
 
@@ -216,8 +221,8 @@ class Primed(_Saved):
     ) -> Self:
         """Return the classifier of these texts.
 
-        ``priming`` bounds the bytes that are read of each class: what the model can look back at, or 1 MiB. With
-        ``fit_prior`` a class is as likely as it is frequent in training, else all are alike. Raises
+        ``priming`` bounds the bytes that are read of each class, 1 MiB by default, and the model's window at most. With
+        ``fit_prior`` a class is as likely as it is frequent in training; otherwise all are equally likely. Raises
         :class:`DatasetError`, also where a class has no byte, and ``ValueError``.
         """
         texts = as_pieces(texts, "a text")
@@ -236,7 +241,7 @@ class Primed(_Saved):
         return cls(model, classes, tuple(read), priors)
 
     def answer(self, texts: Sequence[bytes], report: Report = _silent) -> Answers:
-        """Return each text's posterior; ``report`` is told of each of len(texts) * c code lengths."""
+        """Return each text's posterior. There are len(texts) * c code lengths to report."""
         pairs = [(given + SEPARATOR, text) for given in self.texts for text in texts]
         lengths = code_lengths(self.model, pairs, report).reshape(len(self.texts), len(texts)).T
         with np.errstate(divide="ignore"):
@@ -249,7 +254,7 @@ class Primed(_Saved):
 
 
 def priming_bytes(priming: int | None, window: int | None) -> int:
-    """Return how many bytes of a class are read. Raises ``ValueError`` on less than 1."""
+    """Return how many bytes of a class are read at most. Raises ``ValueError`` on ``priming`` below 1."""
     if priming is not None and priming < 1:
         raise ValueError(f"priming must be at least 1 byte, got {priming}")
     bound = PRIMING_BYTES if priming is None else priming
@@ -263,20 +268,20 @@ Method = Literal["neighbours", "primed"]
 def load_classifier(path: str | PathLike[str], model: str | None = None) -> Classifier:
     """Return what ``save`` wrote.
 
-    A file may come from anybody, so that its model is taken at its word only where that imports no other package,
-    opens nothing on disk and keeps to the default limit of memory; else it is ``model``, the user's own spec of it.
-    Raises :class:`CorruptDataError` on another file, :class:`ModelMismatchError` on a model that is to be named or is
-    another, :class:`BudgetError`, ``OSError``.
+    A file may come from anybody. So the model that it names is loaded only if that imports no other package, opens
+    nothing on disk and keeps to the default limit of memory; for any other, the caller gives its spec as ``model``.
+    Raises :class:`CorruptDataError` on any other file, :class:`ModelMismatchError` where ``model`` is needed or is not
+    the file's, :class:`BudgetError`, and ``OSError``.
     """
     with open_regular(path, MAX_BYTES, CorruptDataError, "a saved classifier") as file:
         try:
             found = _unpacked(PackedArrays(file))
         except (*WRONG, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise CorruptDataError(f"{path} is no saved classifier: {brief(str(error), 300)}") from error
+            raise CorruptDataError(f"{path} is not a saved classifier: {brief(str(error), 300)}") from error
         except OSError as error:
             if not is_misplaced(error):
                 raise
-            raise CorruptDataError(f"{path} is no saved classifier: an array in it has no place") from error
+            raise CorruptDataError(f"{path} is not a saved classifier: an array lies before its start") from error
     if model is None:
         _check_model(path, found)
         return found
@@ -290,7 +295,7 @@ def load_classifier(path: str | PathLike[str], model: str | None = None) -> Clas
 
 
 def _unpacked(arrays: PackedArrays) -> Classifier:
-    """Return the classifier that arrays hold; raise ``WRONG``, or what an odd header does, if they do not."""
+    """Return the classifier in ``arrays``. Raises ``WRONG``, or what reading an odd header raises, if there is none."""
     header = json.loads(arrays.row("header", "u", _MAX_HEADER).tobytes())
     if header["format"] != FORMAT:
         raise ValueError(f"its format is {brief(str(header['format']))}, expected {FORMAT}")
@@ -309,7 +314,7 @@ def _unpacked(arrays: PackedArrays) -> Classifier:
     if not isinstance(model, str) or type(k) is not int:
         raise ValueError("its options are not those of a classifier")
     if classes.dtype.kind == "U" and (classes.view(f"{classes.dtype.byteorder}u4") > sys.maxunicode).any():
-        raise ValueError("its classes have letters that are none")
+        raise ValueError("its classes have characters beyond Unicode")
     found: Classifier
     if "priors" in parts:
         found = Primed(model, classes, texts, parts["priors"])
@@ -330,11 +335,11 @@ def _check_parts(found: Classifier) -> None:
         right = found.places.shape == numbers.shape == (len(found.texts),) and 1 <= found.k <= len(found.texts)
         right = right and bool((found.places >= 0).all()) and bool((found.places < count).all())
     if not right or not bool((np.isfinite(numbers) & (numbers >= 0)).all()):
-        raise ValueError("its parts do not fit one another")
+        raise ValueError("its parts do not fit together")
 
 
 def _check_model(path: str | PathLike[str], found: Classifier) -> None:
-    """Raise where the file's model would import, open, or hold more than what comes from anybody may."""
+    """Raise where the file's model would import, open, or take more than a file from anybody may ask for."""
     named = f"name it, if you trust it: model='{brief(found.model, 1000)}'"
     try:
         for inside in tree_of(found.model).walk():
@@ -346,7 +351,7 @@ def _check_model(path: str | PathLike[str], found: Classifier) -> None:
         longest = max(map(len, found.texts), default=0)
         cost = state_cost(native(as_predictor(found.model)), longest + _TEXT_BYTES)
     except SpecError as error:
-        raise CorruptDataError(f"{path} is no saved classifier: {error}") from error
+        raise CorruptDataError(f"{path} is not a saved classifier: {error}") from error
     memory = cost.held + cost.scratch
     if memory > DEFAULT_MEMORY:
         raise BudgetError(

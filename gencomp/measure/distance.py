@@ -1,13 +1,13 @@
 """Distances between texts: how well one helps to compress the other (Cilibrasi and Vitányi 2005).
 
-From C(x), what a text costs, and C(y | x), what one costs after another, without any framing and exact to the bit:
+They are computed from C(x), what a text costs, and C(y | x), what one costs after another, without framing:
 
     ncd            (min of C(x) + C(y | x) and C(y) + C(x | y) - min of C(x), C(y)) / max of C(x), C(y)
     symmetric      (C(x | y) + C(y | x)) / (C(x) + C(y))
     relative       C(y | x) / C(y): row x, column y
     cross-entropy  C(y | x) / bytes of y, in bits: row x, column y; what a model of x needs for y
 
-The first two are the same in both directions. 0 is a text that the other holds, 1 one that it does not help with.
+The first two are symmetric. At 0 the other text holds all that is in a text; at 1 it is no help.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,10 +31,10 @@ FRAMING = "headers, checksums and end marks are in no length: each is what a tex
 
 @dataclass(frozen=True)
 class Distances:
-    """All pairs of n texts. Lengths are in bits.
+    """The distances of all pairs of n texts. Lengths are in bits, arrays float64.
 
-    ``alone`` (n,) are C(x); ``after`` (n, n) are C(y | x), row x and column y; ``matrix`` (n, n) is the form asked for.
-    ``warnings`` are lines about what limits the figures.
+    ``alone`` (n,) are C(x); ``after`` (n, n) are C(y | x), row x and column y; ``matrix`` (n, n) are the distances of
+    the form asked for. ``warnings`` are lines about what limits the figures.
     """
 
     models: tuple[str, ...]
@@ -67,9 +67,9 @@ class Distances:
 
 
 def of_form(form: Form, alone: FloatArray, after: FloatArray, sizes: Sequence[int]) -> FloatArray:
-    """Return the (n, n) distances of ``form`` from C(x) (n,) and C(y | x) (n, n) in bits.
+    """Return the distances of ``form``, float64 (n, n), from C(x) (n,) and C(y | x) (n, n) in bits.
 
-    Raises :class:`DatasetError` on a text that costs nothing, for which there is no ratio.
+    Raises :class:`DatasetError` on a text that costs nothing, which would be a divisor of 0.
     """
     if form == "cross-entropy":
         return np.asarray(after / np.array(sizes, dtype=np.float64)[None, :])
@@ -95,8 +95,8 @@ def distances(
 ) -> Distances:
     """Return the distances between all of ``documents`` under the specs ``models``, several as a mixture.
 
-    ``kept`` holds what was computed before; ``report`` is told how many of the len(models) * n * (n + 1) code lengths
-    more are known. Raises :class:`DatasetError` on less than two documents, or an empty one.
+    ``kept`` holds what was computed before; ``report`` is told how many more of the len(models) * n * (n + 1) code
+    lengths are known. Raises :class:`DatasetError` on fewer than two documents, or an empty one.
     """
     if len(documents) < 2:
         raise DatasetError(f"a distance needs two texts; {len(documents)} given")
@@ -130,8 +130,8 @@ def window_warnings(models: Sequence[str], pairs: Sequence[tuple[bytes, bytes]])
         beyond = beyond_window(model, pairs)
         if beyond is not None:
             lines.append(
-                f"{model} looks back {beyond[0]:,} bytes, the longest pair has {beyond[1]:,}: what is before helps "
-                "nothing; take shorter texts, or a model without a window, such as lzma or mix"
+                f"{model} looks back {beyond[0]:,} bytes, the longest pair has {beyond[1]:,}: what is farther back "
+                "does not help; take shorter texts, or a model without a window, such as lzma or mix"
             )
     return lines
 

@@ -55,7 +55,7 @@ def _compared(comparisons: Sequence[Comparison]) -> list[list[str]]:
 
 
 def to_markdown(rows: Sequence[DocumentRow], comparisons: Sequence[Comparison]) -> str:
-    """Return the rows of all documents, and the comparisons."""
+    """Return tables of each model's row for all documents, and of the comparisons."""
     parts = [table(_TITLES, _lines(rows))]
     if comparisons:
         parts += [
@@ -66,7 +66,7 @@ def to_markdown(rows: Sequence[DocumentRow], comparisons: Sequence[Comparison]) 
 
 
 def to_latex(rows: Sequence[DocumentRow], comparisons: Sequence[Comparison]) -> str:
-    """Return the same as ``tabular`` environments, for the package booktabs."""
+    """Return the same as ``tabular`` environments, for LaTeX's package booktabs."""
     parts = [latex_table(_TITLES, _lines(rows))]
     if comparisons:
         parts.append(latex_table(_COMPARED, _compared(comparisons), words=3))
@@ -74,7 +74,7 @@ def to_latex(rows: Sequence[DocumentRow], comparisons: Sequence[Comparison]) -> 
 
 
 def to_csv(rows: Sequence[DocumentRow], comparisons: Sequence[Comparison] = ()) -> str:
-    """Return CSV: a line for each document and model, and for all of a model's, where ``document`` is empty."""
+    """Return CSV: a line for each model and document, and one for all of a model's, where ``document`` is empty."""
     records = [row.record() for row in rows]
     file = io.StringIO()
     writer = csv.DictWriter(file, list(records[0]) if records else [], lineterminator="\n")

@@ -1,9 +1,9 @@
-"""Models on documents: one context a document, bits per byte, character, word and token side by side, and significance.
+"""Models on documents: bits per byte, character, word and token side by side, and the significance of differences.
 
-A document is scored from an empty context, as a whole or through a sliding window: at a window of W and a stride of S,
-the first W symbols at once, then S at a time, each after the W - S before them. Language models count in their own
-symbols and begin each window with their start symbol; for all others a symbol is a byte. The bits are conditional code
-lengths (:mod:`gencomp.equivalence.conditional`): without framing, and of a code that decodes.
+Each document is scored from an empty context, as a whole or through a sliding window. With a window of W and a stride
+of S, the first W symbols are scored at once, then S at a time, each time after the W - S before them. Language models
+count in their own symbols and begin each window with their start symbol; for all others a symbol is a byte. The bits
+are conditional code lengths (:mod:`gencomp.equivalence.conditional`): without framing, and of a code that decodes.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         if self.window is None and self.stride is not None:
-            raise ValueError("a stride is of a window: give both, or neither")
+            raise ValueError("a stride needs a window: give both, or neither")
         stride = 1 if self.stride is None else self.stride
         if self.window is not None and (self.window < 2 or not 1 <= stride < self.window):
             raise ValueError(
@@ -42,7 +42,7 @@ class Setting:
             )
 
 
-# the settings of public benchmarks of this kind, by name
+# the settings of public benchmarks, by name
 PRESETS = {
     "block-1900": Setting(1900, 512),  # Huang et al. 2024, "Compression Represents Intelligence Linearly"
     "fresh-documents": Setting(),  # whole documents, each from an empty context
@@ -51,10 +51,10 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class DocumentRow:
-    """One document under one model, or with no ``document`` all of them; ``bits`` are its code length.
+    """One document under one model, or all of them where ``document`` is None; ``bits`` is its code length.
 
-    ``characters`` is None where it is no UTF-8, ``tokens`` where the model has none. ``window`` and ``stride`` are in
-    ``unit``; a window of None sees the whole document.
+    ``characters`` is None for data that is not UTF-8, ``tokens`` for a model without tokens. ``window`` and ``stride``
+    are in ``unit``; a window of None sees the whole document.
     """
 
     dataset: str
@@ -71,7 +71,7 @@ class DocumentRow:
     unit: str
 
     def per(self, count: int | None) -> float | None:
-        """Return the bits per one of ``count``; None where there is none."""
+        """Return the bits divided by ``count``; None where that is 0 or None."""
         return self.bits / count if count else None
 
     def record(self) -> dict[str, Any]:
@@ -89,8 +89,8 @@ class DocumentRow:
 class Comparison:
     """Two models on the same documents: ``difference`` is the other's bits per byte less the model's.
 
-    ``low`` and ``high`` are its 95 % interval, and ``p`` the two-sided level at which 0 is outside, by the paired
-    bootstrap over documents (Efron and Tibshirani 1993); with one document there is none.
+    ``low`` and ``high`` are its 95 % confidence interval, and ``p`` the two-sided p-value of no difference, by the
+    paired bootstrap over documents (Efron and Tibshirani 1993); with one document, all are None.
     """
 
     dataset: str
@@ -103,7 +103,7 @@ class Comparison:
 
 
 def characters_of(data: bytes) -> int | None:
-    """Return the number of characters of UTF-8, None where ``data`` is none."""
+    """Return the number of characters of ``data``; None if it is not UTF-8."""
     try:
         return len(data.decode("utf-8"))
     except UnicodeDecodeError:
@@ -111,7 +111,7 @@ def characters_of(data: bytes) -> int | None:
 
 
 def windows(size: int, setting: Setting) -> list[tuple[int, int, int]]:
-    """Return (from where it sees, first, last) of each part of a text of ``size`` symbols that is scored at once."""
+    """Return (start of the context, start, stop) of each part of ``size`` symbols that is scored at once."""
     if setting.window is None or size <= setting.window:
         return [(0, 0, size)]
     stride = setting.stride or max(1, setting.window // 2)
@@ -123,7 +123,11 @@ def windows(size: int, setting: Setting) -> list[tuple[int, int, int]]:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A spec that reads as a setting says: what of it is left to do by pairs, and what the rows tell."""
+    """A spec that reads as a setting says.
+
+    ``pairs`` is the part of the setting that the spec does not do itself, but (context, data) pairs do. The rest is
+    what the rows tell.
+    """
 
     spec: str
     pairs: Setting
@@ -135,7 +139,7 @@ class _Reading:
 def _reading(spec: str, setting: Setting) -> _Reading:
     """Return how ``spec`` reads. A model with a window of its own gets the setting as its options.
 
-    Raises ``ValueError`` where that model cannot have it.
+    Raises ``ValueError`` where it does not take them.
     """
     model: Any = native(as_predictor(spec))
     stride = setting.stride if setting.window is None else setting.stride or max(1, setting.window // 2)
@@ -160,15 +164,15 @@ def measure(
     kept: Kept | None = None,
     report: Callable[[int], object] = lambda count: None,
 ) -> list[DocumentRow]:
-    """Return for each model a row for each document, then one of all. ``report`` is told of documents that are done.
+    """Return for each model a row for each document, then one for all. ``report`` is told how many more parts are done.
 
-    Raises :class:`DatasetError` on no documents or an empty one, and what a model says of a setting it cannot have.
+    Raises :class:`DatasetError` on no documents or an empty one, and whatever a model raises on a setting.
     """
     if not documents:
         raise DatasetError(f"{dataset}: there are no documents")
     for document in documents:
         if not document.data:
-            raise DatasetError(f"{dataset}: document {document.name} is empty; bits per byte of it mean nothing")
+            raise DatasetError(f"{dataset}: document {document.name} is empty and has no bits per byte; leave it out")
     kept = Kept() if kept is None else kept
     rows: list[DocumentRow] = []
     for model in models:
@@ -207,7 +211,7 @@ def measure(
 
 
 def total(rows: Sequence[DocumentRow]) -> DocumentRow:
-    """Return the row of all documents of one model."""
+    """Return the row for all documents, from one model's ``rows`` for each."""
     characters = [row.characters for row in rows]
     tokens = [row.tokens for row in rows]
     return replace(
@@ -223,7 +227,7 @@ def total(rows: Sequence[DocumentRow]) -> DocumentRow:
 
 
 def compare(rows: Sequence[DocumentRow], seed: int = 0) -> list[Comparison]:
-    """Return the comparisons of the best model of each dataset with each other one, the nearest first."""
+    """Return the comparisons of each dataset's best model with every other one, the next best first."""
     found = []
     for dataset in dict.fromkeys(row.dataset for row in rows):
         mine = [row for row in rows if row.dataset == dataset and row.document is not None]
@@ -243,7 +247,10 @@ def compare(rows: Sequence[DocumentRow], seed: int = 0) -> list[Comparison]:
 def paired_bootstrap(
     differences: FloatArray, sizes: IntArray, seed: int = 0
 ) -> tuple[float, float | None, float | None, float | None]:
-    """Return (difference in bits per byte, low, high, p) from differences in bits (n,) of documents of sizes (n,)."""
+    """Return the figures of a :class:`Comparison`: (difference, low, high, p).
+
+    ``differences`` (n,) are those of the documents in bits, ``sizes`` (n,) their sizes in bytes.
+    """
     difference = float(differences.sum() / sizes.sum())
     count = len(differences)
     if count < 2:

@@ -1,4 +1,4 @@
-"""Conditional code lengths on disk as they come in, so that what was computed is not computed again."""
+"""Conditional code lengths, kept on disk as they come in, so that none is computed twice."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -16,7 +16,10 @@ _AT_ONCE = 512  # pairs between two writes
 
 
 class Kept:
-    """Lines of JSON, ``[key, bits]``: a key is all that a code length depends on. Without a path, nothing is kept."""
+    """Lines of JSON, ``[key, bits]``, whose key stands for all that a code length depends on.
+
+    Without a path, they are kept in memory only.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._known: dict[str, float] = {}
@@ -25,7 +28,7 @@ class Kept:
     def _accept(self, entry: Any) -> None:
         key, bits = entry
         if not isinstance(key, str) or type(bits) not in (int, float):
-            raise TypeError("no code length")
+            raise TypeError("not a code length")
         self._known[key] = float(bits)
 
     def code_lengths(
@@ -33,7 +36,7 @@ class Kept:
     ) -> FloatArray:
         """Return the conditional code length of each (given, data) pair in bits, float64 (n,).
 
-        ``identity`` stands for the model; ``report`` is told how many pairs more are done.
+        ``identity`` stands for the model; ``report`` is told how many more pairs are done.
         """
         digests: dict[bytes, str] = {}
 
@@ -60,7 +63,7 @@ class Kept:
         pairs: Sequence[Pair],
         report: Callable[[int], object] = lambda count: None,
     ) -> FloatArray:
-        """Return the same under the mixture of several specs."""
+        """Return the same under an equal mixture of several specs."""
         from gencomp.evaluation.run import facts_of
 
         facts = [facts_of(model) for model in models]

@@ -1,12 +1,12 @@
-"""What an audit can be given besides the project's own models: a program that answers lines, and a table of rows.
+"""What else than gencomp's models an audit can be given: a program that answers lines, or a table of probabilities.
 
-The line protocol. The program is started once a run, with the bytes' past unknown to it. It is sent lines, and answers
-each with one line of 256 probabilities, decimal numbers separated by blanks, that of byte 0 first:
+The line protocol: the program is started once for each run and knows nothing of earlier ones. It is sent lines, and
+answers each with one line of 256 probabilities, decimal numbers separated by blanks, that of byte 0 first:
 
     begin       the data begins: answer with the distribution of its first byte
     byte 104    the byte that came, 0 to 255: answer with the distribution of the next one
 
-When its standard input ends, it ends. What it says on standard error is shown where it fails.
+It ends when its standard input ends. If it fails, the last line of its standard error is shown.
 """
 
 import math
@@ -28,12 +28,12 @@ from gencomp.errors import GencompError
 from gencomp.protocols import FloatArray
 
 ALPHABET_SIZE = 256
-MAX_LINE = 1 << 16
-TIME_LIMIT = 30.0
+MAX_LINE = 1 << 16  # bytes of an answer
+TIME_LIMIT = 30.0  # seconds for an answer
 
 
 class SubjectError(GencompError):
-    """Something that was to predict and did not: it died, hung, or answered what is no distribution."""
+    """What was to predict failed at ``position``: it died, hung, or answered what is not a distribution."""
 
     def __init__(self, message: str, position: int) -> None:
         super().__init__(message)
@@ -41,9 +41,9 @@ class SubjectError(GencompError):
 
 
 def checked_row(values: Sequence[float], position: int, who: str) -> FloatArray:
-    """Return a row of 256 probabilities as code lengths in bits, float64 (256,), infinite for 0.
+    """Return 256 probabilities as code lengths in bits, float64 (256,), infinite for 0.
 
-    Raises :class:`SubjectError` on another number of them, on NaN, and on values outside [0, 1].
+    Raises :class:`SubjectError` on another number of values, on NaN, and on values outside [0, 1].
     """
     if len(values) != ALPHABET_SIZE:
         raise SubjectError(f"{who} gave {len(values)} probabilities at position {position}; expected 256", position)
@@ -60,7 +60,7 @@ def checked_row(values: Sequence[float], position: int, who: str) -> FloatArray:
 class CommandPredictor:
     """A program that speaks the line protocol, as a predictor: each state is a process of its own.
 
-    ``time_limit`` is how many seconds an answer may take. Raises :class:`SubjectError` where an answer does not come.
+    ``time_limit`` is how many seconds an answer may take. A missing or bad answer raises :class:`SubjectError`.
     """
 
     command: str
@@ -108,7 +108,7 @@ class CommandState:
         return type(self)(self._predictor, self._context)
 
     def close(self) -> None:
-        """End the program, and wait until it has ended."""
+        """Close the program's input and wait for it to end; kill it if that takes over a second."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -121,7 +121,7 @@ class CommandState:
         self._told.close()
 
     def _ask(self, line: str) -> FloatArray:
-        """Send a line and return the answer as code lengths; on any failure the process is gone."""
+        """Send a line and return the answer as code lengths; on any failure, end the process."""
         position = len(self._context)
         try:
             answer = self._answer(line, position)
@@ -142,7 +142,7 @@ class CommandState:
         assert self._process.stdout is not None
         try:
             self._process.stdin.write(line.encode("ascii") + b"\n")
-        except OSError:  # a pipe that nobody reads any more
+        except OSError:  # nobody reads the pipe any more
             raise self._died(position) from None
         deadline = time.monotonic() + self._predictor.time_limit
         with selectors.DefaultSelector() as selector:
@@ -176,7 +176,7 @@ class CommandState:
 
 @dataclass(frozen=True)
 class TablePredictor:
-    """Rows of probabilities, one a byte of one text: what a file of them claims, whatever the bytes are."""
+    """Rows of probabilities, one for each byte of one text, returned whatever the bytes are."""
 
     rows: FloatArray = field(repr=False)  # float64 (n, 256)
 
@@ -189,7 +189,7 @@ class TablePredictor:
 
 
 class TableState:
-    """A place in the table."""
+    """A position in the table."""
 
     def __init__(self, rows: FloatArray, position: int) -> None:
         self._rows = rows
@@ -210,29 +210,30 @@ class TableState:
 
 
 def _read_npy(path: Path) -> FloatArray:
-    """Return the rows of a .npy file, whose type, shape and size are looked at before room is made for them."""
+    """Return the rows of a .npy file. Its type, shape and size are checked before memory is taken for them."""
     with path.open("rb") as file:
         try:
             if np.lib.format.read_magic(file) == (1, 0):
                 shape, _, dtype = np.lib.format.read_array_header_1_0(file)
             else:
                 shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-        except Exception as error:  # of many kinds: a literal of Python's is parsed
-            raise SubjectError(f"{path} is no .npy file: {' '.join(str(error).split())[:200]}", 0) from error
+        except Exception as error:  # of many kinds, since numpy parses a Python literal
+            raise SubjectError(f"{path} is not a .npy file: {' '.join(str(error).split())[:200]}", 0) from error
         if len(shape) != 2 or shape[1] != ALPHABET_SIZE or dtype.kind not in "fiu":
-            raise SubjectError(f"{path} is {dtype}{list(shape)}; expected a row of 256 numbers a byte", 0)
+            raise SubjectError(f"{path} is {dtype}{list(shape)}; expected a row of 256 numbers for each byte", 0)
         start = file.tell()
         size, found = dtype.itemsize * math.prod(shape), file.seek(0, 2) - start
         if size != found:
-            raise SubjectError(f"{path} has {found:,} bytes of numbers, and claims {size:,}; write it again", 0)
+            raise SubjectError(f"{path} has {found:,} bytes of numbers but claims {size:,}; write it again", 0)
         file.seek(0)
         return np.asarray(np.load(file, allow_pickle=False), dtype=np.float64)
 
 
 def read_table(path: Path) -> TablePredictor:
-    """Return the rows of a .npy file, (n, 256), or of a text: a line of 256 numbers a byte, blanks or commas between.
+    """Return the rows of a .npy file, (n, 256), or of a text file, a line for each byte, 256 numbers a line.
 
-    Raises :class:`SubjectError` on another shape, and on what is no number.
+    In a text, blanks or commas separate numbers. Raises :class:`SubjectError` on another shape, and on what is not a
+    number.
     """
     if path.suffix == ".npy":
         return TablePredictor(_read_npy(path))

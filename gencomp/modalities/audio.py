@@ -17,10 +17,10 @@ from gencomp.protocols import FloatArray
 
 RATE = 16_000  # the paper's, in samples a second
 HALF_TAPS = 32  # zero crossings of the resampler's sinc on each side
-RESAMPLED_AT_ONCE = 1 << 13
-MIN_RATE, MAX_RATE = 1_000, 768_000  # of a file: what is outside is no sound, or its header is wrong
-READ_AT_ONCE = 1 << 20
-# whose samples are integers, of which 16 bits are taken; all others decode to floats, and 1.0 is full scale
+RESAMPLED_AT_ONCE = 1 << 13  # samples
+MIN_RATE, MAX_RATE = 1_000, 768_000  # of a file; outside, it is not sound, or its header is wrong
+READ_AT_ONCE = 1 << 20  # samples of each channel
+# these have integer samples, of which 16 bits are taken; all others decode to floats, with 1.0 as full scale
 INTEGER_SUBTYPES = ("PCM_", "ALAC_")
 
 Samples = npt.NDArray[np.int16]
@@ -54,7 +54,7 @@ def _soundfile() -> Any:
 def read(path: str | Path, rate: int = RATE, bits: Bits = 8) -> Signal:
     """Return a sound file as one channel at ``rate`` samples a second, of ``bits`` bits each.
 
-    8 bits are the high byte of 16, offset by 128, as in the paper. Several channels become their mean, another rate
+    8 bits are the high byte of 16, offset by 128, as in the paper. Several channels become their mean, and another rate
     is resampled; the signal's notes say so. Raises :class:`DatasetError`.
     """
     _check(rate, bits)
@@ -86,7 +86,7 @@ def _decode(path: str | Path) -> tuple[Samples, int]:
                 raise DatasetError(
                     f"{path}: {file.samplerate:,} samples a second; expected {MIN_RATE:,} to {MAX_RATE:,}"
                 )
-            if file.frames >= 1 << 62:  # a FLAC stream that was written as it came
+            if file.frames >= 1 << 62:  # of a FLAC file that was written to a pipe, so its length was not filled in
                 raise DatasetError(f"{path}: its header does not say how long it is; encode it again, from a file")
             return _read(file), file.samplerate
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
@@ -95,7 +95,7 @@ def _decode(path: str | Path) -> tuple[Samples, int]:
 
 
 def _read(file: Any) -> Samples:
-    """Return the samples, int16 (n, channels). Loud floats are clipped: libsndfile alone lets them wrap around."""
+    """Return the samples, int16 (n, channels). Floats beyond full scale are clipped; libsndfile would wrap them."""
     parts = [np.empty((0, file.channels), dtype=np.int16)]
     whole = file.subtype.startswith(INTEGER_SUBTYPES)
     while True:
@@ -106,9 +106,9 @@ def _read(file: Any) -> Samples:
 
 
 def resample(samples: Samples, rate: int, new_rate: int) -> Samples:
-    """Return int16 (n,) at another rate: band-limited interpolation with a Hann-windowed sinc.
+    """Return int16 (n,) at ``new_rate``: band-limited interpolation with a Hann-windowed sinc.
 
-    The filter passes what both rates can hold (Smith, "Digital Audio Resampling", 2002).
+    The filter passes the frequencies that both rates can hold (Smith, "Digital Audio Resampling", 2002).
     """
     if rate == new_rate or not len(samples):
         return samples
@@ -139,7 +139,10 @@ def _to_bytes(samples: Samples, bits: Bits) -> bytes:
 
 
 def to_wav(data: bytes, rate: int = RATE, bits: Bits = 8) -> bytes:
-    """Return a mono WAV file of samples as :class:`Signal` has them; an odd last byte of 16 bits is left out."""
+    """Return a mono WAV file of samples as :class:`Signal` has them; half a sample at the end is left out.
+
+    Raises ``ValueError`` on another rate or number of bits than :func:`read` takes.
+    """
     _check(rate, bits)
     data = as_bytes(data)
     file = io.BytesIO()

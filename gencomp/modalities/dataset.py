@@ -1,4 +1,4 @@
-"""Datasets: where data is and how it is cut, as options that an experiment file can hold; and the chunks."""
+"""Datasets: where data is and how it is cut into chunks, as options that an experiment file can hold."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -21,10 +21,10 @@ CHUNK_SIZE = 2048  # the paper's
 
 @dataclass(frozen=True)
 class Chunks:
-    """A dataset that was read: its chunks, in order, and what there is to say about how they came to be.
+    """A dataset that was read: its chunks, in order, and how they came to be.
 
-    ``raw_sizes`` (n,) are the bytes that each chunk stands for and ``lost_bits`` (n,) those that its mapping to other
-    symbols lost; ``notes`` are conversions and ``skipped`` the files that could not be read, a line each.
+    ``raw_sizes`` (n,) are the bytes that each chunk stands for, ``lost_bits`` (n,) the bits that mapping it to other
+    symbols lost. ``notes`` tell of conversions and ``skipped`` of files that could not be read, a line each.
     """
 
     chunks: tuple[bytes, ...]
@@ -38,15 +38,18 @@ class Chunks:
 class Dataset:
     """Data of one modality, and how it becomes chunks of ``chunk_size`` bytes.
 
-    ``path`` is a file, a folder or a pattern (random data has none). ``limit`` bounds the chunks, and ``per_file``
-    those of one image or sound, spread evenly over it. Images: ``layout``
-    "patches" of ``chunk_size`` / ``columns`` rows, or "rows", whole ones; ``color`` "grey", or "planes" for red, green
-    and blue one after the other. Audio: ``rate`` and ``bits``. Random: ``seed``. Source: ``source``, such as
-    "markov:order=2&seed=1", of which each chunk is a sample of its own (:mod:`gencomp.modalities.known`).
-    ``seven_bits`` maps the bytes for models that read only ASCII. Text: ``vocabulary`` cuts chunks into so many kinds
-    of tokens, two bytes each, learnt from the start of the text ``vocabulary_from``, or of ``path`` itself, which
-    flatters them. ``strict`` raises at the
-    first file that cannot be read instead of leaving it out.
+    ``path`` is a file, a folder or a pattern; generated data has none. ``limit`` bounds the chunks, and ``per_file``
+    those of one image or sound, spread evenly over it. ``strict`` raises at the first file that cannot be read instead
+    of leaving it out. ``seven_bits`` maps the bytes for models that read only ASCII.
+
+    - Images: ``layout`` is "patches" of ``chunk_size`` / ``columns`` rows, or "rows", whole ones; ``color`` is "grey",
+      or "planes" for red, green and blue one after the other.
+    - Audio: ``rate`` in samples a second, and ``bits``.
+    - Random: ``seed``.
+    - Source: ``source``, such as "markov:order=2&seed=1", of which each chunk is an independent sample
+      (:mod:`gencomp.modalities.known`).
+    - Text: ``vocabulary`` cuts chunks into tokens, two bytes each, of a vocabulary of that size. It is learnt from the
+      start of the text ``vocabulary_from``, or of ``path`` itself, which flatters it.
     """
 
     name: str
@@ -95,7 +98,7 @@ class Dataset:
             raise ValueError(f"{self.name}: a vocabulary is for text as it is, not for {self.modality} or seven bits")
         if self.modality == "image" and self.layout == "patches" and self.chunk_size % self.columns:
             raise ValueError(
-                f"{self.name}: a chunk of {self.chunk_size} bytes is no whole number of rows of {self.columns} columns"
+                f"{self.name}: a chunk of {self.chunk_size} bytes is not a whole number of rows of {self.columns} bytes"
             )
 
     @classmethod
@@ -119,11 +122,11 @@ class Dataset:
 
     @property
     def entropy_rate(self) -> float | None:
-        """The bits per byte that the data's source needs, where that is known."""
+        """The entropy rate of the data's source in bits per byte; None where it is not known."""
         return None if self.source is None else parse_source(self.source).entropy_rate
 
     def read(self) -> Chunks:
-        """Return the chunks. Raises :class:`DatasetError` where there is none, ``OSError``."""
+        """Return the chunks. Raises :class:`DatasetError`, also where there is no chunk, and ``OSError``."""
         pieces, notes, skipped = self._pieces()
         if not pieces:
             raise DatasetError(self._nothing(skipped))
@@ -188,7 +191,7 @@ class Dataset:
 
 
 def _spread(pieces: list[bytes], count: int | None) -> list[bytes]:
-    """Return at most ``count`` of the pieces, evenly apart."""
+    """Return at most ``count`` of the pieces, evenly spaced."""
     if count is None or len(pieces) <= count:
         return pieces
     return [pieces[(2 * number + 1) * len(pieces) // (2 * count)] for number in range(count)]

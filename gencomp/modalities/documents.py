@@ -1,4 +1,4 @@
-"""Documents: texts one by one, from files, lines, fields of JSON, columns of Parquet, or between separators."""
+"""Documents: single texts from files, lines, fields of JSON, columns of Parquet, or between separators."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ _LINES = (".jsonl", ".ndjson")
 
 @dataclass(frozen=True)
 class Document:
-    """One text as bytes, UTF-8 where it came as characters; ``label`` is its class where one is told."""
+    """One text as bytes, in UTF-8 if it was read as characters; ``label`` is its class if it has one."""
 
     name: str
     data: bytes
@@ -26,9 +26,10 @@ class Document:
 
 
 def files(paths: Iterable[str | Path], *, labelled: bool = False) -> list[Document]:
-    """Return each file as a document, those of a folder at any depth, by name.
+    """Return each file as a document, those of a folder at any depth, sorted by name.
 
-    With ``labelled``, a folder's subfolders are the classes: the first part of a file's path in it is its label.
+    With ``labelled``, a folder's subfolders are the classes: the first part of a file's path in it is its label. Raises
+    :class:`DatasetError` on a file outside them.
     """
     found = []
     for where in paths:
@@ -45,13 +46,16 @@ def files(paths: Iterable[str | Path], *, labelled: bool = False) -> list[Docume
 
 
 def lines(path: str | Path) -> list[Document]:
-    """Return each line of a file as a document, without its end; names are its numbers, from 1."""
+    """Return each line of a file as a document without its line end, named by its number, from 1."""
     pieces = read_plain(path).splitlines()
     return [Document(str(number), piece) for number, piece in enumerate(pieces, 1)]
 
 
 def separated(path: str | Path, separator: bytes) -> list[Document]:
-    """Return what stands between separators, which belong to no document. Raises ``ValueError`` on an empty one."""
+    """Return what stands between separators, which belong to no document.
+
+    Raises ``ValueError`` on an empty separator.
+    """
     if not separator:
         raise ValueError("a separator must have at least 1 byte")
     pieces = read_plain(path).split(separator)
@@ -71,8 +75,8 @@ def split_field(where: str, what: str = "FILE:FIELD") -> tuple[str, str]:
 def json_field(path: str | Path, name: str, label: str | None = None) -> list[Document]:
     """Return a field of each object of a JSON array, or of lines of JSON, as a document.
 
-    ``name`` may reach into objects by dots. Raises :class:`DatasetError`, with the line or the item, where it is
-    missing or no string, and ``label``, the field of the class, likewise (there an integer will do).
+    ``name`` may reach into nested objects by dots. ``label`` is the field of the class. Raises :class:`DatasetError`,
+    with the line or the item, where either field is missing or not a string; a label may be an integer, too.
     """
     return [
         Document(place, _string(item, name, f"{path}, {place}").encode("utf-8", "surrogatepass"),
@@ -89,8 +93,8 @@ def _items(path: str | Path) -> Iterator[tuple[str, Any]]:
     if not by_line:
         try:
             items = json.loads(text)
-        except ValueError as error:
-            raise DatasetError(f"{path} is no JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise DatasetError(f"{path} is not JSON: {error}") from error
         yield from ((f"item {number}", item) for number, item in enumerate(items, 1))
         return
     for number, line in enumerate(text.split(b"\n"), 1):
@@ -98,8 +102,8 @@ def _items(path: str | Path) -> Iterator[tuple[str, Any]]:
             continue
         try:
             item = json.loads(line)
-        except ValueError as error:
-            raise DatasetError(f"{path}, line {number}: it is no JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise DatasetError(f"{path}, line {number}: it is not JSON: {error}") from error
         yield f"line {number}", item
 
 
@@ -126,9 +130,9 @@ def _kind_of(value: Any) -> str:
 
 
 def parquet_column(path: str | Path, name: str, label: str | None = None) -> list[Document]:
-    """Return a column of strings or bytes of a Parquet file, a document a row, counted from 1.
+    """Return a column of strings or bytes of a Parquet file, one document a row, named by its number, from 1.
 
-    Raises :class:`DatasetError` on a column that is missing, of another type, or has a null, with its row.
+    Raises :class:`DatasetError` on a column that is missing or of another type, and on a null, with its row.
     """
     require("documents", "pyarrow")
     import pyarrow
@@ -137,7 +141,7 @@ def parquet_column(path: str | Path, name: str, label: str | None = None) -> lis
     try:
         file = pyarrow.parquet.ParquetFile(path)
     except pyarrow.ArrowInvalid as error:
-        raise DatasetError(f"{path} is no Parquet file: {error}") from error
+        raise DatasetError(f"{path} is not a Parquet file: {error}") from error
     names = file.schema_arrow.names
     for wanted in filter(None, (name, label)):
         if wanted not in names:
@@ -172,7 +176,7 @@ def read(kind: Kind, where: str, *, field: str | None = None, separator: str | N
 
 
 def _unescaped(text: str) -> bytes:
-    r"""Return a separator as bytes: ``\n``, ``\t``, ``\0`` and ``\xNN`` are what they are in Python."""
+    r"""Return a separator as bytes; ``\n``, ``\t``, ``\0`` and ``\xNN`` mean what they do in Python."""
     try:
         return text.encode("utf-8").decode("unicode_escape").encode("latin-1")
     except UnicodeError:
@@ -180,7 +184,10 @@ def _unescaped(text: str) -> bytes:
 
 
 def without_empty(documents: list[Document], where: str) -> tuple[list[Document], list[str]]:
-    """Return the documents that have bytes, and a line of what was left out. Raises :class:`DatasetError` on none."""
+    """Return the documents that are not empty, and a line on those that are, if any.
+
+    Raises :class:`DatasetError` if all are empty.
+    """
     kept = [document for document in documents if document.data]
     if not kept:
         raise DatasetError(f"{where}: no document has a byte ({len(documents)} found); there is nothing to measure")

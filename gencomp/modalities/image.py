@@ -32,7 +32,7 @@ _ORIENTATIONS = {
 class Raster:
     """One plane of 8-bit pixels: ``data`` is ``height`` rows of ``width`` bytes, from the top.
 
-    ``notes`` say what of a file it does not hold, a line each.
+    ``notes`` say, a line each, what was left out of the file.
     """
 
     width: int
@@ -57,9 +57,9 @@ def _pillow() -> Any:
 
 
 def _pixels(path: str | Path) -> tuple[Any, tuple[str, ...]]:
-    """Return the pixels, uint8 (height, width, 3), and notes; transparency is ignored, 16-bit grey keeps its high byte.
+    """Return the pixels, uint8 (height, width, 3), and notes, Pillow's warnings among them.
 
-    What Pillow would warn of is a note.
+    Transparency is ignored; 16-bit grey keeps its high byte.
     """
     image_module = _pillow()
     packed = read_plain(path)
@@ -70,14 +70,14 @@ def _pixels(path: str | Path) -> tuple[Any, tuple[str, ...]]:
         ):
             pixels = _as_rgb(image)
             facts = _left_out(image)
-    except Exception as error:  # each of Pillow's readers has its own kinds
+    except Exception as error:  # each of Pillow's readers raises errors of its own
         raise DatasetError(f"{path}: not an image that Pillow reads: {_reason(error)}") from error
     facts += [" ".join(str(warning.message).split()) for warning in warned]
     return pixels, tuple(f"{path}: {fact}" for fact in dict.fromkeys(facts))
 
 
 def _as_rgb(image: Any) -> Any:
-    # of grey with 16 bits, Pillow's reader of PGM makes 32, whatever the largest value that the file names
+    # Pillow reads a 16-bit PGM as mode I, scaled to 16 bits whatever the largest value that the file names
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
     if image.mode in ("I", "F"):
@@ -88,14 +88,14 @@ def _as_rgb(image: Any) -> Any:
 
 
 def _left_out(image: Any) -> list[str]:
-    """Return what the file says that its first frame's pixels, as they are stored, do not hold."""
+    """Return notes on what the file holds besides its first frame's pixels as stored."""
     facts = []
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         facts.append(f"the first of {frames} frames is taken")
     orientation = image.getexif().get(_ORIENTATION, 1)
     if orientation in _ORIENTATIONS:
-        facts.append(f"its EXIF data says that it is stored {_ORIENTATIONS[orientation]}; it is taken as it is stored")
+        facts.append(f"its EXIF data says that it is stored {_ORIENTATIONS[orientation]}; it is taken as stored")
     return facts
 
 
@@ -120,9 +120,9 @@ def read_planes(path: str | Path) -> tuple[Raster, Raster, Raster]:
 
 
 def patches(raster: Raster, rows: int = PATCH_ROWS, columns: int = PATCH_COLUMNS) -> Iterator[bytes]:
-    """Yield patches of ``rows`` x ``columns`` pixels, row-major inside and among each other.
+    """Yield patches of ``rows`` x ``columns`` pixels, both the patches and their pixels in row-major order.
 
-    Incomplete ones at the right and lower edges are left out, as in the paper.
+    Incomplete ones at the right and lower edges are left out, as in the paper. Raises ``ValueError`` on an empty patch.
     """
     if rows < 1 or columns < 1:
         raise ValueError(f"a patch must have at least 1 row and 1 column, got {rows} x {columns}")
@@ -133,7 +133,7 @@ def patches(raster: Raster, rows: int = PATCH_ROWS, columns: int = PATCH_COLUMNS
 
 
 def bands(raster: Raster, size: int) -> Iterator[bytes]:
-    """Yield the image in pieces of as many whole rows as fit in ``size`` bytes, at least one; the last is shorter."""
+    """Yield pieces of as many whole rows as fit in ``size`` bytes, at least one; the last may be shorter."""
     rows = max(1, size // raster.width)
     for top in range(0, raster.height, rows):
         yield raster.data[top * raster.width : (top + rows) * raster.width]

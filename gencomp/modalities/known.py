@@ -1,7 +1,7 @@
-"""Sources whose entropy rate is known: what no code can beat in the mean, for models to be held against.
+"""Sources of known entropy rate, which no code can beat on average: a bound to measure models against.
 
-A source is named as ``kind:key=value&key=value``, such as ``markov:order=2&seed=1``. Its parameters are drawn with
-``seed``, and so is each of its independent samples, whose letters are the bytes from ``a`` on.
+A source is named as ``kind:key=value&key=value``, such as ``markov:order=2&seed=1``. Its parameters and its independent
+samples are drawn with ``seed``. Letters are the bytes from ``a`` on.
 """
 
 from dataclasses import dataclass, fields
@@ -15,23 +15,23 @@ from gencomp.protocols import FloatArray, IntArray
 
 FIRST_LETTER = ord("a")
 MAX_CONTEXTS = 1 << 16
-# samples side by side that the entropy rate of a hidden Markov source is estimated from
+# a hidden Markov source's entropy rate is estimated from _PATHS samples of _STEPS bytes, less the first _WARM_UP
 _PATHS, _STEPS, _WARM_UP = 4096, 320, 64
 
 
 class Source(Protocol):
-    """Bytes at random, by a law that is known."""
+    """Random bytes of a known distribution."""
 
     @property
     def entropy_rate(self) -> float:
-        """Return the bits per byte that the source itself needs, in the limit."""
+        """Return the source's entropy rate in bits per byte."""
 
     def sample(self, size: int, number: int = 0) -> bytes:
         """Return ``size`` bytes of the source's sample ``number``; a longer one begins with the shorter."""
 
 
 def parse_source(text: str) -> Source:
-    """Return the source that ``text`` names. Raises :class:`SpecError` on a kind, option or value that there is not."""
+    """Return the source that ``text`` names. Raises :class:`SpecError` on an unknown kind, option or value."""
     kind, _, options = text.partition(":")
     if kind not in SOURCES:
         raise SpecError(f"unknown source {kind!r}; there are {', '.join(SOURCES)}")
@@ -54,7 +54,7 @@ def parse_source(text: str) -> Source:
 
 
 def _entropy(rows: FloatArray) -> FloatArray:
-    """Return the entropy in bits of each row of probabilities, any shape but the last axis."""
+    """Return the entropy in bits of each row of probabilities, (..., symbols): float64 (...)."""
     logarithms = np.log2(rows, where=rows > 0, out=np.zeros_like(rows))
     return np.asarray(-(rows * logarithms).sum(axis=-1))
 
@@ -70,7 +70,7 @@ def _letters(symbols: IntArray) -> bytes:
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Independent bytes: b with probability ``p``, else a."""
+    """Independent bytes: ``b`` with probability ``p``, else ``a``."""
 
     p: float = 0.1
     seed: int = 0
@@ -90,9 +90,10 @@ class Bernoulli:
 
 @dataclass(frozen=True)
 class Markov:
-    """Each byte depends on the ``order`` before it, by rows drawn from a Dirichlet law of ``concentration``.
+    """Each byte depends on the ``order`` bytes before it, by rows drawn from a symmetric Dirichlet distribution.
 
-    There are ``symbols`` letters. The rate is the rows' entropy in the stationary law of the contexts.
+    ``concentration`` is its parameter; there are ``symbols`` letters. The entropy rate is the mean entropy of the rows
+    under the stationary distribution of the contexts.
     """
 
     order: int = 1
@@ -110,7 +111,7 @@ class Markov:
 
     @cached_property
     def _rows(self) -> FloatArray:
-        """P(symbol | context), float64 (contexts, symbols); a context's number has its last symbol as last digit."""
+        """P(symbol | context), float64 (contexts, symbols); a context's number ends with its last symbol as a digit."""
         rng = np.random.default_rng([self.seed, 0])
         drawn = rng.dirichlet(np.full(self.symbols, self.concentration), self.symbols**self.order)
         rows = 0.999 * drawn + 0.001 / self.symbols  # every context can be reached
@@ -118,14 +119,14 @@ class Markov:
 
     @cached_property
     def _stationary(self) -> FloatArray:
-        """The law of the contexts that a step leaves as it is, float64 (contexts,), by repeated steps."""
+        """The stationary distribution of the contexts, float64 (contexts,), by power iteration."""
         contexts, symbols = self._rows.shape
         law = np.full(contexts, 1.0 / contexts)
         for _ in range(100_000):
             moved = (law[:, None] * self._rows).reshape(symbols, -1, symbols).sum(axis=0).ravel() if self.order else law
             if np.abs(moved - law).sum() < 1e-13:
                 break
-            law = (moved + law) / 2  # half a step: no cycle can keep it from settling
+            law = (moved + law) / 2  # half a step, which converges even if the chain is periodic
         return np.asarray(law / law.sum())
 
     @property
@@ -148,10 +149,11 @@ class Markov:
 
 @dataclass(frozen=True)
 class Hidden:
-    """A hidden Markov source: ``states`` that nobody sees move, and each emits one of ``symbols`` letters.
+    """A hidden Markov source: each of ``states`` hidden states emits one of ``symbols`` letters.
 
-    Its rate has no closed form. It is what the forward recursion charges for 10^6 bytes of samples of a seed of their
-    own (Shannon, McMillan and Breiman), to some 0.002 bits.
+    A state stays with probability ``stay`` or more. The entropy rate has no closed form. It is estimated, to some 0.002
+    bits, as the code length that the forward recursion gives 10^6 bytes of samples with a seed of their own, by the
+    theorem of Shannon, McMillan and Breiman.
     """
 
     states: int = 4
@@ -169,7 +171,7 @@ class Hidden:
 
     @cached_property
     def _laws(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Moves (states, states), emissions (states, symbols) and the stationary law (states,)."""
+        """Transitions (states, states), emissions (states, symbols) and the stationary distribution (states,)."""
         rng = np.random.default_rng([self.seed, 0])
         moves = (1 - self.stay) * rng.dirichlet(np.ones(self.states), self.states) + self.stay * np.eye(self.states)
         emissions = rng.dirichlet(np.full(self.symbols, self.concentration), self.states)
@@ -181,7 +183,7 @@ class Hidden:
         return moves, emissions, law / law.sum()
 
     def _paths(self, size: int, rng: np.random.Generator, paths: int) -> IntArray:
-        """Return samples side by side, int64 (paths, size)."""
+        """Return independent samples, int64 (paths, size)."""
         moves, emissions, law = self._laws
         move_bounds, emission_bounds = np.cumsum(moves, axis=1)[:, :-1], np.cumsum(emissions, axis=1)[:, :-1]
         uniforms = rng.random((size, 2, paths))
@@ -194,7 +196,7 @@ class Hidden:
 
     @cached_property
     def entropy_rate(self) -> float:
-        """The forward recursion's bits per byte, after a warm-up, over many samples."""
+        """The forward recursion's mean code length in bits per byte, after a warm-up, over many samples."""
         moves, emissions, law = self._laws
         drawn = self._paths(_STEPS, np.random.default_rng([self.seed, 2]), _PATHS)
         believed = np.tile(law, (_PATHS, 1))  # P(state | symbols so far)
@@ -213,13 +215,13 @@ class Hidden:
 
 @dataclass(frozen=True)
 class Grammar:
-    """Sums of numbers and brackets, a line each, by a grammar without ambiguity whose nesting no finite state follows.
+    """Sums of numbers and brackets, one a line, by an unambiguous grammar whose nesting no finite-state model follows.
 
         line -> sum end-of-line      sum -> term | term + sum
         term -> number | ( sum )     number -> digit | digit number
 
-    ``more``, ``nest`` and ``longer`` are the chances of the second alternative of each. A line's entropy is that of its
-    decisions, so the rate is the decisions' mean entropy a line over its mean length.
+    ``more``, ``nest`` and ``longer`` are the probabilities of the second alternative of sum, term and number. A line's
+    entropy is that of its decisions, so the entropy rate is their mean entropy a line, divided by the mean length.
     """
 
     more: float = 0.35
@@ -232,12 +234,12 @@ class Grammar:
         for name in ("more", "nest", "longer"):
             _in(name, getattr(self, name), 0.0, 0.95)
         _in("seed", self.seed, 0, 2**31)
-        if self.nest / (1 - self.more) >= 0.999:  # mean terms of a sum, each of which holds another with chance nest
+        if self.nest / (1 - self.more) >= 0.999:  # the mean number of sums inside a sum
             raise ValueError("lines would not end: nest / (1 - more) must be below 1")
 
     def _means(self) -> tuple[float, float]:
-        """Return (bits, bytes) of a line in the mean."""
-        # sums a line: itself and one for each bracket; terms = sums / (1 - more); brackets = nest * terms
+        """Return the mean (bits, bytes) of a line."""
+        # a line has one sum and one more for each pair of brackets; terms = sums / (1 - more); brackets = nest * terms
         terms_of_a_sum = 1 / (1 - self.more)
         sums = 1 / (1 - self.nest * terms_of_a_sum)
         terms = sums * terms_of_a_sum

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-MOST = 1 << 40
+MOST = 1 << 40  # bytes
 
 
 def random_bytes(size: int, seed: int = 0) -> bytes:

@@ -16,15 +16,15 @@ from gencomp.files import expanded, read_fully
 
 T = TypeVar("T")
 
-_PIECE = 1 << 16
+_PIECE = 1 << 16  # bytes read at a time
 
 
 @dataclass(frozen=True)
 class _Format:
-    """A compressed file: one stream or more, one after the other.
+    """A format of compressed files: one or more streams, one after the other.
 
-    ``new`` makes a decompressor of one stream. Zeros may follow a stream where ``padding`` is not 0, as many as a
-    multiple of it. Nothing else may.
+    ``new`` makes a decompressor for one stream. If ``padding`` is not 0, zeros may follow a stream, in multiples of it.
+    Nothing else may.
     """
 
     new: Callable[[], Any]
@@ -44,10 +44,10 @@ COMPRESSED_SUFFIXES = tuple(_FORMATS)
 
 
 def find_files(where: str | Path) -> list[Path]:
-    """Return the files that ``where`` names, sorted: one file, those in a folder at any depth, those of a glob.
+    """Return the files that ``where`` names, sorted: one file, those in a folder at any depth, or those of a glob.
 
-    Hidden files of a folder are left out. Raises ``FileNotFoundError``, or :class:`DatasetError` where a folder or
-    pattern holds no file.
+    Hidden files of a folder are left out. Raises ``FileNotFoundError``, or :class:`DatasetError` on a folder without
+    files, a pattern that matches none, or one that is not valid.
     """
     path = expanded(where)
     if path.is_dir():
@@ -61,17 +61,17 @@ def find_files(where: str | Path) -> list[Path]:
         try:
             files = [file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file()]
         except (ValueError, NotImplementedError) as error:
-            raise DatasetError(f"{where} is no pattern of files: {error}") from error
+            raise DatasetError(f"{where} is not a pattern of files: {error}") from error
     if not files:
-        raise DatasetError(f"{where}: no files there; name a file, a folder that holds some, or a pattern of theirs")
+        raise DatasetError(f"{where}: no files there; name a file, a folder that holds some, or a pattern for them")
     return sorted(files)
 
 
 def read_plain(path: str | Path, limit: int | None = None) -> bytes:
-    """Return a file's bytes, at most ``limit``; .xz, .gz, .bz2 and .zst are unpacked, all their streams.
+    """Return a file's bytes, at most ``limit``; of .xz, .gz, .bz2 and .zst, all streams are unpacked.
 
     Raises ``OSError``, or :class:`DatasetError` where a compressed file is damaged, cut short, or followed by anything
-    that its format does not allow. Beyond ``limit`` bytes nothing is looked at.
+    that its format does not allow. Beyond ``limit`` bytes nothing is checked.
     """
     path = Path(path)
     packing = _FORMATS.get(path.suffix.lower())
@@ -85,7 +85,7 @@ def read_plain(path: str | Path, limit: int | None = None) -> bytes:
         except OSError as error:
             if error.errno is not None:
                 raise
-            raise _does_not_unpack(path, error) from error  # bz2's way to say so
+            raise _does_not_unpack(path, error) from error  # bz2 raises it for bad data
 
 
 def _does_not_unpack(path: Path, reason: object) -> DatasetError:
@@ -115,7 +115,7 @@ def _unpacked(file: BinaryIO, packing: _Format, limit: int | None) -> bytes:
 
 
 def _after_padding(file: BinaryIO, packed: bytes, unit: int) -> bytes:
-    """Return what follows the zeros between two streams, none at the file's end; check how many there are."""
+    """Return the bytes after the zeros that follow a stream, none at the file's end; check the number of zeros."""
     zeros = 0
     while packed := packed or read_fully(file, _PIECE):
         rest = packed.lstrip(b"\0") if unit else packed
@@ -124,12 +124,12 @@ def _after_padding(file: BinaryIO, packed: bytes, unit: int) -> bytes:
         if rest:
             break
     if zeros and zeros % unit:
-        raise EOFError(f"{zeros} zero bytes follow a stream, no multiple of {unit}")
+        raise EOFError(f"{zeros} zero bytes follow a stream, expected a multiple of {unit}")
     return packed
 
 
 def read_each(paths: Iterable[Path], read: Callable[[Path], T], *, strict: bool) -> tuple[list[T], list[str]]:
-    """Return what ``read`` makes of each file, and one line for each file that it cannot read.
+    """Return what ``read`` returns for each file, and one line for each file that it cannot read.
 
     With ``strict`` the first such file raises: :class:`DatasetError` or ``OSError``.
     """

@@ -1,4 +1,4 @@
-"""Text: bytes as they are, for people to read, and in seven bits for models that know only ASCII."""
+"""Text as it is, as characters for people to read, and in seven bits for models that know only ASCII."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +12,7 @@ from gencomp.modalities.source import find_files, read_each, read_plain
 
 
 class SevenBits(NamedTuple):
-    """Bytes below 128, and the bits that were lost, which whoever measures charges to the code length."""
+    """Bytes below 128, and the number of bits lost, which a measurement adds to the code length."""
 
     data: bytes
     lost_bits: int
@@ -21,7 +21,7 @@ class SevenBits(NamedTuple):
 def read(where: str | Path, limit: int | None = None) -> bytes:
     """Return the bytes of a file, or of a folder's or pattern's files one after the other, at most ``limit``.
 
-    Raises what :func:`read_readable` raises where it is strict.
+    Raises what a strict :func:`read_readable` raises.
     """
     return read_readable(where, limit, strict=True)[0]
 
@@ -29,8 +29,8 @@ def read(where: str | Path, limit: int | None = None) -> bytes:
 def read_readable(where: str | Path, limit: int | None = None, *, strict: bool = False) -> tuple[bytes, list[str]]:
     """Return the bytes of all files that can be read, as :func:`read` does, and one line for each that cannot.
 
-    Raises ``OSError`` and :class:`~gencomp.errors.DatasetError` where ``where`` is nothing; with ``strict``, also for
-    the first file that cannot be read.
+    Raises ``OSError`` and :class:`~gencomp.errors.DatasetError` where ``where`` names no file; with ``strict``, also
+    for the first file that cannot be read.
     """
     parts: list[bytes] = []
     skipped: list[str] = []
@@ -47,7 +47,10 @@ def read_readable(where: str | Path, limit: int | None = None, *, strict: bool =
 
 
 def chunks(data: bytes, size: int, *, keep_last: bool = False) -> Iterator[bytes]:
-    """Yield ``data`` in pieces of ``size`` bytes; an incomplete last one only with ``keep_last``."""
+    """Yield ``data`` in pieces of ``size`` bytes; an incomplete last one only with ``keep_last``.
+
+    Raises ``ValueError`` on a size below 1.
+    """
     if size < 1:
         raise ValueError(f"a chunk must have at least 1 byte, got {size}")
     data = as_bytes(data)
@@ -56,15 +59,15 @@ def chunks(data: bytes, size: int, *, keep_last: bool = False) -> Iterator[bytes
 
 
 def to_text(data: bytes) -> str:
-    """Return ``data`` as text: UTF-8, what is not as U+FFFD."""
+    """Return ``data`` decoded as UTF-8, with U+FFFD for what is not."""
     return data.decode("utf-8", "replace")
 
 
 def clear_top_bits(data: bytes) -> SevenBits:
     """Return text for a model that reads only ASCII: bytes from 128 on lose their top bit, and each costs one bit.
 
-    This is the paper's charge (Delétang et al. 2024, section 3.1). It does not pay for saying which bytes they were;
-    where none is, as in most English text, that is right.
+    This is the paper's charge (Delétang et al. 2024, section 3.1). It leaves out the cost of saying which bytes these
+    are; where there are none, as in most English text, it is right.
     """
     values = np.frombuffer(as_bytes(data), dtype=np.uint8)
     return SevenBits((values & 0x7F).tobytes(), int(np.count_nonzero(values & 0x80)))

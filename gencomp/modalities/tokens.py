@@ -1,4 +1,4 @@
-"""Text as tokens: byte-pair encoding learnt from some text, each token's number as two bytes. By tokenizers."""
+"""Text as tokens, by the package tokenizers: byte-pair encoding learnt from a text, each token's id as two bytes."""
 
 import functools
 from pathlib import Path
@@ -24,7 +24,7 @@ def learnt_from(path: str, vocabulary: int) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def learn(path: str, vocabulary: int, *, strict: bool) -> tuple[Any, tuple[str, ...]]:
-    """Return the same tokenizer, and, unless ``strict``, one line for each file that could not be read."""
+    """Return the same tokenizer and, unless ``strict``, one line for each file that cannot be read."""
     if not MIN_VOCABULARY <= vocabulary <= MAX_VOCABULARY:
         raise ValueError(f"vocabulary must be from {MIN_VOCABULARY} to {MAX_VOCABULARY} tokens, got {vocabulary}")
     require("lm", "tokenizers")
@@ -34,7 +34,7 @@ def learn(path: str, vocabulary: int, *, strict: bool) -> tuple[Any, tuple[str, 
     from tokenizers.trainers import BpeTrainer
 
     tokenizer = Tokenizer(BPE())
-    # a space goes with the word after it, digits and marks by themselves
+    # a space goes with the word after it; digits and punctuation marks stand by themselves
     tokenizer.pre_tokenizer = Split(Regex(r" ?[A-Za-z\x80-\xff]+|\s+|[^A-Za-z\x80-\xff\s]"), "isolated")
     alphabet = [chr(byte) for byte in range(256)]
     trainer = BpeTrainer(vocab_size=vocabulary, initial_alphabet=alphabet, show_progress=False)
@@ -44,12 +44,12 @@ def learn(path: str, vocabulary: int, *, strict: bool) -> tuple[Any, tuple[str, 
 
 
 def _characters(data: bytes) -> str:
-    """Return one character a byte: a chunk may begin or end inside a UTF-8 sequence."""
+    """Return one character a byte, since a chunk may begin or end inside a UTF-8 sequence."""
     return data.decode("latin-1")
 
 
 def to_tokens(data: bytes, tokenizer: Any) -> bytes:
-    """Return the tokens of ``data``, two bytes each, the high one first."""
+    """Return the token ids of ``data``, two bytes each, big-endian."""
     return np.array(tokenizer.encode(_characters(data)).ids, dtype=">u2").tobytes()
 
 

@@ -309,7 +309,7 @@ def test_states_are_not_overwritten_unasked(cli, tmp_path: Path, monkeypatch: py
         patch.setattr(Mix, "begin", lambda *_: pytest.fail("work before the name is checked"))
         fails(cli(*arguments), 1, "thesis: it exists already; replace it with -f")
     assert (tmp_path / "thesis").read_bytes() == b"the only copy"
-    fails(cli("sample", "-n", "1", "-m", "counts:1", "--save-state", "new"), 2, "this model's states are not saved")
+    fails(cli("sample", "-n", "1", "-m", "counts:1", "--save-state", "new"), 2, "this model's states cannot be saved")
     fails(cli("sample", "-n", "1", "--save-state", "a", "-o", "a"), 2, "name the same file")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "thesis"]
     assert cli(*arguments, "-f").code == 0
@@ -368,7 +368,7 @@ def test_a_traceback_is_shown_on_request(cli, tmp_path: Path) -> None:
         (["evaluate", "home.toml", "-o", "out"], 1, ["~nosuchuser", "no such user"]),
         (["evaluate", "zero.toml", "-o", "out"], 1, ["zero byte"]),
         (["evaluate", "deep.toml", "-o", "out"], 2, ["deep.toml"]),
-        (["evaluate", "--text", "**x", "-o", "out"], 1, ["no pattern of files"]),
+        (["evaluate", "--text", "**x", "-o", "out"], 1, ["not a pattern of files"]),
         (["compare", "--text", "~nosuchuser/x", "-o", "out"], 1, ["~nosuchuser/x", "no such user"]),
         (["distance", "~nosuchuser/x", "-o", "out"], 1, ["~nosuchuser/x", "no such user"]),
         (["classify", "--train", "~nosuchuser/x", "file"], 1, ["~nosuchuser/x", "no such user"]),

@@ -111,6 +111,20 @@ def test_an_ensemble_is_portable_where_its_members_are() -> None:
     assert describe(bound)["environment"] == environment_of(bound)
 
 
+class Sure:
+    """A state whose integer cdf is finer than an ensemble's, with the least frequency for all bytes but the last."""
+
+    def cdf(self) -> np.ndarray:
+        return np.append(np.arange(256), 1 << 30)
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
+def test_members_with_finer_cdfs(mean: str) -> None:
+    cdf = EnsembleState(Ensemble("uniform", mean=mean), [Sure()]).cdf()
+    assert cdf[-1] == 1 << 20
+    assert set(np.diff(cdf)[:255].tolist()) <= {1, 2}  # once by the member, once by the ensemble
+
+
 @given(st.lists(st.integers(0, 1 << 24), min_size=1, max_size=6), st.integers(0, 1 << 30))
 def test_kernels_are_their_python(losses: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)

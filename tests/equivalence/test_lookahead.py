@@ -94,7 +94,7 @@ def test_archives_depend_on_the_codec() -> None:
     ("spec", "message"),
     [
         ("lookahead:mix", "is a predictor"),
-        ("lookahead:gzip,zlib", "one codec is expected"),
+        ("lookahead:gzip,zlib", "expected one codec"),
         ("lookahead:gzip?horizon=0", "horizon must be from 1 to 64"),
         ("lookahead:gzip?width=257", "width must be from 1 to 256"),
         ("lookahead:gzip?spans=-1", "spans must be from 0 to 256"),

@@ -27,8 +27,8 @@ def machine_code(calls: int, *, functions: int = 20) -> bytes:
     return bytes(code)
 
 
-# archive -> (content, model, block size)
-GOOD = {
+# archive -> (content, model, block size); without one, small members
+GOOD: dict[str, tuple[bytes, str, int | None]] = {
     "good-empty.gcz": (b"", "counts:6", 1 << 20),
     "good-stored.gcz": (bytes(range(256)), "counts:6", 1 << 20),
     "good-uniform.gcz": (b"\x00\xff" * 3, "uniform", 1 << 20),
@@ -46,6 +46,13 @@ GOOD = {
     "good-best.gcz": (MIXED, "best:5", 1 << 20),
     "good-mix-calls.gcz": (machine_code(400), "mix:1", 1 << 12),
     "good-best-small.gcz": (TEXT[:200], "best:9", 1 << 20),
+    "good-small-empty.gcz": (b"", "counts:6", None),
+    "good-small-stored.gcz": (bytes(range(256)), "counts:6", None),
+    "good-small-deflate.gcz": (b"to be or not to be, " * 30, "uniform", None),
+    "good-small-counts.gcz": (TEXT, "counts:6", None),
+    "good-small-mix.gcz": (TEXT, "mix:5", None),
+    "good-small-best.gcz": (TEXT[:200], "best:5", None),
+    "good-small-calls.gcz": (machine_code(400), "mix:1", None),
 }
 
 # archives as they were made once: revisions of models made of models were one number each
@@ -57,7 +64,9 @@ FORMER = {
 
 def bad() -> dict[str, bytes]:
     """Return the archives that must be refused."""
-    archive = gencomp.compress(TEXT, "counts:6")
+    archive = gencomp.compress(TEXT, "counts:6", block_size=1 << 20)
+    small = gencomp.compress(TEXT, "counts:6")
+    form = small[:4] + bytes([small[4] | 0x40]) + small[5:-4]
     newer = bytearray(archive)
     newer[8] = 2
     newer[24:28] = struct.pack("<I", zlib.crc32(newer[:24]))
@@ -75,6 +84,10 @@ def bad() -> dict[str, bytes]:
         "bad-text-mode.gcz": archive.replace(b"\r\n", b"\n"),
         "bad-checksum.gcz": pack_header({"model": None}, 1024)[0] + archive[-64:],
         "bad-not-an-archive.gcz": TEXT[:100],
+        "bad-small-flipped-bit.gcz": small[:400] + bytes([small[400] ^ 1]) + small[401:],
+        "bad-small-truncated.gcz": small[:-1],
+        "bad-small-trailing-bytes.gcz": small + b"trailing",
+        "unsupported-small-form.gcz": form + zlib.crc32(form).to_bytes(4, "little"),
         "unsupported-major-version.gcz": bytes(newer),
         "unsupported-transform.gcz": start_of_code + pack_block(code_key, unknown, bytes(50), bytes(100)),
         "model-of-another-revision.gcz": start + block + end,

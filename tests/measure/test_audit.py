@@ -277,7 +277,7 @@ def test_tables_of_another_kind(name: str, content: str, message: str, tmp_path:
     with pytest.raises(SubjectError, match=message):
         read_table(tmp_path / name)
     np.save(tmp_path / "flat.npy", np.ones(9))
-    with pytest.raises(SubjectError, match="expected a row of 256 numbers a byte"):
+    with pytest.raises(SubjectError, match="expected a row of 256 numbers for each byte"):
         read_table(tmp_path / "flat.npy")
 
 
@@ -299,12 +299,12 @@ ROWS = numpy_file(np.full((3, 256), 1 / 256))
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no .npy file"),
-        (b"PK\x03\x04, or so", "is no .npy file"),
-        (numpy_archive(), "is no .npy file"),
-        (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "is no .npy file"),
-        (ROWS[:-5], "has 6,139 bytes of numbers, and claims 6,144"),
-        (ROWS + b"x", "has 6,145 bytes of numbers, and claims 6,144"),
+        (b"", "is not a .npy file"),
+        (b"PK\x03\x04, or so", "is not a .npy file"),
+        (numpy_archive(), "is not a .npy file"),
+        (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "is not a .npy file"),
+        (ROWS[:-5], "has 6,139 bytes of numbers but claims 6,144"),
+        (ROWS + b"x", "has 6,145 bytes of numbers but claims 6,144"),
         (ROWS.replace(b"(3, 256), }          ", b"(3000000000, 256), } "), "claims 6,144,000,000,000"),
         (ROWS.replace(b"(3, 256), ", b"(-3, 256),"), "claims -6,144"),
         (numpy_file(np.zeros((2, 256), dtype=complex)), "is complex128[2, 256]; expected a row of 256 numbers"),

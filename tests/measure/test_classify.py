@@ -97,7 +97,7 @@ def test_a_classifier_is_saved_without_pickle(
     whole = (tmp_path / "kept.npz").read_bytes()
     for damaged in (b"", b"no archive", whole[: len(whole) // 2]):
         (tmp_path / "damaged.npz").write_bytes(damaged)
-        with pytest.raises(CorruptDataError, match=r"damaged.npz is no saved classifier"):
+        with pytest.raises(CorruptDataError, match=r"damaged.npz is not a saved classifier"):
             load_classifier(tmp_path / "damaged.npz")
 
 
@@ -146,7 +146,7 @@ def as_header(text: str) -> np.ndarray:
     ],
 )
 def test_a_forged_classifier_is_refused(changed: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(CorruptDataError, match=r"kept.npz is no saved classifier: ") as refused:
+    with pytest.raises(CorruptDataError, match=r"kept.npz is not a saved classifier: ") as refused:
         load_classifier(forged(tmp_path / "kept.npz", **changed))
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 500 + len(str(tmp_path))
@@ -272,7 +272,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--load", kept, "--fit-prior", test], 2, "--fit-prior says nothing beside --load"),
         (["--train", train, "--test", test, "-k", "3"], 2, "-k says nothing beside --method primed"),
         (["--train", train, "--test", test, "--method", "neighbours", "--priming", "9"], 2, "--priming says nothing"),
-        (["--load", f"{tmp_path}/train.jsonl", test], 3, "is no saved classifier"),
+        (["--load", f"{tmp_path}/train.jsonl", test], 3, "is not a saved classifier"),
         (["--train", f"{tmp_path}/train.jsonl:text:label", test], 1, "line 1: there is no field 'label'"),
         (["--train", "nowhere", test], 1, "FILE:TEXT:LABEL"),
     ):

@@ -54,8 +54,10 @@ def test_documents_of_every_kind(tmp_path: Path, jsonl: Path) -> None:
         ('{"text": "a"}\n{"text": 7}\n', "line 2: the field 'text' is a number, expected a string"),
         ('{"text": null}\n', "line 1: the field 'text' is null, expected a string"),
         ('["text"]\n', "item 1: expected an object with the field 'text', found str"),
-        ('{"text": "a"}\n{"text"\n', "line 2: it is no JSON"),
-        ("[1,", "is no JSON"),
+        ('{"text": "a"}\n{"text"\n', "line 2: it is not JSON"),
+        ("[1,", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),  # more levels than the parser takes
+        ('{"text": ' + "[" * 100_000, "line 1: it is not JSON"),
     ],
 )
 def test_a_field_that_is_missing_is_named(content: str, message: str, tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_parquet_that_does_not_fit(tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match=message):
             read.parquet_column(path, column)
     (tmp_path / "no.parquet").write_bytes(b"no parquet at all")
-    with pytest.raises(DatasetError, match="is no Parquet file"):
+    with pytest.raises(DatasetError, match="is not a Parquet file"):
         read.parquet_column(tmp_path / "no.parquet", "text")
 
 

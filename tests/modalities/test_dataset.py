@@ -124,7 +124,7 @@ def test_random(tmp_path: Path) -> None:
         ({"name": "a", "modality": "random", "path": "x", "limit": 1}, "has no path"),
         ({"name": "a"}, "needs modality"),
         ({"name": "a", "modality": "random", "limit": 1, "seed": -1}, "seed must be at least 0, got -1"),
-        ({"name": "a", "modality": "image", "path": "x", "chunk_size": 100}, "no whole number of rows"),
+        ({"name": "a", "modality": "image", "path": "x", "chunk_size": 100}, "not a whole number of rows"),
         ({"name": "a", "modality": "text", "path": "x", "limit": 0}, "limit must be at least 1, got 0"),
         ({"name": "a", "modality": "text", "path": "x", "limit": "3"}, "limit must be of type int, got '3'"),
         ({"name": "a", "modality": "text", "path": "x", "colour": "grey"}, "no option 'colour'"),

@@ -217,9 +217,7 @@ def test_what_an_image_file_holds_beside_its_pixels_is_told(tmp_path: Path) -> N
         raster = image.read_grey(tmp_path / name)
         assert (raster.width, raster.height) == (4, 3)
         (note,) = raster.notes
-        assert note == (
-            f"{tmp_path / name}: its EXIF data says that it is stored on its side; it is taken as it is stored"
-        )
+        assert note == (f"{tmp_path / name}: its EXIF data says that it is stored on its side; it is taken as stored")
     upright = Image.Exif()
     upright[0x0112] = 1
     pixels.save(tmp_path / "upright.png", exif=upright)

@@ -1,9 +1,9 @@
 """Which next bytes are all parsed alike: as a literal, after a parse that does not depend on them.
 
-Most next bytes go on with nothing that was there before. One parse, with one of them, then stands for all: where a
-byte has been compared, it was with what follows an earlier place, at a distance that the parse has met. Those bytes
-are marked as unlike, and parsed each for itself. How such a byte sorts in a tree decides what else is looked at below
-the first place that agrees with all of the known bytes; no longer match is there, unless the byte is marked.
+Most next bytes continue no earlier match, so one parse, with one of them, stands for all. Wherever the parse compares
+the last byte, it is with a byte at a distance that the parse has met. Those bytes are marked as unlike, and each is
+parsed for itself. In a tree, how the last byte sorts decides which nodes are visited below the first that agrees with
+all known bytes; but none of them has a longer match, unless the byte is marked.
 """
 
 import numpy as np
@@ -14,19 +14,19 @@ from gencomp.bitstreams.lzma import registers as reg
 from gencomp.bitstreams.lzma.state import MATCH_ROWS, ZERO, Parse, common_length
 from gencomp.compiled import Integer, fragment, lean_kernel
 
-NONE_ALIKE = 256  # in Parse.unlike, 1 where no byte stands for others
-_MOST_VISITS = 400  # of a tree's nodes: where more have the known bytes, each last byte is parsed for itself
+NONE_ALIKE = 256  # place in Parse.unlike: 1 if no byte stands for others
+_MOST_VISITS = 400  # of a tree's nodes; beyond, each last byte is parsed for itself
 
 
 @fragment
 def _mark(parse: Parse, distance: Integer) -> None:
-    """Mark the byte that a match at this distance goes on with."""
+    """Mark the last byte that would continue a match at this distance."""
     parse.unlike[parse.data[parse.registers[reg.STOP] - distance]] = 1
 
 
 @lean_kernel
 def mark_matches(parse: Parse) -> None:
-    """Mark what the matches found last go on with."""
+    """Mark the bytes that would continue the matches found last."""
     first = parse.registers[reg.BANK] * MATCH_ROWS
     for row in range(first, first + parse.registers[reg.MATCHES_COUNT]):
         _mark(parse, np.int64(parse.matches[row, 1]) + 1)
@@ -34,7 +34,7 @@ def mark_matches(parse: Parse) -> None:
 
 @lean_kernel
 def mark_known(parse: Parse) -> None:
-    """Mark, of all bytes, those that distances known before the parse go on with."""
+    """Clear all marks, then mark the bytes that would continue at distances known before the parse."""
     registers, nodes = parse.registers, parse.nodes
     for byte in range(len(parse.unlike)):
         parse.unlike[byte] = 0
@@ -59,7 +59,7 @@ def mark_known(parse: Parse) -> None:
 
 @lean_kernel
 def _is_found(parse: Parse, position: Integer, first: Integer, limit: Integer) -> Integer:
-    """Tell whether ``limit`` bytes occur among the candidates that a search would look at."""
+    """Tell whether a search would meet a candidate that agrees in ``limit`` bytes."""
     registers, data, table = parse.registers, parse.data, parse.table
     cycle, sons, tree = registers[reg.CYCLIC_SIZE], registers[reg.SON], registers[reg.FINDER] & lzma.MF_TREE
     slot, candidate = position % cycle, first
@@ -82,7 +82,7 @@ def _is_found(parse: Parse, position: Integer, first: Integer, limit: Integer) -
 
 @lean_kernel
 def _mark_chain(parse: Parse, position: Integer, first: Integer, known: Integer) -> None:
-    """Mark what follows the ``known`` bytes wherever the chain has them."""
+    """Mark the byte after each occurrence of the ``known`` bytes in the chain."""
     registers = parse.registers
     cycle, sons = registers[reg.CYCLIC_SIZE], registers[reg.SON]
     slot, candidate = position % cycle, first
@@ -97,7 +97,7 @@ def _mark_chain(parse: Parse, position: Integer, first: Integer, known: Integer)
 
 @lean_kernel
 def _mark_tree(parse: Parse, position: Integer, first: Integer, known: Integer) -> None:
-    """Mark what follows the ``known`` bytes wherever the tree has them."""
+    """Mark the byte after each occurrence of the ``known`` bytes in the tree."""
     registers, data, table, stack = parse.registers, parse.data, parse.table, parse.path
     cycle, sons, slot = registers[reg.CYCLIC_SIZE], registers[reg.SON], position % registers[reg.CYCLIC_SIZE]
     waiting, visits = np.int64(1), 0
@@ -129,7 +129,7 @@ def mark_search(parse: Parse, position: Integer, first: Integer) -> None:
     """Mark the last bytes with which a search at ``position``, from its candidate ``first``, would find more."""
     registers = parse.registers
     known = registers[reg.STOP] - position
-    # a candidate that this parse entered is in a place that the byte decides
+    # where a candidate lies that this parse entered depends on the last byte
     if first >= registers[reg.TAIL] + registers[reg.CYCLIC_SIZE]:
         parse.unlike[NONE_ALIKE] = 1
     elif known >= registers[reg.NICE_LEN]:
@@ -142,7 +142,7 @@ def mark_search(parse: Parse, position: Integer, first: Integer) -> None:
 
 @lean_kernel
 def mark_hashed(parse: Parse, position: Integer, byte: Integer, first: Integer) -> None:
-    """Mark ``byte``, the last that is hashed, if the search from its own candidate ``first`` finds it."""
+    """Mark ``byte``, the last one hashed, if the search from its own first candidate, ``first``, finds it."""
     registers = parse.registers
     kept = parse.data[registers[reg.STOP]]
     parse.data[registers[reg.STOP]] = byte

@@ -1,4 +1,4 @@
-"""The range coder's interval and its probabilities, as symbols are coded (lzma_encoder.c, range_encoder.h)."""
+"""The range coder's interval and its probabilities while symbols are coded (lzma_encoder.c, range_encoder.h)."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ _END_DIRECT_BITS = 26  # of the end marker's distance, 2^32 - 1
 def _narrow(parse: Parse, place: Integer, bit: Integer) -> None:
     """Code ``bit`` by the probability at ``place`` that it is 0, which learns from it (rc_bit).
 
-    The range is from RC_TOP_VALUE to 2^32 - 1 when it is split, and a probability from 31 to 2017: neither part is
+    When it is split, the range is from RC_TOP_VALUE to 2^32 - 1; a probability is from 31 to 2017. So neither part is
     empty.
     """
     registers = parse.registers
@@ -72,7 +72,7 @@ def _code_reverse_tree(parse: Parse, base: Integer, bits: Integer, symbol: Integ
 
 @lean_kernel
 def _code_length(parse: Parse, repeated: Integer, phase: Integer, length: Integer) -> None:
-    # before the length is coded, since liblzma's probabilities learn from a symbol only after all of it is taken
+    # prices are renewed before the length is coded: in liblzma, probabilities learn only once a symbol is complete
     if not parse.registers[reg.FAST]:
         counter = layout.LEN_COUNTERS + lzma.POS_STATES_MAX * repeated + phase
         change(parse, counter, parse.live[counter] - 1)
@@ -95,7 +95,7 @@ def _code_length(parse: Parse, repeated: Integer, phase: Integer, length: Intege
 
 @lean_kernel
 def _code_match(parse: Parse, phase: Integer, distance: Integer, length: Integer) -> None:
-    """Code a length and a distance less one, which becomes the first of the four."""
+    """Code a length and a distance, less one, which becomes the first of the four last ones."""
     registers = parse.registers
     registers[reg.STATE] = after_match(registers[reg.STATE])
     _code_length(parse, ZERO, phase, length)
@@ -154,8 +154,8 @@ def _code_literal(parse: Parse) -> None:
     if state < lzma.LIT_STATES:
         _code_tree(parse, coder, np.int64(8), literal)
     else:
-        # as long as the bits are those of the byte that the last match would have gone on with, by these too: see
-        # literal_price for node and offset
+        # while the bits are those of the byte that the last match would have gone on with, they are coded by these, too
+        # (node and offset: see literal_price)
         node, offset, expected = literal | 256, np.int64(256), np.int64(data[position - registers[reg.REPS] - 1])
         while node < 1 << 16:
             expected <<= 1
@@ -189,7 +189,7 @@ def code_symbol(parse: Parse, back: Integer, length: Integer) -> None:
 
 @fragment
 def _narrowed(model: Words, place: Integer, bit: Integer, width: Integer, shifts: Integer) -> tuple[Integer, Integer]:
-    """Return the range's width and how often it has been shifted after ``bit``, from which nothing is learnt."""
+    """Return the range's width and its shifts after ``bit``, without learning from it."""
     if width < lzma.RC_TOP_VALUE:
         width <<= lzma.RC_SHIFT_BITS
         shifts += 1
@@ -202,8 +202,8 @@ def end_length(parse: Parse, state: Integer, width: Integer, shifts: Integer, li
     """Return the length of the whole code in 1/65536 bit, with the end marker after all the data.
 
     The marker is a match of the shortest length at the largest distance. ``state``, the range's ``width`` and its
-    ``shifts`` are those before it; ``literal`` is the probability that a literal follows. None of the marker's
-    probabilities occurs in it twice, so nothing has to be learnt on the way.
+    ``shifts`` are those before it; ``literal`` is the probability of a literal in its place. The marker uses no
+    probability twice, so none has to learn on the way.
     """
     model, phase = parse.live, parse.registers[reg.SIZE] & parse.registers[reg.PB_MASK]
     if width < lzma.RC_TOP_VALUE:
@@ -232,7 +232,7 @@ def end_length(parse: Parse, state: Integer, width: Integer, shifts: Integer, li
 
 @lean_kernel
 def code_length(parse: Parse) -> Integer:
-    """Return the length of the whole code in 1/65536 bit, where all the data is coded."""
+    """Return the length of the whole code in 1/65536 bit, once all the data is coded."""
     registers = parse.registers
     decision = match_bit(registers[reg.STATE], registers[reg.SIZE] & registers[reg.PB_MASK])
     literal = np.int64(parse.live[decision])
@@ -241,7 +241,7 @@ def code_length(parse: Parse) -> Integer:
 
 @lean_kernel
 def code_length_with(parse: Parse, literal: Integer) -> Integer:
-    """Return the length of the whole code in 1/65536 bit, where ``literal`` alone is not coded yet."""
+    """Return the length of the whole code in 1/65536 bit, where only ``literal`` is left to be coded."""
     registers, data, model = parse.registers, parse.data, parse.live
     position, state = registers[reg.POSITION], registers[reg.STATE]
     decision = match_bit(state, position & registers[reg.PB_MASK])
@@ -259,7 +259,7 @@ def code_length_with(parse: Parse, literal: Integer) -> Integer:
     after = after_literal(state)
     following = match_bit(after, registers[reg.SIZE] & registers[reg.PB_MASK])
     probability = np.int64(model[following])
-    # where the two decisions have one probability, it has learnt from the literal
+    # if both decisions use one probability, it has learnt from the literal
     if following == decision:
         probability += (lzma.RC_BIT_MODEL_TOTAL - probability) >> lzma.RC_MOVE_BITS
     return end_length(parse, after, width, shifts, probability)
@@ -267,7 +267,7 @@ def code_length_with(parse: Parse, literal: Integer) -> Integer:
 
 @lean_kernel
 def undo_changes(parse: Parse) -> None:
-    """Take back what a parse that is FINAL has changed in the model."""
+    """Undo the model's changes by a parse that is FINAL."""
     changes = parse.changes
     for at in range(parse.registers[reg.CHANGES] - 1, -1, -1):
         parse.live[changes[at, 0]] = changes[at, 1]

@@ -1,6 +1,6 @@
-"""Where an encoder's model keeps what: price tables of distances, probabilities, price tables of lengths.
+"""The layout of an encoder's model: price tables of distances, probabilities, price tables of lengths.
 
-The last begin at a register, LENGTHS, since there are as many literal coders before them as lc and lp say.
+The last begin where the register LENGTHS says, since the number of literal coders before them depends on lc and lp.
 """
 
 from gencomp.bitstreams.lzma import constants as lzma
@@ -11,7 +11,7 @@ ALIGN_PRICE_COUNT = 1  # distances coded since the prices of their low bits were
 ALIGN_PRICES = 2
 DIST_PRICES = ALIGN_PRICES + lzma.ALIGN_SIZE  # by length
 DIST_SLOT_PRICES = DIST_PRICES + lzma.DIST_STATES * lzma.FULL_DISTANCES  # by length
-# lengths to come before their prices are renewed, by position; of matches, then of repeated ones
+# lengths left before their prices are renewed, by position; of matches, then of repeated ones
 LEN_COUNTERS = DIST_SLOT_PRICES + lzma.DIST_STATES * lzma.DIST_SLOTS
 PROBABILITIES = LEN_COUNTERS + 2 * lzma.POS_STATES_MAX
 

@@ -1,7 +1,7 @@
 """How liblzma looks for matches: hashes of two, three and four bytes, chains (HC3, HC4) or binary trees (BT4).
 
-A chain links the positions of one hash, the newest first. A tree holds them sorted by what follows them, the newest at
-the root. Looking up a position makes it the root, and splits what was there into what is smaller and what is larger.
+A chain links the positions of one hash, newest first. A tree holds them sorted by the bytes that follow, the newest at
+the root. Looking up a position makes it the root, and splits the old tree into what sorts before and after it.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ _CRC_SHIFT = 5  # of the fourth byte's CRC in the hash of four bytes
 
 
 def _crc_table() -> IntArray:
-    """Return the table of CRC-32, int64 (256,), which liblzma's hashes begin with."""
+    """Return the table of CRC-32, int64 (256,), which liblzma's hashes are made with."""
     table = np.arange(256, dtype=np.int64)
     for _ in range(8):
         table = np.where(table & 1, (table >> 1) ^ _POLYNOMIAL, table >> 1)
@@ -30,7 +30,7 @@ _CRC = _crc_table()
 
 @fragment
 def _put(parse: Parse, place: Integer, value: Integer) -> None:
-    """Enter ``value`` in the table, and note that in the log."""
+    """Enter ``value`` in the table and the log."""
     entry, log = parse.registers[reg.ENTRIES], parse.log
     log[entry, 0], log[entry, 1], log[entry, 2] = place, parse.table[place], value
     parse.registers[reg.ENTRIES] = entry + 1
@@ -39,7 +39,7 @@ def _put(parse: Parse, place: Integer, value: Integer) -> None:
 
 @lean_kernel
 def undo_entries(parse: Parse, first: Integer) -> None:
-    """Take back the entries from ``first`` on."""
+    """Undo the entries from ``first`` on."""
     log = parse.log
     for entry in range(parse.registers[reg.ENTRIES] - 1, first - 1, -1):
         parse.table[log[entry, 0]] = log[entry, 1]
@@ -55,9 +55,9 @@ def _keep(parse: Parse, count: Integer, length: Integer, distance: Integer) -> I
 
 @fragment
 def _hashes(parse: Parse, position: Integer) -> tuple[Integer, Integer, Integer, Integer]:
-    """Return the hash of three bytes as such, and the places in the table of those of two, three and all bytes.
+    """Return the hash of three bytes as it is, and the table's places for the hashes of two, three and all bytes.
 
-    HC3 has none of three bytes beside that of all.
+    All bytes are three for HC3, which has no other hash of three, and four for the others.
     """
     registers, data = parse.registers, parse.data
     mixed = _CRC[data[position]] ^ np.int64(data[position + 1])
@@ -76,7 +76,10 @@ def _hashes(parse: Parse, position: Integer) -> tuple[Integer, Integer, Integer,
 def _keep_nearest(
     parse: Parse, position: Integer, second: Integer, third: Integer, limit: Integer
 ) -> tuple[Integer, Integer]:
-    """Keep what the hashes of two bytes and, but for HC3, of three find; return how many and the longest's length."""
+    """Keep the matches that the hashes of two bytes and, but for HC3, of three find.
+
+    Returns their number and the length of the longest.
+    """
     registers, data, table = parse.registers, parse.data, parse.table
     short, cycle = registers[reg.FINDER] == lzma.MF_HC3, registers[reg.CYCLIC_SIZE]
     distance = position + cycle - np.int64(table[second])
@@ -102,7 +105,7 @@ def _keep_nearest(
 def _follow_chain(
     parse: Parse, position: Integer, first: Integer, count: Integer, best: Integer, limit: Integer
 ) -> Integer:
-    """Keep each match longer than ``best`` and all before it; return their number (hc_find_func)."""
+    """Keep each match longer than ``best`` and all before it; return the number of matches (hc_find_func)."""
     registers, data, table = parse.registers, parse.data, parse.table
     cycle, sons = registers[reg.CYCLIC_SIZE], registers[reg.SON]
     slot = position % cycle
@@ -130,14 +133,14 @@ def _split_tree(
 ) -> Integer:
     """Make ``position`` the root; keep each match longer than ``best`` and all before it (bt_find_func).
 
-    Where ``best`` is ``limit``, nothing is kept (bt_skip_func). Returns the number of matches, or -1 - number if one
-    place agrees up to the limit.
+    Where ``best`` is ``limit``, nothing is kept (bt_skip_func). Returns the number of matches, or -1 - number if some
+    position agrees up to the limit.
     """
     registers, data, table = parse.registers, parse.data, parse.table
     cycle, sons = registers[reg.CYCLIC_SIZE], registers[reg.SON]
     slot = position % cycle
-    # the places of the next smaller one and of the next larger one (ptr1, ptr0), and how many bytes the last of either
-    # agrees with
+    # where the next smaller and the next larger position go (ptr1, ptr0), and how many bytes the last of either kind
+    # agrees in
     smaller, larger = sons + 2 * slot, sons + 2 * slot + 1
     as_smaller, as_larger = ZERO, ZERO
     candidate = first
@@ -172,9 +175,9 @@ def _split_tree(
 
 @lean_kernel
 def _mark_hashed(parse: Parse, position: Integer, mixed: Integer) -> None:
-    """Mark the bytes that a search finds which has them in its hash.
+    """Mark the last bytes that are found by a search whose hash includes them.
 
-    ``mixed`` is the hash of three bytes. The byte to come is the third of them for HC3, for the others the fourth.
+    ``mixed`` is the hash of three bytes. The last byte is the third of them for HC3, and the fourth for the others.
     """
     short = parse.registers[reg.FINDER] == lzma.MF_HC3
     known = mixed ^ (np.int64(parse.data[position + 2]) << 8 if short else 0)
@@ -188,7 +191,7 @@ def _mark_hashed(parse: Parse, position: Integer, mixed: Integer) -> None:
 def find(parse: Parse, seek: Integer) -> Integer:
     """Enter the position READ_POS, and keep its matches if ``seek`` (lzma_mf_find, else mf_skip).
 
-    Returns False, and does nothing, where bytes to come matter. Matches grow in length and in distance.
+    Returns False, and does nothing, if bytes to come matter. Matches come in ascending order of length and distance.
     """
     registers, data, table = parse.registers, parse.data, parse.table
     position, finder = registers[reg.READ_POS], registers[reg.FINDER]
@@ -244,7 +247,7 @@ def find(parse: Parse, seek: Integer) -> Integer:
 
 @lean_kernel
 def skip_to(parse: Parse, position: Integer) -> Integer:
-    """Enter positions up to this one; return False where bytes to come matter."""
+    """Enter the positions before this one; return False if bytes to come matter."""
     while parse.registers[reg.READ_POS] < position:
         if not find(parse, ZERO):
             return False

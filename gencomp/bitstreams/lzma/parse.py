@@ -1,4 +1,4 @@
-"""The encoder's loop (lzma_lzma_encode): symbols are chosen and coded, as far as no byte to come can matter."""
+"""The encoder's loop (lzma_lzma_encode): it chooses and codes symbols, as far as no byte to come can matter."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from gencomp.compiled import lean_kernel
 
 @lean_kernel
 def parse_on(parse: Parse) -> None:
-    """Go on through the data: to its end if the parse is FINAL, else as far as no byte to come can matter."""
+    """Parse on: to the end of the data if the parse is FINAL, else as far as no byte to come can matter."""
     registers = parse.registers
     while True:
         if registers[reg.OPEN]:

@@ -1,4 +1,4 @@
-"""liblzma's fast mode, presets 0 to 3: the longest match, unless a repeated distance or the next byte has better."""
+"""liblzma's fast mode, presets 0 to 3: the longest match, unless a repeated match or the next byte's is better."""
 
 import numpy as np
 
@@ -9,14 +9,14 @@ from gencomp.bitstreams.lzma.state import LITERAL, MATCH_ROWS, ONE, ZERO, Parse,
 from gencomp.compiled import Integer, fragment, lean_kernel
 
 OPEN_END = np.int64(-2)  # in place of a length: bytes to come matter
-# distances, less one, from which on two bytes are no match, and beyond which a repetition two or three bytes shorter is
-# the better one
+# distances, less one: from the first on, two bytes are no match; beyond the others, a repeated match two or three bytes
+# shorter is preferred
 _TOO_FAR_FOR_TWO, _FAR, _VERY_FAR = 1 << 7, 1 << 9, 1 << 15
 
 
 @fragment
 def _is_much_farther(farther: Integer, distance: Integer) -> Integer:
-    """Tell whether one byte more is not worth so much more distance (change_pair): more than 128 times as much."""
+    """Tell whether a distance is over 128 times another, too much for one byte more (change_pair)."""
     return farther >> 7 > distance
 
 
@@ -34,7 +34,7 @@ def _repeats(parse: Parse, position: Integer, limit: Integer) -> Integer:
 def longest_rep(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
     """Return which of the four last distances repeats most, and how many bytes.
 
-    That is 0 where none repeats two bytes, and OPEN_END where bytes to come may add to it. A distance that repeats
+    That is 0 where none repeats two bytes, and OPEN_END where bytes to come may add to them. A distance that repeats
     NICE_LEN bytes or more ends the search.
     """
     registers = parse.registers

@@ -1,9 +1,9 @@
 """liblzma's optimal parse, presets 4 to 9 and all extreme ones (lzma_encoder_optimum_normal.c).
 
-It is a shortest path through a segment of the data. A node is a number of bytes. An edge is a literal, a match, a
-repeated match, or a literal or match of any kind with a literal and a match at the last distance after it. Edges have
-the prices of the moment when the segment began. A segment ends where no edge goes beyond, or before a match that is
-taken at once.
+It is a shortest path through a segment of the data. A node is a number of bytes from the segment's beginning. An edge
+is a literal, a match or a repeated match, or a sequence that ends with a literal and a match at the last distance.
+Edges have the prices of the moment when the segment began. A segment ends at a node that no edge passes, or before a
+match so long that it is taken at once.
 
 A symbol takes at most 22 modelled bits, whose prices are at most 6.5 bits, and 26 direct bits: below 2^12 sixteenths of
 a bit. A path has fewer than OPTS = 2^12 symbols, so prices are below 2^24, below RC_INFINITY_PRICE, and fit 32 bits.
@@ -47,7 +47,7 @@ from gencomp.compiled import Integer, fragment, lean_kernel
 
 @fragment
 def _offer(nodes: Words, node: Integer, price: Integer, origin: Integer, back: Integer) -> None:
-    """Take an edge to ``node`` if it is cheaper than what there is."""
+    """Take an edge to ``node`` if it is cheaper than the best so far."""
     if price < nodes[node, field.PRICE]:
         nodes[node, field.PRICE], nodes[node, field.POS_PREV], nodes[node, field.BACK_PREV] = price, origin, back
         nodes[node, field.PREV_1_IS_LITERAL] = 0
@@ -55,7 +55,7 @@ def _offer(nodes: Words, node: Integer, price: Integer, origin: Integer, back: I
 
 @fragment
 def _reach(parse: Parse, node: Integer) -> None:
-    """Make the segment reach as far as ``node``."""
+    """Extend the segment as far as ``node``."""
     last = parse.registers[reg.LEN_END]
     while last < node:
         last += 1
@@ -65,10 +65,10 @@ def _reach(parse: Parse, node: Integer) -> None:
 
 @fragment
 def _measure_reps(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
-    """Write what each of the four last distances repeats into the BACKS of node 1, until its edges are priced.
+    """Write how many bytes each of the four last distances repeats into the BACKS of node 1, unused until its turn.
 
     Returns which repeats most, and how many bytes: 0 where none repeats two, OPEN_END where bytes to come may add to
-    it.
+    them.
     """
     registers, data, nodes = parse.registers, parse.data, parse.nodes
     ahead, which, repeated = registers[reg.SIZE] - position, ZERO, ZERO
@@ -87,7 +87,7 @@ def _measure_reps(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
 def begin_segment(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
     """Price the edges from a segment's beginning; return a symbol to be coded at once, if its length is not 0.
 
-    OPEN_END in place of its length means that bytes to come matter.
+    A length of OPEN_END means that bytes to come matter.
     """
     registers, data, nodes, matches, model = parse.registers, parse.data, parse.nodes, parse.matches, parse.live
     ahead, nice, state = registers[reg.SIZE] - position, registers[reg.NICE_LEN], registers[reg.STATE]
@@ -141,7 +141,7 @@ def begin_segment(parse: Parse, position: Integer) -> tuple[Integer, Integer]:
 
 @lean_kernel
 def _arrive(nodes: Words, node: Integer) -> Integer:
-    """Set state and last distances at ``node`` from the way that leads there; return the state."""
+    """Set the state and the last distances at ``node`` from the best way there; return the state."""
     origin, back = np.int64(nodes[node, field.POS_PREV]), np.int64(nodes[node, field.BACK_PREV])
     if nodes[node, field.PREV_1_IS_LITERAL]:
         if nodes[node, field.PREV_2]:
@@ -174,7 +174,7 @@ def _arrive(nodes: Words, node: Integer) -> Integer:
 
 @lean_kernel
 def _is_open(parse: Parse, node: Integer, position: Integer) -> Integer:
-    """Tell whether bytes to come could matter to the edges from ``node``; it may say so too early."""
+    """Tell whether bytes to come could matter to the edges from ``node``; in doubt, it says so."""
     registers, data = parse.registers, parse.data
     ahead = registers[reg.SIZE] - position
     if registers[reg.FINAL] or ahead > 2 * registers[reg.NICE_LEN] + 2:
@@ -210,9 +210,10 @@ def _try_rep_after(
     state: Integer,
     back: Integer,
 ) -> None:
-    """Offer a match of ``length``, then a literal, then a repeated match at the same distance, less one.
+    """Offer a match of ``length``, then a literal, then a repeated match at the same distance.
 
-    ``price`` and ``state`` are those after the match; ``room`` is how many bytes an edge may span.
+    ``distance`` is less one. ``price`` and ``state`` are those after the match; ``room`` is how many bytes an edge may
+    span.
     """
     registers, data = parse.registers, parse.data
     position = registers[reg.BASE] + node
@@ -241,7 +242,10 @@ def _offer_rep(
     origin: Integer,
     back: Integer,
 ) -> None:
-    """Offer a match at the last distance from ``node``, which a literal leads to, from ``origin`` by ``back``."""
+    """Offer a match at the last distance from ``node``, reached by a literal after the edge ``back`` from ``origin``.
+
+    If ``back`` is LITERAL, that is the literal itself.
+    """
     registers, nodes = parse.registers, parse.nodes
     phase = (registers[reg.BASE] + node) & registers[reg.PB_MASK]
     price += price_1(model, match_bit(state, phase)) + price_1(model, layout.IS_REP + state)
@@ -256,7 +260,7 @@ def _offer_rep(
 
 @lean_kernel
 def leave(parse: Parse, model: Words, node: Integer) -> Integer:
-    """Price the edges from ``node`` (helper2); return False, and price none, where bytes to come matter."""
+    """Price the edges from ``node`` (helper2); return False, and price none, if bytes to come matter."""
     registers, data, nodes = parse.registers, parse.data, parse.nodes
     state = _arrive(nodes, node)
     position = registers[reg.BASE] + node
@@ -290,7 +294,7 @@ def leave(parse: Parse, model: Words, node: Integer) -> Integer:
         length = common_length(data, position, there, ONE, min(room, nice + 1)) - 1
         if length >= lzma.MATCH_LEN_MIN:
             _offer_rep(parse, model, following, length, with_literal, after_literal(state), node, LITERAL)
-    shortest = np.int64(lzma.MATCH_LEN_MIN)  # matches no longer than a repetition at the last distance are not tried
+    shortest = np.int64(lzma.MATCH_LEN_MIN)  # matches must be longer than a repetition at the last distance
     for rep in range(lzma.REPS):
         distance = np.int64(nodes[node, field.BACKS + rep])
         longest = common_length(data, position, position - distance - 1, ZERO, reach)
@@ -314,9 +318,9 @@ def leave(parse: Parse, model: Words, node: Integer) -> Integer:
 def _offer_matches(
     parse: Parse, model: Words, node: Integer, shortest: Integer, room: Integer, price: Integer, state: Integer
 ) -> None:
-    """Offer the matches at ``node`` of ``shortest`` bytes or more, whose edges span ``room`` bytes at most.
+    """Offer the matches at ``node`` of ``shortest`` bytes or more, with edges of at most ``room`` bytes.
 
-    ``price`` is that of being a match, ``state`` the one at the node.
+    ``price`` is that of the way to the node and of being a match, ``state`` that of the node.
     """
     registers, nodes, matches = parse.registers, parse.nodes, parse.matches
     longest = min(registers[reg.LONGEST], room, registers[reg.NICE_LEN])
@@ -335,7 +339,7 @@ def _offer_matches(
 
 @fragment
 def _origin(nodes: Words, node: Integer) -> Integer:
-    """Return the node that the way to ``node`` comes from and that edges were priced from."""
+    """Return the node where the last edge of the way to ``node`` begins."""
     if nodes[node, field.PREV_1_IS_LITERAL] == 0:
         return np.int64(nodes[node, field.POS_PREV])
     return np.int64(nodes[node, field.POS_PREV_2])
@@ -343,7 +347,7 @@ def _origin(nodes: Words, node: Integer) -> Integer:
 
 @lean_kernel
 def code_way(parse: Parse, end: Integer) -> None:
-    """Code the symbols from the coder's position to node ``end`` (backward, and the calls that follow it)."""
+    """Code the symbols from the coder's position to node ``end`` (backward, and the calls after it)."""
     registers, nodes, path = parse.registers, parse.nodes, parse.path
     node, begin, symbols = np.int64(end), registers[reg.POSITION] - registers[reg.BASE], 0
     while node > begin:
@@ -369,7 +373,7 @@ def code_way(parse: Parse, end: Integer) -> None:
 def _common_node(parse: Parse) -> Integer:
     """Return the last node that all ways lead through, whatever is to come."""
     registers, nodes, path = parse.registers, parse.nodes, parse.path
-    ways = 0  # nodes that one of the ways comes from, marked in path; the others are looked at already
+    ways = 0  # nodes marked in path, which some way leads through; those after ``node`` are traced back already
     for node in range(registers[reg.POSITION] - registers[reg.BASE], registers[reg.LEN_END] + 1):
         path[node, 0] = node >= registers[reg.CUR] and nodes[node, field.PRICE] < lzma.RC_INFINITY_PRICE
         ways += path[node, 0]
@@ -385,7 +389,7 @@ def _common_node(parse: Parse) -> Integer:
 
 @lean_kernel
 def code_common(parse: Parse) -> None:
-    """Code what all ways through the open segment begin with."""
+    """Code what all ways through the open segment have in common at the beginning."""
     registers = parse.registers
     if not registers[reg.OPEN]:
         return

@@ -1,8 +1,8 @@
-"""What liblzma takes a decision to cost, in 1/16 bit (rangecoder/price.h): tables of logarithms, some of them old.
+"""The price of a decision in 1/16 bit as liblzma estimates it (rangecoder/price.h), partly from tables that lag behind.
 
-The prices of lengths are made anew when as many lengths have been coded as the table has. Those of distances are made
-anew when the next segment of the parse begins after MATCHES_BEFORE_PRICES matches, and those of their lowest bits after
-ALIGNED_BEFORE_PRICES.
+The prices of lengths are renewed after as many lengths as the table has. Those of distances are renewed when a segment
+of the parse begins, if MATCHES_BEFORE_PRICES matches have been coded since the last time; those of their lowest bits,
+after ALIGNED_BEFORE_PRICES.
 """
 
 import numpy as np
@@ -18,16 +18,16 @@ from gencomp.protocols import IntArray
 MATCHES_BEFORE_PRICES = lzma.FULL_DISTANCES
 ALIGNED_BEFORE_PRICES = lzma.ALIGN_SIZE
 _ROUNDED = lzma.RC_MOVE_REDUCING_BITS
-_BIT_PRICE = 1 << lzma.RC_BIT_PRICE_SHIFT_BITS  # that of a bit of probability 1/2
+_BIT_PRICE = 1 << lzma.RC_BIT_PRICE_SHIFT_BITS  # of a bit of probability 1/2
 _POWER_BITS = 16
-_MIRROR = lzma.RC_BIT_MODEL_TOTAL - 1  # xor with this is the probability of a 1, less one
+_MIRROR = lzma.RC_BIT_MODEL_TOTAL - 1  # a probability XOR this is the probability of a 1, less one
 
 
 def _price_table() -> IntArray:
-    """Return the price of each probability of 16 k + 8 in 2048, int64 (128,), rounded as liblzma does.
+    """Return the price of each probability (16 k + 8) / 2048, int64 (128,), rounded as in liblzma.
 
-    A probability is squared four times, and each squaring gives a bit more of its logarithm. What is squared is below
-    2^16, so that the square is below 2^32.
+    The probability is squared four times; each squaring gives one more bit of its logarithm. What is squared is below
+    2^16, and its square below 2^32.
     """
     table = np.empty(lzma.RC_BIT_MODEL_TOTAL >> _ROUNDED, np.int64)
     for index in range(len(table)):
@@ -92,8 +92,9 @@ def literal_coder(registers: IntArray, position: Integer, before: Integer) -> In
 def literal_price(model: Words, coder: Integer, state: Integer, matched: Integer, literal: Integer) -> Integer:
     """Return the price of ``literal`` where the last match would have gone on with ``matched`` (get_literal_price).
 
-    ``node`` has the literal's bits after a leading 1, and is shifted by one a bit: what is above its lowest 8 is the
-    place in the tree. ``offset`` is 256 while the bits are those of ``matched``, and 0 from the first on that is not.
+    ``node`` has the literal's bits after a leading 1. It is shifted by one for each bit, so what is above its lowest 8
+    is the place in the tree. ``offset`` is 256 while the bits agree with those of ``matched``, and 0 from the first on
+    that does not.
     """
     price, node = np.int64(0), literal | 256
     if state < lzma.LIT_STATES:
@@ -112,14 +113,14 @@ def literal_price(model: Words, coder: Integer, state: Integer, matched: Integer
 
 @fragment
 def length_price(model: Words, registers: IntArray, repeated: Integer, phase: Integer, length: Integer) -> Integer:
-    """Return the price of a length, ``repeated`` 1 for that of a repeated match."""
+    """Return the price of a length; ``repeated`` is 1 for that of a repeated match."""
     row = repeated * (registers[reg.PB_MASK] + 1) + phase
     return np.int64(model[registers[reg.LENGTHS] + row * lzma.LEN_SYMBOLS + length - lzma.MATCH_LEN_MIN])
 
 
 @fragment
 def distance_slot(distance: Integer) -> Integer:
-    """Return the slot of a distance less one: its length in bits and its second bit (get_dist_slot)."""
+    """Return the slot of a distance, less one: its number of bits and its second bit (get_dist_slot)."""
     if distance < lzma.DIST_MODEL_START:
         return distance
     high, rest = np.int64(0), distance >> 1
@@ -171,7 +172,7 @@ def match_bit(state: Integer, phase: Integer) -> Integer:
 
 @fragment
 def change(parse: Parse, place: Integer, value: Integer) -> None:
-    """Set ``value`` in the model, and note what was there if the parse is FINAL."""
+    """Set ``value`` in the model; if the parse is FINAL, log what was there."""
     if parse.registers[reg.FINAL]:
         at = parse.registers[reg.CHANGES]
         parse.changes[at, 0], parse.changes[at, 1] = place, parse.live[place]
@@ -181,7 +182,7 @@ def change(parse: Parse, place: Integer, value: Integer) -> None:
 
 @lean_kernel
 def renew_length_prices(parse: Parse, repeated: Integer, phase: Integer) -> None:
-    """Make the prices of lengths at positions of one ``phase``, modulo 2^pb (length_update_prices)."""
+    """Renew the prices of lengths at positions that are ``phase`` modulo 2^pb (length_update_prices)."""
     registers, model = parse.registers, parse.live
     base = layout.REP_LEN if repeated else layout.MATCH_LEN
     table = registers[reg.LENGTHS] + (repeated * (registers[reg.PB_MASK] + 1) + phase) * lzma.LEN_SYMBOLS
@@ -204,7 +205,7 @@ def renew_length_prices(parse: Parse, repeated: Integer, phase: Integer) -> None
 
 @lean_kernel
 def renew_distance_prices(parse: Parse) -> None:
-    """Make those prices of distances that are due (fill_dist_prices, fill_align_prices)."""
+    """Renew the prices of distances that are due (fill_dist_prices, fill_align_prices)."""
     model = parse.live
     if model[layout.ALIGN_PRICE_COUNT] >= ALIGNED_BEFORE_PRICES:
         align, bits = np.int64(layout.DIST_ALIGN), np.int64(lzma.ALIGN_BITS)

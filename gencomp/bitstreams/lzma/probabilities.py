@@ -1,4 +1,4 @@
-"""Where each kind of probability begins in a coder, under liblzma's names; each kind stands in order of its indices."""
+"""Where each kind of probability begins in a coder, under liblzma's names, and what it is indexed by."""
 
 from gencomp.bitstreams.lzma import constants as lzma
 
@@ -17,4 +17,4 @@ LEN_CHOICE, LEN_CHOICE2, LEN_LOW = 0, 1, 2
 LEN_MID = LEN_LOW + lzma.POS_STATES_MAX * lzma.LEN_LOW_SYMBOLS
 LEN_HIGH = LEN_MID + lzma.POS_STATES_MAX * lzma.LEN_MID_SYMBOLS
 REP_LEN = MATCH_LEN + LEN_HIGH + lzma.LEN_HIGH_SYMBOLS
-LITERAL = REP_LEN + LEN_HIGH + lzma.LEN_HIGH_SYMBOLS  # to the end: LITERAL_CODER_SIZE for each of 2^(lc + lp) coders
+LITERAL = REP_LEN + LEN_HIGH + lzma.LEN_HIGH_SYMBOLS  # LITERAL_CODER_SIZE for each of 2^(lc + lp) coders, to the end

@@ -1,7 +1,7 @@
 """The code length of an LZMA1 stream after a prefix, for many suffixes: the prefix is parsed and coded once.
 
-The prefix is parsed as far as no byte after it can matter, and coded as far as all ways through the rest of it begin
-alike. A suffix is parsed and coded from there, and taken back.
+The prefix is parsed as far as no byte after it can matter, and coded as far as all ways through the rest of it agree.
+Each suffix is parsed and coded from there, which is undone afterwards.
 """
 
 import threading
@@ -27,21 +27,21 @@ from gencomp.bitstreams.similar_blocks import copy_to
 from gencomp.compiled import lean_kernel
 from gencomp.protocols import IntArray
 
-LONGEST_SUFFIX = 4096  # bytes; what is longer is read by a copy
-LOG = 1 << 18  # entries in the table that copies may have made apart before they part for good
-# bytes before the suffixes, and suffixes of one byte, from which on it pays to look for what is alike
+LONGEST_SUFFIX = 4096  # bytes; a longer one is read by a copy
+LOG = 1 << 18  # entries in the table since the first copy, beyond which a copy gets a table of its own
+# bytes before the suffixes, and suffixes of one byte, from which on it pays to look for bytes that are parsed alike
 FEWEST_KNOWN, FEWEST_ALIKE = 16, 8
 _ATTEMPTS = 4  # bytes that are parsed to find one that stands for others
 _CAPACITY = 1 << 16  # bytes of data that there is room for at first
-_ENTRIES = 5  # in the table for each position, beside one for each candidate
-_CHANGES = 40  # of the model for each byte, at most, beside those of price tables
-_PRICES = 12_000  # changes that renewing each of these tables once makes
+_ENTRIES = 5  # in the table for each position, besides one for each candidate
+_CHANGES = 40  # most changes of the model for each byte, besides those of price tables
+_PRICES = 12_000  # changes by renewing each of these tables once
 _NOTHING = np.frombuffer(b"", np.uint8)
 _NO_SUFFIXES = _NOTHING, np.empty(0, np.int64), np.empty(0, np.int64)
 
 
 class Scratch(NamedTuple):
-    """Room for the parse of a suffix; nothing in it lasts."""
+    """Room for the parse of a suffix; nothing in it is kept between calls."""
 
     nodes: Words
     matches: Words
@@ -65,7 +65,7 @@ class _Local(threading.local):
         )
 
     def with_room(self, entries: int, changes: int) -> Scratch:
-        """Return the scratch with that much room at least."""
+        """Return the scratch with room for so many entries and changes at least."""
         scratch = self.scratch
         if len(scratch.log) < entries or len(scratch.changes) < changes:
             more = max(entries, len(scratch.log)), max(changes, len(scratch.changes))
@@ -80,15 +80,15 @@ _local = _Local()
 class _Ground:
     """The data and the match finder's table, which a sizer shares with its copies.
 
-    They hold what one of them has read. Since the moment when the first copy was made, each has a log of its own:
-    those entries that two have alike stay when another takes its turn, the others are undone and done.
+    They are as one of them, the owner, has read. Each has a log of its entries since the first copy was made. When
+    another one takes its turn, the entries that both have stay, the owner's others are undone, and its own are made.
     """
 
     def __init__(self, data: npt.NDArray[np.uint8], table: Words) -> None:
         self.data = data
         self.table = table
-        self.root = 0  # bytes of data that all have alike
-        # what is entered since, and how many entries that are
+        self.root = 0  # bytes of data that all have in common
+        # the entries that the table has since, and their number
         self.log: Words = np.zeros((0, 3), np.int32)
         self.entries = 0
         self.owner: weakref.ref[LzmaSizer] | None = None
@@ -98,7 +98,7 @@ class _Ground:
 
 @lean_kernel
 def _exchange(table: Words, done: Words, entries: int, wanted: Words, others: int) -> None:
-    """Make the table that has the entries ``done`` one that has those ``wanted``."""
+    """Turn the table with the entries ``done`` into the one with those ``wanted``."""
     same = 0
     while same < min(entries, others) and done[same, 0] == wanted[same, 0] and done[same, 2] == wanted[same, 2]:
         same += 1
@@ -110,7 +110,7 @@ def _exchange(table: Words, done: Words, entries: int, wanted: Words, others: in
 
 @lean_kernel
 def _begin_trial(parse: Parse, state: State, end: int) -> None:
-    """Make the parse that of all the data, which ends at ``end``, from where ``state`` is."""
+    """Begin a final parse of the data up to ``end``, from where ``state`` is."""
     _, _, nodes, matches, registers = state
     copy_to(parse.registers, registers)
     registers = parse.registers
@@ -133,7 +133,7 @@ def _end_trial(parse: Parse) -> None:
 
 @lean_kernel
 def _price_alike(trial: Parse, suffixes: npt.NDArray[np.uint8], ends: IntArray, bits: IntArray) -> None:
-    """Price the suffixes of one byte that are not marked, after a parse up to it."""
+    """Price the suffixes of one byte that are not marked, after a parse up to that byte."""
     begin = np.int64(0)
     for i in range(len(ends)):
         if ends[i] - begin == 1 and not trial.unlike[suffixes[begin]]:
@@ -153,11 +153,11 @@ def _go_on(
     ends: IntArray,
     bits: IntArray,
 ) -> None:
-    """Append ``fed`` to the data, and go on as far as no byte to come can matter; then price suffixes.
+    """Append ``fed`` to the data and parse on, as far as no byte to come can matter; then price suffixes.
 
     Sets ``bits`` (n,) to the code length after each suffix in 1/65536 bit; suffix i ends at ``ends[i]``.
     """
-    # In one piece: each function that Python calls and that has the parse in it takes numba seconds more to compile.
+    # In one piece: each function that Python calls and that contains the parse takes numba seconds more to compile.
     live, frozen, nodes, matches, registers = state
     trial_nodes, trial_matches, trial_registers, trial_log, changes, path, unlike = scratch
     size, number = registers[reg.SIZE] + len(fed), len(ends)
@@ -215,9 +215,9 @@ def _joined(suffixes: tuple[bytes, ...]) -> tuple[npt.NDArray[np.uint8], IntArra
 
 
 class LzmaSizer:
-    """A raw LZMA1 stream with an end marker after a prefix, as liblzma writes it, its dictionary of ``size`` bytes.
+    """A raw LZMA1 stream with an end marker after a prefix, as liblzma writes it with a dictionary of ``size`` bytes.
 
-    Copies may be used by several threads: they take turns.
+    Several threads may use copies, which take turns.
     """
 
     def __init__(self, effort: Effort, size: int, lc: int, lp: int, pb: int, prefix: bytes = b"") -> None:
@@ -260,7 +260,7 @@ class LzmaSizer:
                 ground.log, ground.entries = self._log, int(registers[reg.ENTRIES])
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
-        """Return the code length of what ends after each suffix, int64 (n,), in 1/65536 bit."""
+        """Return the code length of the stream that ends after each suffix, int64 (n,), in 1/65536 bit."""
         joined, ends, longest = _joined(tuple(suffixes))
         if longest > LONGEST_SUFFIX:
             return np.array([self._bits_after(suffix) for suffix in suffixes], np.int64)
@@ -302,7 +302,7 @@ class LzmaSizer:
         return twin
 
     def _take_turn(self) -> None:
-        """Make the shared data and table this sizer's."""
+        """Make this sizer the owner of the shared data and table."""
         ground, registers = self._ground, self._state.registers
         if ground.owner is None or ground.owner() is not self:
             _exchange(ground.table, ground.log, ground.entries, self._log, int(registers[reg.ENTRIES]))
@@ -313,9 +313,9 @@ class LzmaSizer:
             registers[reg.SHARED] = registers[reg.ENTRIES] = ground.entries = 0
 
     def _reserve(self, room: int) -> None:
-        """Make room for bytes to come; part from the copies where the log would be too long."""
+        """Make room for ``room`` bytes more; leave the copies if the log would be too long."""
         registers = self._state.registers
-        entries = int(registers[reg.DEPTH]) + _ENTRIES  # as many as a position can have
+        entries = int(registers[reg.DEPTH]) + _ENTRIES  # most for one position
         if registers[reg.SHARED]:
             positions = int(registers[reg.SIZE] - registers[reg.READ_POS]) + room
             entries = int(registers[reg.ENTRIES]) + positions * entries

@@ -1,4 +1,4 @@
-"""What a block costs (RFC 8878, section 3.1.1.2), and how zstd cuts data into blocks."""
+"""What a block costs (RFC 8878, section 3.1.1.2), and what it leaves to the next one."""
 
 from typing import NamedTuple
 
@@ -42,15 +42,15 @@ from gencomp.protocols import IntArray
 RAW, REPEATED, COMPRESSED = range(3)
 HEADER_BYTES = 3
 SMALLEST_PARSED = 7  # smaller blocks are raw
-_LONGEST_REPEATED = 25  # compressed bytes from which on a block is not looked at for one byte repeated [rleMaxLength]
-_FAR, _CATCH_UP = 384, 192  # what is entered after a match that was much longer
+_LONGEST_REPEATED = 25  # blocks of so many compressed bytes or more are not one repeated byte [rleMaxLength]
+_FAR, _CATCH_UP = 384, 192  # if more positions than the first are missing, at most the last so many are entered
 _MEMORY, _TAIL = 8, 24  # sections remembered, and the longest tail of one, in sequences
 REST_BEGIN, REST_END, REST = 256, 257, 258
 _LONG_REST = 256  # literals that are counted once for all suffixes
 
 
 class Work(NamedTuple):
-    """Room for the costs of a block; what it holds between calls means nothing, but for ``memory``."""
+    """Room for the costs of a block; between calls, only ``memory`` and ``rest`` matter."""
 
     scratch: IntArray  # of huffman
     coders: IntArray  # (3, CODER_SHAPE)
@@ -58,7 +58,7 @@ class Work(NamedTuple):
     sequence_costs: IntArray  # (COSTS,)
     huffman: IntArray  # (HUFFMAN_ROW,), the code of this block
     tables: IntArray  # (3, TABLE_ROW), the tables of this block
-    memory: IntArray  # (_MEMORY, ...), costs of sequences after the same ones: number of them, costs, and what they are
+    memory: IntArray  # (_MEMORY, ...), sections that begin alike: their tail's length, costs, and the tail's sequences
     remembered: IntArray  # (1,), sections in the memory
     rest: IntArray  # (REST,), how often each literal occurs after the last sequence; where these begin and end
 
@@ -89,7 +89,7 @@ def begin_block(registers: IntArray, parameters: IntArray) -> None:
 
 @part
 def _remembered(state: State, work: Work, first: Integer) -> Integer:
-    """Set the sequences' costs to those of the same ones from row ``first`` on; return False if there are none."""
+    """Set the sequences' costs to those kept for the same rows from ``first`` on; return False if there are none."""
     sequences, registers, memory = state.sequences, state.registers, work.memory
     tail = registers[SEQUENCES] - first
     for row in range(work.remembered[0]):
@@ -127,7 +127,7 @@ def _remember(state: State, work: Work, first: Integer) -> None:
 
 @step
 def count_rest(state: State, work: Work) -> None:
-    """Count the literals after the last sequence, if they are many: most suffixes add no sequence."""
+    """Count the literals after the last sequence, if they are many, since most suffixes add no sequence."""
     begin, end, rest = state.registers[ANCHOR], state.registers[SIZE], work.rest
     rest[REST_END] = 0
     if end - begin < _LONG_REST:
@@ -140,7 +140,7 @@ def count_rest(state: State, work: Work) -> None:
 
 @step
 def _add_rest(state: State, work: Work, end: Integer, sign: Integer) -> None:
-    """Add the literals after the last sequence to those of sequences, or take them away."""
+    """Add the literals after the last sequence to those of sequences, or subtract them."""
     literals, rest, begin = state.literals, work.rest, state.registers[ANCHOR]
     if rest[REST_END] > 0 and rest[REST_BEGIN] == begin:
         begin = rest[REST_END]

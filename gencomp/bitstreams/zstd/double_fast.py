@@ -1,6 +1,6 @@
-"""Strategy "dfast": two tables, of eight bytes and of four to seven, looked up at each position.
+"""Strategy "dfast": two hash tables, of eight bytes and of four to seven, looked up at each position.
 
-What ``final`` means: :mod:`~gencomp.bitstreams.zstd.fast`.
+For ``final``, see :mod:`~gencomp.bitstreams.zstd.fast`.
 """
 
 from gencomp.bitstreams.zstd.fast import finish, lowest_start, start
@@ -27,12 +27,12 @@ from gencomp.bitstreams.zstd.memory import common, four_equal, hash_at, put, sto
 from gencomp.compiled import Integer, part, word
 from gencomp.protocols import IntArray
 
-_WALK = 1 << 8  # [kStepIncr]
+_WALK = 1 << 8  # positions without a match after which the step grows [kStepIncr]
 
 
 @part
 def parse_double_fast(state: State, log: IntArray, end: Integer, final: Integer) -> None:
-    """Go on through the open block [ZSTD_compressBlock_doubleFast_noDict_generic]."""
+    """Parse on through the open block [ZSTD_compressBlock_doubleFast_noDict_generic]."""
     # In one piece: it follows one function of zstd's, in its order; its position and repeats stay in registers.
     buffer, tables, sequences, literals, codes, registers, parameters, _, _ = state
     long_bits, bits, width = parameters[HASH_LOG], parameters[CHAIN_LOG], parameters[MIN_MATCH]

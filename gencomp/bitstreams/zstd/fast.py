@@ -1,7 +1,7 @@
 """Strategy "fast": one table of the last position of each hash, looked up at pairs of positions.
 
 Unless ``final``, a parse goes as far as no byte to come can change it, and leaves the registers there; what it has put
-into the tables since is undone. A final parse goes to ``end``, the block's; all that it puts is in the log.
+into the tables since is undone. A final parse goes to ``end``, the end of the block, and logs all that it puts.
 """
 
 from gencomp.bitstreams.zstd.layout import (
@@ -33,7 +33,7 @@ from gencomp.bitstreams.zstd.memory import common, four_equal, hash_at, put, sto
 from gencomp.compiled import Integer, part, step
 from gencomp.protocols import IntArray
 
-_WALK = 1 << 7  # positions without a match after which the parse walks faster [kStepIncr]
+_WALK = 1 << 7  # positions without a match after which the step grows [kStepIncr]
 
 
 @step
@@ -46,7 +46,7 @@ def lowest_start(parameters: IntArray, registers: IntArray, end: Integer) -> Int
 
 @part
 def start(registers: IntArray, parameters: IntArray, lowest: Integer) -> None:
-    """Begin the open block's parse: nothing is found at ``lowest``, and offsets that reach before it are put aside."""
+    """Begin the open block's parse; a first byte at ``lowest`` is passed, and offsets beyond are put aside."""
     if registers[STAGE] != START:
         return
     registers[POSITION] += registers[POSITION] + FIRST == lowest
@@ -61,7 +61,7 @@ def start(registers: IntArray, parameters: IntArray, lowest: Integer) -> None:
 
 @part
 def finish(registers: IntArray) -> None:
-    """Take offsets that were put aside back where no others have come into their places."""
+    """Take back the offsets that were put aside, where no others have taken their places."""
     if registers[SAVED1] != 0 and registers[REP1] != 0:
         registers[SAVED2] = registers[SAVED1]
     if registers[REP1] == 0:
@@ -72,7 +72,7 @@ def finish(registers: IntArray) -> None:
 
 @part
 def parse_fast(state: State, log: IntArray, end: Integer, final: Integer) -> None:
-    """Go on through the open block [ZSTD_compressBlock_fast_noDict_generic]."""
+    """Parse on through the open block [ZSTD_compressBlock_fast_noDict_generic]."""
     # In one piece: it follows one function of zstd's, in its order; its position and repeats stay in registers.
     buffer, tables, sequences, literals, codes, registers, parameters, _, _ = state
     bits, width = parameters[HASH_LOG], parameters[MIN_MATCH]

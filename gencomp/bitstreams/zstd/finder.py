@@ -1,11 +1,11 @@
 """All matches of a position, longest last, as the optimal parser finds them in binary trees [zstd_opt.c].
 
-A position is entered when it is searched, or before the next search. For nearly all, the tree is the same whichever it
-is, and so are the matches of later ones: these are found once and kept. It matters where matches overlap what they are
-copied to, or are very long. What has been done there is noted; a parse that does otherwise is told to give up.
+A position is entered when it is searched, or before the next search. Nearly always, the tree is the same either way,
+and so are the matches of later positions, which are found once and kept. It matters where a match overlaps its copy or
+is very long. What has been done there is noted, and a parse that does otherwise is given up.
 
-Kept is what no byte to come can change: a comparison that reaches the end of what is ``known`` ends that, and what
-follows is undone.
+Only what no byte to come can change is kept: once a comparison reaches the end of what is ``known``, what follows is
+undone.
 """
 
 from typing import Any, NamedTuple
@@ -34,13 +34,13 @@ LONGEST_SERIES = 1 << 12  # [ZSTD_OPT_NUM]
 LONGEST_TABLE3_LOG = 17  # [ZSTD_HASHLOG3_MAX]
 _FARTHEST3 = 1 << 18
 _LONG, _CATCH_UP = 384, 192
-SPARE_MATCHES = 8  # beside those of trees, a search finds so many at most
+SPARE_MATCHES = 8  # most matches of a search besides those of trees
 
-# what has been done with a position: entered, whoever comes; entered by its search, or by the next, where that matters;
-# not entered since a match of three bytes was long, or since it was jumped over
+# what has been done with a position: nothing yet; entered, no matter when; where it matters, entered by its own search
+# or before the next; not entered, because its match of three bytes was long or because it was jumped over
 UNKNOWN, PLAIN, SEARCHED, ENTERED, LEFT_OUT, JUMPED = range(6)
 
-# registers of a finder beside those of layout
+# registers of a finder besides those of layout
 KEPT = 4  # positions before this one are kept [nextToUpdate of the parses that came so far]
 KEPT3 = 5  # positions before this one are in the table of three bytes, for good
 NOW3 = 6  # and in this parse
@@ -104,7 +104,7 @@ def copied_finder(finder: Finder) -> Finder:
 
 
 def _beginning(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-    """Return an array as large, whose first ``size`` rows are the same; the others do not matter."""
+    """Return an array as large with the same first ``size`` rows; the others do not matter."""
     copy = np.empty_like(array)
     copy[:size] = array[:size]
     return copy
@@ -120,10 +120,10 @@ def _enter(
     known: Integer,
     best: Integer,
 ) -> tuple[Integer, Integer]:
-    """Enter a position into its tree and keep its matches, above ``best`` or, if it is 0, as one that is not searched.
+    """Enter a position into its tree and keep its matches [ZSTD_insertBt1, ZSTD_insertBtAndGetAllMatches].
 
-    Returns how many matches are in ``found``, from the shortest on, and how far entering goes on [ZSTD_insertBt1,
-    ZSTD_insertBtAndGetAllMatches].
+    ``best`` is the length of the best match so far, 0 for a position that is not searched. Returns how many matches
+    are in ``found``, the shortest first, and how many positions entering moves on.
     """
     # In one piece: a walk down a tree, whose two open ends change at each node.
     tables, log, registers, found_ = finder.tables, finder.log, finder.registers, finder.found
@@ -199,7 +199,7 @@ def _enter(
 
 @step
 def _jump(finder: Finder, begin: Integer, end: Integer) -> None:
-    """Note that positions are not entered."""
+    """Note that positions are jumped over."""
     for position in range(begin, end):
         if position < finder.registers[KEPT]:
             if finder.done[position] != JUMPED:
@@ -241,7 +241,7 @@ def _three(
 def catch_up(
     buffer: Bytes, finder: Finder, parameters: IntArray, position: Integer, end: Integer, known: Integer
 ) -> None:
-    """Enter what is before a position that is searched [ZSTD_updateTree_internal]."""
+    """Enter the positions before one that is searched [ZSTD_updateTree_internal]."""
     registers, done = finder.registers, finder.done
     at = registers[NEXT]
     while at < position:
@@ -279,7 +279,7 @@ def all_matches(
 
     ``after_match`` tells whether no literal stands before the position.
     """
-    # In one piece: it follows one function of zstd's, in its order, and ends at each of its places.
+    # In one piece: it follows one function of zstd's, in its order, and returns where that does.
     registers, done = finder.registers, finder.done
     if position + 8 > known:
         registers[OPEN] = 1

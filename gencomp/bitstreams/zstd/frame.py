@@ -1,4 +1,4 @@
-"""What a level comes to for data of a size, and what a frame costs around its blocks (RFC 8878, section 3.1.1.1)."""
+"""The parameters of a level for data of some size, and what a frame's header costs (RFC 8878, section 3.1.1.1)."""
 
 from functools import lru_cache
 
@@ -8,7 +8,7 @@ from gencomp.bitstreams.zstd.layout import GREEDY, LARGEST_BLOCK, LAZY2, TREE_LA
 
 _LEAST_WINDOW_LOG, _LEAST_HASH_LOG = 10, 6
 _LARGEST_ROW_HASH = 24  # bits of a hash that choose a row
-_SMALLEST_ROWS_WINDOW = 15
+_SMALLEST_ROWS_WINDOW = 15  # log2; rows are not used in smaller windows
 
 
 @lru_cache(maxsize=64)
@@ -27,9 +27,9 @@ def _level(level: int, size: int, window_log: int | None) -> tuple[int, ...]:
 
 
 def parameters_of(level: int, size: int, window_log: int | None) -> tuple[int, ...]:
-    """Return what the library takes for ``size`` bytes: its own parameters of the level, fitted to the size again.
+    """Return the library's parameters for ``size`` bytes, PARAMETERS numbers.
 
-    PARAMETERS numbers [ZSTD_adjustCParams_internal].
+    They are those of the level, fitted to the size once more [ZSTD_adjustCParams_internal].
     """
     window, chain, hashes, searches, shortest, target, strategy = _level(level, size, window_log)
     needed = max(size - 1, (1 << _LEAST_HASH_LOG) - 1).bit_length()
@@ -50,14 +50,14 @@ def largest_block(size: int, window_log: int) -> int:
 
 
 def header_bytes(size: int, window_log: int) -> int:
-    """Return the bytes of a frame's header, magic number and all."""
+    """Return the bytes of a frame's header, magic number included."""
     one_segment = size <= 1 << window_log
     size_bytes = 1 if one_segment and size < 256 else 0
     if size >= 256:
         size_bytes = 2 if size < 65536 + 256 else 4
-    return 4 + 1 + (not one_segment) + size_bytes
+    return 4 + 1 + (not one_segment) + size_bytes  # magic number, descriptor, window, size
 
 
 def size_class(size: int) -> int:
-    """Return which of the library's four tables of levels is for data of ``size`` bytes, the smallest first."""
+    """Return which of the library's four tables of levels is for data of ``size`` bytes, 0 for the smallest data."""
     return sum(size > limit for limit in (16 << 10, 128 << 10, 256 << 10))

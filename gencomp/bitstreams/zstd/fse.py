@@ -1,7 +1,7 @@
-"""Finite State Entropy as zstd uses it (RFC 8878, section 4.1): how it rounds counts to tables, and what they cost.
+"""Finite State Entropy as zstd uses it (RFC 8878, section 4.1): how it normalises counts to tables, and their costs.
 
 A table is TABLE_ROW numbers: MODE, LOG (its accuracy), HIGHEST (symbol), then the probability of each symbol in units
-of 2^-LOG, -1 for "less than one". A coder's state is a number from 2^LOG on, below 2^(LOG + 1).
+of 2^-LOG, -1 for "less than one". A coder's state is from 2^LOG to 2^(LOG + 1) - 1.
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ MODE, LOG, HIGHEST, PROBABILITIES = range(4)
 TABLE_ROW = PROBABILITIES + CODES
 NO_TABLE, A_TABLE = 0, 1  # modes
 
-# what a coder's table is: rows of STATES, after which state each symbol's shares lead to, in the symbols' order; per
-# symbol the number by which its bits are found [deltaNbBits] and the one by which its states are [deltaFindState]
+# rows of a coder: the next states, sorted by symbol [tableU16]; for each symbol, the numbers that give its bits
+# [deltaNbBits] and where its states are [deltaFindState]; and the symbol of each state
 STATES, BITS_OF, SHARES_OF, SYMBOL_AT = range(4)
 CODER_SHAPE = (4, 1024)
 
-# what a remainder has to be above for a small probability to be rounded up, in 2^-20 [rtbTable]
+# a small probability is rounded up if its remainder is above this, in 2^-20 [rtbTable]
 _ROUNDED_UP = np.array([0, 473195, 504333, 520860, 550000, 700000, 750000, 830000], dtype=np.int64)
 
 
@@ -29,7 +29,7 @@ _ROUNDED_UP = np.array([0, 473195, 504333, 520860, 550000, 700000, 750000, 83000
 def accuracy(largest: Integer, total: Integer, highest: Integer, minus: Integer) -> Integer:
     """Return the logarithm of a table's size for ``total`` symbols [FSE_optimalTableLog_internal]."""
     log = highest_bit(total - 1) - minus
-    log = largest if log < 0 else min(largest, log)  # the library subtracts without a sign
+    log = largest if log < 0 else min(largest, log)  # the library's difference is unsigned
     least = min(highest_bit(total) + 1, (highest_bit(highest) if highest > 0 else 31) + 2)
     return min(max(log, least, SMALLEST_LOG), LARGEST_LOG)
 
@@ -38,7 +38,7 @@ def accuracy(largest: Integer, total: Integer, highest: Integer, minus: Integer)
 def normalize(
     table: IntArray, log: Integer, counts: IntArray, total: Integer, highest: Integer, low: Integer
 ) -> Integer:
-    """Set a table to the counts of symbols up to ``highest``; return False where zstd gives up [FSE_normalizeCount].
+    """Set a table to the normalised counts up to ``highest``; return False where zstd gives up [FSE_normalizeCount].
 
     ``low`` is what a symbol rarer than one unit gets, 1 or -1.
     """
@@ -134,7 +134,7 @@ def _normalize_again(
 
 @step
 def table_bits(table: IntArray) -> Integer:
-    """Return the bits that a table is told in (section 4.1.1) [FSE_writeNCount]."""
+    """Return the bits of a table's description (section 4.1.1) [FSE_writeNCount]."""
     log, highest = table[LOG], table[HIGHEST]
     remaining, threshold, width = (1 << log) + 1, 1 << log, log + 1
     bits, symbol = 4, 0
@@ -162,7 +162,7 @@ def table_bits(table: IntArray) -> Integer:
 
 @lean_kernel
 def build_coder(table: IntArray, coder: IntArray) -> None:
-    """Set ``coder`` (CODER_SHAPE) to what encodes with a table [FSE_buildCTable]."""
+    """Set ``coder`` (CODER_SHAPE) up to encode by a table [FSE_buildCTable]."""
     log, highest = table[LOG], table[HIGHEST]
     size = 1 << log
     states, bits, shares, symbols = coder[STATES], coder[BITS_OF], coder[SHARES_OF], coder[SYMBOL_AT]
@@ -200,7 +200,7 @@ def build_coder(table: IntArray, coder: IntArray) -> None:
 
 @fragment
 def first_state(coder: IntArray, symbol: Integer) -> Integer:
-    """Return the state after the last symbol of the data, which costs nothing yet [FSE_initCState2]."""
+    """Return the state after the last symbol, which is coded first and costs no bits [FSE_initCState2]."""
     bits = coder[BITS_OF, symbol]
     width = (bits + (1 << 15)) >> 16
     return coder[STATES, (((width << 16) - bits) >> width) + coder[SHARES_OF, symbol]]
@@ -208,7 +208,7 @@ def first_state(coder: IntArray, symbol: Integer) -> Integer:
 
 @fragment
 def bits_of(coder: IntArray, state: Integer, symbol: Integer) -> Integer:
-    """Return the bits that a symbol costs before a state."""
+    """Return the bits that a symbol costs, coded from a state."""
     return (state + coder[BITS_OF, symbol]) >> 16
 
 

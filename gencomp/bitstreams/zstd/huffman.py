@@ -1,7 +1,7 @@
-"""The literals' Huffman code as zstd builds it, and what telling it costs (RFC 8878, section 4.2).
+"""The literals' Huffman code as zstd builds it, and what its description costs (RFC 8878, section 4.2).
 
-Candidates after one prefix have nearly the same literals. The depths of a code's words depend on the counts alone,
-whichever symbols have them, and are kept for the latest counts; so is the table that the description's weights take.
+Candidates after one prefix have nearly the same literals. The lengths of a code's words depend only on the counts,
+whichever symbols have them, so they are kept for the latest counts; so is the table for the description's weights.
 """
 
 import numpy as np
@@ -184,7 +184,7 @@ def description_bits(
         counts[weight] = 0
     for weight in range(1, longest + 1):
         counts[weight] = depths[longest + 1 - weight]
-    counts[weights[highest]] -= 1  # the last is not told
+    counts[weights[highest]] -= 1  # the last weight is implied
     counts[0] = highest - (present - 1)
     bits, size = _packed_weights(highest, scratch)
     if size < 0:
@@ -264,7 +264,7 @@ def _limited_depths(limit: Integer, scratch: IntArray) -> Integer:
     hashed = np.int64(0)
     for i in range(present):
         hashed += weight[i] * weight[i]
-    row = _TREES + (hashed >> 1) % _KEPT_TREES  # one count more adds an odd number
+    row = _TREES + (hashed >> 1) % _KEPT_TREES  # one more occurrence adds an odd number
     kept = scratch[row]
     if kept[_OF] == present and kept[_LIMIT] == limit and not _differ(weight, kept, present):
         for i in range(present):
@@ -282,7 +282,7 @@ def _limited_depths(limit: Integer, scratch: IntArray) -> Integer:
 
 @part
 def _best_limit(present: Integer, highest: Integer, scratch: IntArray) -> Integer:
-    """Return the limit of depths by which description and words are shortest [HUF_optimalTableLog]."""
+    """Return the limit of depths that makes description and words shortest [HUF_optimalTableLog]."""
     best, limit, least = 1 << 62, LONGEST_WORD, highest_bit(present) + 1
     depths = scratch[PARENT]
     for guess in range(least, LONGEST_WORD + 1):
@@ -305,9 +305,10 @@ def _best_limit(present: Integer, highest: Integer, scratch: IntArray) -> Intege
 def build_code(
     counts: IntArray, highest: Integer, total: Integer, search: Integer, scratch: IntArray
 ) -> tuple[Integer, Integer, Integer, Integer]:
-    """Set ORDER and LIMITED to the code for counts; return symbols, bits of them all, and description's bits and bytes.
+    """Set ORDER and LIMITED to the code for counts.
 
-    ``search`` tries limits for the shortest sum [HUF_flags_optimalDepth].
+    Returns the number of symbols, the bits of all literals, and the description's bits and bytes. With ``search``, the
+    limit of depths that gives the shortest sum is taken [HUF_flags_optimalDepth].
     """
     present = order_symbols(counts, highest, scratch)
     limit = accuracy(LONGEST_WORD, total, highest, 1)

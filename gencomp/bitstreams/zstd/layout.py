@@ -1,7 +1,7 @@
-"""A zstd frame after a prefix, as far as bytes to come leave it open.
+"""The state of a zstd frame after a prefix, as far as no byte to come can change it.
 
-Positions in tables count from FIRST, so that 0 means none. The names of the library's own source stand in brackets
-where they differ.
+Positions in tables count from FIRST, so that 0 means none. Names in brackets are those of zstd's source, where they
+differ.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ SPARE = 64  # bytes after the data that may be read, whatever they are
 
 FAST, DOUBLE_FAST, GREEDY, LAZY, LAZY2, TREE_LAZY2, OPTIMAL, ULTRA, ULTRA2 = range(1, 10)
 
-# what a level comes to for data of a size
+# the parameters of a level for data of some size
 WINDOW_LOG, CHAIN_LOG, HASH_LOG, SEARCH_LOG, MIN_MATCH, TARGET_LENGTH, STRATEGY, ROWS = range(8)
 PARAMETERS = 8
 
@@ -31,7 +31,7 @@ STAGE = 4  # where in its loop the parse stands
 REP1, REP2, REP3 = 5, 6, 7  # the latest offsets; 0 where one reaches before the data
 SAVED1, SAVED2 = 8, 9  # offsets that reached before the data when the block began
 NEXT = 10  # first position that is not in the tables [nextToUpdate]
-STEP, NEXT_STEP = 11, 12  # how fast the parse walks, and where it will walk faster
+STEP, NEXT_STEP = 11, 12  # how far the parse steps, and where its steps will grow
 SECOND = 13  # fast: position of the second pair [ip2]
 SKIPPING = 14  # lazy: whether only what is searched is entered [lazySkipping]
 LOW = 15  # entry of the first position that matches may begin at [dictLimit]
@@ -47,12 +47,12 @@ TOUCHED = 24  # whether a search has compared to the end of what is known, so th
 BEGIN_REP1, BEGIN_REP2, BEGIN_REP3 = 25, 26, 27  # the latest offsets where the open block began
 REGISTERS = 28
 
-START, BEGIN, WALK, MATCHED = range(4)  # stages: before the block's first byte, of a walk, in it, after a match
+START, BEGIN, WALK, MATCHED = range(4)  # stages: before the block, before a walk, during a walk, after a match
 
 # columns of a sequence
 LITERAL_LENGTH, OFFSET, MATCH_LENGTH, LITERAL_CODE, OFFSET_CODE, MATCH_CODE = range(6)  # [litLength, offBase, ...]
 CODES = 64  # room for the codes of one kind
-SHORTEST = 3  # what a match length counts from [MINMATCH]
+SHORTEST = 3  # match lengths count from this [MINMATCH]
 REPEATS = 3  # the first values of an offset stand for the latest offsets [ZSTD_REP_NUM]
 
 
@@ -63,7 +63,7 @@ def _literal_codes() -> IntArray:
 
 
 def _match_codes() -> IntArray:
-    """Return the codes of match lengths below 131, of which SHORTEST is taken away."""
+    """Return the codes of match lengths below 131, less SHORTEST."""
     bases = [*range(32), 32, 34, 36, 38, 40, 44, 48, 56, 64, 80, 96]
     return np.array([sum(base <= length for base in bases) - 1 for length in range(128)], dtype=np.int64)
 
@@ -82,7 +82,7 @@ MATCH_EXTRA = _extra(32, [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, *range(7, 17)])
 class State(NamedTuple):
     """What has been parsed of a prefix; no byte that follows can change it."""
 
-    buffer: npt.NDArray[np.uint8]  # (capacity,), the data; SPARE of it is not used
+    buffer: npt.NDArray[np.uint8]  # (capacity + SPARE,), the data; it never fills the last SPARE bytes
     tables: npt.NDArray[np.int32]  # (n,), what the match finder remembers: its hash table, then its chains or trees
     sequences: npt.NDArray[np.int32]  # (n, 6), of the open block
     literals: IntArray  # (256,), how often each occurs in them

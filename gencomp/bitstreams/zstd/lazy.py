@@ -1,6 +1,6 @@
 """Strategies "greedy", "lazy", "lazy2" and "btlazy2": the best match, unless a better one begins a byte or two later.
 
-What ``final`` means: :mod:`~gencomp.bitstreams.zstd.fast`.
+For ``final``, see :mod:`~gencomp.bitstreams.zstd.fast`.
 """
 
 from gencomp.bitstreams.zstd.fast import finish, start
@@ -30,15 +30,15 @@ from gencomp.bitstreams.zstd.searches import search
 from gencomp.compiled import Integer, part
 from gencomp.protocols import IntArray
 
-_ROWS_AHEAD = 8  # positions whose hashes the library has at hand [ZSTD_ROW_HASH_CACHE_SIZE]
-_WALK = 8  # logarithm of the bytes without a match after which a step is a byte longer [kSearchStrength]
-_SKIP = 8  # steps above enter only what is searched [kLazySkippingStep]
+_ROWS_AHEAD = 8  # positions whose hashes the library computes ahead [ZSTD_ROW_HASH_CACHE_SIZE]
+_WALK = 8  # log2 of the bytes without a match after which the step grows by one [kSearchStrength]
+_SKIP = 8  # with longer steps, only searched positions are entered [kLazySkippingStep]
 
 
 @part
 def parse_lazy(state: State, log: IntArray, end: Integer, final: Integer) -> None:
-    """Go on through the open block [ZSTD_compressBlock_lazy_generic]."""
-    # In one piece: it follows one function of zstd's, in its order; the match that waits stays in registers.
+    """Parse on through the open block [ZSTD_compressBlock_lazy_generic]."""
+    # In one piece: it follows one function of zstd's, in its order; the match held back stays in registers.
     buffer, tables, sequences, literals, codes, registers, parameters, _, _ = state
     strategy = parameters[STRATEGY]
     depth = 0 if strategy == GREEDY else 1 if strategy == LAZY else 2

@@ -18,12 +18,11 @@ from gencomp.protocols import IntArray
 
 RAW, REPEATED, COMPRESSED, TREELESS = range(4)
 _SINGLE_STREAM = 256  # fewer literals are one stream, others four
-_PREFER_OLD = 1024  # up to so many literals, fast strategies take the old code unseen
+_PREFER_OLD = 1024  # for so many literals or fewer, fast strategies reuse the old code without trying a new one
 _SAMPLE, _SAMPLES = 4096, 10  # [SUSPECT_INCOMPRESSIBLE_SAMPLE_SIZE, ..._RATIO]
-_MANY_LITERALS = 20  # a sequence: then it may well be noise [SUSPECT_UNCOMPRESSIBLE_LITERAL_RATIO]
+_MANY_LITERALS = 20  # literals a sequence from which on they may be noise [SUSPECT_UNCOMPRESSIBLE_LITERAL_RATIO]
 
-# what literals cost: their kind, bits, bytes at least and at most (four streams are filled up apart), and what counts
-# as their size before the header is added
+# what literals cost: their kind, bits, and bytes at least and at most, since four streams are filled up one by one
 KIND, LITERAL_BITS, LEAST_BYTES, MOST_BYTES = range(4)
 
 
@@ -51,7 +50,10 @@ def stream_bytes(
     total: Integer,
     words: IntArray,
 ) -> Integer:
-    """Return the bytes of four streams of the literals from ``begin`` on, before and after the sequences' matches."""
+    """Return the bytes of the four streams of ``total`` literals, which lie between the matches from ``begin`` on.
+
+    ``words`` (256,) are the lengths of the literals' words in bits.
+    """
     quarter = (total + 3) // 4
     size, taken = 0, 0
     bits: Integer = 1
@@ -78,7 +80,7 @@ def stream_bytes(
 def _looks_like_noise(
     buffer: Bytes, begin: Integer, sequences: Tables, first: Integer, last: Integer, total: Integer, counts: IntArray
 ) -> Integer:
-    """Tell whether no byte is frequent in the first and last literals."""
+    """Tell whether no byte is frequent in the first and the last _SAMPLE literals."""
     most = 0
     for side in range(2):
         counts[:256] = 0
@@ -125,7 +127,7 @@ def literals_cost(
     """Set ``costs`` for ``total`` literals, which ``counts`` (256,) counts [ZSTD_compressLiterals].
 
     They begin at ``begin``, between the matches of rows ``first`` to ``last``. ``before`` and ``after`` are the codes
-    of the block before and of this one, (HUFFMAN_ROW,); ``after`` is set if ``exact``, and bytes are exact then.
+    of the block before and of this one, (HUFFMAN_ROW,). If ``exact``, ``after`` is set, and the bytes are exact.
     """
     # In one piece: zstd weighs an old code, a new one and none in this order, and stops as soon as it knows.
     if exact:

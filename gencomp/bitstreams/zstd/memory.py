@@ -30,7 +30,7 @@ from gencomp.protocols import IntArray
 Bytes = npt.NDArray[np.uint8]
 Tables = npt.NDArray[np.int32]
 
-_PRIMES = {
+_PRIMES = {  # by the number of bytes [prime3bytes, ...]; the last is above 2^63
     3: 506832829,
     4: 2654435761,
     5: 889523592379,
@@ -43,9 +43,9 @@ PRIMES = np.array([_PRIMES.get(width, 0) for width in range(9)], dtype=np.int64)
 
 @fragment
 def hash_at(buffer: Bytes, at: Integer, width: Integer, bits: Integer) -> Integer:
-    """Return the hash of ``width`` bytes, 3 to 8, in ``bits`` bits: the highest of a product modulo 2^64.
+    """Return the hash of ``width`` bytes, 3 to 8: the highest ``bits`` bits of a product modulo 2^64.
 
-    The product of the bytes, moved to the top, has them where the library's hashes of 32 bits have theirs.
+    The bytes are first shifted to the top, so that the highest bits are also those of the library's 32-bit hashes.
     """
     hashed = product(word(buffer, at) << (64 - 8 * width), PRIMES[width])
     return (hashed >> (64 - bits)) & ((1 << bits) - 1)
@@ -70,7 +70,7 @@ def common(buffer: Bytes, later: Integer, earlier: Integer, end: Integer) -> Int
 
 @fragment
 def put(tables: Tables, log: IntArray, registers: IntArray, where: Integer, entry: Integer) -> None:
-    """Set an entry of the tables and log what it was."""
+    """Set an entry of the tables, and log what it was."""
     logged = registers[LOGGED]
     if logged == len(log):
         registers[OVERFULL] = 1
@@ -82,7 +82,7 @@ def put(tables: Tables, log: IntArray, registers: IntArray, where: Integer, entr
 
 @step
 def undo(tables: Tables, log: IntArray, registers: IntArray) -> None:
-    """Take back what has been put since the log was empty."""
+    """Undo what has been put since the log was empty."""
     for entry in range(registers[LOGGED] - 1, -1, -1):
         tables[log[entry, 0]] = log[entry, 1]
     registers[LOGGED] = 0
@@ -90,7 +90,7 @@ def undo(tables: Tables, log: IntArray, registers: IntArray) -> None:
 
 @fragment
 def copy_to(target: npt.NDArray[Any], source: npt.NDArray[Any]) -> None:
-    """Copy between rows that do not overlap; a slice would need memory for a copy between them."""
+    """Copy between rows that do not overlap; assigning a slice would allocate a copy in between."""
     for i in range(len(target)):
         target[i] = source[i]
 
@@ -122,7 +122,7 @@ def literal_code(length: Integer) -> Integer:
 
 @fragment
 def match_code(length: Integer) -> Integer:
-    """Return the code of a match length, of which SHORTEST is taken away [ZSTD_MLcode]."""
+    """Return the code of a match length, less SHORTEST [ZSTD_MLcode]."""
     return MATCH_CODES[length] if length < 128 else highest_bit(length) + 36
 
 
@@ -160,7 +160,7 @@ def store(
 def unstore(
     buffer: Bytes, sequences: Tables, literals: IntArray, codes: IntArray, before: IntArray, after: IntArray
 ) -> None:
-    """Take out of the counts what has been stored between two sets of registers."""
+    """Take the sequences stored between two sets of registers out of the counts."""
     at = before[ANCHOR]
     for row in range(before[SEQUENCES], after[SEQUENCES]):
         for literal in range(at, at + sequences[row, LITERAL_LENGTH]):

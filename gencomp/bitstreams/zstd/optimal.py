@@ -1,8 +1,8 @@
-"""Strategies "btopt", "btultra" and "btultra2": the cheapest way through each series of matches that overlap.
+"""Strategies "btopt", "btultra" and "btultra2": the cheapest way through each series of overlapping matches.
 
-The prices are those of what has been decided so far in the block; they begin with all the block's bytes, and for
-"btultra2" with what a first pass decides. So a byte more may change any decision. It seldom does: as long as prices
-are those of an earlier parse, so is the parse. Of earlier parses *marks* are kept, from which on others go on.
+Prices follow from what has been decided so far in the block. They begin with the counts of all the block's bytes, and
+for "btultra2" with the decisions of a first pass. So one more byte may change any decision. It seldom does: as long as
+the prices are those of an earlier parse, so is the parse. Earlier parses leave *marks*, from which later ones go on.
 """
 
 from typing import NamedTuple
@@ -43,31 +43,32 @@ from gencomp.compiled import Integer, fragment, part, step
 from gencomp.protocols import IntArray
 
 _HIGHEST_PRICE = 1 << 30
-PRICE, OFFSET_OF, LENGTH_OF, LITERALS_OF, REP1_OF = range(5)  # columns of a way: its end's price, its last match, ...
+# columns of a way: its price, the offset and length of its last match, the literals after that, the latest offsets
+PRICE, OFFSET_OF, LENGTH_OF, LITERALS_OF, REP1_OF = range(5)
 WAY = 8
 WAYS = LONGEST_SERIES + 8
 
-# what a mark holds: registers, statistics, literals, codes
+# a mark: registers, statistics, literals, codes
 _STATISTICS = REGISTERS
 _LITERALS = _STATISTICS + STATISTICS
 _CODES = _LITERALS + 256
 MARK = _CODES + 3 * CODES
 MARKS, PARSES = 64, 4
-# registers of parses: which is the next to be given up, then of each how many marks it has and its number
+# registers of parses: the next one to be replaced, the number given last, then the marks and the number of each
 TO_REPLACE, NUMBER, OF_PARSES = 0, 1, 2
 
 
 class Parses(NamedTuple):
     """Earlier parses of a block."""
 
-    begins: IntArray  # (PARSES, STATISTICS), what prices began with
+    begins: IntArray  # (PARSES, STATISTICS), the statistics that prices began with
     marks: IntArray  # (PARSES, MARKS, MARK)
     sequences: npt.NDArray[np.int32]  # (PARSES, n, 6), up to the last mark
     registers: IntArray  # (OF_PARSES + 2 * PARSES,)
 
 
 def begin_parses(rows: int) -> Parses:
-    """Return no parses, with room for their sequences."""
+    """Return room for parses of up to ``rows`` sequences, with none in it."""
     return Parses(
         np.zeros((PARSES, STATISTICS), np.int64),
         np.zeros((PARSES, MARKS, MARK), np.int64),
@@ -78,10 +79,10 @@ def begin_parses(rows: int) -> Parses:
 
 @part
 def best_mark(parses: Parses, row: IntArray, firsts: IntArray) -> tuple[Integer, Integer, Integer]:
-    """Return a parse, the last of its marks that a parse with these first prices comes by, and if it is of its kind.
+    """Return the best earlier parse, its last mark that a parse from ``row`` passes, too, and if any is of its kind.
 
-    ``firsts`` (256,) tells where each literal first occurs. -1 stands for no parse or mark. Parses are of a kind that
-    differ in literals' frequencies alone.
+    ``firsts`` (256,) tells where each literal first occurs. -1 stands for no parse or mark. Parses of one kind begin
+    with statistics that differ only in the frequencies of literals.
     """
     best_parse, best, place, alike = -1, -1, -1, False
     for parse in range(PARSES):
@@ -111,9 +112,9 @@ def best_mark(parses: Parses, row: IntArray, firsts: IntArray) -> tuple[Integer,
 def set_mark(
     parses: Parses, parse: Integer, state: State, now: IntArray, row: IntArray, next_: Integer, keep: Integer
 ) -> None:
-    """Keep where a parse stands, unless it is where the last mark is."""
+    """Leave a mark where a parse stands."""
     count = parses.registers[OF_PARSES + 2 * parse]
-    if count == MARKS:  # every second one is given up
+    if count == MARKS:  # every second one is dropped
         count //= 2
         for i in range(count):
             copy_to(parses.marks[parse, i], parses.marks[parse, 2 * i + 1])
@@ -142,11 +143,11 @@ def go_on_from(
     keep: Integer,
     rows: Integer,
 ) -> Integer:
-    """Stand where a mark is; the state's sequences up to ``rows`` are the parse's. Return what NEXT was there."""
+    """Go to a mark of a parse, whose first ``rows`` sequences the state already has; return NEXT as it was there."""
     mark = parses.marks[parse, count]
     copy_to(now, mark[:REGISTERS])
     begin = parses.begins[parse]
-    for i in range(256):  # the parse has counted the same as another would have, from other beginnings
+    for i in range(256):  # beginnings may differ, but both have counted the same since
         row[i] += mark[_STATISTICS + i] - begin[i]
     for i in range(256, STATISTICS):
         row[i] = mark[_STATISTICS + i]
@@ -193,7 +194,7 @@ def parse_series(
     known: Integer,
     keep: Integer,
 ) -> None:
-    """Go on by one series of matches, or by one byte where there is none [ZSTD_compressBlock_opt_generic].
+    """Parse one series of matches, or pass one byte if none begins there [ZSTD_compressBlock_opt_generic].
 
     Unless ``keep``, sequences are counted, but not stored.
     """
@@ -321,8 +322,8 @@ def parse_series(
     else:
         here -= np.int64(opt[last, LITERALS_OF])
     now[REP1], now[REP2], now[REP3] = opt[last, REP1_OF], opt[last, REP1_OF + 1], opt[last, REP1_OF + 2]
-    # stretches are a match and literals after it; they become sequences, literals and a match after them, from the last
-    # to the first, and stand from here + 2 downwards, over ways that are not needed any more
+    # the way is made of stretches, each a match and the literals after it. They become sequences, each literals and the
+    # match after them, and are written from the last to the first, from here + 2 down, over ways no longer needed
     top = here + 2
     bottom = top
     _copy_way(opt, top, last)
@@ -343,7 +344,7 @@ def parse_series(
             store(buffer, state.sequences, state.literals, state.codes, now, anchor + after, far, size)
         else:
             now[ANCHOR] = anchor + after + size
-    now[POSITION] = now[ANCHOR]  # literals after the last match are looked at again
+    now[POSITION] = now[ANCHOR]  # literals after the last match are parsed again
     set_bases(row, weight)
 
 
@@ -362,7 +363,7 @@ def parse_optimal(
     known: Integer,
     keep: Integer,
 ) -> None:
-    """Go on to the block's end, and set marks in the parse ``recording``, unless it is -1."""
+    """Parse on to the block's end, and leave marks in the parse ``recording``, unless it is -1."""
     registers = finder.registers
     due = now[POSITION]
     while now[POSITION] < end - 8 and not registers[OTHERWISE]:

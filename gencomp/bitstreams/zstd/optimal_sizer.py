@@ -63,9 +63,9 @@ from gencomp.bitstreams.zstd.state import begin_state, copied
 from gencomp.compiled import lean_kernel
 from gencomp.protocols import IntArray
 
-LARGEST = 1 << 16  # bytes: larger blocks are cut after they are parsed
+LARGEST = 1 << 16  # bytes; larger blocks are split after they are parsed
 _LOG = 1 << 15
-_KEPT = 8  # matches a position, for which there is room at first
+_KEPT = 8  # matches for each position that there is room for at first
 _FAR_AWAY = 1 << 60  # where a byte first occurs that does not
 _OTHER_PARSES = 8  # among a batch, from which on what is kept is not worth keeping
 # what is true of the sequences in the state: the parse they are of, up to which row; and of the costs remembered
@@ -203,7 +203,7 @@ def optimal_memory(parameters: tuple[int, ...], capacity: int) -> int:
 
 
 class OptimalSizer:
-    """A block after a prefix, the first and last of its frame, as the library parses it best."""
+    """A block after a prefix, the only one of its frame, as the library's optimal parser does it."""
 
     def __init__(self, parameters: tuple[int, ...]) -> None:
         self.parameters = parameters
@@ -211,7 +211,7 @@ class OptimalSizer:
         self._kept = _KEPT
 
     def begin(self, data: bytes, room: int) -> None:
-        """Begin anew with ``data``, and room for so many bytes more."""
+        """Begin anew with ``data``, and room for ``room`` bytes more."""
         size = len(data)
         capacity = max(2 * (size + room), 4096)
         self._state = begin_state(self.parameters, capacity)
@@ -243,7 +243,7 @@ class OptimalSizer:
         registers[SIZE] = size + len(data)
 
     def feed(self, data: bytes, room: int) -> None:
-        """Append ``data``, with room for so many bytes more."""
+        """Append ``data``, with room for ``room`` bytes more."""
         size = int(self._state.registers[SIZE]) + len(data) + room
         if size + SPARE > len(self._state.buffer):
             self.begin(self._state.buffer[: size - len(data) - room].tobytes() + data, room)

@@ -1,7 +1,7 @@
-"""The order in which a Huffman code takes literals, as zstd sorts them, and how it is kept from count to count.
+"""The order in which zstd sorts literals for their Huffman code, kept while few counts change.
 
-Among equal counts the order decides which symbol gets the longer word: it is the library's, including that of its
-quicksort. Candidates after one prefix differ in few literals: then those are moved, and nothing is sorted.
+Among equal counts, the order decides which symbol gets the longer word, so it must be the library's, quicksort and all.
+Candidates after one prefix differ in few literals: then these are moved, and nothing is sorted.
 """
 
 import numpy as np
@@ -10,18 +10,19 @@ from gencomp.bitstreams.zstd.memory import copy_to, highest_bit
 from gencomp.compiled import Integer, part, step
 from gencomp.protocols import IntArray
 
-# rows of the scratch that all functions of a code take; the order stays until the next, with the counts it is of
+# rows of the scratch that all functions of a code take; the order is kept for the next one, with its counts
 ORDER, WEIGHT, PLACES, LAST_OF, STACK, RANKS, COUNTS = range(7)
 ORDER_ROWS = 7
 PRESENT, SORTED = 256, 257  # after the counts: how many occur, and whether equals are in the library's order
-_DISTINCT = 158 + 7  # counts below have a place each [RANK_POSITION_DISTINCT_COUNT_CUTOFF]
-_PLACES = 192
-_FEW_CHANGES = 4  # symbols whose counts have changed, up to which they are moved
-_SMALLEST_QUICK = 9  # symbols of a place from which on they are not sorted by insertion
+_DISTINCT = 158 + 7  # counts below have a bucket each [RANK_POSITION_DISTINCT_COUNT_CUTOFF]
+_PLACES = 192  # buckets [RANK_POSITION_TABLE_SIZE]
+_FEW_CHANGES = 4  # if more counts have changed, all symbols are sorted anew
+_SMALLEST_QUICK = 9  # smaller buckets are sorted by insertion
 
 
 @step
 def _place(count: Integer) -> Integer:
+    """Return the bucket of a count; 158 is where those by powers of two begin [RANK_POSITION_LOG_BUCKETS_BEGIN]."""
     return count if count < _DISTINCT else highest_bit(count) + 158
 
 
@@ -44,7 +45,7 @@ def _swap(order: IntArray, weight: IntArray, i: Integer, j: Integer) -> None:
 
 @step
 def _quicksort(order: IntArray, weight: IntArray, low: Integer, high: Integer, stack: IntArray) -> None:
-    """Sort by falling weight as HUF_simpleQuickSort does; only its first call may sort by insertion."""
+    """Sort by falling weight as HUF_simpleQuickSort does: by insertion only where one of its calls begins."""
     if high - low < 8:
         _insertion_sort(order, weight, low, high)
         return
@@ -63,7 +64,7 @@ def _quicksort(order: IntArray, weight: IntArray, low: Integer, high: Integer, s
                     _swap(order, weight, i, j)
             i += 1
             _swap(order, weight, i, high)
-            if i - low < high - i:  # the part that the library sorts by a call of its own: parts do not meet
+            if i - low < high - i:  # this part, which the library sorts by a call at once, may as well wait
                 stack[top], stack[top + 1] = low, i - 1
                 low = i + 1
             else:
@@ -101,7 +102,7 @@ def sort_symbols(counts: IntArray, highest: Integer, scratch: IntArray) -> Integ
 
 @step
 def _move(symbol: Integer, count: Integer, scratch: IntArray) -> None:
-    """Move a symbol to where another count puts it, equals in the order of their values."""
+    """Move a symbol to its place by a new count, equals being in the order of their values."""
     order, weight, ranks, last = scratch[ORDER], scratch[WEIGHT], scratch[RANKS], scratch[COUNTS]
     present = last[PRESENT]
     at = ranks[symbol]
@@ -150,7 +151,7 @@ def sort_anew(counts: IntArray, highest: Integer, scratch: IntArray) -> Integer:
 
 @part
 def order_symbols(counts: IntArray, highest: Integer, scratch: IntArray) -> Integer:
-    """Set ORDER and WEIGHT as :func:`sort_anew` does, but for equals, from those of the last counts if few differ."""
+    """Do as :func:`sort_anew`, but for the order of equals; if few counts differ from the last ones, by moves."""
     last = scratch[COUNTS]
     if last[PRESENT] == 0:
         return sort_anew(counts, highest, scratch)
@@ -176,7 +177,7 @@ def order_symbols(counts: IntArray, highest: Integer, scratch: IntArray) -> Inte
 def is_settled(depths: IntArray, scratch: IntArray) -> Integer:
     """Tell whether the library's order of equals is that of their values, or makes no difference to ``depths``.
 
-    Its quicksort may exchange equals, where it sorts: among many symbols of large counts. Depths are those of ranks.
+    Its quicksort, which sorts large buckets of large counts, may exchange equals. ``depths`` are by rank.
     """
     weight, last = scratch[WEIGHT], scratch[COUNTS]
     i, present = 0, last[PRESENT]

@@ -1,4 +1,4 @@
-"""What the optimal parser thinks symbols cost: by how often they have occurred, in 1/256 bit [zstd_opt.c]."""
+"""The optimal parser's prices of symbols, by how often they have occurred, in 1/256 bit [zstd_opt.c]."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,10 @@ from gencomp.compiled import Integer, fragment, part, step
 from gencomp.protocols import IntArray
 
 BIT = 256
-_LITERAL_STEP = 2  # what a literal counts [ZSTD_LITFREQ_ADD]
+_LITERAL_STEP = 2  # added to a literal's frequency each time [ZSTD_LITFREQ_ADD]
 _FEW_BYTES = 8  # up to so many bytes, prices are fixed [ZSTD_PREDEF_THRESHOLD]
 
-# where a row of statistics holds what: frequencies, their sums, the logarithms of those, and whether prices are fixed
+# a row of statistics: frequencies, their sums, the logarithms of the sums, and whether prices are fixed
 LITERAL, LENGTH, MATCH, FAR = 0, 256, 320, 384
 SUMS, BASES = 448, 452
 FIXED = 456
@@ -49,14 +49,14 @@ def weights(accurate: bool, limit: int = 1 << 18) -> Weights:
 
 @step
 def set_bases(row: IntArray, weight: Weights) -> None:
-    """Take the logarithms of the sums [ZSTD_setBasePrices]."""
+    """Set the logarithms of the sums [ZSTD_setBasePrices]."""
     for i in range(4):
         row[BASES + i] = weight[row[SUMS + i]]
 
 
 @part
 def begin_statistics(row: IntArray, counts: IntArray, size: Integer) -> None:
-    """Set a row to what a first block of ``size`` bytes begins with, which ``counts`` (256,) counts."""
+    """Set a row to what a first block of ``size`` bytes begins with; ``counts`` (256,) are those of its bytes."""
     for i in range(STATISTICS):
         row[i] = FIRST_STATISTICS[i]
     total = 0
@@ -84,7 +84,7 @@ def _scale(row: IntArray, begin: Integer, end: Integer, log: Integer, which: Int
 
 @part
 def scale_statistics(row: IntArray) -> None:
-    """Make a row what the next pass begins with [ZSTD_scaleStats]."""
+    """Scale a row down to what the next pass begins with [ZSTD_scaleStats]."""
     _scale(row, LITERAL, 256, 12, 0)
     _scale(row, LENGTH, LENGTH + 36, 11, 1)
     _scale(row, MATCH, MATCH + 53, 11, 2)
@@ -127,7 +127,7 @@ def length_price(row: IntArray, weight: Weights, literals: Integer) -> Integer:
 
 @fragment
 def far_price(row: IntArray, weight: Weights, offset: Integer, accurate: Integer) -> Integer:
-    """Return the part of a match's price that its offset has, and what any match costs more [ZSTD_getMatchPrice]."""
+    """Return the offset's part of a match's price, with what any match costs in addition [ZSTD_getMatchPrice]."""
     code = highest_bit(offset)
     if row[FIXED]:
         return (16 + code) * BIT
@@ -139,7 +139,7 @@ def far_price(row: IntArray, weight: Weights, offset: Integer, accurate: Integer
 
 @fragment
 def match_price(row: IntArray, weight: Weights, length: Integer) -> Integer:
-    """Return the part of a match's price that its length has."""
+    """Return the length's part of a match's price."""
     if row[FIXED]:
         return np.int64(weight[length - SHORTEST])
     code = match_code(length - SHORTEST)

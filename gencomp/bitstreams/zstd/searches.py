@@ -1,7 +1,7 @@
 """The match finders of the lazy strategies: chains, rows, and trees that are sorted when they are searched.
 
-Each enters the positions before the one that is searched and returns the best match's length and offset, below 4 if
-there is none worth taking. A comparison that ends with the known data sets TOUCHED.
+Each enters the positions before the one that is searched, and returns the best match's length and offset; a length
+below 4 means that none is worth taking. A comparison that ends with the known data sets TOUCHED.
 """
 
 from gencomp.bitstreams.zstd.layout import (
@@ -24,10 +24,10 @@ from gencomp.bitstreams.zstd.memory import Bytes, Tables, common, four_equal, ha
 from gencomp.compiled import Integer, fragment, part, step
 from gencomp.protocols import IntArray
 
-NO_OFFSET = 999999999
+NO_OFFSET = 999999999  # zstd's, in place of an offset
 _UNSORTED = 1  # [ZSTD_DUBT_UNSORTED_MARK]
 _TAG = 8  # bits of a row's tags
-_LONG_GAP, _GAP_BEGIN, _GAP_END = 384, 96, 32  # of more positions than the first, only so many are entered in rows
+_LONG_GAP, _GAP_BEGIN, _GAP_END = 384, 96, 32  # of a gap above the first, rows get so many of its first and last
 
 
 @fragment
@@ -65,7 +65,7 @@ def _search_chain(
     position: Integer,
     end: Integer,
 ) -> tuple[Integer, Integer]:
-    """Look at the positions that share a hash, newest first [ZSTD_HcFindBestMatch]."""
+    """Try the positions that share a hash, newest first [ZSTD_HcFindBestMatch]."""
     bits, width = parameters[HASH_LOG], min(parameters[MIN_MATCH], 6)
     chains, mask = 1 << bits, (1 << parameters[CHAIN_LOG]) - 1
     entered = registers[NEXT]
@@ -127,7 +127,7 @@ def _search_row(
     position: Integer,
     end: Integer,
 ) -> tuple[Integer, Integer]:
-    """Look at the positions in a row of 16 to 64 that share a tag, newest first [ZSTD_RowFindBestMatch]."""
+    """Try the positions in a row of 16 to 64 that share a tag, newest first [ZSTD_RowFindBestMatch]."""
     row_log, width = min(max(parameters[SEARCH_LOG], 4), 6), min(parameters[MIN_MATCH], 6)
     bits, size = parameters[HASH_LOG] - row_log + _TAG, 1 << row_log
     if not registers[SKIPPING]:
@@ -184,7 +184,7 @@ def _sort_into_tree(
     compares: Integer,
     low: Integer,
 ) -> None:
-    """Sort a position that is entered already into its tree [ZSTD_insertDUBT1]."""
+    """Sort a position that has been entered into its tree [ZSTD_insertDUBT1]."""
     trees, mask = 1 << parameters[HASH_LOG], (1 << (parameters[CHAIN_LOG] - 1)) - 1
     position = entry - FIRST
     smaller = trees + 2 * (entry & mask)
@@ -230,7 +230,7 @@ def _search_tree(
     position: Integer,
     end: Integer,
 ) -> tuple[Integer, Integer]:
-    """Sort what has been entered under this hash, then look along the tree [ZSTD_BtFindBestMatch]."""
+    """Sort what has been entered under this hash, then search the tree [ZSTD_BtFindBestMatch]."""
     # In one piece: a walk down a tree, whose two open ends change at each node.
     if position < registers[NEXT]:
         return 0, NO_OFFSET

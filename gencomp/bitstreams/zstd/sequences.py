@@ -1,4 +1,4 @@
-"""What the sequences of a block cost (RFC 8878, section 3.1.1.3.2): three tables, and the bits by them."""
+"""What the sequences of a block cost (RFC 8878, section 3.1.1.3.2): three tables, and the bitstream coded by them."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ _HIGHEST_CODES = (35, 31, 52)
 _LONGEST_PREDEFINED_OFFSET = 28  # [DefaultMaxOff]
 _FEW, _MANY = 128, 0x7F00  # sequences that are counted in one byte, and in two
 
-# what a section costs: bits, bytes, and bytes of the last own table
+# what a section costs: bits, bytes, and the bytes of its last own table and the bitstream, 0 without such a table
 COSTS = 3
 
 
@@ -157,10 +157,10 @@ def sequences_cost(
     coders: IntArray,
     costs: IntArray,
 ) -> None:
-    """Set ``costs`` to bits, bytes and bytes of the last own table of the section for rows ``begin`` to ``end``.
+    """Set ``costs`` (COSTS,) to those of the section for rows ``begin`` to ``end``.
 
     ``codes`` counts the rows' codes, ``extra`` is their extra bits; ``before`` and ``after`` are the tables of the
-    block before and of this one, (3, TABLE_ROW); ``coders`` is room, (3, CODER_SHAPE).
+    block before and of this one, (3, TABLE_ROW); ``coders`` is scratch, (3, CODER_SHAPE).
     """
     total = end - begin
     header = 1 if total < _FEW else 2 if total < _MANY else 3

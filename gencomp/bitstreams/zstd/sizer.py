@@ -1,8 +1,8 @@
 """The exact length in bits of zstd's frame (RFC 8878), for many suffixes after one prefix.
 
-Nothing is written. The prefix is parsed as far as nothing after it can change the parse; a suffix costs a parse from
-there, undone afterwards, and the block's entropy codes. Most suffixes of one byte add the same sequences, whose costs
-are found once.
+Nothing is written. The prefix is parsed as far as no byte after it can change the parse. Each suffix is parsed from
+there, which is undone afterwards, and the block's entropy codes are priced. Most suffixes of one byte add the same
+sequences, whose costs are found once.
 """
 
 import threading
@@ -55,8 +55,8 @@ from gencomp.compiled import Integer, lean_kernel
 from gencomp.protocols import IntArray
 
 _LOG = 1 << 15
-_LONGEST_PENDING = 24  # bytes that a copy may have beyond what it shares
-_SPLIT_SAVINGS = 3  # bytes that have to be saved before blocks are cut where bytes change
+_LONGEST_PENDING = 24  # most bytes that a copy has read beyond what it shares
+_SPLIT_SAVINGS = 3  # bytes that must have been saved before full blocks are split (split.py)
 _NOTHING, _NO_BYTES = np.empty(0, np.int64), np.empty(0, np.uint8)
 
 
@@ -87,8 +87,8 @@ _local = _Local()
 def _run(state: State, room: Room, bits: IntArray, suffixes: Bytes, ends: IntArray, closing: Integer) -> None:
     """Set ``bits`` (n,) to the bits of all blocks after each suffix; suffix i ends at ``ends[i]``, in the open block.
 
-    Before, the open block is parsed as far as no byte to come can matter. If ``closing`` is not 0, the open block ends
-    there, and that is all.
+    First the open block is parsed as far as no byte to come can matter. If ``closing`` is not 0, the open block is
+    closed there instead, and no suffix is priced.
     """
     registers, before, work, parameters = state.registers, room.before, room.work, state.parameters
     strategy, size, begin = parameters[STRATEGY], registers[SIZE], 0
@@ -152,12 +152,12 @@ def sizer_memory(level: int, window_log: int | None, size: int) -> tuple[int, bo
 class ZstdSizer:
     """A zstd frame after a prefix, as the library writes it in one piece at ``level`` 1 to 22.
 
-    Copies share what has been parsed, and price what they have read since as the beginning of each suffix; only one
-    that has read much of its own gets a parse of its own. They may be used by several threads: they take turns.
+    Copies share what has been parsed, and price what each has read since as the beginning of every suffix. Only one
+    that has read much gets a parse of its own. Several threads may use copies, which take turns.
     """
 
     def __init__(self, level: int, window_log: int | None = None, checksum: bool = False, prefix: bytes = b"") -> None:
-        self._pending = b""  # after the frame's own data
+        self._pending = b""  # read after the frame's data
         self._join(_Frame(level, window_log, checksum, prefix))
 
     def _join(self, frame: "_Frame") -> None:
@@ -176,10 +176,10 @@ class ZstdSizer:
         self._pending += data
 
     def bits(self, suffixes: Sequence[bytes]) -> IntArray:
-        """Return the bits of the frame that ends after each suffix, int64 (n,), without its bitstreams' fillings.
+        """Return the bits of the frame that ends after each suffix, int64 (n,), without the filling of its bitstreams.
 
-        -1 stands for a frame that only the library can price: one of more than LARGEST_FRAME bytes or, for the
-        strategies "btopt" to "btultra2", of more than a block that is never cut; and seldom another.
+        -1 stands for a frame that only the library can price: one of more than LARGEST_FRAME bytes, for the strategies
+        "btopt" to "btultra2" one larger than a block that is never split, and rarely another.
         """
         with self._frame.lock:
             self._settle()
@@ -188,7 +188,7 @@ class ZstdSizer:
             return self._frame.bits([pending + suffix for suffix in suffixes] if pending else suffixes)
 
     def _settle(self) -> None:
-        """Feed what is pending, unless others share the frame and can price it as well."""
+        """Feed what is pending, unless others share the frame and it has room for that."""
         if not self._pending:
             return
         if len(self._frame.users) > 1:
@@ -201,7 +201,7 @@ class ZstdSizer:
 
 
 class _Frame:
-    """What sizers share."""
+    """What copies of a sizer share: the data, and what has been parsed."""
 
     def __init__(self, level: int, window_log: int | None, checksum: bool, prefix: bytes) -> None:
         self._options = level, window_log
@@ -209,7 +209,7 @@ class _Frame:
         self._data = prefix
         self._state: State | None = None
         self._optimal: OptimalSizer | None = None
-        self._fed = 0  # bytes that it has been given
+        self._fed = 0  # bytes that the optimal sizer has
         self._whole: State | None = None  # the state where the open block begins, if it may be cut
         self.users: weakref.WeakSet[ZstdSizer] = weakref.WeakSet()
         self.lock = threading.RLock()
@@ -229,7 +229,7 @@ class _Frame:
         self._data += data
 
     def has_room(self, pending: int) -> bool:
-        """Return whether bytes that begin all suffixes leave parse, parameters and open block as they are."""
+        """Return whether all suffixes may begin with ``pending`` bytes: parse, parameters and open block stay valid."""
         level, window_log = self._options
         size = len(self._data)
         parameters = parameters_of(level, size + 1, window_log)
@@ -320,7 +320,7 @@ class _Frame:
         return state
 
     def _closed(self, state: State, largest: int) -> State:
-        """End the blocks that are sure to be whole; the last, if it is, stays open, since its price is asked for."""
+        """Close the blocks that are complete; the last stays open even if it is, since its price is asked for."""
         room = _local.room
         size = int(state.registers[SIZE])
         while (left := size - int(state.registers[BLOCK])) >= largest:

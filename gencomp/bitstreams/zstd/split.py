@@ -1,4 +1,4 @@
-"""Where zstd cuts data of more than a block before it is parsed: where its bytes change [zstd_preSplit.c]."""
+"""Where zstd splits a full block before it is parsed: where the statistics of its bytes change [zstd_preSplit.c]."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from gencomp.bitstreams.zstd.memory import Bytes
 from gencomp.compiled import Integer, lean_kernel, step, word
 from gencomp.protocols import IntArray
 
-# per strategy: 0 looks at a block's ends alone, others at each chunk, sampled more and more closely [splitLevels]
+# per strategy: level 0 compares only a block's ends, others each chunk, sampled ever more closely [splitLevels]
 LEVELS = np.array([0, 0, 1, 2, 2, 3, 3, 4, 4, 4], dtype=np.int64)
 _RATES, _HASH_BITS = (43, 11, 5, 1), (8, 9, 10, 10)
 _CHUNK, _SEGMENT = 8 << 10, 512
@@ -26,7 +26,7 @@ def _record(buffer: Bytes, begin: Integer, level: Integer, events: IntArray) -> 
         if bits == 8:
             events[two & 0xFF] += 1
         else:
-            events[(((two & 0xFFFF) * 0x9E3779B9) & 0xFFFFFFFF) >> (32 - bits)] += 1
+            events[(((two & 0xFFFF) * 0x9E3779B9) & 0xFFFFFFFF) >> (32 - bits)] += 1  # by Knuth's factor [hash2]
     return (_CHUNK - 1) // rate
 
 
@@ -52,7 +52,10 @@ def _count(buffer: Bytes, begin: Integer, events: IntArray) -> None:
 
 @lean_kernel
 def block_size(buffer: Bytes, begin: Integer, strategy: Integer, events: IntArray) -> Integer:
-    """Return the size of a block where a full one could stand [ZSTD_splitBlock]; ``events`` is EVENTS_SHAPE."""
+    """Return the size of the first block of the LARGEST_BLOCK bytes from ``begin`` on [ZSTD_splitBlock].
+
+    ``events`` is scratch of EVENTS_SHAPE.
+    """
     first, last, middle = events[0], events[1], events[2]
     level = LEVELS[strategy]
     if level == 0:

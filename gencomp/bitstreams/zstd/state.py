@@ -41,7 +41,7 @@ def _rows(parameters: tuple[int, ...]) -> int:
 
 
 def state_memory(parameters: tuple[int, ...]) -> int:
-    """Return the bytes of a state beside the data."""
+    """Return the bytes of a state besides the data."""
     return 4 * _entries(parameters) + 24 * _rows(parameters) + 8 * (256 + 3 * CODES + HUFFMAN_ROW + 3 * TABLE_ROW + 99)
 
 

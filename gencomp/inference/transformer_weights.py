@@ -50,7 +50,7 @@ class TransformerError(GencompError):
 
 
 class Source(Protocol):
-    """A float model's tensors, by the names of :func:`expected`."""
+    """A float model's tensors, by the names of :meth:`Form.expected`."""
 
     def rows(self, name: str, first: int, last: int) -> FloatRows:
         """Return rows [first, last) of a matrix (outputs, inputs), or these numbers of a vector, float32."""

@@ -145,8 +145,8 @@ class Recurrent:
     def load_state(self, path: str | PathLike[str]) -> "RecurrentState":
         """Return the state that :meth:`RecurrentState.save` wrote with these weights.
 
-        Raises :class:`CorruptDataError` on damage, :class:`ModelMismatchError` on a state of other weights or another
-        revision.
+        Raises :class:`~gencomp.errors.CorruptDataError` on damage, :class:`~gencomp.errors.ModelMismatchError` on a
+        state of other weights or another revision.
         """
         memory = new_memory(self.loaded.network)
         read_state(path, self.REVISION, self.loaded.digest, memory)

@@ -62,6 +62,7 @@ from gencomp.predictors.mix.levels import (
     table_shapes,
 )
 from gencomp.predictors.mix.model import BYTES_PER_SYMBOL, DECODE, ENCODE, LEARN, SLOT, Guide, Model, fill_weights, skip
+from gencomp.predictors.mix.rows import row_width
 from gencomp.predictors.mix.saved import (
     SCRATCH,
     SETTINGS,
@@ -85,6 +86,7 @@ SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
 LARGE_BLOCK, LARGE_BLOCK_LEVEL = 1 << 24, 7
+TRIED, WORTH = 1 << 17, 0.98  # bytes that rows are tried on; what is left of their code where they are worth a width
 SPENT_AT_ONCE = 4096  # bytes that are charged with one interval
 # what a byte costs, and more for each context; what the expert's distribution costs, bit by bit
 _BYTE_SECONDS, _CONTEXT_SECONDS, _SHOW_SECONDS = 1e-6, 9e-7, 1e-4
@@ -96,7 +98,8 @@ class ContextMixing:
     """What models of this family share: their size, the kind of data, and how blocks are coded.
 
     ``level``: 1 (fast) to 9 (small). ``memory``: MiB for the table of bit histories, 1 to 1024, rounded down to a power
-    of two; the level's own size if None. ``width``: bytes per row of an image. ``sample``: audio, "u8", "s8", "u16le",
+    of two; the level's own size if None. ``width``: bytes per row of an image or of records; an archive's writer looks
+    for it where it is None (:meth:`suited_to`). ``sample``: audio, "u8", "s8", "u16le",
     "s16le", "u16be" or "s16be", with the number of channels after a colon ("s16le:2"). ``freeze``: learn only from the
     context given to ``begin``. Memory is taken by need: a block of 1 KiB has tables of 1 MB.
     """
@@ -108,6 +111,7 @@ class ContextMixing:
     freeze: bool = False
 
     spec_argument: ClassVar[str] = "level"
+    found_options: ClassVar[tuple[str, ...]] = ("width",)
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
@@ -123,6 +127,21 @@ class ContextMixing:
             if self.width is not None:
                 raise ValueError("width is for images and sample for audio: give one of them")
             self._sample_format()
+
+    def suited_to(self, data: bytes) -> Self:
+        """Return this model with the width of the rows of ``data``, where that makes it smaller, else the same.
+
+        Tried on an eighth of the data, out of its middle, at most TRIED bytes.
+        """
+        if self.width is not None or self.sample is not None:
+            return self
+        width = row_width(data)
+        if width is None or self._saved_state() is not None:
+            return self
+        size = min(TRIED, len(data) // 8)
+        part = data[(len(data) - size) // 2 :][:size]
+        suited = replace(self, width=width)
+        return suited if len(suited.encode_block(part)) < WORTH * len(self.encode_block(part)) else self
 
     def check_size(self, size: int) -> None:
         """Raise ``ValueError`` unless ``size`` bytes are whole rows of the image."""

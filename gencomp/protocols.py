@@ -266,6 +266,17 @@ class Blocked(Protocol):
 
 
 @runtime_checkable
+class Suiting(Protocol):
+    """Capability of a predictor: its options can be chosen by what is to be coded, and are named in the header then.
+
+    ``found_options`` of its class are those that may be chosen.
+    """
+
+    def suited_to(self, data: bytes) -> "Predictor":
+        """Return the predictor whose options suit ``data``, the first block; the same one where they do already."""
+
+
+@runtime_checkable
 class Savable(Protocol):
     """Capability of a predictor's state: it can be written to a file that its predictor reads."""
 

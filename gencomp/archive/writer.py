@@ -40,6 +40,7 @@ from gencomp.equivalence.capabilities import (
     lanes_of,
     parameter_count_of,
     revision_of,
+    suited,
 )
 from gencomp.files import read_fully, write_fully
 from gencomp.progress import ByteProgress, listening
@@ -211,6 +212,9 @@ def write_archive(
             write = partial(limits, block_size=None if may_be_small else block_size, threads=threads, verify=verify)
             return _write_smallest(write, b"".join(blocks), sink, models, progress)
         (model,) = models
+    first = next(blocks, b"")
+    fits = partial(check_size, model)  # what is found below need not fit
+    model, blocks = suited(model, first), chain([first] if first else [], blocks)
     if verify is None:
         verify = revision_of(model) is None
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
@@ -265,7 +269,7 @@ def write_archive(
         needs_model = held is not None and held.type is BlockType.MODEL
         entry = (described or _described(model, held)) if held is not None and needs_model else None
         if may_be_small and (held is None or len(held.content) <= MAX_SMALL):
-            check_size(model, 0 if held is None else len(held.content))
+            fits(0 if held is None else len(held.content))
             if held is None:
                 summary.archive_size = write_fully(sink, pack_small({"model": None}, None, b"", b""))
             else:
@@ -274,7 +278,7 @@ def write_archive(
         key = _begin(sink, summary, {"model": entry}, block_size)
         if held is not None:
             emit(held, partial(pack_block, key))
-    check_size(model, summary.raw_total)
+    fits(summary.raw_total)
     size = summary.archive_size + len(pack_trailer(key, Trailer(0, 0, 0, bytes(32))))
     trailer = Trailer(summary.raw_total, size, sum(summary.blocks.values()), digest.digest())
     summary.archive_size += write_fully(sink, pack_trailer(key, trailer))

@@ -48,7 +48,8 @@ def compress(
         typer.Option(
             metavar="SIZE",
             parser=size_parser("--block-size"),
-            help="Bytes that are coded on their own, such as 64KiB; no short header then. [default: 4MiB; 16MiB for mix:7 to mix:9]",
+            help="Bytes that are coded on their own, such as 64KiB; no short header then. "
+            "[default: 4MiB; 16MiB for mix:7 to mix:9]",
         ),
     ] = None,
     verify: Annotated[

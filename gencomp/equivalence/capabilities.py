@@ -47,6 +47,7 @@ from gencomp.protocols import (
     Sliding,
     Spending,
     StateEstimating,
+    Suiting,
     Tokenized,
     TokenScoring,
     Windowed,
@@ -290,6 +291,11 @@ def check_size(model: object, size: int) -> None:
 def block_size_of(model: object) -> int:
     """Return the default size of an archive's blocks in bytes."""
     return model.block_size if isinstance(model, Blocked) else DEFAULT_BLOCK_SIZE
+
+
+def suited(model: Predictor, data: bytes) -> Predictor:
+    """Return ``model`` with the options that suit ``data``, where it has such, else itself."""
+    return model.suited_to(data) if isinstance(model, Suiting) else model
 
 
 def save_state(state: PredictorState, path: str | PathLike[str]) -> None:

@@ -62,6 +62,7 @@ from gencomp.predictors.mix.levels import (
     table_shapes,
 )
 from gencomp.predictors.mix.model import BYTES_PER_SYMBOL, DECODE, ENCODE, LEARN, SLOT, Guide, Model, fill_weights, skip
+from gencomp.predictors.mix.rows import row_width
 from gencomp.predictors.mix.saved import (
     SCRATCH,
     SETTINGS,
@@ -85,6 +86,7 @@ SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
 LARGE_BLOCK, LARGE_BLOCK_LEVEL = 1 << 24, 7  # blocks' bytes from this level on
+TRIED, WORTH = 1 << 17, 0.98  # bytes that rows are tried on; rows pay where this much of their code or less is left
 SPENT_AT_ONCE = 4096  # bytes charged by one run of the coder
 # seconds of a byte, of each context of it, and of giving the mixers an expert's distribution
 _BYTE_SECONDS, _CONTEXT_SECONDS, _SHOW_SECONDS = 1e-6, 9e-7, 1e-4
@@ -97,7 +99,8 @@ class ContextMixing:
 
     ``level``: 1 (fast) to 9 (small). ``memory``: MiB for the table of bit histories, 1 to 1024, rounded down to a power
     of two; if None, the level's own size. Tables are only as large as the data need: 1 MB for a block of 1 KiB.
-    ``width``: bytes in a row of an image. ``sample``: the format of audio, "u8", "s8", "u16le", "s16le", "u16be" or
+    ``width``: bytes in a row of an image or of records; if None, the writer of an archive looks for it
+    (:meth:`suited_to`). ``sample``: the format of audio, "u8", "s8", "u16le", "s16le", "u16be" or
     "s16be", with the number of channels after a colon ("s16le:2"). ``freeze``: learn only from the context given to
     ``begin``.
     """
@@ -109,6 +112,7 @@ class ContextMixing:
     freeze: bool = False
 
     spec_argument: ClassVar[str] = "level"
+    found_options: ClassVar[tuple[str, ...]] = ("width",)
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
@@ -124,6 +128,21 @@ class ContextMixing:
             if self.width is not None:
                 raise ValueError("width is for images and sample for audio: give one of them")
             self._sample_format()
+
+    def suited_to(self, data: bytes) -> Self:
+        """Return this model with the width of the rows of ``data``, where that makes it smaller, else the same.
+
+        Tried on an eighth of the data, out of its middle, at most TRIED bytes.
+        """
+        if self.width is not None or self.sample is not None:
+            return self
+        width = row_width(data)
+        if width is None or self._saved_state() is not None:
+            return self
+        size = min(TRIED, len(data) // 8)
+        part = data[(len(data) - size) // 2 :][:size]
+        suited = replace(self, width=width)
+        return suited if len(suited.encode_block(part)) < WORTH * len(self.encode_block(part)) else self
 
     def check_size(self, size: int) -> None:
         """Raise ``ValueError`` unless ``size`` bytes are whole rows of the image."""

@@ -77,6 +77,14 @@ def test_the_size_need_not_be_whole_rows() -> None:
         gencomp.compress(data, "mix:1?width=376")
 
 
+def test_large_blocks_have_large_tables() -> None:
+    large, medium = (bytes(1 << 22) + tail for tail in (b"x", b""))
+    assert suited(Mix(7), large) == Mix(7, memory=256)
+    assert suited(Mix(8), large) == Mix(8, memory=256)
+    for model, data in ((Mix(9), large), (Mix(6), large), (Mix(7, memory=8), large), (Mix(7), medium)):
+        assert suited(model, data) is model
+
+
 def test_what_the_user_says_stays() -> None:
     for model in (Mix(1, width=188), Mix(1, sample="u8")):
         assert suited(model, RECORDS) is model

@@ -86,6 +86,7 @@ SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
 LARGE_BLOCK, LARGE_BLOCK_LEVEL = 1 << 24, 7  # blocks' bytes from this level on
+LARGE_BITS = 28  # log2 of the bytes of tables for blocks above DEFAULT_BLOCK_SIZE at those levels
 TRIED, WORTH = 1 << 17, 0.98  # bytes that rows are tried on; rows pay where this much of their code or less is left
 SPENT_AT_ONCE = 4096  # bytes charged by one run of the coder
 # seconds of a byte, of each context of it, and of giving the mixers an expert's distribution
@@ -112,7 +113,7 @@ class ContextMixing:
     freeze: bool = False
 
     spec_argument: ClassVar[str] = "level"
-    found_options: ClassVar[tuple[str, ...]] = ("width",)
+    found_options: ClassVar[tuple[str, ...]] = ("width", "memory")
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
@@ -130,19 +131,27 @@ class ContextMixing:
             self._sample_format()
 
     def suited_to(self, data: bytes) -> Self:
-        """Return this model with the width of the rows of ``data``, where that makes it smaller, else the same.
+        """Return this model with larger tables and the width of rows, where ``data``, the first block, is worth them.
 
-        Tried on an eighth of the data, out of its middle, at most TRIED bytes.
+        A width is tried on an eighth of the data, out of its middle, at most TRIED bytes.
         """
-        if self.width is not None or self.sample is not None:
+        suited = self
+        if (
+            len(data) > DEFAULT_BLOCK_SIZE
+            and self.level >= LARGE_BLOCK_LEVEL
+            and self._slot_bits(len(data)) < LARGE_BITS
+        ):
+            suited = replace(self, memory=1 << (LARGE_BITS - 20)) if self.memory is None else self
+        width = row_width(data) if self.width is None and self.sample is None else None
+        if self._saved_state() is not None:
             return self
-        width = row_width(data)
-        if width is None or self._saved_state() is not None:
-            return self
+        if width is None:
+            return suited
         size = min(TRIED, len(data) // 8)
         part = data[(len(data) - size) // 2 :][:size]
-        suited = replace(self, width=width)
-        return suited if len(suited.encode_block(part)) < WORTH * len(self.encode_block(part)) else self
+        wide = replace(self, width=width)
+        pays = len(wide.encode_block(part)) < WORTH * len(self.encode_block(part))
+        return replace(suited, width=width) if pays else suited
 
     def check_size(self, size: int) -> None:
         """Raise ``ValueError`` unless ``size`` bytes are whole rows of the image."""

@@ -182,7 +182,7 @@ class ExactModel:
     def lane_bytes(self, positions: int) -> int:
         """Return what a lane of so many positions holds, in bytes."""
         kept = max(LEAST_ROOM, min(positions, self.context))
-        return kept * (self.form.position_bytes() + 8) + 12 * self.vocabulary_size
+        return kept * (self.form.position_bytes() + 8) + 4 * self.vocabulary_size
 
     def passes(self, symbols: int, shortest: int) -> Passes:
         """Return what decoding a block of ``symbols`` symbols reads, cut into lanes of at least ``shortest``."""
@@ -203,10 +203,12 @@ class ExactModel:
 
     @property
     def _pass_bytes(self) -> int:
-        """What a pass takes: its logits, and numbers of each row."""
+        """What a pass takes: its logits and weights, and numbers of each row."""
         form = self.form
         widest = max(outputs for name, (_, outputs, _) in form.matrices().items() if name != "head")
-        return ROWS * (4 * self.vocabulary_size + 10 * form.width + 8 * widest + 2 * form.feed_forward)
+        return 8 * self.vocabulary_size + ROWS * (
+            4 * self.vocabulary_size + 10 * form.width + 8 * widest + 2 * form.feed_forward
+        )
 
     def state_cost(self, size: int, lanes: int) -> StateCost:
         """Return the cost of a state after ``size`` bytes that holds up to ``lanes`` hypotheses, one lane each."""

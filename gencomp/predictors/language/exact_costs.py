@@ -13,8 +13,8 @@ from gencomp.inference.transformer_weights import Form
 ROWS = 32  # of a pass: weights are read once for all of them
 _MANY = 8  # rows: from here on a pass waits for products, not for memory
 # seconds of a multiply-add: by weights in passes of few rows and of many, of attention in steps and in windows
-_FEW_SECONDS, _MANY_SECONDS = 8e-11, 3e-11
-_STEP_SECONDS, _WINDOW_SECONDS = 1e-10, 5.5e-11
+_FEW_SECONDS, _MANY_SECONDS = 9e-11, 3.3e-11
+_STEP_SECONDS, _WINDOW_SECONDS = 1.1e-10, 6e-11
 # of a row: each layer's norms and activations, each symbol's weight
 _LAYER_SECONDS, _SYMBOL_SECONDS = 2e-6, 5e-9
 

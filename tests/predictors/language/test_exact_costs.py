@@ -96,7 +96,7 @@ def test_reading_a_context_is_told(token_model: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_work_of_a_real_size_is_what_was_measured() -> None:
-    """20,000 bytes of English: one lane of 4,638 tokens, decoded in 96 to 112 s of one core."""
+    """20,000 bytes of English, one lane of 4,638 tokens: decoded in 112 s of two cores' time, some 100 of one's."""
     work = passes_of(1, 4638, 4096, 2048).seconds(SMOLLM)
     assert 84 < work < 126
     few, many = passes_of(1, 4638, 4096, 2048).weight_products(SMOLLM)

@@ -335,6 +335,17 @@ class BlockEstimating(Protocol):
 
 
 @runtime_checkable
+class ContentEstimating(Protocol):
+    """Capability of a predictor whose blocks of one size take very different times, as where it reads tokens."""
+
+    def content_cost(self, content: bytes) -> Cost:
+        """Return what coding this block takes; nothing but what cuts it up is loaded."""
+
+    def payload_cost(self, payload: bytes, size: int) -> Cost:
+        """Return what decoding this code of ``size`` bytes takes."""
+
+
+@runtime_checkable
 class FingerprintEstimating(Protocol):
     """Capability of a predictor with a fingerprint of its own: it knows what computing that takes."""
 

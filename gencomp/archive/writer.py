@@ -33,12 +33,14 @@ from gencomp.equivalence.capabilities import (
     block_cost,
     block_size_of,
     check_size,
+    content_cost,
     decode_block,
     encode_block,
     fingerprint_cost,
     has_lanes,
     lanes_of,
     parameter_count_of,
+    payload_cost,
     revision_of,
     suited,
 )
@@ -166,7 +168,7 @@ def _within(contents: Iterator[bytes], model: Predictor, meter: Meter, verify: b
     for number, content in enumerate(contents):
         if not number and revision_of(model) is None:
             meter.add(fingerprint_cost(model), "the probe of the model", 0)
-        cost = _block_cost(model, len(content))
+        cost = content_cost(model, content).beside(_COPIES * len(content))
         meter.add(cost + cost if verify else cost, f"block {number} of {len(content):,} bytes", 0)
         yield content
 
@@ -252,7 +254,7 @@ def write_archive(
         summary.blocks[block.type] += 1
         digest.update(block.content)
         if block.type is BlockType.MODEL and block is not last:
-            summary.work += block_cost(model, len(block.content), len(block.payload)).work
+            summary.work += payload_cost(model, block.payload, len(block.content)).work
         last = block
         if block.failure is not None:
             summary.failures.append(f"block {number} is {block.type.name.lower()}: {block.failure}")

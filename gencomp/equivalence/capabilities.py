@@ -23,6 +23,7 @@ from gencomp.protocols import (
     ChunkScoring,
     Compressor,
     ConditionalSharing,
+    ContentEstimating,
     Environment,
     Fingerprinted,
     FingerprintEstimating,
@@ -263,6 +264,20 @@ def block_cost(model: Predictor, size: int, coded: int) -> Cost:
     if isinstance(model, BlockEstimating):
         return model.block_cost(size, coded)
     return state_cost(model, size).block(state_cost(model, 0), size)
+
+
+def content_cost(model: Predictor, content: bytes) -> Cost:
+    """Return what coding a block takes, once it is there: at most what :func:`block_cost` says of its size."""
+    if isinstance(model, ContentEstimating):
+        return model.content_cost(content)
+    return block_cost(model, len(content), len(content))
+
+
+def payload_cost(model: Predictor, payload: bytes, size: int) -> Cost:
+    """Return what decoding a block of ``size`` bytes takes, once its code is there."""
+    if isinstance(model, ContentEstimating):
+        return model.payload_cost(payload, size)
+    return block_cost(model, size, len(payload))
 
 
 def fingerprint_cost(model: Predictor) -> Cost:

@@ -10,6 +10,7 @@ polynomial, and gives shares of 15 bits. :mod:`gencomp.inference.rows` and :mod:
 step's bounds; :mod:`gencomp.inference.transformer_weights` makes networks, and checks them against the bounds.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,7 +116,7 @@ class Network(NamedTuple):
     head_gain_bits: Int64Array  # (2 L,)
     zeros: Int64Array  # (d,)
     epsilon: Int64Array  # (1,) Q60
-    embedding: Int16Array  # (V, D)
+    embedding: Int16Array  # (V, D), or of each row of a pass
     positions: Int16Array  # (P, D) learned, or (0, D)
     embedding_bits: Int64Array  # (2,) of both
     table: Int32Array  # (2050,) of the activation
@@ -753,11 +754,20 @@ class Runner:
     """Room for passes of up to ``rows`` rows over caches of up to ``positions`` positions, in one or several threads.
 
     ``helpers`` threads beside the caller's share a pass, where as many cores are free
-    (:func:`gencomp.cores.helpers`); the numbers are the same whatever their number.
+    (:func:`gencomp.cores.helpers`); the numbers are the same whatever their number. ``embedded`` returns the rows of
+    the embedding of tokens (n,), where the network does not hold them.
     """
 
-    def __init__(self, network: Network, rows: int, positions: int, helpers: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        rows: int,
+        positions: int,
+        helpers: int | None = None,
+        embedded: Callable[[Int64Array], Int16Array] | None = None,
+    ) -> None:
         self._network = network
+        self._embedded = embedded
         self._scratch = new_scratch(network, rows, positions)
         self._gate = new_gate()
         self._own = [name for name in Scratch._fields if name not in _SHARED]
@@ -775,14 +785,17 @@ class Runner:
         logits: Int32Array,
     ) -> None:
         """Do as :func:`run`."""
+        network = self._network
+        if self._embedded is not None:  # a row of the embedding for each row of the pass
+            network, tokens = network._replace(embedding=self._embedded(tokens)), np.arange(len(tokens))
         rest = cache, tokens, lanes, positions, first, logits, self._gate
-        products = len(tokens) * len(self._network.weights)
+        products = len(tokens) * len(network.weights)
 
         def helping(k: int) -> tuple[Any, ...]:
-            return self._network, self._scratch_of(k), *rest, 0
+            return network, self._scratch_of(k), *rest, 0
 
         with sharing(work, self._gate, self._most if products >= _LEAST_PRODUCTS else 0, helping):
-            work(self._network, self._scratch, *rest, 1)
+            work(network, self._scratch, *rest, 1)
 
     def _scratch_of(self, k: int) -> Scratch:
         """Return the arrays of helper ``k``."""

@@ -6,7 +6,8 @@ IEEE divisions and multiplications, whose results are the same on every machine.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -38,7 +39,9 @@ MAX_INPUTS = 1 << 15  # of a matrix: with int8 and int16, sums stay below 2^37
 MAX_HEAD = 512
 MAX_LAYERS = 512
 MAX_VOCABULARY = 1 << 20
-_PIECE = 1 << 20  # numbers of a matrix that are floats at a time
+_PIECE = 1 << 18  # numbers of a matrix that are floats at a time
+_KEPT_ROWS = 1 << 12  # of an embedding
+_ROW_BYTES, _SUM_BYTES = 256, 4  # of a kept row, beside its numbers; of the check of a row
 _LOG2_E_BITS = 40
 _LEAST_PEAK = np.float32(2.0**-100)
 
@@ -182,9 +185,10 @@ class Form:
         return sum(packed_size(outputs, inputs) for _, outputs, inputs in self.matrices().values())
 
     def network_bytes(self, positions: int) -> int:
-        """Return what the network takes, in bytes."""
-        tables = 2 * (self.vocabulary + self.learned) * self.width + 4 * positions * self.rotated
-        return self.weight_count + tables + 12 * sum(outputs for _, outputs, _ in self.matrices().values())
+        """Return what the network and the rows of its embedding that are kept take, in bytes."""
+        rows = min(self.vocabulary, _KEPT_ROWS) * (2 * self.width + _ROW_BYTES) + _SUM_BYTES * self.vocabulary
+        tables = 2 * self.learned * self.width + 4 * positions * self.rotated
+        return self.weight_count + rows + tables + 12 * sum(outputs for _, outputs, _ in self.matrices().values())
 
     def position_bytes(self) -> int:
         """Return what the cache takes for each position of a lane, in bytes."""
@@ -211,20 +215,64 @@ def _filled(scales: npt.NDArray[np.float64], bits: int, most: int) -> tuple[npt.
     return np.clip(np.rint(np.ldexp(scales, fraction)), -limit, limit).astype(np.int64), fraction
 
 
-def _table(source: Source, name: str, rows: int, width: int) -> tuple[Int16Array, int]:
-    """Return an embedding in int16, and its fractional bits."""
-    step = max(1, _PIECE // width)
-    peak = 0.0
-    for first in range(0, rows, step):
-        peak = max(peak, float(np.abs(_checked(source, name, first, min(rows, first + step))).max()))
-    bits = INPUT_BITS - _exponent(peak)
-    table = np.empty((rows, width), dtype=np.int16)
-    limit = (1 << INPUT_BITS) - 1
-    for first in range(0, rows, step):
-        last = min(rows, first + step)
-        scaled = np.rint(np.ldexp(_checked(source, name, first, last), bits))
-        table[first:last] = np.clip(scaled, -limit, limit).astype(np.int16)
-    return table, bits
+class Embedding:
+    """An embedding (count, width) in int16 with ``bits`` fractional bits: rows are made when a token asks for them.
+
+    A text has few of a vocabulary's tokens, so the source is read again for each row, and the latest are kept. A check
+    of each row, taken when all of them were read, says that the source is still the same. ``made`` counts rows.
+    """
+
+    def __init__(self, source: Source, name: str, count: int, width: int) -> None:
+        self._source, self._name, self._shape = source, name, (count, width)
+        self._sums = np.zeros(count, dtype=np.uint32)
+        self._kept: dict[int, Int16Array] = {}
+        self.made = 0
+        peak = 0.0
+        for first, last in self._pieces():
+            piece = _checked(source, name, first, last)
+            peak = max(peak, float(np.abs(piece).max()))
+            self._sums[first:last] = [zlib.crc32(row) for row in piece]
+        self.bits = INPUT_BITS - _exponent(peak)
+
+    def _pieces(self) -> Iterator[tuple[int, int]]:
+        count, width = self._shape
+        step = max(1, _PIECE // width)
+        for first in range(0, count, step):
+            yield first, min(count, first + step)
+
+    def rows(self, tokens: Int64Array) -> Int16Array:
+        """Return the rows of ``tokens`` (n,), int16 (n, width).
+
+        Raises :class:`TransformerError` where the source has changed.
+        """
+        found = np.empty((len(tokens), self._shape[1]), dtype=np.int16)
+        for place, token in enumerate(tokens.tolist()):
+            row = self._kept.get(token)
+            if row is None:
+                row = self._made(token, token + 1)[0]
+                if len(self._kept) >= _KEPT_ROWS:
+                    self._kept.clear()
+                self._kept[token] = row
+                self.made += 1
+            found[place] = row
+        return found
+
+    def table(self) -> Int16Array:
+        """Return all rows."""
+        found = np.empty(self._shape, dtype=np.int16)
+        for first, last in self._pieces():
+            found[first:last] = self._made(first, last)
+        return found
+
+    def _made(self, first: int, last: int) -> Int16Array:
+        numbers = _checked(self._source, self._name, first, last)
+        if any(zlib.crc32(row) != check for row, check in zip(numbers, self._sums[first:last], strict=True)):
+            raise TransformerError(
+                f"its tensor {self._name} is not what it was when it was first read; "
+                "leave a model's file as it is while it is in use"
+            )
+        limit = (1 << INPUT_BITS) - 1
+        return np.clip(np.rint(np.ldexp(numbers, self.bits)), -limit, limit).astype(np.int16)
 
 
 def _bias(source: Source, name: str, size: int, bits: int, limit: int) -> Int64Array:
@@ -241,13 +289,22 @@ def new_network(form: Form, source: Source, positions: int) -> Network:
 
     Raises :class:`TransformerError` where a number is not finite or beyond the kernels' bounds.
     """
+    network, embedding = lean_network(form, source, positions)
+    return network._replace(embedding=embedding.table())
+
+
+def lean_network(form: Form, source: Source, positions: int) -> tuple[Network, Embedding]:
+    """Return a network without rows of its embedding, which are read from the source while it is used, and these.
+
+    Raises what :func:`new_network` does.
+    """
     if form.learned and positions > form.learned:
         raise TransformerError(f"it has {form.learned} positions, {positions} are asked for")
     matrices = form.matrices()
     weights = aligned_zeros(form.weight_count).view(np.int8)
     numbers = sum(outputs for _, outputs, _ in matrices.values())
     multipliers, biases = np.zeros(numbers, dtype=np.int32), np.zeros(numbers, dtype=np.int64)
-    places, at, number = [], 0, 0
+    matrix_places, at, number = [], 0, 0
     for name, (parts, outputs, inputs) in matrices.items():
         scales = np.zeros(outputs, dtype=np.float64)
         size = packed_size(outputs, inputs)
@@ -265,22 +322,23 @@ def new_network(form: Form, source: Source, positions: int) -> Network:
                     raise TransformerError("its output has biases, which the kernels do not take")
                 biases[row : row + rows] = _bias(source, f"{part}.bias", rows, target, STREAM_LIMIT)
             row += rows
-        places.append((at, number, outputs, inputs, bits))
+        matrix_places.append((at, number, outputs, inputs, bits))
         at += size
         number += outputs
     gains, norm_biases, gain_bits = _norms(form, source)
     head_gains, head_bits = _head_norms(form, source)
-    embedding, embedding_bits = _table(source, "embedding", form.vocabulary, form.width)
+    embedding = Embedding(source, "embedding", form.vocabulary, form.width)
     learned, learned_bits = np.zeros((0, form.width), dtype=np.int16), 0
     if form.learned:
-        learned, learned_bits = _table(source, "positions", positions, form.width)
+        places = Embedding(source, "positions", positions, form.width)
+        learned, learned_bits = places.table(), places.bits
     sizes = (form.width, form.layers, form.heads, form.groups, form.head_size, form.feed_forward, form.vocabulary)
     kinds = (form.rotated, form.centred, form.gated, form.parallel, form.head_norms, form.query_bits)
     turning = frequencies(form.base, form.rotated, form.factors) if form.rotated else []
-    return Network(
+    network = Network(
         sizes=np.array([*sizes, *map(int, kinds)], dtype=np.int64),
         weights=weights,
-        matrices=np.array(places, dtype=np.int64),
+        matrices=np.array(matrix_places, dtype=np.int64),
         multipliers=multipliers,
         biases=biases,
         gains=gains,
@@ -290,13 +348,14 @@ def new_network(form: Form, source: Source, positions: int) -> Network:
         head_gain_bits=head_bits,
         zeros=np.zeros(form.head_size, dtype=np.int64),
         epsilon=np.array([int(np.rint(np.ldexp(form.epsilon, EPSILON_BITS)))], dtype=np.int64),
-        embedding=embedding,
+        embedding=np.zeros((0, form.width), dtype=np.int16),
         positions=learned,
-        embedding_bits=np.array([embedding_bits, learned_bits], dtype=np.int64),
+        embedding_bits=np.array([embedding.bits, learned_bits], dtype=np.int64),
         table=gate_table(form.activation),
         turned=rotations(turning, positions),
         score_factor=np.array([score_factor(form.head_size)], dtype=np.int64),
     )
+    return network, embedding
 
 
 def _pack(

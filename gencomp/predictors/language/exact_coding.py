@@ -215,7 +215,7 @@ def decode_tokens(model: ExactModel, payload: bytes, count: int, shortest: int) 
     symbols = np.empty(count, dtype=np.int64)
     follows = np.zeros(lanes, dtype=np.int64)
     row = np.zeros(lanes, dtype=np.int64)
-    lockstep = model.begin(lanes) if count else None
+    lockstep = model.begin(lanes, int(lengths[0])) if count else None
     for step in range(int(lengths[0])):
         assert lockstep is not None
         active = int((lengths > step).sum())

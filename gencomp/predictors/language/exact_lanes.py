@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from gencomp.inference.products import Int32Array
+from gencomp.inference.products import Int16Array, Int32Array
 from gencomp.inference.rows import fill_weights
 from gencomp.inference.transformer import Network, Runner, capacity_of, copied_cache, grown_cache, new_cache
-from gencomp.inference.transformer_weights import new_network
+from gencomp.inference.transformer_weights import Embedding, lean_network
+from gencomp.predictors.language.exact_costs import ROWS
 from gencomp.predictors.language.families import Model
 from gencomp.protocols import FloatArray
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 Symbols = npt.NDArray[np.int64]
 
-ROWS = 32  # of a pass: weights are read once for all of them
-LOAD_BYTES = 64 << 20  # held while a network is made
+LOAD_BYTES = 32 << 20  # held while a network is made
+_HELD_BYTES = 16 << 20  # of floats: how many are read before the file's memory is given back
 LEAST_ROOM = 64  # positions of a cache that has read little
 _MASS = 1 << 30
 
@@ -44,6 +45,9 @@ class LaneModel(Protocol):
 
     @property
     def network(self) -> Network: ...
+
+    @property
+    def loaded(self) -> "Loaded": ...
 
     @property
     def torch_network(self) -> "TorchNetwork": ...
@@ -72,12 +76,33 @@ class Keyed:
         return isinstance(other, Keyed) and (self.digest, self.context) == (other.digest, other.context)
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model's network, and its embedding, whose rows are read from the file when tokens ask for them."""
+
+    network: Network
+    embedding: Embedding
+    source: Model
+
+    def embedded(self, tokens: Symbols) -> Int16Array:
+        """Return the rows of the embedding of ``tokens`` (n,), (n, D)."""
+        made = self.embedding.made
+        found = self.embedding.rows(tokens)
+        if self.embedding.made != made:
+            self.source.release()
+        return found
+
+    def runner(self, positions: int) -> Runner:
+        """Return what reads up to ROWS rows over caches of up to ``positions`` positions."""
+        return Runner(self.network, ROWS, positions, embedded=self.embedded)
+
+
 @functools.lru_cache(maxsize=2)
-def network_of(keyed: Keyed) -> Network:
-    """Return a model's network, of which the last two are kept."""
-    network = new_network(keyed.source.form, _Sparing(keyed.source), keyed.context)
+def loaded(keyed: Keyed) -> Loaded:
+    """Return a model, made ready; the last two are kept."""
+    network, embedding = lean_network(keyed.source.form, _Sparing(keyed.source), keyed.context)
     keyed.source.release()
-    return network
+    return Loaded(network, embedding, keyed.source)
 
 
 class _Sparing:
@@ -91,7 +116,7 @@ class _Sparing:
         """Do as the model's ``rows``."""
         found = self._source.rows(name, first, last)
         self._read += found.nbytes
-        if self._read > LOAD_BYTES:
+        if self._read > _HELD_BYTES:
             self._source.release()
             self._read = 0
         return found
@@ -108,15 +133,17 @@ class Lockstep:
     """A model over ``lanes`` independent texts, each symbol predicted from those before it.
 
     A text begins with the model's start symbol. A symbol that no longer fits the context makes the model read the start
-    and the last ``context - stride`` symbols anew: a prediction sees at least these.
+    and the last ``context - stride`` symbols anew: a prediction sees at least these. Where their ``length`` is known,
+    there is room for it from the start; else room doubles.
     """
 
-    def __init__(self, model: LaneModel, lanes: int) -> None:
+    def __init__(self, model: LaneModel, lanes: int, length: int | None = None) -> None:
         self._model = model
         self._lanes = lanes
-        self._history = np.full((lanes, LEAST_ROOM), model.start, dtype=np.int64)  # what is in the cache
+        room = LEAST_ROOM if length is None else max(1, min(length, model.context))
+        self._history = np.full((lanes, room), model.start, dtype=np.int64)  # what is in the cache
         self._length = 0
-        self._open(LEAST_ROOM)
+        self._open(room)
         self.logits = np.empty((lanes, model.vocabulary_size), dtype=np.int32)
         self._read(self._history[:, :1])
 
@@ -160,7 +187,7 @@ class Lockstep:
 
     def _run(self, lanes: Symbols, places: Symbols, wanted: int, logits: Int32Array) -> None:
         if self._runner is None:
-            self._runner = Runner(self._model.network, ROWS, capacity_of(self._cache))
+            self._runner = self._model.loaded.runner(capacity_of(self._cache))
         tokens = self._history[lanes, places]
         self._runner.run(self._cache, tokens, lanes, places, wanted, logits)
 

@@ -20,7 +20,7 @@ from gencomp.inference.transformer_torch import (
     intervals,
     token_weights,
 )
-from gencomp.predictors.language.exact_lanes import Costs, Keyed, LaneModel, Lockstep, Symbols, network_of, text_windows
+from gencomp.predictors.language.exact_lanes import Costs, Keyed, LaneModel, Lockstep, Symbols, loaded, text_windows
 from gencomp.predictors.language.settings import DeviceError
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
 @told
 def network_on(device: str, keyed: Keyed) -> TorchNetwork:
     """Return a model's network on a device, of which the last two are kept."""
-    return TorchNetwork(network_of(keyed), found_device(device))
+    found = loaded(keyed)
+    return TorchNetwork(found.network._replace(embedding=found.embedding.table()), found_device(device))
 
 
 def found_device(device: str) -> str:

@@ -7,12 +7,14 @@ import math
 import mmap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from gencomp.inference.transformer_weights import MAX_HEAD, Form, TransformerError
+from gencomp.predictors.language.hazards import ModelFolderError
 
 FloatRows = npt.NDArray[np.float32]
 Order = npt.NDArray[np.int64]
@@ -56,6 +58,9 @@ class Model:
 
     def rows(self, name: str, first: int, last: int) -> FloatRows:
         """Return rows of a tensor by the kernels' name for it."""
+        for file in self._files:
+            if file.size() < len(file):  # what is mapped beyond a file's end cannot be read
+                raise ModelFolderError("the model's file has become shorter while it is in use; leave it as it is")
         part = self.parts[name]
         tensor = self.tensors[part.tensor]
         rows = slice(first, last) if part.order is None else part.order[first:last]
@@ -65,6 +70,13 @@ class Model:
 
     def release(self) -> None:
         """Give back the memory that holds what was read of the files: they are still on disk."""
+        for file in self._files:
+            if hasattr(mmap, "MADV_DONTNEED"):
+                file.madvise(mmap.MADV_DONTNEED)
+
+    @cached_property
+    def _files(self) -> list[mmap.mmap]:
+        """What of the files is mapped."""
         files: dict[int, mmap.mmap] = {}
         for tensor in self.tensors.values():
             owner: Any = tensor.mapped
@@ -73,9 +85,7 @@ class Model:
             owner = owner.obj if isinstance(owner, memoryview) else owner
             if isinstance(owner, mmap.mmap):
                 files[id(owner)] = owner
-        for file in files.values():
-            if hasattr(mmap, "MADV_DONTNEED"):
-                file.madvise(mmap.MADV_DONTNEED)
+        return list(files.values())
 
 
 def checked(model: Model, ignored: Callable[[str], bool]) -> Model:

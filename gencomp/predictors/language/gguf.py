@@ -89,7 +89,9 @@ class Gguf(TokenPredictor):
     def code(self) -> TokenCode:  # type: ignore[override]
         """The tokenizer with its escapes."""
         size = self.network.vocabulary_size
-        return checked_code(TokenCode(tokenizer_of(self._file.metadata, size), size), self.path)
+        tokenizer = tokenizer_of(self._file.metadata, size)
+        self.__dict__.pop("_file", None)  # its lists of tokens and merges, which nothing else needs
+        return checked_code(TokenCode(tokenizer, size), self.path)
 
 
 def _start(metadata: Mapping[str, Any], vocabulary_size: int) -> int:

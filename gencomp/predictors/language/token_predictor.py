@@ -56,6 +56,11 @@ class TokenBatch:
         self._lockstep.feed(np.where(escaped, self._start, symbols))
 
 
+def _most_tokens(size: int) -> int:
+    """Return how many symbols ``size`` bytes are at most: one for each, a separator before it, and one at the end."""
+    return 2 * size + 1
+
+
 def checked_code(code: TokenCode, place: Path) -> TokenCode:
     """Return a tokenizer's code; raise :class:`ModelFolderError` if it has more symbols than the coder takes."""
     if code.alphabet_size > MAX_ALPHABET_SIZE:
@@ -122,7 +127,7 @@ class TokenPredictor:
     def decode_block(self, payload: bytes, size: int) -> bytes:
         payload = as_bytes(payload, "the code")
         count, position = read_varint(payload, 0)
-        if count > 2 * size + 1:  # at most a separator before each escaped or tokenised byte
+        if count > _most_tokens(size):
             raise CorruptDataError(f"{size} bytes claim to be {count} tokens")
         if isinstance(self.network, ExactModel):
             from gencomp.predictors.language.exact_coding import decode_tokens
@@ -183,7 +188,21 @@ class TokenPredictor:
         return Estimate(self.network).state(size, 2 * BEAM)
 
     def block_cost(self, size: int, coded: int) -> Cost:
-        count = 2 * size + 1  # at most a separator before each escaped or tokenised byte
+        return self._cost_of_tokens(_most_tokens(size))
+
+    def content_cost(self, content: bytes) -> Cost:
+        """Return what coding a block takes, by its tokens."""
+        return self._cost_of_tokens(len(self.code.encode(content)))
+
+    def payload_cost(self, payload: bytes, size: int) -> Cost:
+        """Return what decoding a block takes, by the number of tokens that its code claims."""
+        try:
+            count, _ = read_varint(payload, 0)
+        except CorruptDataError:
+            return Cost()
+        return self._cost_of_tokens(count) if count <= _most_tokens(size) else Cost()  # else it is refused at once
+
+    def _cost_of_tokens(self, count: int) -> Cost:
         if isinstance(self.network, ExactModel):
             return self.network.block_cost(count, self._shortest)
         return Estimate(self.network).block(count, self._shortest)

@@ -135,16 +135,12 @@ class ContextMixing:
 
         A width is tried on an eighth of the data, out of its middle, at most TRIED bytes.
         """
-        suited = self
-        if (
-            len(data) > DEFAULT_BLOCK_SIZE
-            and self.level >= LARGE_BLOCK_LEVEL
-            and self._slot_bits(len(data)) < LARGE_BITS
-        ):
-            suited = replace(self, memory=1 << (LARGE_BITS - 20)) if self.memory is None else self
+        is_large = len(data) > DEFAULT_BLOCK_SIZE and self.level >= LARGE_BLOCK_LEVEL
+        grows = is_large and self.memory is None and self._slot_bits(len(data)) < LARGE_BITS
         width = row_width(data) if self.width is None and self.sample is None else None
-        if self._saved_state() is not None:
+        if (width is None and not grows) or self._saved_state() is not None:
             return self
+        suited = replace(self, memory=1 << (LARGE_BITS - 20)) if grows else self
         if width is None:
             return suited
         size = min(TRIED, len(data) // 8)

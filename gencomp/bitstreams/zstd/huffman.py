@@ -261,14 +261,19 @@ def _packed_weights(size: Integer, longest: Integer, scratch: IntArray) -> tuple
         return 0, 0
     row = _WALKS + (longest & (_KEPT_WALKS - 1)) * _ROWS_OF_WALK
     kept, table, coder = scratch[row], scratch[row][_WALK_TABLE:], scratch[row + 1 :]
-    if kept[_SIZE] != size or _differ(new, table, PROBABILITIES + highest + 1):
+    same, before = size, kept[_SIZE]
+    if _differ(new, table, PROBABILITIES + highest + 1):
         for i in range(PROBABILITIES + highest + 1):
             table[i] = new[i]
         kept[_TOLD] = table_bits(table)
         build_coder(table, coder)
-        kept[_SIZE], kept[_WALK_BITS] = size, 0
-        for at in range(size):
-            kept[at], kept[_WIDTHS + at] = -1, 0  # no weight is that
+        same = 0
+    elif size != before:
+        same = max(min(size, before) - 2, 0)  # states begin at the last two
+    for at in range(same, max(size, before)):
+        kept[_WALK_BITS] -= kept[_WIDTHS + at]
+        kept[at], kept[_WIDTHS + at] = -1, 0  # no weight is that
+    kept[_SIZE] = size
     told, bits = kept[_TOLD], 2 * log + 1 + _walk_weights(size, kept, weights, coder)
     return told + bits, ((told + 7) >> 3) + ((bits + 7) >> 3)
 

@@ -22,7 +22,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from gencomp.cores import limit_process
 from gencomp.predictors.language.exact import ExactModel
-from gencomp.predictors.language.exact_lanes import Lockstep
+from gencomp.predictors.language.exact_lanes import Lockstep, text_windows
 from gencomp.predictors.language.forward import Forward
 from gencomp.predictors.language.gguf import Gguf
 
@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--file", type=Path)
     parser.add_argument("--bytes", type=int, default=20000)
+    parser.add_argument("--only-compare", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     limit_process(1)
@@ -119,6 +120,9 @@ def main() -> None:
     model = predictor.network
     rng = np.random.default_rng(0)
     steps_in_integers(model, rng.integers(0, model.vocabulary_size, (2, 3)))  # compiles
+    if options.only_compare and options.file is not None:
+        compare(predictor, in_floats(model), options.file.read_bytes()[: options.bytes])
+        return
     if options.file is not None:
         code_file(predictor, options.file.read_bytes()[: options.bytes])
     floats = in_floats(model)
@@ -162,19 +166,25 @@ def code_file(predictor: Gguf, data: bytes) -> None:
 
 
 def compare(predictor: Gguf, floats: LlamaForCausalLM, data: bytes) -> None:
-    """Print the bits a byte of ``data``, cut to one window of tokens, in integers and in float32."""
+    """Print the bits a byte of ``data`` in integers and in float32, in the same windows, without escaped bytes."""
     model = predictor.network
-    symbols = predictor.code.encode(data)[: model.context]
-    symbols = symbols[symbols < model.vocabulary_size]
-    size = len(predictor.code.decode(symbols))
-    exact = float(model.sequence_costs([symbols])[0].code_lengths.sum())
-    logits = window_in_floats(floats, np.concatenate([[model.start], symbols[:-1]]))
-    nats = torch.nn.functional.cross_entropy(logits.double(), torch.from_numpy(symbols), reduction="sum")
-    bits = float(nats) / np.log(2)
+    symbols = predictor.code.encode(data)
+    is_id = symbols < model.vocabulary_size
+    text = np.where(is_id, symbols, model.start)
+    exact = float(model.sequence_costs([text])[0].code_lengths[is_id].sum())
+    nats = 0.0
+    for begin, first, last in text_windows(len(text), model.context, model.stride):
+        logits = window_in_floats(floats, np.concatenate([[model.start], text[begin : last - 1]]))[first - begin :]
+        for at in range(first, last, 256):  # few rows of doubles at a time
+            rows = slice(at, min(last, at + 256))
+            wanted = torch.from_numpy(text[rows])
+            costs = torch.nn.functional.cross_entropy(logits[at - first :][:256].double(), wanted, reduction="none")
+            nats += float(costs.numpy()[is_id[rows]].sum())
+    bits = nats / float(np.log(2))
     print(
-        f"{len(symbols)} tokens, {size} bytes: {exact / size:.4f} bits/byte in integers, {bits / size:.4f} in float32"
+        f"{len(symbols)} tokens, {len(data)} bytes: in integers {exact / 8:.0f} and {exact / len(data):.4f} bits/byte, "
+        f"in float32 {bits / 8:.0f} and {bits / len(data):.4f}, {100 * (exact / bits - 1):+.2f} %"
     )
-    print(f"{100 * (exact / bits - 1):+.2f} %")
 
 
 if __name__ == "__main__":

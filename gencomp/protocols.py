@@ -266,6 +266,17 @@ class Blocked(Protocol):
 
 
 @runtime_checkable
+class Suiting(Protocol):
+    """Capability of a predictor: its options can be chosen by what is to be coded, and are named in the header then.
+
+    ``found_options`` of its class are those that may be chosen.
+    """
+
+    def suited_to(self, data: bytes) -> "Predictor":
+        """Return the predictor whose options suit ``data``, the first block; the same one where they do already."""
+
+
+@runtime_checkable
 class Savable(Protocol):
     """Capability of a predictor's state: it can be written to a file that its predictor reads."""
 
@@ -321,6 +332,17 @@ class BlockEstimating(Protocol):
 
     def block_cost(self, size: int, coded: int) -> Cost:
         """Return what coding a block of ``size`` bytes into ``coded`` bytes, or back, takes at most."""
+
+
+@runtime_checkable
+class ContentEstimating(Protocol):
+    """Capability of a predictor whose blocks of one size take very different times, as where it reads tokens."""
+
+    def content_cost(self, content: bytes) -> Cost:
+        """Return what coding this block takes; nothing but what cuts it up is loaded."""
+
+    def payload_cost(self, payload: bytes, size: int) -> Cost:
+        """Return what decoding this code of ``size`` bytes takes."""
 
 
 @runtime_checkable

@@ -312,12 +312,12 @@ def test_commands_work_without_a_cache_and_say_so_once(tmp_path: Path) -> None:
     result = python(NOWHERE, "compress", "-q", str(file), "-m", "uniform", GENCOMP_KERNELS="numba")
     assert (result.returncode, result.stdout) == (0, b"")
     line = result.stderr.decode()
-    assert line.startswith("note: compiled code cannot be kept, so that each run compiles anew")
+    assert line.startswith("note: compiled code cannot be cached, so each run compiles anew")
     assert "NUMBA_CACHE_DIR" in line
     assert line.count("\n") == 1
     result = python(NOWHERE, "info", f"{file}.gcz", GENCOMP_KERNELS="numba")
     assert result.returncode == 0
-    assert b"cannot be kept" not in result.stderr, "nothing is compiled for it"
+    assert b"cannot be cached" not in result.stderr, "nothing is compiled for it"
 
 
 def test_kernels_without_a_folder_compile_uncached(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +330,7 @@ def test_kernels_without_a_folder_compile_uncached(monkeypatch: pytest.MonkeyPat
     kernels = [
         just_in_time.compiled(double, options) for options in ({}, {"lean": True}, {"lean": True, "forced": True})
     ]
-    with pytest.warns(GencompWarning, match="compiled code cannot be kept") as warned:
+    with pytest.warns(GencompWarning, match="compiled code cannot be cached") as warned:
         assert [kernel(4) for kernel in kernels] == [8, 8, 8]
     assert len(warned) == 1
 
@@ -358,7 +358,7 @@ def test_a_cache_that_fails_later_costs_time_alone(step: str, failure: object, m
     monkeypatch.setattr(FunctionCache, "load_overload", lambda *_: None)  # it may know the function from before
     monkeypatch.setattr(FunctionCache, step, failure)
     kernel = just_in_time.compiled(double, {})
-    with pytest.warns(GencompWarning, match="cannot be kept"):
+    with pytest.warns(GencompWarning, match="cannot be cached"):
         assert kernel(21) == 42
 
 

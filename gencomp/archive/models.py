@@ -89,9 +89,10 @@ def load_described(
     """Return the model that an archive's header names, checked against it.
 
     ``chosen`` is an object or the user's own spec. That must be the archive's, except for the paths of files and
-    folders, and for options that say how blocks are coded, which it may leave out. Without it, only what the package
-    holds is loaded: an archive cannot make anybody import another package or open a path. With ``try_anyway``, a model
-    of another revision or with other weights is tried. Raises :class:`~gencomp.errors.ModelMismatchError`.
+    folders, and for options that it may leave out: those that archives did not have at first, and those that the writer
+    found. Without it, only what the package holds is loaded: an archive cannot make anybody import another package or
+    open a path. With ``try_anyway``, a model of another revision or with other weights is tried. Raises
+    :class:`~gencomp.errors.ModelMismatchError`.
     """
     if isinstance(description.get("object"), str):
         return _load_object(description, chosen, try_anyway)
@@ -108,7 +109,10 @@ def load_described(
 def _load_chosen(spec: str, chosen: Model) -> Predictor:
     """Return the user's model if it is the archive's, with every option alike except the paths of files and folders."""
     spec = _as_it_was(spec)
-    model = as_predictor(_with_options_of(spec, chosen) if isinstance(chosen, str) else chosen)
+    named = chosen if isinstance(chosen, str) else _full_spec(as_predictor(chosen))
+    with_options = None if named is None else _with_options_of(spec, named)
+    # an object stays the one that it is, unless the writer found options for one like it
+    model = as_predictor(chosen if with_options is None or with_options == named else with_options)
     spec, found = _as_written(spec, model), _full_spec(model)
     try:
         is_alike = found is not None and alike(tree_of(found), tree_of(spec))
@@ -172,13 +176,14 @@ def _as_it_was(spec: str) -> str:
 
 
 def _with_options_of(spec: str, chosen: str) -> str:
-    """Return the user's spec, with the archive's value of any option it leaves out that says how blocks are coded."""
+    """Return the user's spec with the archive's options that it leaves out: how blocks are coded, what was found."""
     try:
         there, here = parse_spec(spec), parse_spec(chosen)
-        once_fixed = getattr(resolve(find_entry(here.name)), "once_fixed", {})
+        kind = resolve(find_entry(here.name))
+        names = [*getattr(kind, "once_fixed", {}), *getattr(kind, "found_options", ())]
     except GencompError:  # said where it is loaded
         return chosen
-    added = {name: there.options[name] for name in once_fixed if name in there.options and name not in here.options}
+    added = {name: there.options[name] for name in names if name in there.options and name not in here.options}
     if there.name != here.name or not added:
         return chosen
     return str(Spec(here.name, here.argument, {**here.options, **added}))

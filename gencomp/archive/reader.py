@@ -39,7 +39,7 @@ from gencomp.coding.container import (
 from gencomp.coding.small import is_small, read_small, short_check
 from gencomp.cores import at_most
 from gencomp.equivalence.adapt import Model, as_predictor, predictor_spec
-from gencomp.equivalence.capabilities import block_cost, decode_block
+from gencomp.equivalence.capabilities import block_cost, decode_block, payload_cost
 from gencomp.errors import ArchiveError, CorruptDataError, ModelMismatchError, OutputLimitError
 from gencomp.files import in_full, read_fully
 from gencomp.progress import ByteProgress, listening
@@ -390,7 +390,7 @@ def _within(
         item = (header.type, header.transform, header.raw_length, block.payload)
         cost = Cost(work=_BLOCK_SECONDS + _CHECK_SECONDS * header.raw_length)
         if item != last:
-            cost += decoder.cost(header)
+            cost += decoder.cost(block)
         what = f"block {header.number} of {header.raw_length:,} bytes{decoder.by_model}"
         meter.add(cost, what if not header.number else f"the archive up to {what}", read)
         last = item
@@ -442,12 +442,13 @@ class _BlockDecoder:
         cost = Cost() if self._model is None else block_cost(self._model, size, size)
         return cost.beside(_COPIES * size).memory
 
-    def cost(self, header: BlockHeader) -> Cost:
+    def cost(self, block: CodedBlock) -> Cost:
         """Return what decoding a block takes at most; the first one that needs the model pays for the canary."""
+        header = block.header
         size = header.raw_length
         if header.type is not BlockType.MODEL or self._model is None:
             return Cost(_COPIES * size)
-        cost = block_cost(self._model, size, header.coded_length)
+        cost = payload_cost(self._model, block.payload, size)
         if not self._charged:
             self._charged = True
             cost = canary_cost(self._description, self._model) + cost

@@ -33,13 +33,16 @@ from gencomp.equivalence.capabilities import (
     block_cost,
     block_size_of,
     check_size,
+    content_cost,
     decode_block,
     encode_block,
     fingerprint_cost,
     has_lanes,
     lanes_of,
     parameter_count_of,
+    payload_cost,
     revision_of,
+    suited,
 )
 from gencomp.files import read_fully, write_fully
 from gencomp.progress import ByteProgress, listening
@@ -165,7 +168,7 @@ def _within(contents: Iterator[bytes], model: Predictor, meter: Meter, verify: b
     for number, content in enumerate(contents):
         if not number and revision_of(model) is None:
             meter.add(fingerprint_cost(model), "the probe of the model", 0)
-        cost = _block_cost(model, len(content))
+        cost = content_cost(model, content).beside(_COPIES * len(content))
         meter.add(cost + cost if verify else cost, f"block {number} of {len(content):,} bytes", 0)
         yield content
 
@@ -211,6 +214,9 @@ def write_archive(
             write = partial(limits, block_size=None if may_be_small else block_size, threads=threads, verify=verify)
             return _write_smallest(write, b"".join(blocks), sink, models, progress)
         (model,) = models
+    first = next(blocks, b"")
+    fits = partial(check_size, model)  # what is found below need not fit
+    model, blocks = suited(model, first), chain([first] if first else [], blocks)
     if verify is None:
         verify = revision_of(model) is None
     budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
@@ -248,7 +254,7 @@ def write_archive(
         summary.blocks[block.type] += 1
         digest.update(block.content)
         if block.type is BlockType.MODEL and block is not last:
-            summary.work += block_cost(model, len(block.content), len(block.payload)).work
+            summary.work += payload_cost(model, block.payload, len(block.content)).work
         last = block
         if block.failure is not None:
             summary.failures.append(f"block {number} is {block.type.name.lower()}: {block.failure}")
@@ -265,7 +271,7 @@ def write_archive(
         needs_model = held is not None and held.type is BlockType.MODEL
         entry = (described or _described(model, held)) if held is not None and needs_model else None
         if may_be_small and (held is None or len(held.content) <= MAX_SMALL):
-            check_size(model, 0 if held is None else len(held.content))
+            fits(0 if held is None else len(held.content))
             if held is None:
                 summary.archive_size = write_fully(sink, pack_small({"model": None}, None, b"", b""))
             else:
@@ -274,7 +280,7 @@ def write_archive(
         key = _begin(sink, summary, {"model": entry}, block_size)
         if held is not None:
             emit(held, partial(pack_block, key))
-    check_size(model, summary.raw_total)
+    fits(summary.raw_total)
     size = summary.archive_size + len(pack_trailer(key, Trailer(0, 0, 0, bytes(32))))
     trailer = Trailer(summary.raw_total, size, sum(summary.blocks.values()), digest.digest())
     summary.archive_size += write_fully(sink, pack_trailer(key, trailer))

@@ -1,17 +1,17 @@
 """The one door to compiled code: decorators that keep a function's type, and what stands behind them.
 
-Kernels are integer-only wherever an archive depends on them, and run without the interpreter's lock, so that blocks are
-coded on all cores by plain threads. There are three ways to run them, with the same results:
+Kernels compute in integers wherever an archive depends on them. They release the GIL, so plain threads code blocks on
+all cores. There are three ways to run them, with the same results:
 
 - ``library``: machine code that was made when the package was built (:mod:`gencomp.compiled.build`), loaded without
   any compiler (:mod:`gencomp.compiled.library`);
-- ``numba``: compiled by numba on the first call, and kept (:mod:`gencomp.compiled.just_in_time`). What the library
-  lacks, because a source changed since or the arguments have types that it was not made for, goes this way too;
-- ``python``: as they stand, slowly. They are their own definition, which the tests compare the others with.
+- ``numba``: compiled by numba on the first call, and cached (:mod:`gencomp.compiled.just_in_time`). Kernels whose
+  sources changed since the library was built, and calls with types that it was not built for, run this way too;
+- ``python``: as plain Python, slowly. This is the definition that the tests compare the other two with.
 
 The first that works here is taken. ``GENCOMP_KERNELS`` names one; ``NUMBA_DISABLE_JIT=1`` means ``python``, and
-settings of numba's code, such as ``NUMBA_BOUNDSCHECK=1``, mean ``numba``. A kernel's plain function is its ``py_func``,
-but on the third way, where it is the kernel itself.
+settings of numba's code, such as ``NUMBA_BOUNDSCHECK=1``, mean ``numba``. A kernel's plain function is its ``py_func``;
+with ``python``, the kernel is that function itself.
 """
 
 import functools
@@ -26,18 +26,18 @@ from typing import Any, TypeVar, cast
 from gencomp.compiled import library
 from gencomp.errors import GencompError, GencompWarning
 
-# a Python int or a numpy integer: what a kernel's scalar is depends on who calls it
+# a kernel's scalar: a Python int or a numpy integer, depending on the caller
 Integer = Any
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 WAYS = ("library", "numba", "python")
-_OF_NUMBA = ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")  # who sets these wants what numba makes
-_BUILDING = "build"  # numba's front half alone: for gencomp.compiled.build
+_OF_NUMBA = ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")  # setting one of these asks for numba
+_BUILDING = "build"  # numba writes LLVM IR and no machine code: for gencomp.compiled.build
 
 
 def _chosen() -> tuple[str, str]:
-    """Return the way to take, and why none before it is: "" for the first."""
+    """Return how kernels run here, and why no earlier one of ``WAYS`` was taken ("" for the first)."""
     asked = os.environ.get("GENCOMP_KERNELS", "")
     if asked not in ("", *WAYS, _BUILDING):
         raise GencompError(f"GENCOMP_KERNELS: expected {', '.join(WAYS)}, found {asked!r}")
@@ -81,29 +81,29 @@ def kernel(function: F) -> F:
 
 
 def lean_kernel(function: F) -> F:
-    """Compile ``function``, which makes no array, without the counts of references that cost inner loops their time."""
+    """Compile ``function`` without reference counting, which slows inner loops; it must make no array."""
     return _kernel(function, lean=True)
 
 
 def fragment(function: F) -> F:
-    """Compile ``function`` into each lean kernel that calls it: for steps that cost no more than a call."""
+    """Compile ``function`` as a lean kernel that LLVM inlines wherever it is called: for steps as cheap as a call."""
     return _kernel(function, lean=True, forced=True)
 
 
 def step(function: F) -> F:
-    """Compile ``function``, as a lean kernel, for other kernels alone: without what Python would call it by."""
+    """Compile ``function`` as a lean kernel that only kernels can call: it has no wrapper for Python."""
     return _kernel(function, lean=True, inner=True)
 
 
 def part(function: F) -> F:
-    """Make ``function`` a part of each kernel that calls it, compiled there alone: for steps with one caller."""
+    """Let numba inline ``function`` into each kernel that calls it: for steps with one caller."""
     return _kernel(function, lean=True, inner=True, inlined=True)
 
 
 def compiled(plain: F, maker: str, *parameters: Any) -> F:
-    """Return the function for kernels to call: ``maker`` writes LLVM's instructions, ``plain`` says what they do.
+    """Return a function for kernels to call: ``maker`` writes its LLVM IR, ``plain`` defines what it does.
 
-    ``maker`` is ``module:function``; called with ``parameters`` it returns what numba's intrinsics are made of: a
+    ``maker`` is ``module:function``. Called with ``parameters``, it returns what numba makes an intrinsic of: a
     function of the typing context and the arguments' types.
     """
 
@@ -115,7 +115,7 @@ def compiled(plain: F, maker: str, *parameters: Any) -> F:
 
 
 def _ignore(array: Any, index: Any) -> None:
-    """Do nothing: what a hint means to plain Python."""
+    """Do nothing: plain Python has no use for the hint."""
 
 
 def _word(array: Any, index: Any) -> int:
@@ -126,16 +126,16 @@ def _product(left: Any, right: Any) -> int:
     return ((int(left) * int(right) + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63)
 
 
-# prefetch(array, index): bring the cache line of ``array[index]``, which a later step needs; no effect on any result
+# prefetch(array, index): load the cache line of ``array[index]``, which a later step needs; no result depends on it
 prefetch = cast(Callable[[Any, Integer], None], compiled(_ignore, "gencomp.compiled.llvm:prefetch"))
-# word(array, index): the eight bytes from ``index`` on, which must be there, as an integer, the lowest first
+# word(array, index): the eight bytes from ``index`` on as a little-endian int64; unchecked, so all eight must exist
 word = cast(Callable[[Any, Integer], Integer], compiled(_word, "gencomp.compiled.llvm:word"))
-# product(left, right): of int64, modulo 2^64 as a signed number; what ``*`` is to numba, but not to Python
+# product(left, right): the int64 product, wrapped modulo 2^64; numba's ``*`` wraps, Python's does not
 product = cast(Callable[[Integer, Integer], Integer], compiled(_product, "gencomp.compiled.llvm:product"))
 
 
 def described() -> str:
-    """Return in a line how kernels run here, and why no faster way was taken."""
+    """Return in one line how kernels run here, and why no faster way was taken."""
     if way == "library":
         about = library.description()
         old = library.stale()
@@ -149,9 +149,9 @@ _watchers: list[Callable[[str, bool], object]] = []
 
 @contextmanager
 def watching(told: Callable[[str, bool], object]) -> Iterator[None]:
-    """Call ``told`` with the name of each function that any thread compiles meanwhile: False before, True after.
+    """Call ``told`` with the name of each function that any thread compiles: with False before, with True after.
 
-    What a library or a cache holds is not compiled, so that nothing is told of it.
+    Functions that come from the library or a cache are not compiled, and ``told`` does not hear of them.
     """
     _watchers.append(told)
     try:
@@ -161,7 +161,7 @@ def watching(told: Callable[[str, bool], object]) -> Iterator[None]:
 
 
 def tell_watchers(name: str, done: bool) -> None:
-    """Tell all who watch of the function ``name``; for the module that compiles."""
+    """Tell every watcher that the function ``name`` is about to be compiled, or was (``done``)."""
     for told in list(_watchers):
         told(name, done)
 

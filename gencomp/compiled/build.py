@@ -1,11 +1,12 @@
 """Build the library of kernels: ``python -m gencomp.compiled.build``.
 
-numba types each kernel for the arguments that ``signatures.txt`` lists and writes LLVM's instructions; here they are
-brought together, a module of gencomp at a time, optimised once, made into objects for each kind of processor, and
-linked with ``calls.c`` by the C compiler. What did not change since the last time is taken from there.
+numba types each kernel for the arguments that ``signatures.txt`` lists, and writes its LLVM IR. For each module of
+gencomp the kernels' IR is linked into one LLVM module, optimised once, and compiled to an object for each kind of
+processor. The C compiler links the objects with ``calls.c``. Objects whose sources did not change are reused.
 
-Inside numba this replaces what makes its modules ready to run in this process. That is private to numba, so what is
-built is tried before it is kept, and where numba differs nothing is built: kernels are then compiled as they are used.
+This replaces the part of numba that makes code ready to run in this process. That part is private to numba and may
+change, so the library is tried before it is kept. Where it fails, nothing is built, and kernels are compiled as they
+are used.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from gencomp.cores import usable_cores
 
 HERE = Path(__file__).parent
 OBJECTS = Path(os.environ.get("GENCOMP_BUILD_CACHE") or HERE.parent / "__pycache__" / "objects")
-# processors by machine, the most capable first: LLVM's name, and the compiler's test for it
+# kinds of processors by machine, the most capable first: LLVM's name, and the C compiler's test for it
 VARIANTS = {
     "x86_64": [
         ("x86-64-v3", '__builtin_cpu_supports("x86-64-v3")'),
@@ -44,7 +45,7 @@ VARIANTS = {
 
 
 class BuildError(Exception):
-    """What is missing for a library; one line."""
+    """Why the library cannot be built, in one line."""
 
 
 def variants() -> list[tuple[str, str]]:
@@ -58,7 +59,7 @@ def variants() -> list[tuple[str, str]]:
 
 
 def _native() -> list[tuple[str, str]]:
-    """Return the most capable kind of processor that this one is."""
+    """Return the most capable kind that this processor belongs to, as a list of one."""
     from llvmlite import binding as llvm
 
     features = llvm.get_host_cpu_features()
@@ -78,11 +79,11 @@ def _key(module: str, lines: list[str]) -> str:
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 
-# ---- in a process of its own, in which numba does not make anything ready to run
+# ---- in a worker process, whose numba makes nothing ready to run
 
 
 def _only_write_instructions() -> None:
-    """Let numba's libraries hold their own functions alone, as they were written, and make no machine code."""
+    """Make numba's code libraries keep their own functions' unoptimised IR alone, and compile no machine code."""
     from numba.core import codegen
 
     kind = codegen.CPUCodeLibrary
@@ -104,9 +105,9 @@ def _only_write_instructions() -> None:
 
 
 def _entry(name: str, line: str) -> tuple[Any, Any, str]:
-    """Return numba's libraries of a function that calls the kernel on a block of words, and of the kernel; the result.
+    """Return numba's code library of the kernel's entry ``name``, the kernel's own, and the format of the result.
 
-    See ``calls.c`` for the block.
+    The entry calls the kernel with arguments from a block of words, which ``calls.c`` describes.
     """
     from llvmlite import ir
 
@@ -137,7 +138,7 @@ def _entry(name: str, line: str) -> tuple[Any, Any, str]:
 
 
 class _Words:
-    """Emits the reading and writing of a block of words, from the first on."""
+    """Emits code that reads or writes a block's words, from the first on."""
 
     def __init__(self, context: Any, builder: Any, block: Any) -> None:
         self._context = context
@@ -205,7 +206,7 @@ class _Words:
 
 
 def _together(libraries: list[Any]) -> Any:
-    """Return one module of LLVM's with the functions of all libraries and of those that they call."""
+    """Return one LLVM module with the functions of all libraries and of those that they call."""
     from llvmlite import binding as llvm
 
     whole = llvm.parse_assembly(f'target triple = "{llvm.get_process_triple()}"\n')
@@ -226,7 +227,7 @@ def _together(libraries: list[Any]) -> Any:
 
 
 def _object(whole: Any, entries: set[str], processor: str) -> bytes:
-    """Return the object of a module for a kind of processor, in which only the entries have names."""
+    """Return a module's object file for a kind of processor; it exports only the entries."""
     from llvmlite import binding as llvm
 
     whole = whole.clone()
@@ -251,13 +252,14 @@ def _symbol(entry: str, processor: str) -> str:
 
 
 def _build_module(module: str, lines: list[str], processors: list[str], key: str) -> float:
-    """Write the objects of a module's kernels, and a list of them; return the seconds that it took."""
+    """Write the objects of a module's kernels, and the list of these kernels; return the seconds taken."""
     start = time.perf_counter()
-    gc.disable()  # a tenth of the time; what is left over goes with the process
+    gc.disable()  # saves a tenth of the time; the process ends soon
     _only_write_instructions()
     libraries: list[Any] = []
     rows: list[dict[str, str]] = []
-    made: dict[str, tuple[str, str]] = {}  # by the line without its marks: an array that is only read is as any other
+    # entry and result by the line without its "!": code for a read-only array is the code for any other
+    made: dict[str, tuple[str, str]] = {}
     for line in lines:
         plain = line.replace("!", "")
         if plain not in made:
@@ -277,11 +279,11 @@ def _file(module: str, key: str, kind: str) -> Path:
     return OBJECTS / f"{module}-{key}.{kind}"
 
 
-# ---- in the process that was started
+# ---- in the main process
 
 
 def _compile(tasks: list[tuple[str, list[str], str]], processors: list[str], processes: int) -> None:
-    """Build what is not there, in several processes."""
+    """Build the objects of ``tasks``, in several processes."""
     os.environ["GENCOMP_KERNELS"] = "build"
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
@@ -292,7 +294,7 @@ def _compile(tasks: list[tuple[str, list[str], str]], processors: list[str], pro
                 print(f"{module}: {done.result():.1f} s", file=sys.stderr, flush=True)
             except BuildError:
                 raise
-            except Exception as error:  # of numba's, whose insides may be others in a release that is not known here
+            except Exception as error:  # anything: another release of numba may differ inside
                 pool.shutdown(wait=False, cancel_futures=True)
                 said = " ".join(str(error).split())[:300]
                 raise BuildError(f"{module} cannot be compiled: {type(error).__name__}: {said}") from error
@@ -348,7 +350,7 @@ print(whole.hexdigest())
 
 
 def _try() -> None:
-    """Raise BuildError, and leave no library, where the one that was built does not give what plain Python gives."""
+    """Compare the library that was built with plain Python; where they differ, remove it and raise ``BuildError``."""
     results = []
     for way in ("python", "library"):
         path = os.pathsep.join(filter(None, [str(sources.ROOT), os.environ.get("PYTHONPATH")]))
@@ -365,7 +367,7 @@ def _try() -> None:
 
 
 def build(kinds: list[tuple[str, str]], processes: int) -> str:
-    """Build the library for ``kinds`` of processors beside this file; return what was done, in a line."""
+    """Build the library for ``kinds`` of processors beside this file; return one line about what was done."""
     start = time.perf_counter()
     by_module: dict[str, list[str]] = {}
     for signature in signatures.read():
@@ -378,7 +380,7 @@ def build(kinds: list[tuple[str, str]], processes: int) -> str:
         for module, key in keys.items()
         if not all(_file(module, key, kind).exists() for kind in kinds_of_files)
     ]
-    tasks.sort(key=lambda task: -sum(map(len, task[1])))  # what takes long first
+    tasks.sort(key=lambda task: -sum(map(len, task[1])))  # the longest first
     if tasks:
         OBJECTS.mkdir(parents=True, exist_ok=True)
         _compile(tasks, names, processes)
@@ -398,7 +400,7 @@ def build(kinds: list[tuple[str, str]], processes: int) -> str:
         }
         written = Path(folder) / library.DESCRIPTION.name
         written.write_text(json.dumps(description, indent=1, sort_keys=True))
-        library.DESCRIPTION.unlink(missing_ok=True)  # so that no description lies beside another library
+        library.DESCRIPTION.unlink(missing_ok=True)  # at no moment does a description lie beside another library
         os.replace(target, library.FILE)
         os.replace(written, library.DESCRIPTION)
     _try()
@@ -417,7 +419,7 @@ def _relative(file: Path) -> str:
 
 
 def main() -> None:
-    """Build, or say in one line why not."""
+    """Build the library, or say in one line why it cannot be built."""
     parser = argparse.ArgumentParser("python -m gencomp.compiled.build", description="Build the library of kernels.")
     parser.add_argument("--for", dest="kinds", choices=["here", "all"], default="here", help="the kinds of processors")
     parser.add_argument("--processes", type=int, default=usable_cores(), help="how many compile at a time")

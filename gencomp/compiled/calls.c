@@ -1,14 +1,15 @@
-/* Calls of kernels that numba compiled ahead of time, from Python, without numba.
+/* Calls kernels that numba compiled ahead of time, from Python, without numba.
  *
  * A kernel's entry takes one block of 64-bit words. Each number is a word; an array is its address, its shape and its
- * strides in bytes; a tuple is its items, one after the other. The entry returns 0 and has overwritten the block with
- * what the function returns, written the same way (an array as its owner in memory, its address and its shape).
+ * strides in bytes; a tuple is its items, one after the other. On success the entry returns 0, and has overwritten the
+ * block with the kernel's result, written the same way, but for arrays: an array is its owner (a Memory), its address
+ * and its shape.
  *
- * Formats, for arguments and results: a number is a letter of Python's buffer protocol; '[' and '{' begin an array that
- * must be writable, or need not be, followed by the letter of its elements, its layout and the number of dimensions;
- * parentheses hold a tuple; 'n' is None.
+ * Formats, for arguments and results: a number is a letter of Python's buffer protocol. An array is four characters:
+ * '[' if it must be writable, else '{'; the letter of its elements; its layout, 'C', 'F' or 'A' for any; and its
+ * number of dimensions. Parentheses hold a tuple, and 'n' is None.
  *
- * Only Python's stable interface of 3.11 is used, and no header of numpy's: arrays come through the buffer protocol.
+ * Only the stable ABI of Python 3.11 is used, and no header of numpy's: arrays come through the buffer protocol.
  */
 #define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
@@ -23,7 +24,7 @@
 #define MAX_VIEWS 192
 #define MAX_DIMENSIONS 8
 
-/* ---- Memory of arrays that kernels make: what numba's runtime does, for its code to call ---- */
+/* ---- Memory of arrays that kernels make: numba's code calls these in place of numba's runtime (NRT) ---- */
 
 typedef struct {
     size_t references;
@@ -67,7 +68,8 @@ void NRT_decref(Memory *memory)
         free(memory);
 }
 
-/* The strides of a C-contiguous array in another shape; 0 where the array is not contiguous. Kernels reshape no other. */
+/* Set the strides of a C-contiguous array in another shape, and return 1; return 0 for any other array, which no
+ * kernel reshapes. */
 int numba_attempt_nocopy_reshape(Py_ssize_t dimensions, const Py_ssize_t *shape, const Py_ssize_t *strides,
                                  Py_ssize_t new_dimensions, const Py_ssize_t *new_shape, Py_ssize_t *new_strides,
                                  Py_ssize_t item, int fortran)
@@ -155,7 +157,7 @@ static int take_number(Block *block, char letter, PyObject *value)
             return 0;
         }
         if (whole <= INT64_MAX && PyLong_CheckExact(value))
-            return 0; /* an int of Python's is int64 where that holds it */
+            return 0; /* numba takes a Python int as int64 where it fits */
         memcpy(word, &whole, sizeof whole);
     } else if (is_numpy_scalar(value, letter)) {
         PyObject *number = letter == 'f' ? PyNumber_Float(value) : PyNumber_Index(value);
@@ -200,7 +202,7 @@ static int take_array(Block *block, const char *format, PyObject *value)
         return 0;
     Py_buffer *view = &block->views[block->held];
     if (PyObject_GetBuffer(value, view, PyBUF_STRIDES | PyBUF_FORMAT) < 0) {
-        PyErr_Clear(); /* elements that have no letter */
+        PyErr_Clear(); /* the elements have no letter */
         return 0;
     }
     block->held++;
@@ -217,7 +219,7 @@ static int take_array(Block *block, const char *format, PyObject *value)
         words[1 + k] = view->shape[k];
         words[1 + dimensions + k] = view->strides[k];
     }
-    /* strides of contiguous arrays are those of the layout: numpy leaves them open where a length is 0 or 1 */
+    /* a contiguous array's strides follow from its layout: numpy's may differ where a length is 0 or 1 */
     for (int k = 0; k < dimensions && format[2] != 'A'; k++) {
         int axis = format[2] == 'C' ? dimensions - 1 - k : k;
         words[1 + dimensions + axis] = step;
@@ -355,7 +357,7 @@ static void release(Block *block)
     block->used = 0;
 }
 
-/* Return whether the arguments fit the row, as take() does; what they hold is released where they do not. */
+/* Return, as take() does, whether the arguments fit the row; if they do not, release the buffers taken so far. */
 static int fill(Block *block, const Row *row, PyObject *arguments, PyObject *defaults)
 {
     const char *format = row->arguments;
@@ -389,7 +391,7 @@ static PyObject *kernel_call(PyObject *object, PyObject *arguments, PyObject *na
             PyEval_RestoreThread(state);
             release(&block);
             if (status != 0)
-                return PyErr_NoMemory(); /* kernels raise nothing: all that can fail is to find room for an array */
+                return PyErr_NoMemory(); /* kernels raise nothing: only allocating an array can fail */
             const int64_t *words = block.words;
             const char *format = row->result;
             return give(&words, &format);
@@ -454,7 +456,7 @@ static void kernel_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* what a kernel has not itself, its function and numba's, it has from the object that stands behind it */
+/* attributes that a kernel lacks, such as py_func, are those of the object behind it */
 static PyObject *kernel_attribute(PyObject *object, PyObject *name)
 {
     PyObject *found = PyObject_GenericGetAttr(object, name);

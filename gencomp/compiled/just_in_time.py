@@ -1,6 +1,7 @@
-"""Kernels by numba: compiled on the first call, and kept on disk under a digest of all that they are made from.
+"""Kernels by numba: compiled on the first call, and cached on disk under a digest of all files they are made from.
 
-They are kept beside the source, else in the user's cache, else nowhere; ``NUMBA_CACHE_DIR`` names another place.
+The cache lies beside the sources, or else in the user's cache folder; ``NUMBA_CACHE_DIR`` names another place. Where
+none can be written, nothing is cached.
 """
 
 import functools
@@ -30,7 +31,7 @@ _FOLDER = Path(__file__).parents[1] / "__pycache__"
 
 
 def compiled(function: F, options: dict[str, bool]) -> F:
-    """Return ``function`` compiled on its first call; the options are those of :mod:`gencomp.compiled`'s decorators."""
+    """Return ``function``, compiled when first called; ``options`` are those of the decorators' ``_kernel``."""
     flags = dict(_OPTIONS)
     if options.get("lean"):
         flags["_nrt"] = False
@@ -50,7 +51,7 @@ def compiled(function: F, options: dict[str, bool]) -> F:
 
 
 def _keep(dispatcher: Any, function: Callable[..., Any]) -> None:
-    """Let what is compiled be kept on disk, in a folder that no other state of the sources uses."""
+    """Cache compiled code on disk, in a folder that no other state of the sources uses."""
     before = numba.config.CACHE_DIR
     try:
         numba.config.CACHE_DIR = str(_folder_of(function.__module__, before))
@@ -60,7 +61,7 @@ def _keep(dispatcher: Any, function: Callable[..., Any]) -> None:
         is_kept = False
     finally:
         numba.config.CACHE_DIR = before
-    cache = getattr(dispatcher, "_cache", None)  # numba's own; where it goes by another name, its errors are errors
+    cache = getattr(dispatcher, "_cache", None)  # private to numba; if it has another name, a cache that fails raises
     for name in ("load_overload", "save_overload"):
         if hasattr(cache, name):
             setattr(cache, name, _unfailing(getattr(cache, name)) if is_kept else _tell_of_no_cache)
@@ -68,8 +69,8 @@ def _keep(dispatcher: Any, function: Callable[..., Any]) -> None:
 
 @functools.cache
 def _folder_of(module: str, asked: str) -> Path:
-    """Return where the kernels of ``module`` are kept; in the default place, what older sources left there goes."""
-    # numba's own cache does not tell code with NUMBA_BOUNDSCHECK from code without
+    """Return where the kernels of ``module`` are cached; in the default place, remove what older sources left."""
+    # numba's cache does not tell apart code with NUMBA_BOUNDSCHECK and code without
     kind = module.removeprefix("gencomp.") + (".checked" if numba.config.BOUNDSCHECK else "")
     name = f"{kind}-{sources.digest(module)[:16]}"
     if asked:
@@ -98,7 +99,7 @@ def _default_folder() -> Path | None:
 
 
 def _unfailing(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a step of the cache that does nothing where it fails: a disk may be full, a file there cut short."""
+    """Return a step of the cache that warns and returns None where it fails: a disk may be full, a file cut short."""
 
     @functools.wraps(step)
     def attempt(*arguments: Any) -> Any:
@@ -113,13 +114,13 @@ def _unfailing(step: Callable[..., Any]) -> Callable[..., Any]:
 
 def _tell_of_no_cache(*_: Any) -> None:
     door.warn_once(
-        "compiled code cannot be kept, so that each run compiles anew, which takes up to a minute; "
+        "compiled code cannot be cached, so each run compiles anew, which takes up to a minute: "
         "set NUMBA_CACHE_DIR to a folder that can be written"
     )
 
 
 class _Watch(Listener):  # type: ignore[misc]
-    """Hands the names of functions to who watches, as they are compiled."""
+    """Tells watchers the names of functions as they are compiled."""
 
     def on_start(self, event: Any) -> None:
         self._tell(event, False)
@@ -133,16 +134,16 @@ class _Watch(Listener):  # type: ignore[misc]
 
 
 _listening = install_listener("numba:compile", _Watch())
-_listening.__enter__()  # to the end of the process
+_listening.__enter__()  # until the process ends
 
 
 def know_intrinsics(kind: type) -> None:
-    """Let numba compile calls of objects of the type ``kind``, whose ``made`` is an intrinsic of numba's."""
+    """Let numba compile calls of objects of the type ``kind``, whose ``made`` is a numba intrinsic."""
 
     @typeof_impl.register(kind)  # type: ignore[untyped-decorator]
     def _type_of_intrinsic(value: Any, context: Any) -> Any:
         made = value.made
-        cpu_target.typing_context.refresh()  # learns of what was made since the last time
+        cpu_target.typing_context.refresh()  # registers ``made``, which may be new
         return cpu_target.typing_context.resolve_value_type(made)
 
 
@@ -154,12 +155,12 @@ def know_kernels(kind: type) -> None:
         return types.Dispatcher(value.dispatcher)
 
 
-# with GENCOMP_SIGNATURES each type of arguments that a kernel is called with from Python is written down
+# a folder: the argument types of each kernel that Python calls are recorded there, for signatures.txt
 _RECORDS = os.environ.get("GENCOMP_SIGNATURES", "")
 
 
 class _Recorder(CPUDispatcher):  # type: ignore[misc]
-    """A dispatcher that writes down what it is called with."""
+    """A dispatcher that records the types that it is called with."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         record(self.py_func, arguments, named)

@@ -1,10 +1,10 @@
 """Machine code made when the package was built: found, checked, and called, without numba.
 
-The library is a Python extension, ``_library.abi3.so``, that any CPython from 3.11 on loads; a description lies beside
-it, ``_library.json``: a checksum, and digests of the sources that each kernel was made from. A library that is damaged
-or made for another processor is not loaded. A kernel whose sources changed since, or that is called with arguments of
-other types than it was made for, is compiled by numba, where that is installed, or runs as plain Python; both are
-right, and slower, which is said once.
+The library is a Python extension, ``_library.abi3.so``, that any CPython from 3.11 on loads. Beside it lies its
+description, ``_library.json``: a checksum, and digests of the sources that each kernel was made from. A library that
+is damaged, or made for another processor, is not loaded. A kernel whose sources changed since, or that is called with
+types it was not made for, is compiled by numba. Where numba is not installed it runs as plain Python, with a warning:
+the results are the same.
 """
 
 import functools
@@ -29,7 +29,7 @@ _fresh: dict[str, bool] = {}  # by module
 
 
 def open_library() -> str:
-    """Load the library; return why that cannot be, or "" where it is done."""
+    """Load the library; return "", or why it cannot be loaded."""
     global _module, _description
     if _module is not None:
         return ""
@@ -59,12 +59,12 @@ def open_library() -> str:
 
 
 def description() -> dict[str, Any]:
-    """Return what the loaded library says of itself: the processors, and numba's version."""
+    """Return the loaded library's description, and the kind of processor whose code runs (``variant``)."""
     return {**_description, "variant": _module.variant()}
 
 
 def kernel(function: Callable[..., Any], options: dict[str, bool]) -> Any:
-    """Return ``function`` as the library has it, for the arguments that it was made for, and otherwise as it can be."""
+    """Return ``function`` as the library has it; calls that it was not made for go to :class:`_Otherwise`."""
     otherwise = _Otherwise(function, options)
     name = f"{function.__module__}.{function.__qualname__}" if _is_fresh(function.__module__) else ""
     otherwise.kernel = made = _module.Kernel(name, function.__defaults__ or (), otherwise)
@@ -72,7 +72,7 @@ def kernel(function: Callable[..., Any], options: dict[str, bool]) -> Any:
 
 
 def stale() -> list[str]:
-    """Return the modules, of those loaded, whose kernels are not taken from the library since their sources changed."""
+    """Return the loaded modules whose sources changed, so that their kernels are not taken from the library."""
     return sorted(module for module, fresh in _fresh.items() if not fresh)
 
 
@@ -92,7 +92,7 @@ def _unchanged(name: str, digest: str) -> bool:
 
 
 class _Otherwise:
-    """What a kernel of the library does with other arguments, and what it is asked for by numba."""
+    """Stands behind a kernel of the library: takes calls with other types, and answers numba's questions about it."""
 
     kernel: Any
 
@@ -132,7 +132,7 @@ class _Otherwise:
 
 
 class Intrinsic:
-    """A function that is LLVM's instructions where numba compiles a call of it, and a plain function elsewhere."""
+    """A function that is LLVM IR where numba compiles a call of it, and plain Python elsewhere."""
 
     def __init__(self, plain: Callable[..., Any], instructions: Callable[[], Any]) -> None:
         self._plain = plain
@@ -140,7 +140,7 @@ class Intrinsic:
 
     @cached_property
     def made(self) -> Any:
-        """What numba makes of the instructions."""
+        """The intrinsic, as numba knows it."""
         from gencomp.compiled import just_in_time
 
         return just_in_time.intrinsic(self._instructions())

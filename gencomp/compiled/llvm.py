@@ -1,4 +1,4 @@
-"""Steps in LLVM's own terms, for numba's compiler: what the modules that write instructions share."""
+"""Intrinsics in LLVM IR, and the pieces that modules which write LLVM IR share."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numba.core import types
 
 
 def prefetch() -> Any:
-    """Return the instructions of :data:`gencomp.compiled.prefetch`."""
+    """Return the intrinsic of :data:`gencomp.compiled.prefetch`."""
 
     def typed(typing_context: Any, array: Any, index: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -21,7 +21,7 @@ def prefetch() -> Any:
 
 
 def word() -> Any:
-    """Return the instructions of :data:`gencomp.compiled.word`."""
+    """Return the intrinsic of :data:`gencomp.compiled.word`."""
 
     def typed(typing_context: Any, array: Any, index: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -34,7 +34,7 @@ def word() -> Any:
 
 
 def product() -> Any:
-    """Return the instructions of :data:`gencomp.compiled.product`."""
+    """Return the intrinsic of :data:`gencomp.compiled.product`."""
 
     def typed(typing_context: Any, left: Any, right: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -46,7 +46,7 @@ def product() -> Any:
 
 
 def element(builder: Any, data: Any, index: Any, kind: Any) -> Any:
-    """Emit the address of ``data[index]``, of LLVM's type ``kind``, whether pointers say what they point at or not."""
+    """Emit the address of ``data[index]``, of LLVM's type ``kind``; pointers may be typed or opaque."""
     if getattr(data.type, "is_opaque", False):
         return builder.gep(data, [index], source_etype=kind)
     return builder.gep(builder.bitcast(data, kind.as_pointer()), [index])
@@ -60,7 +60,7 @@ def load(builder: Any, address: Any, kind: Any, align: int) -> Any:
 
 
 def load_atomic(builder: Any, address: Any, kind: Any, order: str, align: int) -> Any:
-    """Emit the load of a ``kind`` from ``address`` that other threads may change, in LLVM's memory ``order``."""
+    """Emit the atomic load of a ``kind`` from ``address``, in LLVM's memory ``order``."""
     if getattr(address.type, "is_opaque", False):
         return builder.load_atomic(address, order, align, typ=kind)
     return builder.load_atomic(builder.bitcast(address, kind.as_pointer()), order, align)
@@ -74,14 +74,14 @@ def store(builder: Any, value: Any, address: Any, align: int) -> None:
 
 
 def emit_prefetch(builder: Any, address: Any) -> None:
-    """Emit the hint that what lies at ``address`` is read soon; the address may be one where nothing is."""
+    """Emit the hint that ``address`` will soon be read; the address need not be valid."""
     if not getattr(address.type, "is_opaque", False):
         address = builder.bitcast(address, ir.PointerType(ir.IntType(8)))
-    whole = [ir.Constant(ir.IntType(32), number) for number in (0, 3, 1)]  # read, in all caches, data
+    whole = [ir.Constant(ir.IntType(32), number) for number in (0, 3, 1)]  # a read, into all levels, of data
     hint = ir.FunctionType(ir.VoidType(), [address.type, *(number.type for number in whole)])
     builder.call(builder.module.declare_intrinsic("llvm.prefetch", [address.type], hint), [address, *whole])
 
 
 def data_of(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
-    """Emit the address where the array that is argument ``k`` begins."""
+    """Emit the address of the first element of argument ``k``, an array."""
     return context.make_array(signature.args[k])(context, builder, arguments[k]).data

@@ -1,9 +1,9 @@
-"""Types of arguments in plain letters: ``module.kernel(i8, u1[C1], (i8, f8), module.Names(i8, i4[C2]))``.
+"""Signatures of kernels in plain letters: ``module.kernel(i8, u1[C1], (i8, f8), module.Names(i8, i4[C2]))``.
 
-A number is its kind (i, u, f, b for bool) and its bytes; an array has its elements, its layout (C, F, or A for any
-strides) and its dimensions, and a ``!`` where it may not be written; a tuple stands in parentheses, a named one after
-its class; ``none`` is None. The file ``signatures.txt`` has a line for each way in which Python code calls a kernel:
-these are what the library is made for.
+A number is its kind (i, u, f, b for bool) and its size in bytes. An array is its elements' type, its layout (C, F, or A
+for any strides) and its number of dimensions, with a ``!`` if it is read-only. A tuple stands in parentheses, after its
+class if it is a named one; ``none`` is None. ``signatures.txt`` has a line for each way in which Python code calls a
+kernel: the library is built for these.
 """
 
 import importlib
@@ -23,12 +23,12 @@ _TOKEN = re.compile(r"[A-Za-z_][\w.]*|\[[CFA]\d\]!?|[(),]")
 
 
 def spell(function: Callable[..., Any], kinds: Sequence[Any]) -> str:
-    """Return the line for a call of ``function`` with arguments of numba's types ``kinds``."""
+    """Return the signature of a call of ``function`` with arguments of numba's types ``kinds``."""
     return f"{function.__module__}.{function.__qualname__}({', '.join(name_of(kind) for kind in kinds)})"
 
 
 def name_of(kind: Any) -> str:
-    """Return the name of a type of numba's; raise ``ValueError`` where it has none here."""
+    """Return the name of numba's type ``kind``; raise ``ValueError`` if it has none here."""
     from numba import types
 
     if isinstance(kind, types.Literal):
@@ -51,7 +51,7 @@ def name_of(kind: Any) -> str:
 
 
 def _module_and_name(kernel: str) -> tuple[str, str]:
-    """Return the module of a kernel, and its name there: a function's, or an object's and that of a member."""
+    """Return the module of a kernel, and its name there: ``function``, or ``object.member``."""
     module, _, name = kernel.rpartition(".")
     while sources.file_of(module) is None and "." in module:
         module, _, before = module.rpartition(".")
@@ -133,6 +133,6 @@ def _numba_type(item: Any) -> Any:
 
 
 def read(file: Path = FILE) -> list[Signature]:
-    """Return the signatures of a file, sorted, each once."""
+    """Return the signatures in a file, sorted, without duplicates."""
     lines = {line.strip() for line in file.read_text(encoding="utf-8").splitlines()}
     return [Signature(line) for line in sorted(lines) if line and not line.startswith("#")]

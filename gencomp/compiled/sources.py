@@ -13,7 +13,7 @@ _NAMED = re.compile(r"\"(gencomp[\w.]+_instructions)(?::\w+)?\"")  # a module of
 
 
 def file_of(module: str) -> Path | None:
-    """Return the file of a module of gencomp, or None where there is none of that name."""
+    """Return the file of a module of gencomp, or None if there is no such module."""
     path = ROOT.joinpath(*module.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
         if file.is_file():
@@ -29,7 +29,7 @@ def digest_of_file(file: Path) -> str:
 
 @functools.cache
 def _imported(module: str) -> frozenset[str]:
-    """Return the modules that ``module`` names in the imports that stand at its lines' beginnings."""
+    """Return the modules that ``module`` names in strings, or in imports that are not indented, and their packages."""
     if module == _DOOR:
         return frozenset({f"{_DOOR}.llvm"})
     file = file_of(module)
@@ -48,7 +48,7 @@ def _imported(module: str) -> frozenset[str]:
 def files(module: str) -> tuple[Path, ...]:
     """Return the files of gencomp that ``module`` is made from, its own among them, sorted.
 
-    What a function imports when it is called is not among them: a kernel cannot import.
+    Imports inside functions do not count: a kernel cannot import.
     """
     seen, waiting = {module}, [module]
     while waiting:

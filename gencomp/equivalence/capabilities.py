@@ -23,6 +23,7 @@ from gencomp.protocols import (
     ChunkScoring,
     Compressor,
     ConditionalSharing,
+    ContentEstimating,
     Environment,
     Fingerprinted,
     FingerprintEstimating,
@@ -47,6 +48,7 @@ from gencomp.protocols import (
     Sliding,
     Spending,
     StateEstimating,
+    Suiting,
     Tokenized,
     TokenScoring,
     Windowed,
@@ -264,6 +266,20 @@ def block_cost(model: Predictor, size: int, coded: int) -> Cost:
     return state_cost(model, size).block(state_cost(model, 0), size)
 
 
+def content_cost(model: Predictor, content: bytes) -> Cost:
+    """Return what coding a block takes, once it is there: at most what :func:`block_cost` says of its size."""
+    if isinstance(model, ContentEstimating):
+        return model.content_cost(content)
+    return block_cost(model, len(content), len(content))
+
+
+def payload_cost(model: Predictor, payload: bytes, size: int) -> Cost:
+    """Return what decoding a block of ``size`` bytes takes, once its code is there."""
+    if isinstance(model, ContentEstimating):
+        return model.payload_cost(payload, size)
+    return block_cost(model, size, len(payload))
+
+
 def fingerprint_cost(model: Predictor) -> Cost:
     """Return what :func:`fingerprint_of` takes at most."""
     if isinstance(model, FingerprintEstimating):
@@ -290,6 +306,11 @@ def check_size(model: object, size: int) -> None:
 def block_size_of(model: object) -> int:
     """Return the default size of an archive's blocks in bytes."""
     return model.block_size if isinstance(model, Blocked) else DEFAULT_BLOCK_SIZE
+
+
+def suited(model: Predictor, data: bytes) -> Predictor:
+    """Return ``model`` with the options that suit ``data``, where it has such, else itself."""
+    return model.suited_to(data) if isinstance(model, Suiting) else model
 
 
 def save_state(state: PredictorState, path: str | PathLike[str]) -> None:

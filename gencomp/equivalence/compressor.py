@@ -8,7 +8,7 @@ from gencomp.arguments import as_bytes
 from gencomp.budget import Budget
 from gencomp.coding.container import BLOCK_FRAMING_BYTES, MAX_EXPANSION
 from gencomp.coding.varint import read_varint, varint
-from gencomp.equivalence.capabilities import block_cost, decode_block, encode_block, environment_of
+from gencomp.equivalence.capabilities import decode_block, encode_block, environment_of, payload_cost
 from gencomp.errors import CorruptDataError
 from gencomp.protocols import Predictor
 
@@ -40,7 +40,7 @@ class ArithmeticCompressor:
         payload = blob[start:]
         if size > MAX_EXPANSION * (len(payload) + BLOCK_FRAMING_BYTES):
             raise CorruptDataError(f"{len(payload)} coded bytes claim to hold {size}")
-        Budget().check_memory(4 * size + block_cost(self.predictor, size, len(payload)).memory, f"{size:,} bytes")
+        Budget().check_memory(4 * size + payload_cost(self.predictor, payload, size).memory, f"{size:,} bytes")
         return decode_block(self.predictor, payload, size)
 
     def code_length(self, data: bytes) -> float:

@@ -1,1 +1,1 @@
-"""Networks in integers: products, norms, gates and contexts that give the same bits on any machine."""
+"""Networks in integers, which give the same bits on any machine."""

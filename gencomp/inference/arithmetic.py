@@ -1,9 +1,8 @@
-"""A network's scalar steps in integers: rescaling, norms, gates and squares. Each is exact, and none overflows.
+"""A network's steps other than products, in integers: rescaling, norms, gates and squares. None overflows.
 
 Numbers are fixed point: *Qn* has n fractional bits. The residual stream and rescaled sums are Q12 in int32. What goes
-into a product is int16: Q11 for normed numbers, and as the layer chose for the others. Products of two int32 are taken
-in int64; the shifts after them are by 32 bits at most, with results that fit int32, so that compilers take several at
-a time.
+into a product is int16: Q11 for normed numbers, and as the layer chose for the others. Two int32 are multiplied in
+int64. The product is shifted right by at most 32 bits, to fit int32, so that compilers can vectorise it.
 """
 
 import math
@@ -16,23 +15,20 @@ from gencomp.inference.products import Int16Array, Int32Array
 
 STREAM_BITS = 12  # fractional bits of the residual stream and of sums
 NORM_BITS = 11  # of normed numbers
-MIX_BITS = 14  # of a share of the byte before
-GATE_BITS = 15  # of a gate: 0 to 1 are 0 to 2^15
+MIX_BITS = 14  # of the byte before's share in a token shift
+GATE_BITS = 15  # of a gate
 STATE_BITS = 24  # of the recurrent state
 LOGIT_BITS = 8  # of the natural logarithm of odds
 
 MULTIPLIER_SHIFT = 32
 STREAM_LIMIT = (1 << 27) - 1  # of the residual stream: 32768 in Q12
 BIAS_LIMIT = 1 << 29  # of biases in Q12
-CANDIDATE_LIMIT = (1 << 18) - 1  # of what a gate lets in: 64 in Q12
+CANDIDATE_LIMIT = (1 << 18) - 1  # of a recurrence's candidate: 64 in Q12
 STATE_LIMIT = CANDIDATE_LIMIT << (STATE_BITS - STREAM_BITS)
 INT16_LIMIT = 32767
-# fractional bits that the outputs of a scan may have, and squares
-OUTPUT_BITS, SQUARE_BITS = range(9, 15), range(8, 13)
-# 1e-5, the epsilon of an RMS norm, in Q32
-_EPSILON = 42950
-# the largest width of a normed vector: its numbers reach the square root of the width
-MAX_WIDTH = 224
+OUTPUT_BITS, SQUARE_BITS = range(9, 15), range(8, 13)  # fractional bits that a scan's outputs and squares may have
+_EPSILON = 42950  # of an RMS norm: 1e-5 in Q32
+MAX_WIDTH = 224  # of a normed vector, whose numbers reach the square root of the width
 
 _HALF = np.int64(1 << (MULTIPLIER_SHIFT - 1))
 
@@ -51,9 +47,9 @@ def rescaled(total: Integer, multiplier: Integer) -> Integer:
 
 @lean_kernel
 def square_root(value: Integer) -> Integer:
-    """Return the integer part of the square root of ``value``, below 2^62.
+    """Return the square root of ``value`` < 2^62, rounded down.
 
-    The processor's own root of the nearest float64 is off by one at most; integers decide.
+    The processor's root of the nearest float64 is off by at most one; integers correct it.
     """
     root = np.int64(np.sqrt(np.float64(value)))
     while root * root > value:
@@ -67,14 +63,14 @@ def square_root(value: Integer) -> Integer:
 def normalise(stream: Int32Array, normed: Int16Array) -> None:
     """Write ``stream`` divided by its root mean square (Zhang and Sennrich 2019) into ``normed``, in Q11.
 
-    Of at most MAX_WIDTH numbers within STREAM_LIMIT: the squares add up to less than 2^62. A number is below 15 times
-    the root mean square, and the root's rounding takes at most 1/207 of it, so it stays below 15.1: Q11 fits int16.
+    There are at most MAX_WIDTH numbers, within STREAM_LIMIT: their squares sum to less than 2^62. A number is below 15
+    times the root mean square. Rounding takes at most 1/207 of the root, so a quotient is below 15.1: Q11 fits int16.
     """
     total = np.int64(0)
     for j in range(stream.shape[0]):
         total += np.int64(stream[j]) * np.int64(stream[j])
-    root = square_root(((total // stream.shape[0]) << 8) + _EPSILON)  # in Q16: 207 at least, below 2^31
-    # the reciprocal has 30 bits, fewer for a root of more than 18 bits; for one of fewer the product is small, and is
+    root = square_root(((total // stream.shape[0]) << 8) + _EPSILON)  # in Q16: at least 207, below 2^31
+    # to fit 30 bits, the reciprocal is made smaller for a root of fewer than 18 bits; products are small then, and are
     # shifted left instead
     length = 8
     while root >> length > 0:
@@ -102,9 +98,9 @@ def mix_with_before(normed: Int16Array, before: Int16Array, shares: Int16Array, 
 
 @fragment
 def gate(logit: Integer) -> Integer:
-    """Return the gate of ``logit``, Q12, in Q15: with t = logit / 4 within [-1, 1], (1 + t (2 - |t|)) / 2.
+    """Return the gate of ``logit``, Q12, in Q15: (1 + t (2 - |t|)) / 2 for t = logit / 4 within [-1, 1].
 
-    A sigmoid of two parabolas; t in Q14 is the logit in Q12. 0 and 1 are reached.
+    A sigmoid made of two parabolas, which reaches 0 and 1. The logit in Q12 is t in Q14.
     """
     t = clamp(logit, 1 << 14)
     curve = np.int32(t * np.int32(np.int32(1 << 15) - abs(t)))
@@ -120,10 +116,10 @@ def scan(
     output_bits: Integer,
     outputs: Int16Array,
 ) -> None:
-    """Let ``state`` take in a step: h = z + f (h - z), and write ``h o`` into ``outputs``, in Q``output_bits``.
+    """Update ``state``, h = z + f (h - z), and write ``h o`` into ``outputs``, in Q``output_bits``.
 
-    ``sums`` are the products for z, f and o (H each); f and o are gates. A minimal gated recurrence (Feng et al. 2024).
-    z and h stay within STATE_LIMIT < 2^30, so their difference fits int32.
+    A minimal gated recurrence (Feng et al. 2024): ``sums`` (3 H,) are the products for the candidates z and the gates f
+    and o. z and h stay within STATE_LIMIT < 2^30, so their difference fits int32.
     """
     size = state.shape[0]
     unit = np.int32(1 << (output_bits + MULTIPLIER_SHIFT - STATE_BITS - GATE_BITS))
@@ -141,7 +137,7 @@ def scan(
 
 @fragment
 def add_rescaled(sums: Int32Array, multipliers: Int32Array, stream: Int32Array) -> None:
-    """Add ``sums``, rescaled, to ``stream``, within STREAM_LIMIT: 2^30 and 2^27 add up to less than 2^31."""
+    """Add ``sums``, rescaled, to ``stream``, and clamp it to STREAM_LIMIT; 2^30 + 2^27 < 2^31."""
     for j in range(stream.shape[0]):
         stream[j] = clamp(np.int32(stream[j] + rescaled(sums[j], multipliers[j])), STREAM_LIMIT)
 
@@ -155,10 +151,10 @@ def square_positive(
     limit: Integer,
     outputs: Int16Array,
 ) -> None:
-    """Write the squares of positive sums, else 0, into ``outputs``, in Q``square_bits``.
+    """Write the squares of positive sums, else 0, into ``outputs``, in Q``square_bits``: ReLU^2 (So et al. 2021).
 
-    ReLU^2 (So et al. 2021). A number is brought within ``limit`` first, :func:`square_limit` of the bits, so that its
-    square fits int32 in Q24 and int16 as it comes out.
+    Sums are clamped to ``limit``, which is :func:`square_limit` of the bits, so that a square fits int32 in Q24 and
+    int16 in the end.
     """
     unit = np.int32(1 << (square_bits + MULTIPLIER_SHIFT - 2 * STREAM_BITS))
     for j in range(outputs.shape[0]):
@@ -170,7 +166,8 @@ def square_positive(
 def square_limit(square_bits: int) -> int:
     """Return the largest number in Q12 whose square, rounded to Q``square_bits``, is at most 32767.
 
-    ``square_bits`` must be 8 to 12: for 8 that is 46340, 11.31, whose square and half a unit are below 2^31.
+    ``square_bits`` must be 8 to 12. For 8 the limit is 46340, which is 11.31; its square and half a unit are below
+    2^31.
     """
     half = 1 << (2 * STREAM_BITS - 1 - square_bits)
     return math.isqrt(2 * half * (INT16_LIMIT + 1) - half - 1)

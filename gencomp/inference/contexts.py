@@ -1,7 +1,7 @@
 """What a network conditions on beside its own memory: the last bytes and words, hashed to rows of embedding tables.
 
-One row of each table is in use at a time. A table is a *kind* of context and a number of rows, any number; the tables
-lie one after another in one array of rows. Training and inference both take their rows from here.
+One row of each table is in use at a time. A table has a *kind* of context and any number of rows; all tables lie one
+after another in one array of rows. Training and inference both take their rows from here.
 """
 
 from collections.abc import Sequence
@@ -15,26 +15,26 @@ from gencomp.protocols import IntArray
 ByteArray = npt.NDArray[np.uint8]
 ContextArray = npt.NDArray[np.uint64]
 
-# kinds: order n is the last n bytes; word is the current word so far, words that and the word before it
+# "order1" to "order6": the last bytes; "word": the current word so far; "words": that and the word before it
 KINDS = {"order1": 1, "order2": 2, "order3": 3, "order4": 4, "order5": 5, "order6": 6, "word": 7, "words": 8}
 _WORD, _WORDS = KINDS["word"], KINDS["words"]
 MAX_ROWS = 1 << 24  # of all tables together
 
-# a context's numbers: the last 8 bytes, the hash of the current or last word, of the word before it, whether the last
-# byte was a letter
+# a context's numbers: the last 8 bytes; the hashes of the current or last word, and of the word before it; whether the
+# last byte was a letter
 _HISTORY, _CURRENT, _PREVIOUS, _INSIDE = range(4)
 
-# all arithmetic is that of uint32 in uint64, where a product of two fits: numba and numpy then agree on every type
+# arithmetic is that of uint32, done in uint64, which holds a product: numba and numpy then agree on every type
 _0, _1, _8, _13, _15, _32 = (np.uint64(number) for number in (0, 1, 8, 13, 15, 32))
 _BYTES_1, _BYTES_2, _BYTES_4 = (np.uint64((1 << (8 * count)) - 1) for count in (1, 2, 4))
-# odd constants without pattern: those of the finalisers of MurmurHash3 and xxHash32, and 2^32 / golden ratio
+# odd constants: 2^32 / golden ratio, those of the finaliser of MurmurHash3, of xxHash32, and MurmurHash2's
 _GOLDEN, _MURMUR, _MURMUR_2, _XXH, _XXH_2, _XOR = (
     np.uint64(number) for number in (0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x165667B1, 0x5BD1E995)
 )
 
 
 def make_plan(tables: Sequence[tuple[str, int]]) -> IntArray:
-    """Return the tables as int64 (K, 3): each one's kind, rows, and first row in the array of all.
+    """Return the tables as int64 (K, 3): each one's kind, number of rows, and first row in the array of all.
 
     Raises ``ValueError`` on an unknown kind and on a number of rows that a table of its kind cannot have.
     """
@@ -60,10 +60,10 @@ def new_context() -> ContextArray:
 
 @fragment
 def read_byte(context: ContextArray, byte: Integer) -> tuple[Integer, Integer]:
-    """Append ``byte`` to ``context``; return what tables of words take, as (word, word before), each below 2^32.
+    """Append ``byte`` to ``context``; return (word, word before) for the tables of words, hashes below 2^32.
 
-    Within a word it is the word so far. The byte that ends one is hashed with it, and the word before is still the one
-    before that; after it the two last bytes stand for the word, and the ended word is the one before.
+    Within a word, ``word`` is the word so far. At the byte that ends it, ``word`` is the word with that byte, and the
+    word before stays. Further on, ``word`` is the last two bytes, and the word before is the word that ended.
     """
     c = np.uint64(byte)
     history = (context[_HISTORY] << _8) | c
@@ -86,7 +86,7 @@ def read_byte(context: ContextArray, byte: Integer) -> tuple[Integer, Integer]:
 
 @fragment
 def row_of(kind: Integer, rows: Integer, history: Integer, word: Integer, previous: Integer) -> Integer:
-    """Return the row, int64 in [0, ``rows``), of a table of ``kind`` for what :func:`read_byte` returned."""
+    """Return the row in [0, ``rows``), int64, of a table of ``kind``; :func:`read_byte` gave the words."""
     if kind == 1:
         return np.int64(history & _BYTES_1)
     if kind == _WORD:
@@ -119,8 +119,8 @@ def fill_rows(data: ByteArray, context: ContextArray, plan: IntArray, rows: npt.
 def context_rows(data: ByteArray, context: ContextArray, plan: IntArray) -> npt.NDArray[np.int32]:
     """Return the row of each table after each byte of ``data`` (n,) uint8: int32 (n, K), in the array of all tables.
 
-    ``context`` (:func:`new_context`) moves on, so that the next call continues; ``plan`` is of :func:`make_plan`. The
-    rows after a byte are what the next one is predicted with.
+    ``context`` (:func:`new_context`) is updated, so the next call continues; ``plan`` is of :func:`make_plan`. The rows
+    after a byte serve to predict the next one.
     """
     rows = np.empty((len(data), len(plan)), dtype=np.int32)
     fill_rows(data, context, plan, rows)

@@ -1,4 +1,4 @@
-"""Products and shifts of :mod:`gencomp.inference` in LLVM's own terms, for numba's compiler."""
+"""The intrinsics of :mod:`gencomp.inference`, products and shifts, in LLVM IR."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,14 +33,14 @@ def _weights_at(builder: Any, address: Any) -> Any:
 
 
 def _spread_pair(builder: Any, inputs: Any, pair: Any) -> Any:
-    """Emit a pair of inputs, repeated: <16 x i16>."""
+    """Emit a pair of inputs, repeated eight times: <16 x i16>."""
     value = load(builder, element(builder, inputs, builder.mul(pair, _I64(2)), _I16), _I32, 2)
     vector = builder.insert_element(ir.Constant(_V8_I32, ir.Undefined), value, _I32(0))
     return builder.bitcast(builder.shuffle_vector(vector, vector, _numbers([0] * 8)), _V16_I16)
 
 
 def _zero_sums(builder: Any, count: int) -> list[Any]:
-    """Emit ``count`` vectors of sums, which LLVM keeps in registers."""
+    """Emit ``count`` vectors of sums, which LLVM will keep in registers."""
     return [cgutils.alloca_once_value(builder, _numbers([0] * 8)) for _ in range(count)]
 
 
@@ -57,7 +57,7 @@ def _put_sums(builder: Any, sums: list[Any], out: Any) -> None:
 
 
 def block_product(outputs: int) -> Callable[..., Any]:
-    """Return the product of one block: instructions for numba."""
+    """Return the intrinsic of the product of a block."""
 
     def instructions(typing_context: Any, weights: Any, start: Any, inputs: Any, sums: Any, first: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -79,7 +79,7 @@ def block_product(outputs: int) -> Callable[..., Any]:
 
 
 def list_product(outputs: int) -> Callable[..., Any]:
-    """Return the product of one block with the pairs of a list: instructions for numba."""
+    """Return the intrinsic of the product of a block with a list's pairs of inputs."""
 
     def instructions(
         typing_context: Any, weights: Any, start: Any, inputs: Any, pairs: Any, count: Any, sums: Any, first: Any
@@ -108,7 +108,7 @@ def list_product(outputs: int) -> Callable[..., Any]:
 
 
 def dot_product() -> Callable[..., Any]:
-    """Return the product of a row with a vector: instructions for numba."""
+    """Return the intrinsic of the product of a row and a vector."""
 
     def instructions(typing_context: Any, weights: Any, start: Any, inputs: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -132,7 +132,7 @@ def dot_product() -> Callable[..., Any]:
 
 
 def tile(rows: int, vectors: int, bits: int) -> Callable[..., Any]:
-    """Return a tile of ``rows`` rows and 8 ``vectors`` outputs, weights of ``bits``: instructions for numba."""
+    """Return the intrinsic of a tile of ``rows`` rows and 8 ``vectors`` outputs, with weights of ``bits`` bits."""
     kind = _I8 if bits == 8 else _I16
 
     def instructions(
@@ -192,7 +192,7 @@ def tile(rows: int, vectors: int, bits: int) -> Callable[..., Any]:
 
 
 def shift(right: bool) -> Callable[..., Any]:
-    """Return a shift of int32 by int32, 0 to 31: numba's own are of int64, which vectors have in part alone."""
+    """Return the intrinsic of a shift of int32 by 0 to 31; numba's are of int64, and few processors vectorise those."""
 
     def instructions(typing_context: Any, value: Any, count: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -1,15 +1,14 @@
-"""Products of int8 weights and int16 numbers, summed exactly in int32: what a network spends its time on.
+"""Products of int8 weights and int16 inputs, summed exactly in int32: what a network spends its time on.
 
-They are written in LLVM's own terms, as sums of neighbouring products: LLVM has one instruction for that on x86-64
-(pmaddwd, or vpdpwssd where there is one), and widening multiplications on aarch64. Sums of integers are the same in any
-order, so every processor gives the same bits.
+They are written in LLVM IR, as sums of neighbouring products. LLVM makes one instruction of that on x86-64 (pmaddwd, or
+vpdpwssd with VNNI), and widening multiplications on aarch64. Integers sum to the same in any order, so every processor
+gives the same bits.
 
 **The bound.** |weight| <= 128 and |input| <= 32767, so a sum of MAX_INPUTS = 512 products is at most
-512 * 128 * 32767 < 2^31 in absolute value: any int8 weights fit, and inputs that leave out -32768.
+512 * 128 * 32767 < 2^31 in absolute value: any int8 weights will do, and any int16 inputs but -32768.
 
-**The layout.** :func:`pack` cuts a matrix into blocks of 64 outputs (the last one 32, where they are no multiple); in
-a block the weights of a pair of inputs lie together: pairs of inputs, outputs, the two of the pair. One pass over a
-block reads memory straight through, with its sums in registers.
+**The layout.** :func:`pack` cuts a matrix into blocks of 64 outputs (the last one may have 32). A block is an array
+(pairs of inputs, outputs, 2). One pass over a block reads memory in order, with its sums in registers.
 """
 
 from collections.abc import Callable
@@ -24,10 +23,9 @@ Int16Array = npt.NDArray[np.int16]
 Int32Array = npt.NDArray[np.int32]
 
 MAX_INPUTS = 512
-BLOCK = 64  # outputs; SMALL is what outputs and inputs are multiples of
-SMALL = 32
-AHEAD = 2048  # bytes: how far before its use a weight is asked for; memory is the limit beyond the second cache
-LIST_AHEAD = 16  # pairs: the same where pairs are left out
+BLOCK, SMALL = 64, 32  # outputs of a block, and of a small one
+AHEAD = 2048  # bytes between a weight in use and the one prefetched; beyond the second cache, memory is the limit
+LIST_AHEAD = 16  # the same in pairs of a list
 
 
 def _plain_block(outputs: int) -> Callable[..., None]:
@@ -68,13 +66,13 @@ _dot = compiled(_plain_dot, f"{_AT_HOME}:dot_product")
 def pack(matrix: npt.NDArray[np.int8]) -> Int8Array:
     """Return ``matrix`` (outputs, inputs) int8 in the layout of the products, flat.
 
-    Raises ``ValueError`` where outputs are no multiple of SMALL, or inputs are odd or more than MAX_INPUTS.
+    Raises ``ValueError`` unless outputs are a multiple of SMALL, and inputs are even and at most MAX_INPUTS.
     """
     outputs, inputs = matrix.shape
     if outputs % SMALL or inputs % 2 or inputs > MAX_INPUTS:
         raise ValueError(
-            f"a matrix has {outputs} x {inputs} weights; expected a multiple of {SMALL} outputs and an even number of "
-            f"inputs, at most {MAX_INPUTS}"
+            f"a matrix has {outputs} outputs and {inputs} inputs; expected a multiple of {SMALL} outputs, and an even "
+            f"number of inputs, at most {MAX_INPUTS}"
         )
     blocks = np.split(matrix, range(BLOCK, outputs, BLOCK))
     return np.concatenate([block.reshape(len(block), -1, 2).transpose(1, 0, 2).ravel() for block in blocks])
@@ -82,7 +80,7 @@ def pack(matrix: npt.NDArray[np.int8]) -> Int8Array:
 
 @lean_kernel
 def multiply(weights: Int8Array, start: Integer, inputs: Int16Array, sums: Int32Array) -> None:
-    """Write the product of the matrix packed at ``start`` of ``weights`` and ``inputs`` into ``sums``."""
+    """Write the matrix packed at ``start`` of ``weights``, times ``inputs`` (n,), into ``sums`` (outputs,)."""
     outputs, count = sums.shape[0], inputs.shape[0]
     first = 0
     while first + BLOCK <= outputs:
@@ -96,9 +94,9 @@ def multiply(weights: Int8Array, start: Integer, inputs: Int16Array, sums: Int32
 def multiply_listed(
     weights: Int8Array, start: Integer, inputs: Int16Array, pairs: Int32Array, count: Integer, sums: Int32Array
 ) -> None:
-    """Do as :func:`multiply` where ``pairs[:count]`` are the pairs of inputs that are not both 0.
+    """Do as :func:`multiply`, where ``pairs[:count]`` are the pairs of inputs that are not both 0.
 
-    ``pairs`` has LIST_AHEAD numbers of pairs more, which are read and mean nothing.
+    ``pairs`` must have LIST_AHEAD entries more, any pairs, whose weights are prefetched and not used.
     """
     outputs, size = sums.shape[0], inputs.shape[0]
     first = 0
@@ -111,13 +109,13 @@ def multiply_listed(
 
 @lean_kernel
 def dot(weights: Int8Array, start: Integer, inputs: Int16Array) -> Integer:
-    """Return the sum, int32, of ``inputs``, a multiple of 32 of them, times the weights from ``start`` on."""
+    """Return the int32 sum of ``inputs`` (n,), n a multiple of 32, times the weights from ``start`` on."""
     return _dot(weights, start, inputs)
 
 
 @lean_kernel
 def list_pairs(inputs: Int16Array, pairs: Int32Array) -> Integer:
-    """Write which pairs of ``inputs`` are not both 0 into ``pairs``; return how many. Without a branch: they vary."""
+    """List in ``pairs`` the pairs of ``inputs`` that are not both 0; return how many. No branch: they vary."""
     count = 0
     for pair in range(inputs.shape[0] >> 1):
         pairs[count] = pair

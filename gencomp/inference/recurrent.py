@@ -2,16 +2,16 @@
 
 For each byte read:
 
-1. one row of each table (:mod:`gencomp.inference.contexts`) gives 4-bit numbers with a scale; they stand one after
-   another and are projected to the residual stream;
+1. one row of each embedding table (:mod:`gencomp.inference.contexts`) gives 4-bit numbers with a scale; the rows are
+   concatenated and projected to the residual stream;
 2. each layer adds to it twice: a gated recurrence over the normed stream, and a feed-forward part with squared ReLU.
-   Both see a mixture of the normed stream now and at the byte before;
+   The input of each is a mixture of the normed stream now and at the byte before;
 3. the head gives, for each of the 255 nodes of the binary tree over a byte's bits, most significant first, the
-   logarithm of the odds of a 1. Only the nodes on the way are computed.
+   log-odds of a 1. Only the nodes on a byte's path are computed.
 
-:func:`step` reads a byte, :func:`logit` answers for a node; both are to be called from compiled loops. The functions of
+:func:`step` reads a byte, :func:`logit` answers for a node; compiled loops call both. The functions of
 :mod:`~gencomp.inference.arithmetic` and :mod:`~gencomp.inference.products` state why nothing overflows, whatever the
-weights are; so weights from a file need no trust once their shapes and ranges hold.
+weights are. So weights from a file need no trust once their shapes and ranges are checked.
 """
 
 import math
@@ -57,22 +57,22 @@ from gencomp.protocols import IntArray
 NODES = 256  # of the tree over a byte's bits; node 0 is unused
 MAX_LAYERS = 32
 WIDTH, HIDDEN, FEED_FORWARD, LAYERS, EMBEDDING = range(5)  # of Network.sizes
-GATES = 3  # rows of the recurrence's matrix for each hidden number
-# zeros are left out of a product where at most so many sixteenths of the pairs are none; more cost more than all do
+GATES = 3  # outputs of the recurrence's matrix for each hidden number: a candidate and two gates
+# a product leaves out pairs of zeros if at most 10 sixteenths of the pairs remain; else all pairs are faster
 WORTH_LISTING = 10
 
-SCALE_STEPS = 8  # a code more is a scale 2^(1/8) times as large
-# the last code, 255, is the scale 2^12, less 1, so that -8 times it fits int16
+SCALE_STEPS = 8  # each code's scale is 2^(1/8) times that of the code before
+# the last code, 255, is the scale 2^12 - 1, since -8 times it must fit int16
 TOP_SCALE_BITS, _LARGEST_SCALE = 12, 4095
 _LAST_CODE = 255
-_GUARD = 20  # bits that the roots have beyond the scale's
+_GUARD = 20  # fractional bits of the roots that scales are rounded from
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The size of a network. ``tables`` are pairs of a kind of context and a number of rows.
+    """The sizes of a network; ``tables`` are pairs of a kind of context and a number of rows.
 
-    Raises ``ValueError`` on a size that the kernels' bounds exclude.
+    Raises ``ValueError`` on a size beyond the kernels' bounds.
     """
 
     width: int = 192
@@ -107,12 +107,12 @@ class Shape:
 
     @property
     def rows(self) -> int:
-        """The rows of all tables."""
+        """How many rows all tables have together."""
         return sum(rows for _, rows in self.tables)
 
     @property
     def inputs(self) -> int:
-        """How many numbers the rows in use have together."""
+        """How many numbers one row of each table has together."""
         return self.embedding * len(self.tables)
 
     def matrices(self) -> dict[str, tuple[int, int]]:
@@ -127,43 +127,45 @@ class Shape:
 
 
 def has_bias(matrix: str) -> bool:
-    """Whether the matrix of this name has a bias for each output."""
+    """Return whether the matrix of this name has biases."""
     return matrix == "head" or matrix.endswith((".gates", ".up"))
 
 
 class Network(NamedTuple):
     """A network's weights as the kernels read them.
 
-    D, H, F, L, E, K are width, hidden, feed_forward, layers, embedding and the number of tables.
+    D, H, F, L, E, K, R are width, hidden, feed_forward, layers, embedding, the number of tables and of their rows.
     """
 
     sizes: IntArray  # (5,) D, H, F, L, E
     plan: IntArray  # (K, 3) the tables: see contexts.make_plan
-    # (R, 16 n): in E / 2 bytes two numbers each, 8 added to them, the first half of them low; the code of their scale
+    # (R, multiple of 16): E / 2 bytes of two numbers each, the first half of a row in the low nibbles, 8 added to each;
+    # then the code of the row's scale
     tables: ByteArray
-    weights: Int8Array  # every matrix packed, in the order of use; then the head's rows
-    numbers: Int32Array  # in the same order: each matrix's multipliers, and its biases where it has any
-    shares: Int16Array  # (2 L D,) Q14, for each layer that of the recurrence and of the feed-forward part
-    bits: IntArray  # (L, 3) fractional bits of a scan's outputs and of squares, and the limit of what is squared
+    weights: Int8Array  # each matrix packed, in the order of use; then the head's rows, unpacked
+    numbers: Int32Array  # in the same order: each matrix's multipliers, and its biases if it has any
+    shares: Int16Array  # (2 L D,) Q14, for each layer the token shift's of the recurrence, then of the feed-forward
+    bits: IntArray  # (L, 3) fractional bits of a scan's outputs and of squares; the limit of what is squared
 
 
 class Memory(NamedTuple):
-    """What a network has read, and scratch rows."""
+    """A network's state, and scratch rows."""
 
-    context: ContextArray  # (4,)
-    hidden: Int32Array  # (L H,) Q24
-    before: Int16Array  # (2 L D,) Q11, the normed inputs at the byte before
+    context: ContextArray  # (4,) see contexts.new_context
+    hidden: Int32Array  # (L H,) Q24, the recurrences' states
+    before: Int16Array  # (2 L D,) Q11, the normed streams at the byte before
     normed: Int16Array  # (D,) Q11, what the head reads
-    stream: Int32Array  # (D,) Q12; scratch, as all below
+    # scratch from here on
+    stream: Int32Array  # (D,) Q12
     inputs: Int16Array  # (max(E K, D, H, F),)
     sums: Int32Array  # (max(3 H, F, D),)
-    pairs: Int32Array  # (max(F / 2 + LIST_AHEAD, K),) of a list, or the tables' rows
+    pairs: Int32Array  # (max(F / 2 + LIST_AHEAD, K),) a list of pairs, or the tables' rows
 
 
 def _scale_table() -> npt.NDArray[np.int32]:
     """Return the scale 2^(TOP_SCALE_BITS + (code - 255) / 8) of each code, rounded, int32 (256,); the last is 2^12 - 1.
 
-    An eighth root is three square roots of integers, so that no platform's libm takes part.
+    An eighth root is taken as three integer square roots, so that no libm takes part.
     """
     first = SCALE_STEPS * (TOP_SCALE_BITS + _GUARD) - _LAST_CODE
     powers = (1 << (first + code) for code in range(_LAST_CODE + 1))
@@ -202,7 +204,7 @@ def new_network(shape: Shape, arrays: Mapping[str, npt.NDArray[Any]]) -> Network
 
 
 def new_memory(network: Network) -> Memory:
-    """Return the memory of a network that has read nothing; a first :func:`step` with the byte 0 is to follow."""
+    """Return the memory of a network that has read nothing; the caller then calls :func:`step` with the byte 0."""
     width, hidden, feed_forward, layers, embedding = (int(size) for size in network.sizes)
     inputs = embedding * len(network.plan)
     return Memory(
@@ -219,7 +221,7 @@ def new_memory(network: Network) -> Memory:
 
 @fragment
 def embed(network: Network, memory: Memory, byte: Integer) -> None:
-    """Write the rows of the tables after ``byte`` into the inputs: numbers of -8 to 7 times scales of at most 4095."""
+    """Write the tables' rows after ``byte`` into the inputs: numbers from -8 to 7, times scales of at most 4095."""
     tables, plan, inputs = network.tables, network.plan, memory.inputs
     half = network.sizes[EMBEDDING] >> 1
     word, previous = read_byte(memory.context, byte)
@@ -240,14 +242,14 @@ def embed(network: Network, memory: Memory, byte: Integer) -> None:
 
 @fragment
 def reach(weights: Int8Array, start: Integer) -> None:
-    """Prefetch the start of the matrix that is used next, where the one before it does not lead there."""
+    """Prefetch the start of the matrix that is used next, if the product before it does not."""
     for line in range(start, start + AHEAD, CACHE_LINE):
         prefetch(weights, line)
 
 
 @lean_kernel
 def step(network: Network, memory: Memory, byte: Integer) -> None:
-    """Read ``byte``: afterwards :func:`logit` answers for the next one."""
+    """Read ``byte``; afterwards :func:`logit` answers for the next one."""
     sizes, weights, numbers, shares = network.sizes, network.weights, network.numbers, network.shares
     width, hidden, feed_forward = sizes[WIDTH], sizes[HIDDEN], sizes[FEED_FORWARD]
     stream, before, inputs, sums, normed = memory.stream, memory.before, memory.inputs, memory.sums, memory.normed

@@ -10,14 +10,14 @@ import numpy.typing as npt
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 
-GATE_BITS = 30  # of a table's values
-GATE_STEPS = 7  # a table has 2^7 values from one integer to the next,
-GATE_END = 16  # from 0 to 16, where a gate is 1 but for less than 2^-23
-TURN_BITS = 64  # of an angle in turns: angles wrap around as unsigned integers do
+GATE_BITS = 30  # fractional bits of a table's values
+GATE_STEPS = 7  # a table has 2^7 values from one integer to the next
+GATE_END = 16  # a table's last argument; gates are within 2^-23 of 1 there
+TURN_BITS = 64  # fractional bits of an angle in turns, a uint64: whole turns wrap around
 ROTATION_BITS = 30  # of sines and cosines
-_GUARD = 160  # fractional bits that the integers here carry
+_GUARD = 160  # fractional bits of the integers computed with
 _ONE = 1 << _GUARD
-_FINE = 10  # bits of an angle that a table takes
+_FINE = 10  # leading bits of an angle, which index a table of the circle
 
 
 def _fixed(value: Fraction) -> int:
@@ -35,11 +35,11 @@ def _ln2() -> int:
 
 
 def _odd_series(x: int, sign: int) -> int:
-    """Return x + sign x^3/3 + x^5/5 ...: artanh where ``sign`` is 1, arctan where it is -1; |x| well below 1."""
+    """Return x + sign x^3/3 + x^5/5 + ...: artanh x for ``sign`` 1, arctan x for -1; |x| must be well below 1."""
     square, power, total, k = _multiplied(x, x), x, 0, 1
     while power:
         total += power // k
-        power = sign * _multiplied(power, square) if sign == 1 else -_multiplied(power, square)
+        power = sign * _multiplied(power, square)
         if power in (0, -1):
             break
         k += 2
@@ -73,7 +73,7 @@ def _ln(x: int) -> int:
 
 
 def _erf(x: int) -> int:
-    """Return erf(x), 0 <= x < 12, by its Taylor series; the terms reach e^(x^2), whence the guard bits."""
+    """Return erf(x), 0 <= x < 7, by its Taylor series, whose terms reach e^(x^2): guard bits allow for that."""
     square, power, total, k = _multiplied(x, x), x, 0, 0
     while power:
         term = power // (2 * k + 1)
@@ -101,7 +101,7 @@ def _gelu_tanh(x: int) -> int:
 
 
 def _gelu(x: int) -> int:
-    """Return the normal distribution function, which is 1 in 2^23 from 5.2 on."""
+    """Return the normal distribution's cdf at ``x`` >= 0; above 9 it rounds to 1."""
     if x > 9 * _ONE:
         return _ONE
     return (_ONE + _erf((x << _GUARD) // _square_root(2 * _ONE))) // 2
@@ -128,7 +128,7 @@ def _rounded(x: int, bits: int) -> int:
 
 @functools.cache
 def gate_table(name: str) -> Int32Array:
-    """Return g(k / 128) for k = 0 to 2048 and 2048 again, in Q30, int32: ``x g(x)`` is the activation ``name``."""
+    """Return g(k / 128) for k = 0 to 2048, and 2048 again: Q30, int32 (2050,); ``x g(x)`` is activation ``name``."""
     gate = _GATES[name]
     values = [_rounded(gate((k << _GUARD) >> GATE_STEPS), GATE_BITS) for k in range((GATE_END << GATE_STEPS) + 1)]
     return np.array([*values, values[-1]], dtype=np.int32)
@@ -136,7 +136,7 @@ def gate_table(name: str) -> Int32Array:
 
 @functools.cache
 def score_factor(head_size: int) -> int:
-    """Return log2(e) / sqrt(head_size) in Q30: from products of queries and keys to powers of two."""
+    """Return log2(e) / sqrt(head_size) in Q30: it makes products of queries and keys exponents of two."""
     return _rounded((_ONE << _GUARD) * _ONE // (_ln2() * _square_root(head_size << _GUARD)), 30)
 
 
@@ -147,7 +147,7 @@ def log2_e(bits: int) -> int:
 
 
 def frequencies(base: float, size: int, factors: Sequence[float] | None = None) -> list[Fraction]:
-    """Return base^(-2 k / size) / factors[k] for each pair of ``size`` rotated numbers, in radians a position."""
+    """Return base^(-2 k / size) / factors[k] for each pair k of ``size`` rotated numbers, in radians per position."""
     logarithm = _ln(_fixed(Fraction(base)))
     exact = [Fraction(_exp(-logarithm * 2 * k // size), _ONE) for k in range(size // 2)]
     return exact if factors is None else [one / Fraction(factor) for one, factor in zip(exact, factors, strict=True)]
@@ -175,15 +175,15 @@ def _circle() -> tuple[Int64Array, Int64Array]:
 def rotations(turning: Sequence[Fraction], positions: int) -> Int32Array:
     """Return the cosine and the sine of position times frequency, Q30, int32 (positions, len(turning), 2).
 
-    An angle's first 10 bits, in turns, come from a table, the rest from the first terms of the series: the error is
-    below 2^-28.
+    ``turning`` are frequencies in radians per position. The first 10 bits of an angle in turns index a table, and the
+    rest enters by the first terms of its Taylor series: the error is below 2^-28.
     """
     turns = [int(frequency * (1 << (TURN_BITS + _GUARD)) / (2 * _pi())) % (1 << TURN_BITS) for frequency in turning]
     with np.errstate(over="ignore"):
         angles = np.arange(positions, dtype=np.uint64)[:, None] * np.array(turns, dtype=np.uint64)
     coarse = (angles >> np.uint64(TURN_BITS - _FINE)).astype(np.int64)
     rest = ((angles >> np.uint64(TURN_BITS - _FINE - 32)) & np.uint64((1 << 32) - 1)).astype(np.int64)
-    # of 2^-42 turns, below 2^32, to radians in Q40, below 2^33
+    # from units of 2^-42 turns, below 2^32, to radians in Q40, below 2^33
     radians = (rest * _rounded(2 * _pi(), 28)) >> 30
     square = ((radians >> 10) * (radians >> 10)) >> 20  # Q40
     cosine = (1 << 30) - (square >> 11)

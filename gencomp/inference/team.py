@@ -1,12 +1,12 @@
-"""Threads that share the work of one kernel: phases of chunks, each of which one of them does.
+"""Threads that share the work of one kernel: phases of chunks, each of which one thread does.
 
-All call the same kernel. The one that leads opens a phase, which has a number of chunks; it and the helpers take them,
-and it opens the next phase when all are done. A helper that comes late, or that the system stops, delays at most the
-chunk that it has in hand; without helpers the leader does all of them. What a chunk computes does not depend on who
-takes it.
+All threads call the same kernel. The leader opens a phase, which has a number of chunks; leader and helpers take them,
+and the leader opens the next phase when all are done. A helper that comes late, or that the system suspends, delays at
+most the chunk that it has taken; without helpers the leader does all chunks. What a chunk computes does not depend on
+the thread.
 
-A *gate* is what they share: int64 cells, CELLS of them, read and written as wholes. The cell OPEN holds the phase, how
-many chunks it has, and the next one; the cell DONE how many have been done.
+The threads share a *gate*: CELLS int64 cells, read and written atomically. The cell OPEN holds the phase, its number of
+chunks and the next chunk; the cell DONE holds how many chunks are done.
 """
 
 import os
@@ -26,8 +26,8 @@ OPEN, DONE = 0, 16  # two cache lines apart
 CELLS = 32
 MAX_CHUNKS = (1 << 24) - 1
 MAX_PHASES = 1 << 14
-CLOSED, NONE = -1, -2
-_PATIENCE = 2000  # looks at a cell before a thread lets others run
+CLOSED, NONE = -1, -2  # in place of a phase: the kernel is done; no chunk is free
+_PATIENCE = 2000  # looks at a cell before a thread yields to others
 
 
 def _plain_read(gate: Gate, cell: Integer) -> Integer:
@@ -54,7 +54,7 @@ def _plain_rest() -> None:
 
 
 _AT_HOME = "gencomp.inference.team_instructions"
-# of whole cells, in the same order for all threads; replace(gate, cell, old, new) says whether the cell was ``old``
+# atomic and sequentially consistent; replace(gate, cell, old, new) is a compare-and-swap, and says whether it was done
 read: Callable[[Gate, Integer], Integer] = compiled(_plain_read, f"{_AT_HOME}:read")
 write: Callable[[Gate, Integer, Integer], None] = compiled(_plain_write, f"{_AT_HOME}:write")
 add: Callable[[Gate, Integer, Integer], None] = compiled(_plain_add, f"{_AT_HOME}:add")
@@ -63,13 +63,13 @@ rest: Callable[[], None] = compiled(_plain_rest, f"{_AT_HOME}:rest")
 
 
 def new_gate() -> Gate:
-    """Return a gate with nothing open: helpers wait."""
+    """Return a gate without an open phase, at which helpers wait."""
     return np.zeros(CELLS, dtype=np.int64)
 
 
 @fragment
 def open_phase(gate: Gate, phase: Integer, chunks: Integer) -> None:
-    """Let ``phase``, below MAX_PHASES, begin, of ``chunks`` chunks, up to MAX_CHUNKS. The leader alone does so."""
+    """Open ``phase`` < MAX_PHASES with ``chunks`` <= MAX_CHUNKS chunks; for the leader alone."""
     write(gate, DONE, np.int64(0))
     write(gate, OPEN, (np.int64(phase) << 48) | (np.int64(chunks) << 24))
 
@@ -82,7 +82,7 @@ def close(gate: Gate) -> None:
 
 @lean_kernel
 def take(gate: Gate) -> tuple[Integer, Integer]:
-    """Return (phase, chunk) to be done now, (NONE, 0) where there is none, (CLOSED, 0) where all is done."""
+    """Take a chunk; return (phase, chunk), or (NONE, 0) if none is free, or (CLOSED, 0) after the last phase."""
     while True:
         word = read(gate, OPEN)
         if word < 0:
@@ -96,13 +96,13 @@ def take(gate: Gate) -> tuple[Integer, Integer]:
 
 @fragment
 def finish(gate: Gate) -> None:
-    """Say that a chunk is done, and all that was written is there."""
+    """Count a chunk as done; what was written for it is visible to whoever sees the count."""
     add(gate, DONE, np.int64(1))
 
 
 @lean_kernel
 def wait_until_done(gate: Gate, chunks: Integer) -> None:
-    """Return when ``chunks`` chunks have been done."""
+    """Wait until ``chunks`` chunks are done."""
     looks = 0
     while read(gate, DONE) < chunks:
         looks += 1
@@ -112,7 +112,7 @@ def wait_until_done(gate: Gate, chunks: Integer) -> None:
 
 @lean_kernel
 def take_or_wait(gate: Gate) -> tuple[Integer, Integer]:
-    """Return (phase, chunk) when there is one, or (CLOSED, 0): what a helper does."""
+    """Do as :func:`take`, for a helper: wait while no chunk is free."""
     looks = 0
     while True:
         phase, chunk = take(gate)
@@ -127,9 +127,9 @@ def take_or_wait(gate: Gate) -> tuple[Integer, Integer]:
 def sharing(
     kernel: Callable[..., Any], gate: Gate, most: int, arguments: Callable[[int], tuple[Any, ...]]
 ) -> Iterator[None]:
-    """Let up to ``most`` helpers call ``kernel`` with ``arguments(k)``, k from 0 on, while the caller leads inside.
+    """Let up to ``most`` helpers call ``kernel`` with ``arguments(k)``, k from 0 on; inside, the caller leads.
 
-    There are as many as have a core to themselves, none where ``most`` is 0. At the end none is left, whatever happens.
+    There are only as many helpers as there are free cores. When the context ends, even by an exception, none is left.
     """
     with helpers(most) as count:
         write(gate, OPEN, 0)

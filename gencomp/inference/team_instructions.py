@@ -1,4 +1,4 @@
-"""Cells that threads share, in LLVM's own terms, for numba's compiler: all of them see the same order of changes."""
+"""Atomic operations on cells that threads share, in LLVM IR: all threads see the same order of changes."""
 
 import os
 from typing import Any
@@ -18,7 +18,7 @@ def _cell(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def read() -> Any:
-    """Return the instructions of :data:`gencomp.inference.team.read`."""
+    """Return the intrinsic of :data:`gencomp.inference.team.read`."""
 
     def typed(typing_context: Any, gate: Any, cell: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -30,7 +30,7 @@ def read() -> Any:
 
 
 def _changed(operation: str) -> Any:
-    """Return the instructions that change a whole cell by ``operation`` of LLVM's atomicrmw."""
+    """Return the intrinsic that changes a cell by ``operation`` of LLVM's atomicrmw."""
 
     def typed(typing_context: Any, gate: Any, cell: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -43,17 +43,17 @@ def _changed(operation: str) -> Any:
 
 
 def write() -> Any:
-    """Return the instructions of :data:`gencomp.inference.team.write`."""
+    """Return the intrinsic of :data:`gencomp.inference.team.write`."""
     return _changed("xchg")
 
 
 def add() -> Any:
-    """Return the instructions of :data:`gencomp.inference.team.add`."""
+    """Return the intrinsic of :data:`gencomp.inference.team.add`."""
     return _changed("add")
 
 
 def replace() -> Any:
-    """Return the instructions of :data:`gencomp.inference.team.replace`."""
+    """Return the intrinsic of :data:`gencomp.inference.team.replace`, a compare-and-swap."""
 
     def typed(typing_context: Any, gate: Any, cell: Any, old: Any, new: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -67,7 +67,7 @@ def replace() -> Any:
 
 
 def rest() -> Any:
-    """Return the instructions of :data:`gencomp.inference.team.rest`."""
+    """Return the intrinsic of :data:`gencomp.inference.team.rest`."""
 
     def typed(typing_context: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

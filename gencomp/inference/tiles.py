@@ -1,12 +1,12 @@
 """Products of packed int8 or int16 weights and int16 rows, for networks of any width, summed exactly.
 
-A *tile* is the one step: one, two or four rows of inputs times the weights of a few outputs, over some pairs of inputs,
-with the sums in registers (:mod:`gencomp.inference.products` tells why it is written in LLVM's own terms). A tile's
-sums are int32, so its caller bounds what goes in; :func:`multiply_rows` cuts long rows into spans of MAX_INPUTS, whose
-sums any int8 weights and int16 inputs but -32768 keep below 2^31, and adds the spans up in int64.
+All is done by *tiles*: one, two or four rows of inputs times the weights of a few outputs, over some pairs of inputs,
+with the sums in registers. :mod:`gencomp.inference.products` says why they are written in LLVM IR. A tile's sums are
+int32, so its caller bounds the inputs. :func:`multiply_block` cuts long rows into spans of MAX_INPUTS, whose sums are
+below 2^31 with any int8 weights and any int16 inputs but -32768, and adds the spans up in int64.
 
-**The layout** is that of ``products``, with narrower last blocks: blocks of 64 outputs, then of 16; in a block pairs of
-inputs, outputs, the two of the pair. Inputs are even in number and outputs a multiple of 16; zeros fill them up.
+**The layout** is that of ``products``, but the last blocks are narrower: blocks of 64 outputs, then of 16. A block is
+an array (pairs of inputs, outputs, 2). Outputs are padded with zeros to a multiple of 16, inputs to an even number.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ BLOCK, SMALL = 64, 16  # outputs
 
 
 def _plain(rows: int, vectors: int) -> Callable[..., None]:
-    """Return what :func:`_tile` does."""
+    """Return a tile in plain Python."""
     outputs = 8 * vectors
 
     def tile(
@@ -55,10 +55,11 @@ def _made(rows: int, vectors: int, bits: int) -> Callable[..., None]:
     return compiled(_plain(rows, vectors), "gencomp.inference.product_instructions:tile", rows, vectors, bits)
 
 
-# tile(weights, start, stride, inputs, first, row, pairs, sums, out, out_row): for each of the tile's rows r and outputs
-# o, sums[out + r out_row + o] = the sum over p < pairs and i < 2 of
+# tile(weights, start, stride, inputs, first, row, pairs, sums, out, out_row): for each row r and output o of the tile,
+# sums[out + r out_row + o] = the sum over p < pairs and i < 2 of
 #     weights[start + p stride + 2 o + i] * inputs[first + r row + 2 p + i]
-# with flat places in C-contiguous arrays, all of them int64
+# where indices, all int64, are into flattened C-contiguous arrays. Names give rows and outputs; "wide" weights are
+# int16.
 tile_1_64, tile_1_16 = _made(1, 8, 8), _made(1, 2, 8)
 tile_2_32, tile_2_16 = _made(2, 4, 8), _made(2, 2, 8)
 tile_4_16 = _made(4, 2, 8)
@@ -71,14 +72,14 @@ def padded(size: int, unit: int) -> int:
 
 
 def packed_size(outputs: int, inputs: int) -> int:
-    """Return how many weights :func:`pack_rows` makes of (outputs, inputs)."""
+    """Return how many weights a matrix (outputs, inputs) has when packed."""
     return padded(outputs, SMALL) * padded(inputs, 2)
 
 
 def pack_rows(matrix: Int8Array, out: Int8Array, first: int, outputs: int) -> None:
-    """Write rows of a matrix into its packed form ``out``: ``matrix`` (n, inputs) are its rows from ``first`` on.
+    """Write rows of a matrix, from row ``first`` on, into its packed form ``out``; ``matrix`` (n, inputs) has the rows.
 
-    ``first`` is a multiple of BLOCK, and so is n, but where the rows are the last of the ``outputs`` rows.
+    ``outputs`` is the whole matrix's number of rows. ``first`` is a multiple of BLOCK, and so is n, except at the end.
     """
     inputs = padded(matrix.shape[1], 2)
     rows = np.zeros((padded(len(matrix), SMALL), inputs), dtype=np.int8)
@@ -121,7 +122,7 @@ def _span_of_rows(
 ) -> None:
     """Write the products of inputs [begin, end) and a block of ``size`` outputs into ``sums`` (count, BLOCK)."""
     stride = 2 * size
-    start += begin // 2 * stride
+    start += (begin // 2) * stride
     pairs = (end - begin) >> 1
     width = inputs.shape[1]
     row = 0
@@ -161,8 +162,8 @@ def multiply_block(
 ) -> None:
     """Write rows [first, first + count) of ``inputs`` times a block of ``size`` outputs into ``totals`` (count, BLOCK).
 
-    The block is packed at ``start``; ``columns`` inputs of each row, an even number, are taken. ``sums`` (count, BLOCK)
-    is scratch.
+    The block is packed at ``start`` of ``weights``. The first ``columns`` inputs of each row are used, an even number.
+    ``sums`` (count, BLOCK) is scratch.
     """
     begin = 0
     while begin < columns:

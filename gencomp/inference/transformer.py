@@ -1,16 +1,16 @@
 """A decoder-only Transformer in integers: the families of Llama, GPT-2 and GPT-NeoX in one forward pass.
 
-A pass takes *rows*: tokens at given positions of given lanes, as many as come, and adds their keys and values to the
-cache before it attends. All sums are of integers, so a row's numbers do not depend on which other rows come with it: a
-whole window at once and single steps of many lanes give the same bits.
+A pass takes *rows*: any number of tokens at given positions of given lanes. It adds their keys and values to the cache
+before it attends. All sums are of integers, so a row's numbers do not depend on the other rows of the pass: a whole
+window at once and single steps of many lanes give the same bits.
 
-Weights are int8 with a multiplier for each output, what they are multiplied with is int16 with a shift for each row,
-keys and values are 11 bits with a shift for each position and head, fixed when they are written. An attention's shares
-are powers of two by a polynomial, 15 bits. :mod:`gencomp.inference.rows` and :mod:`gencomp.inference.tiles` state the
-bounds of each step; :mod:`gencomp.inference.transformer_weights` makes networks, and checks what the bounds ask of
-them.
+Weights are int8 with a multiplier for each output. Inputs are int16 with a shift for each row. Keys and values have 11
+bits, with a shift for each position and head that is fixed when they are written. The softmax is to the base 2, by a
+polynomial, and gives shares of 15 bits. :mod:`gencomp.inference.rows` and :mod:`gencomp.inference.tiles` state each
+step's bounds; :mod:`gencomp.inference.transformer_weights` makes networks, and checks them against the bounds.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +59,7 @@ from gencomp.inference.tiles import (
     wide_1_64,
 )
 
-# of Network.sizes
+# places of Network.sizes
 (
     WIDTH,
     LAYERS,
@@ -75,39 +75,40 @@ from gencomp.inference.tiles import (
     HEAD_NORMS,
     QUERY_BITS,
 ) = range(13)
-# the matrices of a layer; the output's comes after all of them
+# a layer's matrices; the output's comes after those of all layers
 QKV, OUT, UP, DOWN, MATRICES = range(5)
-# the norms of a layer; the last one comes after all of them
+# a layer's norms; the last one comes after those of all layers
 BEFORE_HEADS, BEFORE_GATES, NORMS = range(3)
 
-VALUE_SPAN = 32  # positions: 32 * 32767 * 2047 < 2^31
+VALUE_SPAN = 32  # positions whose values are summed in int32: 32 * 32767 * 2047 < 2^31
 POSITIONS = 64  # of a block of the cache
-# what is done for a matrix: its inputs, its product, and after the first one of a layer keys and what they are for
+# the stages of a matrix: its inputs, its product; after a layer's first one, the keys and values, and the attention
 PREPARE, PRODUCT, KEEP, ATTEND, STAGES = range(5)
-PARTS, LAST_PARTS = 16, 64  # of a product, at most: threads share them
-# what threads share of a pass's room
+PARTS, LAST_PARTS = 16, 64  # of a product, at most, which threads share
+# the scratch arrays that all threads of a pass share
 _SHARED = ("stream", "wide", "inputs", "shifts", "second", "second_shifts")
-_LEAST_PRODUCTS = 1 << 22  # of a pass: what another thread's help is worth its call
+_LEAST_PRODUCTS = 1 << 22  # multiplications of a pass from which on helpers are worth calling
 _MOST_HELPERS = 7
-HEAD_BITS = 24  # fractional, of what heads give
-DENOMINATOR_BITS = 61
-SUM_BITS = 31
-SCORE_LIMIT = 1 << 30
-LEAST_POWER = -40
-EXTRA = 4  # bits by which a sum goes up before it comes down
+HEAD_BITS = 24  # fractional bits of an attention's results
+DENOMINATOR_BITS = 61  # fractional bits of a denominator's reciprocal
+SUM_BITS = 31  # to which a sum of values is cut before it is divided
+SCORE_LIMIT = 1 << 30  # of a score: 2^14 in Q16
+LEAST_POWER = -40  # smaller powers of two count as this one, which is 0 in a sum
+EXTRA = 4  # bits by which a score is raised before it is shifted down
 
 
 class Network(NamedTuple):
-    """A network as the kernels read it: L layers, D wide, H heads of d numbers in G groups, F, V.
+    """A network as the kernels read it; L, D, H, d, G, F, V are those of the form (``transformer_weights.Form``).
 
-    Matrix m of layer l is number 4 l + m, the output's 4 L; norm n of layer l is number 2 l + n, the last one's 2 L.
+    Matrix m of layer l is number 4 l + m, the output's 4 L; norm n of layer l is number 2 l + n, the last one 2 L.
     """
 
     sizes: Int64Array  # by the names above
     weights: Int8Array  # all matrices, packed
-    matrices: Int64Array  # (4 L + 1, 5): start in weights, in numbers; outputs, inputs; bits of the multipliers
+    # (4 L + 1, 5) for each matrix: its start in weights and in multipliers; outputs, inputs; the multipliers' bits
+    matrices: Int64Array
     multipliers: Int32Array  # of all matrices' outputs, below 2^24
-    biases: Int64Array  # the same, in the fixed point of what the product is for
+    biases: Int64Array  # the same, in the fixed point of the output
     gains: Int32Array  # (2 L + 1, D)
     norm_biases: Int64Array  # (2 L + 1, D)
     gain_bits: Int64Array  # (2 L + 1,)
@@ -115,7 +116,7 @@ class Network(NamedTuple):
     head_gain_bits: Int64Array  # (2 L,)
     zeros: Int64Array  # (d,)
     epsilon: Int64Array  # (1,) Q60
-    embedding: Int16Array  # (V, D)
+    embedding: Int16Array  # (V, D), or of each row of a pass
     positions: Int16Array  # (P, D) learned, or (0, D)
     embedding_bits: Int64Array  # (2,) of both
     table: Int32Array  # (2050,) of the activation
@@ -124,14 +125,14 @@ class Network(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """Keys and values: C positions, a multiple of 64, and d padded to e, a multiple of 16.
+    """Keys and values of C positions, a multiple of 64; e is d padded to a multiple of 16.
 
-    A *slot* is the place of one group of one layer of one lane: (lane L + layer) G + group.
+    A *slot* has those of one group of one layer of one lane: (lane L + layer) G + group.
     """
 
-    keys: Int16Array  # (slots, C d): of 64 positions after another d / 2 pairs, each of 64 positions
+    keys: Int16Array  # (slots, C d): a slot is an array (C / 64, d / 2, 64, 2), whose last axis is a pair of d
     key_shifts: Int32Array  # (slots, C)
-    values: Int16Array  # (slots, C e): of two positions after another e pairs
+    values: Int16Array  # (slots, C e): a slot is an array (C / 2, e, 2), whose last axis is a pair of positions
     value_shifts: Int32Array  # (slots, C)
 
 
@@ -139,19 +140,19 @@ class Scratch(NamedTuple):
     """Room for the rows of one pass."""
 
     stream: Int64Array  # (rows, D) Q20
-    wide: Int64Array  # (rows, widest product)
+    wide: Int64Array  # (rows, widest product) Q16, or Q24 after the attention
     row: Int64Array  # (widest row,)
-    inputs: Int16Array  # (rows, widest input)
-    shifts: Int64Array  # (rows,)
-    second: Int16Array  # (rows, D): the other branch's inputs where branches are parallel
+    inputs: Int16Array  # (rows, widest input) of the next product
+    shifts: Int64Array  # (rows,) fractional bits of the inputs
+    second: Int16Array  # (rows, D) the feed-forward's inputs, if branches are parallel
     second_shifts: Int64Array  # (rows,)
-    piece: Int64Array  # (rows, 64) of the last product
+    piece: Int64Array  # (rows, 64) outputs of the last product
     sums: Int32Array  # (rows, 64)
     totals: Int64Array  # (rows, 64)
     query: Int16Array  # (heads of a group, d)
-    query_shifts: Int64Array  # (heads of a group,), and so are those after it
-    denominators: Int64Array
-    tops: Int64Array
+    query_shifts: Int64Array  # (heads of a group,)
+    denominators: Int64Array  # (heads of a group,)
+    tops: Int64Array  # (heads of a group,)
     scores: Int32Array  # (heads of a group, C)
     grades: Int32Array  # (C,)
     shares: Int16Array  # (heads of a group, C)
@@ -160,7 +161,7 @@ class Scratch(NamedTuple):
 
 
 def new_cache(network: Network, lanes: int, positions: int) -> Cache:
-    """Return an empty cache for ``lanes`` texts of ``positions`` positions, which are rounded up to whole blocks."""
+    """Return an empty cache for ``lanes`` texts of ``positions`` positions, rounded up to whole blocks."""
     layers, groups, size = (int(network.sizes[k]) for k in (LAYERS, GROUPS, HEAD))
     slots, capacity = lanes * layers * groups, padded(positions, POSITIONS)
     return Cache(
@@ -172,7 +173,7 @@ def new_cache(network: Network, lanes: int, positions: int) -> Cache:
 
 
 def capacity_of(cache: Cache) -> int:
-    """Return for how many positions there is room."""
+    """Return how many positions a cache has room for."""
     return int(cache.key_shifts.shape[1])
 
 
@@ -224,7 +225,7 @@ def new_scratch(network: Network, rows: int, positions: int) -> Scratch:
 
 @fragment
 def scaled(total: Integer, factor: Integer, up: Integer, down: Integer) -> Integer:
-    """Return ``total * factor`` 2^up / 2^down, rounded, of which one is 0; within STREAM_LIMIT where it goes up."""
+    """Return ``total * factor`` * 2^up / 2^down, rounded; ``up`` or ``down`` is 0. Clamped if ``up`` is not."""
     product = np.int64(total) * np.int64(factor)
     if up > 0:
         product = clamped(product, STREAM_LIMIT >> up) << up
@@ -241,9 +242,9 @@ def scale_row(
     adds: Integer,
     out: Int64Array,
 ) -> None:
-    """Write ``totals * factors`` / 2^shift, rounded, plus biases, within ``limit``, into ``out``, or add it there.
+    """Write ``totals * factors`` / 2^shift, rounded, plus biases, into ``out``; with ``adds``, add it to ``out``.
 
-    Totals are within 2^37 and factors below 2^24.
+    ``out`` is clamped to ``limit``. Totals are within 2^37 and factors below 2^24.
     """
     up, down = min(max(-shift, 0), 46), min(max(shift, 0), 61)
     kept = np.int64(-1) if adds else np.int64(0)
@@ -267,15 +268,15 @@ def multiply(
     out: Int64Array,
     origin: Integer,
 ) -> None:
-    """Write outputs [begin, end) of matrix ``number`` for ``count`` rows of the inputs into ``out``.
+    """Write outputs [begin, end) of matrix ``number``, for ``count`` rows of inputs from ``first`` on, into ``out``.
 
-    ``begin`` is a multiple of BLOCK. Biases are added; ``out`` (count, n), whose first number is that of output
-    ``origin``, gets Q``bits`` within ``limit``, which is added to what it has where ``adds``.
+    ``begin`` is a multiple of BLOCK. ``out`` (count, n) begins with output ``origin``. It gets the outputs with biases,
+    in Q``bits`` within ``limit``; with ``adds``, they are added to it.
     """
     start, at = network.matrices[number, 0], network.matrices[number, 1]
     outputs, columns, scale = network.matrices[number, 2], network.matrices[number, 3], network.matrices[number, 4]
-    whole = (outputs + SMALL - 1) // SMALL * SMALL
-    columns = (columns + 1) // 2 * 2
+    whole = ((outputs + SMALL - 1) // SMALL) * SMALL
+    columns = ((columns + 1) // 2) * 2
     totals = scratch.totals
     o = np.int64(begin)
     while o < end:
@@ -296,7 +297,7 @@ def multiply(
 def norm_row(
     network: Network, scratch: Scratch, number: Integer, row: Integer, inputs: Int16Array, shifts: Int64Array
 ) -> None:
-    """Write the stream of a row, normed by norm ``number``, into ``inputs``."""
+    """Write a row's stream, normed by norm ``number``, into ``inputs``, and its fractional bits into ``shifts``."""
     bits = network.gain_bits[number]
     normed = scratch.row[: network.sizes[WIDTH]]
     normalise(
@@ -339,16 +340,16 @@ def norm_head(
 
 @lean_kernel
 def put_key(key: Int16Array, position: Integer, keys: Int16Array) -> None:
-    """Write a position's keys where the tiles read them."""
+    """Write a position's key (d,) into a slot's ``keys``."""
     size = key.shape[0]
-    start = position // POSITIONS * POSITIONS * size + 2 * (position % POSITIONS)
+    start = (position // POSITIONS) * POSITIONS * size + 2 * (position % POSITIONS)
     for j in range(size):
         keys[start + (j >> 1) * (2 * POSITIONS) + (j & 1)] = key[j]
 
 
 @lean_kernel
 def put_value(value: Int16Array, position: Integer, width: Integer, values: Int16Array) -> None:
-    """Write a position's values where the tiles read them; ``width`` numbers are kept of each."""
+    """Write a position's value (d,) into a slot's ``values``, which has ``width`` numbers for it."""
     start = (position >> 1) * (2 * width) + (position & 1)
     for j in range(value.shape[0]):
         values[start + 2 * j] = value[j]
@@ -358,7 +359,7 @@ def put_value(value: Int16Array, position: Integer, width: Integer, values: Int1
 def prepared(
     network: Network, row: Int64Array, number: Integer, count: Integer, position: Integer, normed: Int64Array
 ) -> None:
-    """Norm and turn ``count`` heads of queries or keys, one after another in ``row``, by head norm ``number``."""
+    """Norm by head norm ``number``, and rotate, ``count`` heads of queries or keys, one after another in ``row``."""
     size = network.sizes[HEAD]
     for k in range(count):
         head = row[k * size : (k + 1) * size]
@@ -377,16 +378,17 @@ def prepared(
 
 @lean_kernel
 def fill_scores(scores: Int32Array, shifts: Int32Array, base: Integer, count: Integer) -> Integer:
-    """Bring sums of products to powers of two in Q16, in place, within 2^14; return the largest of ``count``.
+    """Turn ``count`` sums of products into scores, exponents of two in Q16 within 2^14, in place; return the largest.
 
-    A sum is below 2^31 - 2^20, its score 2^(base + shift) as much; ``base`` is from -16 to 4, a shift from 0 to 21.
+    A sum is below 2^31 - 2^20, and its score is 2^(base + shift) times the sum; ``base`` is from -16 to 4, a shift from
+    0 to 21.
     """
     highest = np.int32(0)
     for t in range(count):
         highest = max(highest, shifts[t])
     largest = np.int32(-SCORE_LIMIT)
     limit = np.int32(SCORE_LIMIT)
-    if base + highest <= 0:  # which is usual: no sum goes up
+    if base + highest <= 0:  # as usual: all are shifted down
         start = np.int32(-base)
         for t in range(count):
             down32 = np.int32(start - shifts[t])
@@ -410,9 +412,9 @@ def fill_scores(scores: Int32Array, shifts: Int32Array, base: Integer, count: In
 def fill_mantissas(
     scores: Int32Array, grades: Int32Array, shifts: Int32Array, largest: Integer, count: Integer
 ) -> tuple[Integer, Integer]:
-    """Write M of 2^(score - largest) = M 2^(n - 30) into ``scores``, n + ``shifts`` into ``grades``.
+    """Write M of 2^(score - largest) = M 2^(n - 30) into ``scores``, and n + ``shifts`` into ``grades``.
 
-    Returns the sum of M 2^n, rounded down, and the largest grade.
+    Return the sum of M 2^n, each rounded down, and the largest grade. M is in [2^30, 2^31), and n an integer.
     """
     denominator = np.int64(0)
     top = np.int32(LEAST_POWER)
@@ -430,7 +432,7 @@ def fill_mantissas(
 
 @lean_kernel
 def fill_shares(mantissas: Int32Array, grades: Int32Array, top: Integer, shares: Int16Array, count: Integer) -> None:
-    """Write M 2^(grade - top - 16), rounded, into ``shares``, below 2^15."""
+    """Write M 2^(grade - top - 16), rounded, into ``shares`` (count,), at most 2^15 - 1."""
     for t in range(count):
         down = min(np.int32(31), np.int32(np.int32(30 - SHARE_BITS) + np.int32(top - grades[t])))
         share = np.int32(np.int32(right(mantissas[t], down) + np.int32(1)) >> np.int32(1))
@@ -447,11 +449,12 @@ def attend(
     bits: Integer,
     heads: Int64Array,
 ) -> None:
-    """Attend with the queries in ``heads`` (n d,), Q16, to the first ``count`` positions; write what comes out, Q24.
+    """Attend with the queries in ``heads`` (n d,), Q16, to the first ``count`` positions; write the results there, Q24.
 
     The n heads are of one group: a block of its keys is read from memory once for all of them, and so are values.
-    ``factor`` is Q30, and brings products to powers of two; ``bits`` are the queries'. A share is M 2^n over the sum of
-    them, with M in [2^30, 2^31). A value is v 2^e; the weights of a sum are M 2^(n + e), brought to 15 bits together.
+    ``factor`` is Q30, and makes products exponents of two; queries are quantised to ``bits`` bits. A position's share
+    is M 2^n over the sum of these, with M in [2^30, 2^31). A value is v 2^e, so v is weighted by M 2^(n + e): these
+    weights are brought to 15 bits together.
     """
     size = scratch.query.shape[1]
     number = heads.shape[0] // size
@@ -475,7 +478,7 @@ def attend(
         scratch.denominators[k], scratch.tops[k] = denominator, top
     weigh(cache.values[slot], scratch.shares, number, count, scratch.values, scratch.added)
     for k in range(number):
-        # the sum of W v is that of M 2^(n + e) v / 2^(16 + top); values are Q16
+        # ``added`` is the sum of M 2^(n + e) v / 2^(16 + top); values are Q16
         added = scratch.added[k]
         cut = max(peak_bits(added) - SUM_BITS, np.int64(0))
         reciprocal = (np.int64(1) << DENOMINATOR_BITS) // scratch.denominators[k]
@@ -488,13 +491,13 @@ def attend(
 def weigh(
     values: Int16Array, shares: Int16Array, number: Integer, count: Integer, sums: Int32Array, added: Int64Array
 ) -> None:
-    """Write the sum of ``count`` positions' values times each head's shares into ``added`` (heads, e)."""
+    """Write the sums of ``count`` positions' values, times each head's shares, into ``added`` (heads, e)."""
     wide, capacity = added.shape[1], shares.shape[1]
     for k in range(number):
         for j in range(wide):
             added[k, j] = 0
         if count & 1:
-            shares[k, count] = 0  # there is room: blocks of the cache are even
+            shares[k, count] = 0  # completes a pair; there is room, as blocks of the cache are even
     for begin in range(0, count, VALUE_SPAN):
         pairs = (min(VALUE_SPAN, count - begin) + 1) >> 1
         start = begin * wide
@@ -515,7 +518,7 @@ def weigh(
 
 @lean_kernel
 def activate(network: Network, scratch: Scratch, row: Integer) -> None:
-    """Write the activations of what UP gave for a row into the inputs."""
+    """Write the activations of a row's product UP into the inputs."""
     size = network.sizes[FEED_FORWARD]
     found, wide = scratch.row[:size], scratch.wide[row]
     bits = np.int64(INNER_BITS)
@@ -533,7 +536,7 @@ def activate(network: Network, scratch: Scratch, row: Integer) -> None:
 def keep_keys(
     network: Network, scratch: Scratch, cache: Cache, layer: Integer, row: Integer, lane: Integer, position: Integer
 ) -> None:
-    """Norm and turn a row's queries and keys; write its keys and values into the cache."""
+    """Norm and rotate a row's queries and keys; write its keys and values into the cache."""
     sizes, wide = network.sizes, scratch.wide[row]
     heads, groups, size = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     inner, shared, kept = heads * size, groups * size, scratch.added.shape[1]
@@ -562,13 +565,13 @@ def attend_chunk(
     chunk: Integer,
     chunks: Integer,
 ) -> None:
-    """Attend with a chunk of the heads: all or some of a group's, of one row; write what comes out over them."""
+    """Attend with a chunk of the heads, all or some of a group's in one row; the results replace the queries."""
     sizes, rows = network.sizes, lanes.shape[0]
     size, groups = sizes[HEAD], sizes[GROUPS]
     heads = sizes[HEADS] // groups  # of a group
     each = rows * groups * heads // chunks
     begin = chunk * each
-    group, row, head = begin // (rows * heads), begin // heads % rows, begin % heads
+    group, row, head = begin // (rows * heads), (begin // heads) % rows, begin % heads
     slot = (lanes[row] * sizes[LAYERS] + layer) * groups + group
     first = group * heads + head
     part = scratch.wide[row, first * size : (first + each) * size]
@@ -617,7 +620,7 @@ def multiply_chunk(
     is_last = number == network.matrices.shape[0] - 1
     outputs, part = network.matrices[number, 2], number % MATRICES
     blocks = (outputs + BLOCK - 1) // BLOCK
-    begin, stop = blocks * chunk // chunks * BLOCK, min(outputs, blocks * (chunk + 1) // chunks * BLOCK)
+    begin, stop = (blocks * chunk // chunks) * BLOCK, min(outputs, (blocks * (chunk + 1) // chunks) * BLOCK)
     bits, limit, adds, out = INNER_BITS, INNER_LIMIT, 0, scratch.wide
     if is_last:
         out = scratch.piece
@@ -626,7 +629,7 @@ def multiply_chunk(
     while begin < stop:
         end = min(stop, begin + BLOCK) if is_last else stop
         origin = begin if is_last else np.int64(0)
-        # every product of the pass stands in one place here: compilers take it into each place where it stands
+        # the only call for products of a pass, since compilers inline it wherever it is called
         multiply(network, scratch, number, first, count, begin, end, bits, limit, adds, out, origin)
         if is_last:
             for r in range(count):
@@ -637,7 +640,7 @@ def multiply_chunk(
 
 @lean_kernel
 def chunks_of(network: Network, phase: Integer, rows: Integer) -> Integer:
-    """Return into how many chunks a phase of ``rows`` rows is cut; 0 where there is nothing to do."""
+    """Return into how many chunks a phase of ``rows`` rows is cut; 0 if there is nothing to do."""
     number, stage, last = phase // STAGES, phase % STAGES, network.matrices.shape[0] - 1
     if stage == PRODUCT:
         blocks = (network.matrices[number, 2] + BLOCK - 1) // BLOCK
@@ -645,7 +648,7 @@ def chunks_of(network: Network, phase: Integer, rows: Integer) -> Integer:
     if stage != PREPARE and (number == last or number % MATRICES != QKV):
         return np.int64(0)
     if stage == ATTEND:
-        # one group of one row has its heads apart, so that there is something to share
+        # a single group of a single row is cut into its heads, so that threads can share it
         return rows * network.sizes[GROUPS if rows * network.sizes[GROUPS] > 1 else HEADS]
     return np.int64(rows)
 
@@ -694,13 +697,13 @@ def work(
     gate: Int64Array,
     leads: Integer,
 ) -> None:
-    """Do as :func:`run`, as one of the threads that share the pass: the one that ``leads``, or another.
+    """Do as :func:`run`, as one of the threads that share the pass: the one that ``leads``, or a helper.
 
-    ``scratch`` has the arrays that are this thread's own, and those that all of them share.
+    ``scratch`` has arrays of this thread's own, and those that all threads share.
     """
     last = network.matrices.shape[0] - 1
     phases = STAGES * last + (0 if first == tokens.shape[0] else PRODUCT + 1)
-    opened, chunks = np.int64(-1), np.int64(0)  # the phase under way, as the leader knows it
+    opened, chunks = np.int64(-1), np.int64(0)  # the current phase and its chunks, which the leader alone tracks
     while True:
         phase, chunk = np.int64(NONE), np.int64(0)
         if leads == 0:
@@ -718,7 +721,7 @@ def work(
                 close(gate)
                 return
             chunks = chunks_of(network, opened, tokens.shape[0] - (first if opened >= STAGES * last else np.int64(0)))
-            if chunks == 1:  # which is done sooner than another thread hears of it
+            if chunks == 1:  # the leader does it sooner than a helper would notice it
                 phase = opened
             elif chunks > 1:
                 open_phase(gate, opened, chunks)
@@ -739,10 +742,10 @@ def run(
     first: int,
     logits: Int32Array,
 ) -> None:
-    """Read ``tokens`` (rows,) at ``positions`` of ``lanes``; write logits after rows from ``first`` on into ``logits``.
+    """Read ``tokens`` (rows,) at ``positions`` of ``lanes``; write the logits after rows ``first`` and on.
 
-    Those are (rows - first, V) in powers of two, Q16. The positions before a row's own have been read, in this pass or
-    before it.
+    ``logits`` (rows - first, V) are exponents of two, Q16. All positions before a row's own must have been read, in
+    this pass or before it.
     """
     work(network, scratch, cache, tokens, lanes, positions, first, logits, new_gate(), 1)
 
@@ -751,11 +754,20 @@ class Runner:
     """Room for passes of up to ``rows`` rows over caches of up to ``positions`` positions, in one or several threads.
 
     ``helpers`` threads beside the caller's share a pass, where as many cores are free
-    (:func:`gencomp.cores.helpers`); the numbers are the same whatever their number.
+    (:func:`gencomp.cores.helpers`); the numbers are the same whatever their number. ``embedded`` returns the rows of
+    the embedding of tokens (n,), where the network does not hold them.
     """
 
-    def __init__(self, network: Network, rows: int, positions: int, helpers: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        rows: int,
+        positions: int,
+        helpers: int | None = None,
+        embedded: Callable[[Int64Array], Int16Array] | None = None,
+    ) -> None:
         self._network = network
+        self._embedded = embedded
         self._scratch = new_scratch(network, rows, positions)
         self._gate = new_gate()
         self._own = [name for name in Scratch._fields if name not in _SHARED]
@@ -773,14 +785,17 @@ class Runner:
         logits: Int32Array,
     ) -> None:
         """Do as :func:`run`."""
+        network = self._network
+        if self._embedded is not None:  # a row of the embedding for each row of the pass
+            network, tokens = network._replace(embedding=self._embedded(tokens)), np.arange(len(tokens))
         rest = cache, tokens, lanes, positions, first, logits, self._gate
-        products = len(tokens) * len(self._network.weights)
+        products = len(tokens) * len(network.weights)
 
         def helping(k: int) -> tuple[Any, ...]:
-            return self._network, self._scratch_of(k), *rest, 0
+            return network, self._scratch_of(k), *rest, 0
 
         with sharing(work, self._gate, self._most if products >= _LEAST_PRODUCTS else 0, helping):
-            work(self._network, self._scratch, *rest, 1)
+            work(network, self._scratch, *rest, 1)
 
     def _scratch_of(self, k: int) -> Scratch:
         """Return the arrays of helper ``k``."""

@@ -1,13 +1,13 @@
 """The pass of :mod:`gencomp.inference.transformer` in torch, on a GPU or a CPU, with the same bits.
 
-Every number is an integer, and every sum one of integers. Sums of products are carried in floating-point matrix
-products, which are exact in whatever order they are added as long as each partial sum is an integer that the type
-holds: below 2^53 in float64, below 2^24 in float32. Everything else takes int64, where a step's bounds are those that
-the kernels state. So a pass gives what the kernels give, whatever the device, the batch and the order of sums.
+All numbers are integers. Sums of products are computed by floating-point matrix products. These are exact in any order
+as long as each partial sum is an integer that the type holds: up to 2^53 in float64, 2^24 in float32. Everything else
+is int64, within the bounds that the kernels state. So a pass gives what the kernels give, whatever the device, the
+batch and the order of sums.
 
-Where a GPU has few units for float64, products with weights are carried in float32: inputs of 16 bits are cut into two
-bytes, and rows into spans of SPAN numbers, whose products with 8-bit weights add up to less than 127 * 255 * SPAN <
-2^24. TF32 has 11 bits and must be off; :class:`TorchNetwork` refuses to run where it is on.
+On a GPU with few float64 units, products with weights are computed in float32. Inputs of 16 bits are cut into two
+bytes, and rows into spans of SPAN numbers, whose products with int8 weights sum to at most 127 * 255 * SPAN < 2^24.
+TF32 has a significand of 11 bits and must be off; :class:`TorchNetwork` refuses to run where it is on.
 """
 
 from typing import Any, NamedTuple
@@ -61,13 +61,13 @@ from gencomp.inference.transformer import (
 )
 
 SPAN = 512  # numbers of a row: 127 * 255 * 512 < 2^24
-_MOST_NUMBERS = 1 << 24  # of one step's int64 numbers, of which about ten such tensors are held at a time
-# capabilities of GPUs that multiply float64 at half the speed of float32 or faster
+_MOST_NUMBERS = 1 << 24  # of a tensor in a step, int64; about ten such tensors are held at a time
+# compute capabilities of GPUs that multiply float64 at least half as fast as float32
 _FAST_DOUBLES = {(6, 0), (7, 0), (8, 0), (9, 0), (10, 0)}
 
 
 class TorchCache(NamedTuple):
-    """Keys and values of n texts: (layers, n, groups, positions, d) int16, and shifts without d, int32."""
+    """Keys and values of n texts, int16 (layers, n, groups, positions, d); shifts are int32, without the axis d."""
 
     keys: Tensor
     key_shifts: Tensor
@@ -82,7 +82,7 @@ def bit_lengths(values: Tensor) -> Tensor:
 
 
 def peak_bits(rows: Tensor) -> Tensor:
-    """Return how many bits the largest number of each row has, without its sign: (..., n) to (..., 1)."""
+    """Return how many bits the largest absolute value of each row has: (..., n) to (..., 1)."""
     return bit_lengths(rows.abs().amax(-1, keepdim=True))
 
 
@@ -92,7 +92,7 @@ def shifted_down(values: Tensor, shifts: Tensor) -> Tensor:
 
 
 def shifted(values: Tensor, shifts: Tensor, limit: int) -> Tensor:
-    """Return ``values`` / 2^shift, rounded where that is a division, within ``limit``, as the kernels' ``shifted``."""
+    """Return ``values`` / 2^shift, rounded, within ``limit``, as the kernels' ``shifted``; shifts may be negative."""
     up, down = (-shifts).clamp(0, 46), shifts.clamp(0, 61)
     most = limit >> up
     return shifted_down(values, down).clamp(-most, most) << up
@@ -107,7 +107,7 @@ def quantised(rows: Tensor, bits: int, least: int) -> tuple[Tensor, Tensor]:
 
 
 def square_roots(values: Tensor) -> Tensor:
-    """Return the integer parts of the square roots of ``values``, below 2^62; a float64's is off by one at most."""
+    """Return the square roots of ``values`` < 2^62, rounded down; a float64's root is off by at most one."""
     roots = values.double().sqrt().long()
     roots = roots - (roots * roots > values).long()
     return roots + ((roots + 1) * (roots + 1) <= values).long()
@@ -117,6 +117,7 @@ def normalised(
     rows: Tensor, gains: Tensor, biases: Tensor, bits: int, epsilon: int, bits_in: int, is_centred: bool
 ) -> Tensor:
     """Return each row over its root mean square, times gains, plus biases, as the kernels' ``normalise``."""
+    # the numbers below are those of rows.normalise
     size = rows.shape[-1]
     if is_centred:
         rows = rows - (rows.sum(-1, keepdim=True) + (size >> 1)).div(size, rounding_mode="floor")
@@ -132,7 +133,7 @@ def normalised(
 
 
 def rotated(heads: Tensor, turned: Tensor) -> Tensor:
-    """Turn pairs of ``heads`` (..., T, H, d) by the angles of ``turned`` (T, n, 2), as the kernels' ``rotate``."""
+    """Rotate pairs of ``heads`` (..., T, H, d) by the angles of ``turned`` (T, n, 2), as the kernels' ``rotate``."""
     half = turned.shape[-2]
     cosines, sines = turned[:, None, :, 0], turned[:, None, :, 1]
     one, other, rest = heads[..., :half], heads[..., half : 2 * half], heads[..., 2 * half :]
@@ -173,7 +174,7 @@ def exponentials(logits: Tensor) -> Tensor:
 class TorchNetwork:
     """A network on a device of torch, which reads windows of several texts at once.
 
-    ``carrier`` is the type that carries products with weights: float64, or float32 where that is faster.
+    ``carrier`` is the type in which products with weights are computed: "float64", or "float32" if that is faster.
     """
 
     def __init__(self, network: Network, device: str, carrier: str | None = None) -> None:
@@ -209,9 +210,9 @@ class TorchNetwork:
     def multiply(
         self, number: int, inputs: Tensor, shifts: Tensor, bits: int, limit: int, added: Tensor | int = 0
     ) -> Tensor:
-        """Return matrix ``number`` times ``inputs`` (n, K) with ``shifts`` (n, 1), Q``bits``, plus what it is added to.
+        """Return matrix ``number`` times ``inputs`` (n, K) with ``shifts`` (n, 1), in Q``bits``, plus ``added``.
 
-        As the kernels' ``multiply``, int64 (n, outputs).
+        As the kernels' ``multiply``; int64 (n, outputs).
         """
         _, at, outputs, _, scale = self._matrices[number]
         totals = _products(self._weights[number], inputs, self.carrier)
@@ -220,12 +221,12 @@ class TorchNetwork:
         up, down = (-by).clamp(0, 46), by.clamp(0, 61)
         products = totals * factors
         most = STREAM_LIMIT >> up
-        # only what goes up is clamped before
+        # only products that are raised are clamped first
         raised = torch.where(up > 0, products.clamp(-most, most) << up, products)
         return (shifted_down(raised, down) + biases + added).clamp(-limit, limit)
 
     def _normed(self, number: int, stream: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``stream`` (n, D), normed by norm ``number``, as a product's inputs and their shifts."""
+        """Return ``stream`` (n, D), normed by norm ``number``, as a product's inputs and their fractional bits."""
         bits = self._gain_bits[number]
         normed = normalised(
             stream,
@@ -269,13 +270,13 @@ class TorchNetwork:
         return stream.unflatten(0, (texts, length))
 
     def logits(self, streams: Tensor) -> Tensor:
-        """Return the logits after ``streams`` (n, D), powers of two in Q16: int64 (n, V)."""
+        """Return the logits after ``streams`` (n, D), exponents of two in Q16: int64 (n, V)."""
         last = len(self._matrices) - 1
         inputs = self._normed(NORMS * (last // MATRICES), streams)
         return self.multiply(last, *inputs, INNER_BITS, INNER_LIMIT)
 
     def _activated(self, wide: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the activations of ``wide`` (n, F or 2 F) as a product's inputs and their shifts."""
+        """Return the activations of ``wide`` (n, F or 2 F) as a product's inputs and their fractional bits."""
         size = self.sizes[FEED_FORWARD]
         row = gated(wide[:, :size], self._table)
         bits = INNER_BITS
@@ -285,7 +286,7 @@ class TorchNetwork:
         return inputs, bits - shifts
 
     def _prepared(self, heads: Tensor, number: int, begin: int) -> Tensor:
-        """Norm and turn heads of queries or keys, (n, T, H, d), by head norm ``number``."""
+        """Norm by head norm ``number``, and rotate, heads of queries or keys (n, T, H, d)."""
         if self.sizes[HEAD_NORMS]:
             bits = self._head_gain_bits[number]
             zeros = torch.zeros_like(self._head_gains[number])
@@ -296,7 +297,7 @@ class TorchNetwork:
         return heads
 
     def _attended(self, cache: TorchCache, layer: int, wide: Tensor, begin: int) -> Tensor:
-        """Return what all heads attend to, Q24 (n, T, H d); the keys and values of ``wide`` go into the cache."""
+        """Return the attention's results, Q24 (n, T, H d); the keys and values of ``wide`` go into the cache."""
         heads, groups, size = (self.sizes[k] for k in (HEADS, GROUPS, HEAD))
         inner, shared = heads * size, groups * size
         texts, length = wide.shape[:2]
@@ -313,7 +314,7 @@ class TorchNetwork:
             shifts[layer, :, :, begin:end] = by.squeeze(-1).transpose(1, 2).int()
         scaled = (queries * self._score_factor + (1 << 29)) >> 30
         query, query_shifts = quantised(scaled, self.sizes[QUERY_BITS], 0)
-        # (n, G, H / G, T, ...): heads that share keys stand together
+        # (n, G, H / G, T, ...): heads of a group are neighbours
         query = query.transpose(1, 2).unflatten(1, (groups, -1))
         query_shifts = query_shifts.transpose(1, 2).unflatten(1, (groups, -1))
         past = [part[layer, :, :, :end] for part in cache]
@@ -328,11 +329,11 @@ class TorchNetwork:
 
 
 def _attend(queries: Tensor, query_shifts: Tensor, past: list[Tensor], places: Tensor) -> Tensor:
-    """Return what ``queries`` (n, G, h, T, d) at ``places`` (T,) attend to, Q24, as the kernels' ``attend``."""
+    """Return the attention of ``queries`` (n, G, h, T, d) at ``places`` (T,), Q24, as the kernels' ``attend``."""
     keys, key_shifts, values, value_shifts = past
     end = keys.shape[2]
     is_seen = torch.arange(end, device=places.device) <= places[:, None]  # (T, C)
-    # queries of at most 15 bits and keys of 11: sums below 2^31
+    # queries have at most 15 bits and keys 11: sums are below 2^31
     sums = (queries.double() @ keys.double().transpose(-1, -2)[:, :, None]).long()
     shifts = key_shifts.long()[:, :, None, None]
     down = EXTRA - (query_shifts - INNER_BITS)
@@ -346,7 +347,7 @@ def _attend(queries: Tensor, query_shifts: Tensor, past: list[Tensor], places: T
     top = torch.where(is_seen, grades, LEAST_POWER).amax(-1, keepdim=True)
     shares = ((mantissas >> (30 - SHARE_BITS + top - grades).clamp(0, 31)) + 1) >> 1
     shares = shares.clamp(max=(1 << SHARE_BITS) - 1)
-    # shares of 15 bits and values of 11: sums of 2^20 positions are below 2^46
+    # shares have 15 bits and values 11: sums over 2^20 positions are below 2^46
     added = (shares.double() @ values.double()[:, :, None]).long()
     cut = (peak_bits(added) - SUM_BITS).clamp(min=0)
     reciprocals = torch.full_like(denominators, 1 << DENOMINATOR_BITS).div(denominators, rounding_mode="floor")
@@ -368,16 +369,16 @@ def _products(weights: Tensor, inputs: Tensor, carrier: torch.dtype) -> Tensor:
 
 
 def _carrier(device: torch.device) -> str:
-    """Return the type that carries products on ``device``."""
+    """Return the type in which products are computed on ``device``."""
     if device.type != "cuda" or torch.cuda.get_device_capability(device) in _FAST_DOUBLES:
         return "float64"
     return "float32"
 
 
 def token_weights(logits: Tensor, is_after_escape: Tensor, escapes: tuple[int, int], kinds: int) -> Tensor:
-    """Return the weights of ids and of ``kinds`` escapes, (n, V + kinds), int64, as ``fill_token_weights`` does.
+    """Return the weights of ids and of ``kinds`` escapes, int64 (n, V + kinds), as ``fill_token_weights`` does.
 
-    ``escapes`` are what all escapes weigh together, without and with an escape before, of 2^30.
+    ``escapes`` are the weights of all escapes together, without and with an escape before them, in units of 2^-30.
     """
     powers = exponentials(logits)
     escaped = torch.where(is_after_escape, escapes[1], escapes[0])[:, None]

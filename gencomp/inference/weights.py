@@ -1,8 +1,7 @@
-"""Files of integer weights: made from a float network by rounding, read with every claim checked.
+"""Files of integer weights: made from a float network by rounding, and read with every claim checked.
 
-A file is safetensors (huggingface.co/docs/safetensors) with the tensors of :func:`expected`, and the network's
-:class:`~gencomp.inference.recurrent.Shape` as JSON under the one key ``gencomp`` of its metadata. Its digest is the
-start of its SHA-256.
+A file is safetensors (huggingface.co/docs/safetensors) with the tensors of :func:`expected`. Its metadata have one key,
+``gencomp``: the network's :class:`~gencomp.inference.recurrent.Shape` as JSON. Its digest is the start of its SHA-256.
 """
 
 import dataclasses
@@ -44,13 +43,13 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 FORMAT = 1
 MAX_FILE_BYTES = 1 << 28
-LARGEST_NUMBER = 7  # of a table: -7 to 7
+LARGEST_NUMBER = 7  # that is written into a table: -7 to 7
 _INT32_LIMIT = (1 << 31) - 1
 _TYPES = {"I8": np.int8, "U8": np.uint8, "I16": np.int16, "I32": np.int32, "U64": np.uint64}
 
 
 class WeightsError(GencompError):
-    """A file of weights that is missing, damaged, or of another kind."""
+    """A file of weights is missing, damaged, or of another kind."""
 
     exit_code = 4
 
@@ -65,7 +64,7 @@ class Weights:
 
     @property
     def parameter_count(self) -> int:
-        """The numbers of tables and matrices, and biases."""
+        """How many numbers tables, matrices, biases and token shifts have."""
         shape = self.shape
         matrices = shape.matrices()
         biases = sum(outputs for name, (outputs, _) in matrices.items() if has_bias(name))
@@ -74,11 +73,12 @@ class Weights:
 
 
 def expected(shape: Shape) -> dict[str, tuple[type, tuple[int, ...], int, int]]:
-    """Return each tensor's type, shape and smallest and largest number, by its name.
+    """Return each tensor's type, shape, and smallest and largest number, by its name.
 
-    ``tables`` hold two numbers a byte, plus 8: of a row's E numbers the first half are the low four bits. ``scales``
-    are codes (:data:`~gencomp.inference.recurrent.SCALES`). A matrix's ``weight`` times its ``multiplier`` / 2^32 is
-    in the fixed point of its output. ``bits`` are each layer's fractional bits of a scan's outputs and of squares.
+    ``tables`` hold two numbers a byte, 8 added to each; the first half of a row's E numbers are the low nibbles.
+    ``scales`` are codes (:data:`~gencomp.inference.recurrent.SCALES`). A sum of inputs times ``weight``, times
+    ``multiplier`` / 2^32, is in the fixed point of the output. ``bits`` are each layer's fractional bits of a scan's
+    outputs and of squares.
     """
     tensors: dict[str, tuple[type, tuple[int, ...], int, int]] = {
         "tables": (np.uint8, (shape.rows, shape.embedding // 2), 0, 255),
@@ -106,9 +106,9 @@ def quantise(
     """Return the integer tensors nearest to a float network's ``parameters``.
 
     Those are ``tables`` (R, E); for each matrix of ``shape`` its ``.weight`` (outputs, inputs), and ``.bias``
-    (outputs,) where it has one; ``layers.N.gates_shift`` and ``.up_shift`` (D,). A scan's outputs of each layer get
-    ``output_bits``, 11 by default, which bound them to 16; squares ``square_bits``, 8 by default, which bound them to
-    128. A layer whose numbers are smaller is more exact with more bits.
+    (outputs,) if it has one; ``layers.N.gates_shift`` and ``.up_shift`` (D,). ``output_bits`` and ``square_bits`` are
+    each layer's fractional bits of a scan's outputs and of squares. The defaults, 11 and 8, bound these to 16 and 128;
+    a layer whose numbers are smaller is more exact with more bits.
 
     Raises ``ValueError`` on a parameter that is missing, of another shape, not finite, or beyond the kernel's range.
     """
@@ -145,7 +145,7 @@ def quantise(
             arrays[name] = round_to(share, MIX_BITS).astype(np.int16)
     unknown = sorted(set(parameters) - set(expected(shape)))
     if unknown:
-        raise ValueError(f"there is a parameter {unknown[0]!r}, which a network of {shape} does not have")
+        raise ValueError(f"a network of {shape} has no parameter {unknown[0]!r}")
     check(shape, arrays)
     return arrays
 
@@ -157,7 +157,7 @@ def check(shape: Shape, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         if name not in arrays:
             raise ValueError(f"the tensor {name!r} is missing")
         if name not in tensors:
-            raise ValueError(f"there is a tensor {name[:80]!r}, which a network of {shape} does not have")
+            raise ValueError(f"a network of {shape} has no tensor {name[:80]!r}")
         kind, size, low, high = tensors[name]
         array = arrays[name]
         if array.dtype != kind or array.shape != size:
@@ -188,14 +188,14 @@ def save_weights(path: str | PathLike[str], shape: Shape, arrays: Arrays, *, ove
 
 
 def load_weights(path: str | PathLike[str]) -> Weights:
-    """Return the network of a file. Raises :class:`WeightsError`, one line, on whatever is not one."""
+    """Return the network of a file. Raises :class:`WeightsError`, of one line, on any other file."""
     path = Path(path)
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise WeightsError(f"{path} is no regular file; expected a .safetensors file of weights")
+            raise WeightsError(f"{path} is not a regular file; expected a .safetensors file of weights")
         if size > MAX_FILE_BYTES:
-            raise WeightsError(f"{path} has {size:,} bytes; files of weights have at most {MAX_FILE_BYTES:,}")
+            raise WeightsError(f"{path} has {size:,} bytes; a file of weights has at most {MAX_FILE_BYTES:,}")
         with path.open("rb") as file:
             blob = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
@@ -206,15 +206,15 @@ def load_weights(path: str | PathLike[str]) -> Weights:
         check(shape, arrays)
         return Weights(shape, new_network(shape, arrays), _digest(blob))
     except ValueError as error:
-        raise WeightsError(f"{path} has no weights of a recurrent network: {error}") from None
+        raise WeightsError(f"{path} is not a file of a recurrent network's weights: {error}") from None
 
 
 def read_tensors(blob: bytes) -> tuple[Arrays, dict[str, str]]:
-    """Return a safetensors file's tensors and metadata; raise ``ValueError`` where it is none, or has other types."""
+    """Return a safetensors file's tensors and metadata; raise ``ValueError`` on any other file, and on other types."""
     from safetensors import SafetensorError, deserialize
 
     try:
-        # checks the header: names, sizes and places agree with each other and with the file
+        # deserialize checks that names, sizes and places agree with each other and with the file
         tensors = deserialize(blob)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError(" ".join(str(error).split())[:200]) from None
@@ -229,18 +229,18 @@ def read_tensors(blob: bytes) -> tuple[Arrays, dict[str, str]]:
 
 
 def _shape(about: str | None) -> Shape:
-    """Return the shape that the metadata's JSON tells."""
+    """Return the shape that the metadata give as JSON."""
     if about is None:
         raise ValueError("its metadata have no key 'gencomp'")
     try:
         told = json.loads(about)
     except (ValueError, RecursionError):
-        raise ValueError("its metadata are no JSON") from None
+        raise ValueError("its metadata are not JSON") from None
     names = {field.name for field in dataclasses.fields(Shape)}
     if not isinstance(told, dict) or told.keys() != names | {"format"}:
         raise ValueError(f"its metadata must have the keys {', '.join(sorted(names | {'format'}))}")
     if told.pop("format") != FORMAT:
-        raise ValueError(f"it is of another format than {FORMAT}, which this version reads")
+        raise ValueError(f"its format is not {FORMAT}, the one that this version reads")
     tables = told.pop("tables")
     pairs = isinstance(tables, list) and all(isinstance(table, list) and len(table) == 2 for table in tables)
     sizes = [*told.values(), *(rows for _, rows in tables)] if pairs else [None]
@@ -271,10 +271,10 @@ def _finite(
 def _quantised_tables(
     tables: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], float]:
-    """Return packed numbers, codes of scales, and the fractional bits of what a number times its scale is then.
+    """Return packed numbers, codes of scales, and the fractional bits of a number times its scale.
 
-    A row's scale is the least power of 2^(1/8) with which its largest number is at most 7; the largest scale of all
-    has the last code. Rows some 12 powers of two below it become zeros.
+    A row's scale is the least power of 2^(1/8) that makes its largest number at most 7; the largest scale of all gets
+    the last code. Rows some 12 powers of two below that become zeros.
     """
     peaks = np.abs(tables).max(axis=1)
     if not peaks.any():
@@ -302,7 +302,7 @@ def _quantised_matrix(
     if multipliers.max() > _INT32_LIMIT:
         limit = 127 * _INT32_LIMIT / 2.0 ** (more_bits + MULTIPLIER_SHIFT)
         raise ValueError(
-            f"{name}.weight reaches {peaks.max():.3g} at output {int(peaks.argmax())}; the kernel takes weights up to "
-            f"{limit:.3g} there: bound them in training"
+            f"{name}.weight reaches {peaks.max():.3g} at output {int(peaks.argmax())}; the kernel takes at most "
+            f"{limit:.3g} there: bound the weights in training"
         )
     return weights, multipliers.astype(np.int32)

@@ -1,1 +1,1 @@
-"""The predictors, one file a model, each the one before plus one idea: uniform, adaptive counts, mix."""
+"""The predictors, a file or a package for each model."""

@@ -1,15 +1,15 @@
 """Adaptive order-k counts of bytes, blended from the longest context down, in integers.
 
-The model is a tree of the contexts seen: the node of a string holds how often it followed the string before its last
-byte. After a context of length k the probability of a byte with count c out of n is, as in interpolated Kneser-Ney
-smoothing (Chen and Goodman 1999, sections 2.7 and 4.1),
+The model is a trie of the contexts seen: a string's node counts how often the string's last byte followed the rest.
+After a context of length k, a byte with count c out of n has the probability of interpolated Kneser-Ney smoothing
+(Chen and Goodman 1999, sections 2.7 and 4.1),
 
     p_k(byte) = (c - discount(c)) / n  +  (sum of the discounts / n) * p_{k-1}(byte)          p_{-1} = 1/256
 
-The discounts are the escape mass: sound, since every byte keeps a share of it at every order. Their sixteenths were
-chosen on the first 10^6 bytes of enwik8. Counts are updated from the longest context down to the first in which the
-byte is not new ("update exclusion", Moffat 1990): lower orders then count in how many longer contexts a byte
-appeared, Kneser and Ney's continuation counts.
+The discounts are the escape mass, of which every byte gets a share at every order, so no probability is 0. They were
+chosen, in sixteenths, on the first 10^6 bytes of enwik8. Counts are updated from the longest context down to the first
+in which the byte is not new ("update exclusion", Moffat 1990). So a lower order counts in how many longer contexts a
+byte appeared: these are Kneser and Ney's continuation counts.
 """
 
 from collections.abc import Sequence
@@ -35,18 +35,17 @@ from gencomp.protocols import FloatArray, IntArray
 MAX_ORDER = 16
 ALPHABET_SIZE = 256
 PRECISION = default_precision(ALPHABET_SIZE)
-MASS = (1 << 32) - ALPHABET_SIZE  # what one row's weights sum to, before the floor of 1 each
-# discounts of the counts 1, 2 and above, in parts of an occurrence; none is above the count's own 16, 32, ... parts
-COUNT_UNIT = 16
+MASS = (1 << 32) - ALPHABET_SIZE  # the weights' sum, before each gets 1 more
+COUNT_UNIT = 16  # parts of an occurrence
+# discounts of the counts 1, 2 and above, in these parts; none exceeds its count's own 16, 32, 48, ... parts
 DISCOUNT_1, DISCOUNT_2, DISCOUNT_3 = 13, 16, 18
 
-# a node is a row of int32; 0 is the root, the empty context, and stands for "none" in CHILD and NEXT
+# a node is a row of int32; row 0 is the root, the empty context, so 0 means "none" in CHILD and NEXT
 SYMBOL, COUNT, NEXT, CHILD, TOTAL = range(5)
 NODE_FIELDS = 5
 MAX_NODES = (1 << 31) - 1
 
-# a node that is in none of the processor's caches: seconds for a byte whose contexts' nodes lie in ``COLD_SIZE`` bytes
-# or more of text
+# cache misses: seconds that they add to a byte, once the model has read COLD_SIZE bytes
 COLD_SECONDS, COLD_SIZE = 1.5e-4, 1 << 17
 
 # the model's cursor: number of nodes, length of the context so far, then the node of each order's context
@@ -66,11 +65,11 @@ class Tree(NamedTuple):
 
 @lean_kernel
 def _predict(tree: Tree) -> None:
-    """Write the blend after the cursor's contexts into the weights; each is at least 1, and their sum at most 2^32.
+    """Write the blend of the cursor's contexts into the weights: each is at least 1, and their sum at most 2^32.
 
-    ``mass`` is what the orders below have to share: MASS at first. An order takes at most total * COUNT_UNIT * unit of
-    it, which is no more than there is, since the discounts only take away. What is left becomes a floor for all bytes,
-    which is at most mass / ALPHABET_SIZE + 1 for each: the sum stays below MASS + ALPHABET_SIZE.
+    ``mass`` is what this order and those below share, MASS at first. An order takes at most total * COUNT_UNIT * unit
+    of it, which is no more than there is, since discounts only take away. What is left is spread over all bytes, at
+    most mass / ALPHABET_SIZE + 1 each: the sum is at most MASS + ALPHABET_SIZE.
     """
     nodes, cursor, weights = tree.nodes, tree.cursor, tree.weights
     weights[:] = 0
@@ -96,14 +95,13 @@ def _predict(tree: Tree) -> None:
 
 @lean_kernel
 def _update(tree: Tree, symbol: Integer) -> None:
-    """Count ``symbol`` after every order's context, the longest first, and move the contexts on by it.
+    """Count ``symbol`` in the contexts, the longest first, and append it to each.
 
-    A context's children are kept with the most recent first, where the next search starts. The nodes must have room for
-    ``max_order`` + 1 more.
+    A node's children are a list with the most recent first. There must be room for ``max_order`` + 1 more nodes.
     """
     nodes, cursor, max_order = tree.nodes, tree.cursor, tree.max_order
     depth = cursor[DEPTH]
-    counted = False  # in a longer context, where it was not new
+    counted = False  # whether a longer context knew the symbol
     for order in range(depth, -1, -1):
         node = cursor[CONTEXTS + order]
         before = np.int32(0)
@@ -151,9 +149,9 @@ LOOPS = make_loops(__name__, _interval, _symbol_at, _update, PRECISION)
 
 
 def _checked_rows(count: int) -> int:
-    """Return a number of nodes that their links, which are int32, can tell apart."""
+    """Return ``count``; raise ``MemoryError`` if links, which are int32, cannot number so many nodes."""
     if count > MAX_NODES:
-        raise MemoryError(f"{count:,} nodes, where links take {MAX_NODES:,}: a lower order or less data")
+        raise MemoryError(f"{count:,} nodes are needed, at most {MAX_NODES:,} can be: use a lower order or less data")
     return count
 
 
@@ -190,7 +188,7 @@ class Counts:
         return CountsState(tree)
 
     def _step_seconds(self) -> float:
-        """Return the work of a byte: each order's context may have 256 bytes after it, looked through twice."""
+        """Return the seconds of a byte: each order may search 256 children, twice."""
         return 2e-6 + 1.5e-6 * (self.order + 1)
 
     def state_cost(self, size: int) -> StateCost:
@@ -199,7 +197,7 @@ class Counts:
         return StateCost(held, held, 1e-4 + size * step, 5e-4)
 
     def block_cost(self, size: int, coded: int) -> Cost:
-        """Return what a block takes; nodes that fill more than the caches must have been told in coded bytes."""
+        """Return what a block takes; at most ``coded`` of its bytes miss the caches, since predictable ones repeat."""
         nodes = (size + 1) * (self.order + 1) * NODE_FIELDS * 4
         cold = min(size, coded) * COLD_SECONDS * min(1.0, size / COLD_SIZE)
         return Cost(nodes + 6 * size, 1e-3 + size * self._step_seconds() + cold)
@@ -213,7 +211,7 @@ class Counts:
 
 
 class CountsState:
-    """The tree after a context, and where each order's context stands in it."""
+    """The trie after a context, and the node of each order's context."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree

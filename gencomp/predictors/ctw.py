@@ -1,20 +1,20 @@
 """Context tree weighting (Willems, Shtarkov and Tjalkens 1995) of bytes, in integers.
 
 A byte is eight binary decisions. Each has a context tree of its own (Tjalkens, Volf and Willems 1997, "A context-tree
-weighting method for text generating sources"), whose nodes are the last d bytes, 0 <= d <= depth. With a node's counts
-a of zeros and b of ones, its estimate and its weighted probability are
+weighting method for text generating sources"), whose nodes are the last d bytes, 0 <= d <= depth. For a node with
+counts a of zeros and b of ones, the estimate and the weighted probability are
 
     P_e(1 after a zeros, b ones) = (b + alpha) / (a + b + 2 alpha)            alpha = 1/2: Krichevsky and Trofimov
     P_w = P_e at the full depth, else P_e / 2 + (product of the children's P_w) / 2
 
-so that the code mixes all context trees up to the depth, a tree of many leaves having less weight. What is kept of a
-node is w = P_e / (P_e + product of the children's P_w), 1/2 at first: along the path of the contexts at hand
+so the code mixes all context trees up to the depth, and gives less weight to trees with more leaves. Beside its counts,
+a node keeps only w = P_e / (P_e + product of the children's P_w), 1/2 at first. Along the path of the current contexts
 
     p(bit | d) = w * P_e(bit | counts) + (1 - w) * p(bit | d + 1)
     w becomes w * P_e(bit | counts) / p(bit | d)
 
-Nodes are in a hash table that grows by need; a node's place in it has no effect on any probability. Once it is as large
-as it may be, no more are added, and where one is missing the path ends.
+Nodes are in a hash table that grows as needed; where a node lies in it affects no probability. Once the table has its
+full size, no nodes are added, and a path ends at the first missing node.
 """
 
 from collections.abc import Sequence
@@ -44,26 +44,28 @@ from gencomp.protocols import FloatArray, IntArray
 ALPHABET_SIZE = 256
 MAX_DEPTH = 16
 NODE_BYTES = 16
-MAX_COUNT = 65_535  # of zeros or ones at a node: then both are halved
+MAX_COUNT = 65_535  # when a node's zeros or ones reach this, both are halved
 PRECISION = 20  # bits of a decision's probability
 ONE = 1 << PRECISION
-LEAST = 16  # of a decision: a byte costs at least 0.0002 bits, within what a block may claim
-# of a node's w, whose products with a probability stay below 2^50
-WEIGHT_BITS = 30
+# the least probability of a bit, in units of 2^-20: a byte costs at least 0.0002 bits, so that what a block decodes to
+# is bounded by its length
+LEAST = 16
+WEIGHT_BITS = 30  # of a node's w; its products with a probability stay at or below 2^50
 WHOLE = 1 << WEIGHT_BITS
-WEIGHT_MARGIN = 1 << 10  # a weight that sank so far still moves by small factors
-ALPHA_UNIT = 16
-BYTES_PER_SYMBOL = 24  # 8 decisions of at most 20 bits
-MASS = 1 << 38  # what the 256 weights of a cdf sum to
+WEIGHT_MARGIN = 1 << 10  # w and 1 - w sink no lower, where rounding would hide small changes
+ALPHA_UNIT = 16  # parts of an occurrence
+BYTES_PER_SYMBOL = 24  # at least what 8 decisions of at most 20 bits write
+MASS = 1 << 38  # the sum of a cdf's 256 weights
 
 # a node is a row of int64: its key, 0 for an empty slot, and its value, w << 32 | zeros << 16 | ones
 KEY, VALUE = range(2)
 WEIGHT_SHIFT, COUNT_BITS, COUNT_MASK = 32, 16, 0xFFFF
 FRESH = (WHOLE // 2) << WEIGHT_SHIFT
-NIBBLE = 4  # decisions after which a context's nodes lie elsewhere
-# a key is the context (exact up to 5 bytes, then a hash of 46 bits), its depth, and the decision's place in the byte
+NIBBLE = 4  # decisions whose nodes lie together, for each context
+# a key is the context (exact up to 5 bytes, then a hash of 46 bits), its depth, and the byte's bits so far after a 1
 DEPTH_BITS, PLACE_BITS, CONTEXT_BITS = 5, 8, 46
 EXACT_DEPTH = 5
+# odd factors of the hashes: see :func:`_find_contexts` and :func:`_hashed` for their bounds
 _SPREAD = 52_967
 _FACTOR_LOW, _FACTOR_HIGH, _FACTOR_MIXED = 1_640_531_527, 2_135_587_861, 1_540_483_477
 # the registers: nodes so far, how many there may be, position in the coded data, the coder's low, width, offset
@@ -76,10 +78,10 @@ ByteArray = npt.NDArray[np.uint8]
 
 @lean_kernel
 def _find_contexts(recent: ByteArray, contexts: IntArray) -> None:
-    """Write the keys of the last 0, 1, ... bytes, without a decision's place; ``recent`` has the last byte first.
+    """Write the keys of the last 0, 1, ... bytes, with 0 for the place in the byte; ``recent`` has the last byte first.
 
-    A context is exact up to EXACT_DEPTH bytes, 40 bits, and a hash of CONTEXT_BITS beyond: 46 bits times _SPREAD, which
-    is below 2^16, stay below 2^62.
+    A context is exact up to EXACT_DEPTH bytes, 40 bits; a longer one is a hash of CONTEXT_BITS. _SPREAD is below 2^16,
+    so its product with 46 bits is below 2^62.
     """
     context: Integer = np.int64(0)
     contexts[0] = 0
@@ -94,9 +96,9 @@ def _find_contexts(recent: ByteArray, contexts: IntArray) -> None:
 
 @lean_kernel
 def _hashed(key: Integer) -> Integer:
-    """Return a hash, below 2^43, of a key below 2^59: its halves times odd factors, mixed, and times another.
+    """Return a hash, below 2^43, of a key below 2^59: its halves times odd factors, mixed, times another factor.
 
-    The factors are below 2^31, and what they multiply is below 2^30, 2^29 and 2^31: sums and products are below 2^62.
+    The factors are below 2^31. They multiply numbers below 2^30, 2^29 and 2^31, so sums and products are below 2^62.
     """
     low, high = key & ((1 << 30) - 1), key >> 30
     mixed = low * _FACTOR_LOW + high * _FACTOR_HIGH
@@ -106,9 +108,9 @@ def _hashed(key: Integer) -> Integer:
 
 @lean_kernel
 def _find_bases(contexts: IntArray, prefix: Integer, bases: IntArray) -> None:
-    """Write where each context's decisions begin in a table: those of one nibble are neighbours.
+    """Write where the nodes of each context's next nibble begin, to be reduced to a table's size.
 
-    ``prefix`` is 0 for a byte's first nibble, 16 + the first nibble for the second.
+    ``prefix`` is 0 for a byte's first nibble, and 16 + the first nibble for the second.
     """
     for depth in range(contexts.shape[0]):
         bases[depth] = _hashed(contexts[depth] | prefix)
@@ -116,7 +118,7 @@ def _find_bases(contexts: IntArray, prefix: Integer, bases: IntArray) -> None:
 
 @lean_kernel
 def _slot_of(table: IntArray, base: Integer, key: Integer) -> Integer:
-    """Return the slot of ``key``, or the empty one where it would go."""
+    """Return the slot of ``key``, or the empty slot for it, by linear probing."""
     mask = table.shape[0] - 1
     slot = base & mask
     while table[slot, KEY] != 0 and table[slot, KEY] != key:
@@ -145,8 +147,8 @@ def _predict(
 ) -> Integer:
     """Return the probability of a 1, from LEAST to ONE - LEAST; fill ``path`` (depth + 1, 3) on the way.
 
-    A row of it is a depth's (slot, P_e of a 1, what the depths below say of a 1), -1 in place of P_e where the path has
-    ended. A node that is missing has seen nothing, as those below it; in a table that is ``full``, the path ends there.
+    A row of ``path`` is a depth's (slot, P_e of a 1, probability of a 1 by the greater depths); P_e is -1 after the
+    path's end. A missing node has seen nothing, nor has any below it; in a ``full`` table, the path ends before it.
     """
     depth = contexts.shape[0] - 1
     last = depth
@@ -191,7 +193,7 @@ def _learn(
             break
         key = contexts[d] | place
         slot = path[d, 0]
-        if table[slot, KEY] != key:  # it was missing, and what came before on this path may have taken its slot
+        if table[slot, KEY] != key:  # the node is missing, and one added before it on this path may have its slot
             slot = _slot_of(table, bases[d] + within, key)
             table[slot, KEY] = key
             table[slot, VALUE] = FRESH
@@ -202,7 +204,7 @@ def _learn(
             here = estimate if bit else ONE - estimate
             below = path[d, 2] if bit else ONE - path[d, 2]
             both = max(1, (weight * here + (WHOLE - weight) * below) >> WEIGHT_BITS)
-            if weight <= WHOLE // 2:  # the smaller share is moved, so that its relative error stays small
+            if weight <= WHOLE // 2:  # of w and 1 - w the smaller is multiplied: its relative error stays small
                 weight = max((weight * here + both // 2) // both, WEIGHT_MARGIN)
             else:
                 weight = WHOLE - max(((WHOLE - weight) * below + both // 2) // both, WEIGHT_MARGIN)
@@ -231,18 +233,17 @@ def _run(
 ) -> Integer:
     """Read ``data`` from ``start`` on; return where it stopped: at the end, or where the table or ``code`` must grow.
 
-    CHARGE writes the product of each byte's eight probabilities into ``shares`` (n,) where that is not empty; ENCODE
-    writes ``code``; DECODE reads it and writes ``data``, and returns -1 on a stream that no encoder wrote.
+    ``task``: CHARGE writes the product of each byte's eight probabilities into ``shares`` (n,), unless that is empty.
+    ENCODE writes ``code``. DECODE reads ``code`` and writes ``data``, and returns -1 on a stream that no encoder wrote.
     """
-    # In one piece: the coder's interval stays in the processor's registers, and a stop between two bytes, where the
-    # table or the code has to grow, is one place.
+    # In one piece: the coder's interval stays in the processor's registers.
     contexts, bases, path = scratch
     low, width, offset, position = registers[LOW], registers[WIDTH], registers[OFFSET], registers[POSITION]
     levels = contexts.shape[0]
     index = start
     while index < data.shape[0]:
         full = registers[USED] > registers[MOST] - 8 * levels
-        # a byte adds 8 nodes a level at most, and three quarters of the slots may be taken
+        # a byte adds at most 8 nodes a level, and at most three quarters of the slots may be taken
         if not full and 4 * (registers[USED] + 8 * levels) > 3 * table.shape[0]:
             break
         if task == ENCODE and position + BYTES_PER_SYMBOL + WINDOW_BYTES > code.shape[0]:
@@ -298,7 +299,7 @@ def _fill_weights(
     masses: IntArray,
     weights: IntArray,
 ) -> None:
-    """Write the next byte's weights (256,) int64, whose sum is MASS; ``masses`` (256,) int64 is scratch."""
+    """Write the next byte's ``weights`` (256,) int64, which sum to MASS; ``masses`` (256,) int64 is scratch."""
     contexts, bases, path = scratch
     full = registers[USED] > registers[MOST] - 8 * contexts.shape[0]
     _find_contexts(recent, contexts)
@@ -344,17 +345,17 @@ def _rehash(old: IntArray, table: IntArray) -> None:
         table[new, VALUE] = old[slot, VALUE]
 
 
-_CONTEXT_SECONDS = 1e-5  # of a byte and one context of it, on a slow machine
+_CONTEXT_SECONDS = 1e-5  # seconds a byte and context, on a slow machine
 
 
 @dataclass(frozen=True)
 class Ctw:
     """Context tree weighting over the last ``depth`` bytes, 0 to 16.
 
-    ``alpha``, 1 to 128, is what a zero and a one have before they occur, in 16ths: 8 is the 1/2 of Krichevsky and
-    Trofimov, whose bounds hold for it; less suits text, most of whose decisions are certain. The default is the best of
-    the powers of two on the first 10^6 bytes of enwik8. ``memory``, 1 to 4096, is what the nodes may take in MiB,
-    rounded down to a power of two: those of some 2 MB of text fit into the default.
+    ``alpha``, 1 to 128, is the count of a zero and of a one before they occur, in 16ths of an occurrence. 8 is the 1/2
+    of Krichevsky and Trofimov, for which their bounds hold; less suits text, where most decisions are certain. The
+    default is the best power of two on the first 10^6 bytes of enwik8. ``memory``, 1 to 4096, is the most that the
+    nodes take, in MiB, rounded down to a power of two: the default holds the nodes of some 2 MB of text.
     """
 
     depth: int = 6
@@ -377,7 +378,7 @@ class Ctw:
         return ALPHABET_SIZE
 
     def state_cost(self, size: int) -> StateCost:
-        """Return what a state takes: eight nodes a byte for each context, in a table that doubles."""
+        """Return what a state takes: at most eight nodes a byte and context, in a table that doubles."""
         held, step = self._table_bytes(size), self._byte_seconds
         return StateCost(held, held, 1e-4 + size * step, 33 * step + 5e-4)
 
@@ -441,7 +442,7 @@ class CtwState:
     def read(
         self, data: ByteArray, task: int, code: ByteArray | None = None, shares: FloatArray | None = None
     ) -> ByteArray:
-        """Do ``task`` over ``data``, growing what must grow; return the code as far as it is written.
+        """Do ``task`` for ``data`` (n,); the table and ``code`` grow as needed. Return ``code``, which may be longer.
 
         Raises :class:`~gencomp.errors.CorruptDataError` on a stream that no encoder wrote.
         """

@@ -1,14 +1,14 @@
-"""LZ78 as a sequential predictor: the counts along its own parsing, in integers.
+"""LZ78 as a sequential predictor: counts along its own parse, in integers.
 
-The tree is that of Ziv and Lempel (1978): it begins as a root; each phrase of the data walks from the root as far as
-the tree goes and adds one node where it leaves it. At each node stands how often each byte followed there, and the
-next byte's probability is (Feder 1991; Sagan and Weissman 2024, "A Family of LZ78-based Universal Sequential
-Probability Assignments")
+The tree is that of Ziv and Lempel (1978). It begins as a root; each phrase walks from the root as far as the tree
+goes, and adds one node where it leaves the tree. A node counts how often each byte followed there, and the next byte's
+probability is (Feder 1991; Sagan and Weissman 2024, "A Family of LZ78-based Universal Sequential Probability
+Assignments")
 
     p(byte | node) = (count(byte) + gamma) / (sum of counts + 256 gamma)
 
-A node that no byte has followed yet says 1/256: each phrase pays for that once, which is what LZ78 pays for its new
-symbol. As in the code, a phrase's end forgets the context.
+A new node says 1/256 of each byte. Each phrase pays for that once, as LZ78 pays for its new symbol. As in LZ78, the
+end of a phrase forgets the context.
 """
 
 from collections.abc import Sequence
@@ -36,9 +36,9 @@ ALPHABET_SIZE = 256
 PRECISION = default_precision(ALPHABET_SIZE)
 COUNT_UNIT = 256  # parts of one occurrence, in which gamma is given
 MAX_GAMMA = 4096
-MAX_COUNT = 1 << 30  # of all bytes at a node: then they are halved, so that their weights sum to less than 2^40
+MAX_COUNT = 1 << 30  # a node whose counts sum to this much halves them, so its weights sum to less than 2^40
 
-# a node is a row of int32; 0 is the root, and stands for "none" in CHILD and NEXT
+# a node is a row of int32; row 0 is the root, so 0 means "none" in CHILD and NEXT
 SYMBOL, COUNT, NEXT, CHILD, TOTAL = range(5)
 NODE_FIELDS = 5
 # the cursor: number of nodes, the node of the phrase so far
@@ -58,10 +58,10 @@ class Tree(NamedTuple):
 
 @lean_kernel
 def _predict(tree: Tree) -> None:
-    """Write the weights of the next byte after the phrase so far.
+    """Write the weights of the next byte after the phrase so far; each is at least ``gamma``.
 
-    Each is at least ``gamma``, and their sum COUNT_UNIT times the node's total, which is below MAX_COUNT, and
-    ALPHABET_SIZE times ``gamma``: at most 2^38 + 2^20.
+    Their sum is COUNT_UNIT * total + ALPHABET_SIZE * gamma, at most 2^38 + 2^20, since the node's total is below
+    MAX_COUNT.
     """
     nodes, cursor, weights = tree.nodes, tree.cursor, tree.weights
     weights[:] = tree.gamma
@@ -73,7 +73,7 @@ def _predict(tree: Tree) -> None:
 
 @lean_kernel
 def _interval(tree: Tree, symbol: Integer) -> tuple[Integer, Integer]:
-    """Return (cdf[symbol], cdf[symbol + 1]) after the phrase so far, from the bytes that are in the tree alone."""
+    """Return (cdf[symbol], cdf[symbol + 1]) after the phrase so far; only bytes that have followed it are visited."""
     nodes, gamma, here = tree.nodes, tree.gamma, tree.cursor[HERE]
     below: Integer = gamma * symbol
     weight: Integer = gamma
@@ -107,7 +107,7 @@ def _halve(nodes: NodeArray, node: Integer) -> None:
 def _update(tree: Tree, symbol: Integer) -> None:
     """Count ``symbol`` here and walk on; a byte that is new here becomes a node and ends the phrase.
 
-    Children are kept with the most recent first, where the next search starts. The nodes must have room for one more.
+    A node's children are a list with the most recent first. There must be room for one more node.
     """
     nodes, cursor = tree.nodes, tree.cursor
     here = cursor[HERE]
@@ -152,15 +152,15 @@ def _new_tree(gamma: int, symbols: int) -> Tree:
     return Tree(nodes, np.array([1, 0], dtype=np.int64), gamma, np.empty(ALPHABET_SIZE, dtype=np.int64))
 
 
-_BYTE_SECONDS = 3e-5  # of a byte, on a slow machine
+_BYTE_SECONDS = 3e-5  # seconds a byte, on a slow machine
 
 
 @dataclass(frozen=True)
 class Lz78:
     """The sequential probability assignment over LZ78's tree.
 
-    ``gamma``, 1 to 4096, is what each byte has before it occurs, in 256ths of an occurrence: 128 is the 1/2 of
-    Krichevsky and Trofimov. The default is the best of the powers of two on the first 10^6 bytes of enwik8.
+    ``gamma``, 1 to 4096, is each byte's count before it occurs, in 256ths of an occurrence: 128 is the 1/2 of
+    Krichevsky and Trofimov. The default is the best power of two on the first 10^6 bytes of enwik8.
     """
 
     gamma: int = 2
@@ -177,7 +177,7 @@ class Lz78:
         return ALPHABET_SIZE
 
     def state_cost(self, size: int) -> StateCost:
-        """Return what a state takes: a node for each byte at most."""
+        """Return what a state takes: at most one node a byte."""
         held = 4 * NODE_FIELDS * (2 * size + 64)
         return StateCost(held, held, 1e-4 + size * _BYTE_SECONDS, 5e-4)
 
@@ -200,7 +200,7 @@ class Lz78:
 
 
 class Lz78State:
-    """The tree after a context, and where the phrase so far stands in it."""
+    """The tree after a context, and the node of the phrase so far."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree

@@ -1,4 +1,4 @@
-"""A network of one's own, of whatever library, as a predictor of bytes that is coded in lockstep lanes."""
+"""A network of your own, from any library, as a predictor of bytes, coded in lockstep lanes."""
 
 import copy
 import hashlib
@@ -29,15 +29,15 @@ class Network(Protocol):
 
 
 class NetworkPredictor:
-    """A network as a predictor: blocks are cut into up to ``batch`` lanes of ``lane`` bytes or more.
+    """A network as a predictor: blocks are cut into up to ``batch`` lanes of at least ``lane`` bytes.
 
-    ``begin(lanes)`` returns a :class:`Network` of so many empty texts, the same each time. Encoder and decoder make the
-    same calls in the same order, so that a block decodes where these give the same floats: the archive has a
-    fingerprint of them, and ``weights``, bytes or text, is what it also depends on, such as a checksum of the weights.
-    A state is a network of one lane, copied by ``copy.deepcopy``, or by its own ``copy()`` where it has one. No spec
-    names it: who decodes hands over the same.
+    ``begin(lanes)`` returns a :class:`Network` of that many empty texts, the same each time. Encoder and decoder make
+    the same calls in the same order, so a block decodes wherever these give the same floats. The archive keeps a
+    fingerprint of such floats and of ``weights``: bytes or text that identify the network, such as a checksum of its
+    weights. A state is a network of one lane, copied by its ``copy()``, or by ``copy.deepcopy`` if it has none. No spec
+    names this predictor: whoever decodes must pass the same one.
 
-    Raises ``ValueError`` on options out of range, and where what the network returns is no distribution.
+    Raises ``ValueError`` on options out of range, and where the network returns no distribution.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class NetworkPredictor:
         return self.lane_fingerprint([1, self.batch])
 
     def lane_fingerprint(self, lanes: Sequence[int]) -> bytes:
-        """Return 16 bytes that differ where any float of a probe does, a few steps of each number of ``lanes``."""
+        """Return a digest of 16 bytes of the floats of a probe: a few steps with each number of ``lanes``."""
         if not lanes or not 1 <= min(lanes) <= max(lanes) <= self.batch:
-            raise CorruptDataError(f"its blocks claim {list(lanes)} lanes; with batch={self.batch} there are fewer")
+            raise CorruptDataError(f"the blocks claim {list(lanes)} lanes, expected 1 to batch={self.batch}")
         hasher = hashlib.blake2b(self._weights, digest_size=16)
         for count in sorted(set(lanes)):
             network = self._checked(count)
@@ -92,7 +92,7 @@ class NetworkPredictor:
 
 
 class _Checked:
-    """A network whose rows are looked at before the coder sees them."""
+    """A network whose rows are checked before the coder sees them."""
 
     def __init__(self, network: Network, lanes: int) -> None:
         self._network = network
@@ -116,7 +116,7 @@ class _Checked:
 
 
 class NetworkState:
-    """One text."""
+    """A network of one lane, after a context."""
 
     def __init__(self, network: _Checked) -> None:
         self._network = network

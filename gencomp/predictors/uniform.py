@@ -1,4 +1,4 @@
-"""No model at all: every symbol equally likely. The first rung of the ladder, and the incompressible reference."""
+"""No model at all: every symbol is equally likely. Other predictors are compared with this one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Uniform:
 
 
 class UniformState:
-    """Has nothing to remember."""
+    """The state after any context: it remembers nothing."""
 
     def __init__(self, alphabet_size: int) -> None:
         self._weights = np.ones(alphabet_size, dtype=np.int64)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
-# what stands before the first symbol of a text: NUL among bytes, the end-of-text token of a BPE vocabulary
+# read before a text's first symbol: the byte NUL, or the start token of a BPE vocabulary
 START_OF_TEXT = 0
 
 
@@ -15,10 +15,10 @@ START_OF_TEXT = 0
 class Architecture:
     """The shape of a decoder-only Transformer (Vaswani et al. 2017; Touvron et al. 2023).
 
-    ``width`` is the size of a position's vector, ``layers`` and ``heads`` are counts, ``key_value_heads`` how many
-    heads the keys and values have (Ainslie et al. 2023; one makes the decoder's cache ``heads`` times smaller),
-    ``feed_forward`` the inner size of the gated feed-forward layers, ``context`` the most positions that the model is
-    meant for. Input and output embeddings are one matrix.
+    ``width`` is the size of a position's vector; ``layers`` and ``heads`` are counts. ``key_value_heads`` is the number
+    of heads of keys and values: with one, the cache is ``heads`` times smaller (Ainslie et al. 2023). ``feed_forward``
+    is the inner size of the gated feed-forward layers, ``context`` the largest number of positions. Input and output
+    embeddings are one matrix.
     """
 
     width: int
@@ -32,7 +32,7 @@ class Architecture:
         for name, value in vars(self).items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.width % self.heads or self.width // self.heads % 2:
+        if self.width % self.heads or (self.width // self.heads) % 2:
             raise ValueError(
                 f"width must be heads times an even number, got a width of {self.width} with {self.heads} heads"
             )
@@ -43,16 +43,16 @@ class Architecture:
 
     def parameter_count(self, vocabulary_size: int = 256) -> int:
         """Return the number of weights of the model over ``vocabulary_size`` symbols."""
-        key_value_width = self.width // self.heads * self.key_value_heads
+        key_value_width = (self.width // self.heads) * self.key_value_heads
         attention = 2 * self.width * self.width + 2 * self.width * key_value_width
         layer = attention + 3 * self.width * self.feed_forward + 2 * self.width
         return vocabulary_size * self.width + self.layers * layer + self.width
 
     def build(self, vocabulary_size: int = 256, *, seed: int = 0) -> "LlamaForCausalLM":
-        """Return the untrained model, float32, its weights drawn from ``seed``.
+        """Return the untrained model in float32, with weights drawn from ``seed``.
 
-        Matrices are normal with deviation 0.02, those that write into the residual stream smaller by the square
-        root of twice the layers (Radford et al. 2019).
+        Matrices are normal with a standard deviation of 0.02; for those that write into the residual stream it is
+        divided by the square root of twice the number of layers (Radford et al. 2019).
         """
         import torch
         from transformers import LlamaConfig, LlamaForCausalLM
@@ -82,7 +82,7 @@ class Architecture:
         return model
 
 
-# the sizes of the paper's Table 1, as close as whole heads and layers allow
+# close to the sizes of the paper's Table 1
 SIZES = {
     "200k": Architecture(width=64, layers=4, heads=2, key_value_heads=1, feed_forward=192),
     "800k": Architecture(width=128, layers=4, heads=2, key_value_heads=1, feed_forward=384),

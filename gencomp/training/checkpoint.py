@@ -1,4 +1,4 @@
-"""Checkpoints: a folder with tensors and a record, whole or not there, taken up only by the run that wrote it."""
+"""Checkpoints: a folder with tensors and a record, either complete or absent; only the run that wrote it resumes."""
 
 import json
 import os
@@ -19,14 +19,14 @@ STATE = "state.safetensors"
 
 
 class TrainingError(GencompError):
-    """A training run that cannot go on: another run's checkpoint, or a loss that is no number."""
+    """A training run that cannot go on: its checkpoint is another run's, or its loss is not finite."""
 
 
 @dataclass
 class History:
-    """What a run has seen: one entry an evaluation. Losses are in bits per byte, ``seconds`` are spent training.
+    """A run's losses, in bits per byte, and the ``seconds`` spent training: an entry for each evaluation.
 
-    ``by_source`` are held-out losses of each source, where there are several.
+    ``by_source`` has each source's held-out losses, if there are several sources.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -39,7 +39,7 @@ class History:
 def save_checkpoint(
     folder: Path, tensors: Mapping[str, "torch.Tensor"], described: Mapping[str, Any], step: int, history: History
 ) -> None:
-    """Write ``tensors``, what describes the run, and how far it is: a new folder takes the old one's name."""
+    """Write ``tensors``, the run's description, and its progress into a new folder, which replaces ``folder``."""
     from safetensors.torch import save_file
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def save_checkpoint(
 def load_checkpoint(folder: Path, described: Mapping[str, Any]) -> tuple[dict[str, "torch.Tensor"], int, History]:
     """Return the tensors, the steps done and the history of a checkpoint.
 
-    Raises :class:`TrainingError` where there is none, or it is of a run that is described otherwise.
+    Raises :class:`TrainingError` if there is none, or if its run has another description.
     """
     from safetensors.torch import load_file
 
@@ -73,20 +73,20 @@ def load_checkpoint(folder: Path, described: Mapping[str, Any]) -> tuple[dict[st
         if record[key] != value:
             changed = [name for name in value if record[key].get(name) != value[name]]
             raise TrainingError(
-                f"the checkpoint is of another run: its {', '.join(changed)} differ; give the options it began with"
+                f"the checkpoint is of another run, which differs in {', '.join(changed)}; give its options"
             )
     return load_file(folder / STATE), int(record["step"]), History(**record["history"])
 
 
 def recover(folder: Path) -> None:
-    """Give the older checkpoint its name back where a run was killed between two renames."""
+    """Give the older checkpoint its name back if a run was killed between the two renames."""
     old = folder.with_name(folder.name + ".old")
     if old.is_dir() and not folder.exists():
         os.replace(old, folder)
 
 
 def optimizer_tensors(optimizer: "torch.optim.Optimizer") -> dict[str, "torch.Tensor"]:
-    """Return an optimizer's state, one tensor a name."""
+    """Return an optimizer's state as tensors by name."""
     return {
         f"optimizer.{index}.{key}": value
         for index, state in optimizer.state_dict()["state"].items()

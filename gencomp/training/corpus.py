@@ -1,4 +1,4 @@
-"""Training data: bytes of any kind, cut into a part to learn from and a held-out part, and drawn by step."""
+"""Training data: any bytes, cut into a part to learn from and a held-out part; sequences are drawn step by step."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ SymbolArray = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Corpus:
-    """Symbols to learn from and held-out ones, and how many bytes each stands for.
+    """Symbols to learn from, and held-out ones.
 
-    ``training`` and ``held_out`` are ids, (n,), uint8 for bytes and int32 for tokens; ``*_bytes`` count the bytes
-    that they came from, so that losses can be told in bits per byte.
+    ``training`` and ``held_out`` (n,) are bytes, uint8, or tokens, int32. ``training_bytes`` and ``held_out_bytes``
+    count the bytes that they came from, for losses in bits per byte.
     """
 
     training: npt.NDArray[np.integer]
@@ -33,12 +33,12 @@ def read_corpus(
     *,
     left_out: Callable[[str], object] | None = None,
 ) -> tuple[bytes, bytes]:
-    """Return (training, held-out) bytes: files, folders and patterns one after another, their end held out.
+    """Return (training, held-out) bytes: files, folders and patterns are concatenated, and the end is held out.
 
-    Files compressed with gzip, bzip2, xz or zstd are read as what they hold. ``limit`` takes only that many bytes
-    from the start. ``left_out`` is told of each file that cannot be read; without it, the first one raises
-    ``OSError`` or :class:`~gencomp.errors.DatasetError`, as a folder does that holds nothing. Raises ``ValueError``
-    where too little is left to learn from.
+    Files compressed with gzip, bzip2, xz or zstd are decompressed. Only the first ``limit`` bytes are taken.
+    ``left_out`` is told of each file that cannot be read; without it, the first such file raises ``OSError`` or
+    :class:`~gencomp.errors.DatasetError`. So does an empty folder. Raises ``ValueError`` unless the held-out part is at
+    most half of the data.
     """
     parts: list[bytes] = []
     for path in paths:
@@ -65,14 +65,14 @@ def read_sources(
     *,
     left_out: Callable[[str], object] | None = None,
 ) -> tuple[list[bytes], dict[str, bytes]]:
-    """Return the bytes to learn from of each path, and by its name the end of each, held out.
+    """Return the bytes to learn from of each path, and the held-out end of each, by its name.
 
-    Each path is read as by :func:`read_corpus`. Raises ``ValueError`` where two have one name.
+    Each path is read as by :func:`read_corpus`. Raises ``ValueError`` if two have the same name.
     """
     training, holding_out = [], {}
     for path in paths:
         if path.name in holding_out:
-            raise ValueError(f"two sources are named {path.name}; give them names of their own")
+            raise ValueError(f"two sources are named {path.name}; rename one of them")
         learnt, holding_out[path.name] = read_corpus([path], held_out, limit, left_out=left_out)
         training.append(learnt)
     return training, holding_out

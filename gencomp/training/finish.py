@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 LOSS_CURVE = "loss.png"
-# what is written into a model's folder
+# the files that are written into a model's folder
 OUTPUTS = (
     "config.json",
     "generation_config.json",
@@ -39,9 +39,9 @@ def save_model(
     *,
     dtype: str = "float16",
 ) -> None:
-    """Write a folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` load, with ``training.json`` beside.
+    """Write a folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` load, and ``training.json`` into it.
 
-    The weights are stored as ``dtype``: two bytes a parameter in float16, which is what the paper counts.
+    Weights are stored as ``dtype``; the paper counts float16's two bytes a parameter.
     """
     import torch
     from transformers.utils import logging
@@ -72,5 +72,5 @@ def draw_loss_curve(history: History, path: Path, title: str) -> None:
     axes.grid(alpha=0.3)
     axes.legend()
     with new_name(path, overwrite=True) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of letters that its font lacks
+        warnings.simplefilter("ignore", UserWarning)  # about letters that the font lacks
         figure.savefig(temporary, format="png", dpi=120)

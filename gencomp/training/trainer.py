@@ -1,6 +1,6 @@
 """The training loop: AdamW, warm-up and cosine decay, clipped gradients, a curriculum of lengths, checkpoints.
 
-Everything random is drawn from (seed, step), so a run that is resumed goes on as if it had never stopped.
+Everything random is drawn from (seed, step), so a resumed run goes on as if it had never stopped.
 """
 
 import json
@@ -36,11 +36,11 @@ RECORD = "training.json"
 class Plan:
     """How to train. Lengths and sizes are in symbols: bytes, or tokens of a BPE vocabulary.
 
-    ``steps`` updates of ``step_symbols`` symbols each. ``curriculum`` pairs a sequence length with the share of the
-    steps up to which it is used, ascending: short sequences first cost less attention (Li et al. 2022). The
-    learning rate rises over ``warm_up`` steps and falls to 0 along a cosine (Loshchilov and Hutter 2017). Gradients
-    are clipped to a norm of ``clip``. ``dtype`` is what matrices are multiplied in: ``bfloat16`` under autocast, the
-    weights staying float32.
+    There are ``steps`` updates of ``step_symbols`` symbols each. ``curriculum`` pairs each sequence length with the
+    share of the steps up to which it is used, ascending: short sequences come first, and cost less attention (Li et al.
+    2022). The learning rate rises over ``warm_up`` steps, and falls to 0 along a cosine (Loshchilov and Hutter 2017).
+    Gradients are clipped to a norm of ``clip``. ``dtype`` is what matrices are multiplied in: with ``bfloat16``,
+    autocast does so, and weights stay float32.
     """
 
     steps: int
@@ -78,8 +78,8 @@ class Plan:
 
 
 Report = Callable[[int, float, float | None], None]
-"""Called after each step with its number (from 1), the mean loss since the last evaluation, and, after one, the
-held-out loss; in bits per byte."""
+"""Called after each step with its number, from 1; the mean training loss since the last evaluation; and the held-out
+loss, or None if the step had no evaluation. Losses are in bits per byte."""
 
 
 def train(
@@ -95,8 +95,9 @@ def train(
 ) -> History:
     """Train ``model`` in place; write a checkpoint to ``folder``/checkpoint at each evaluation; return the losses.
 
-    ``identity`` says what run this is (data, architecture, vocabulary); with ``resume`` a checkpoint of the same plan
-    and identity is taken up, and raises :class:`TrainingError` where it is of another.
+    ``identity`` says what run this is (data, architecture, vocabulary); with ``resume``, a checkpoint of the same plan
+    and identity is continued. Raises :class:`TrainingError` if the checkpoint is of another run, or if a loss is not
+    finite; ``ValueError`` if there are too few symbols for the curriculum.
     """
     import torch
 
@@ -146,11 +147,11 @@ def _check_lengths(corpus: Corpus, plan: Plan) -> None:
     longest = max(length for length, _ in plan.curriculum)
     for part, symbols in (("part to learn from", corpus.training), ("held-out part", corpus.held_out)):
         if len(symbols) < longest:
-            raise ValueError(f"the {part} has {len(symbols):,} symbols; a sequence of the curriculum takes {longest:,}")
+            raise ValueError(f"the {part} has {len(symbols):,} symbols; a sequence of the curriculum has {longest:,}")
 
 
 def _check_finite(loss: float, step: int, plan: Plan) -> None:
-    if not math.isfinite(loss):  # before anything is saved: the last checkpoint stays good
+    if not math.isfinite(loss):  # nothing is saved then: the last checkpoint stays good
         raise TrainingError(
             f"the loss is {loss} at step {step + 1}; start again from the last checkpoint, in another folder, "
             f"with a lower rate, such as learning_rate={plan.learning_rate / 2:g}"
@@ -158,7 +159,7 @@ def _check_finite(loss: float, step: int, plan: Plan) -> None:
 
 
 def mean_loss(model: "PreTrainedModel", symbols: "torch.Tensor") -> "torch.Tensor":
-    """Return the mean cross-entropy, in nats, of ``symbols`` (n, length) int64, each after those before it.
+    """Return the mean cross-entropy, in nats, of ``symbols``, int64 (n, length), each given those before it.
 
     The first is predicted from the start symbol alone, as when a chunk is coded.
     """
@@ -194,7 +195,7 @@ def _precision(device: str, dtype: str) -> Any:
 
 
 def _optimizer(model: "PreTrainedModel", plan: Plan) -> "torch.optim.AdamW":
-    """Return AdamW (Loshchilov and Hutter 2019); only matrices decay."""
+    """Return AdamW (Loshchilov and Hutter 2019), with weight decay for matrices alone."""
     import torch
 
     weights = [weight for weight in model.parameters() if weight.requires_grad]
@@ -206,10 +207,10 @@ def _optimizer(model: "PreTrainedModel", plan: Plan) -> "torch.optim.AdamW":
 
 
 def begin_from(model: "torch.nn.Module", folder: Path, *, finished: str | None = "model.safetensors") -> None:
-    """Give ``model`` the weights of a trained model's folder, or of the checkpoint of a run that was stopped.
+    """Give ``model`` the weights in ``folder``: a trained model's, or those of an interrupted run's checkpoint.
 
-    ``finished`` is the file of the former; None where only a checkpoint has the weights as they are learnt. Raises
-    :class:`TrainingError` where there are none, or they are of another architecture.
+    ``finished`` is the trained model's file; None if that holds other numbers than those that are learnt. Raises
+    :class:`TrainingError` if there are no weights, or if they are of another architecture.
     """
     import torch
     from safetensors.torch import load_file

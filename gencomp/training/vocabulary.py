@@ -1,4 +1,4 @@
-"""What a model's ids stand for: bytes, or byte-level BPE tokens. Saved beside the weights, as transformers expects."""
+"""Tokenizers of trained models: of bytes, or byte-level BPE. They are saved beside the weights, for transformers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BYTE_VOCABULARY = 256
 _START = "<|start|>"
-_PIECE = 1 << 16
+_PIECE = 1 << 16  # bytes that are tokenized at a time
 
 
 def byte_tokenizer_backend() -> "Tokenizer":
@@ -39,7 +39,7 @@ def byte_tokenizer() -> "PreTrainedTokenizerFast":
 def train_bpe(text: bytes, size: int) -> "PreTrainedTokenizerFast":
     """Return a byte-level BPE tokenizer of ``size`` tokens, learnt from ``text``: the start token, 256 bytes, merges.
 
-    Raises ``ValueError`` on a size below 258, where there is no merge to learn.
+    Raises ``ValueError`` on a size below 258, which leaves no room for merges.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -72,9 +72,9 @@ def _pieces(text: bytes) -> Iterator[str]:
 
 
 def check_same_tokens(folder: Path, tokenizer: "PreTrainedTokenizerFast") -> None:
-    """Raise ``ValueError`` where a trained model's folder has other tokens: its weights would mean nothing here."""
+    """Raise ``ValueError`` if the model in ``folder`` has another vocabulary, in which its weights would be useless."""
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"
     if path.is_file() and Tokenizer.from_file(str(path)).get_vocab() != tokenizer.get_vocab():
-        raise ValueError(f"{folder} was trained on other tokens; begin with it on the data that its tokens came from")
+        raise ValueError(f"{folder} was trained on other tokens; train it on the data that its tokens were learnt from")

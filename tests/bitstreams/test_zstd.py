@@ -70,6 +70,27 @@ def test_every_next_byte_of_a_text_that_grows(level: int) -> None:
         sizer.feed(alice()[at : at + 1])
 
 
+_FOLLOWERS = {
+    "three bytes have come": b"down the rabbit-hole, the rabbit-hunt, a rabbit-hat; rabbit-h",
+    "one has, far away": alice()[:600] + b"0123456 " + alice()[600:900] + b"012345",
+    "frequencies step": alice()[:900] + b"Q=" * 255 + b"W-" * 127,
+    "a run": b"some words " + b"a" * 700,
+    "walks are cut short": b"".join(b"same%c" % n for n in range(250)) * 2 + b"same",
+    "few bytes": b"few",
+}
+
+
+@pytest.mark.parametrize("level", [13, 16, 19])
+@pytest.mark.parametrize("prefix", _FOLLOWERS.values(), ids=_FOLLOWERS)
+def test_all_next_bytes_whatever_has_followed_before(level: int, prefix: bytes) -> None:
+    """The optimal parser is asked once for all bytes that it can not tell apart; these are texts where it can."""
+    codec, sizer = Zstd(level), ZstdSizer(level, prefix=prefix[:-2])
+    twin = sizer.copy()
+    twin.feed(prefix[-2:])  # which begin all its suffixes
+    check(codec, twin, prefix, BYTES)
+    check(codec, sizer, prefix[:-2], [b"", *BYTES[90:130], *(prefix[-2:] + byte for byte in BYTES[90:130]), b"a"])
+
+
 @pytest.mark.parametrize("level", [1, 3, 5, 6, 8, 10, 12, 13, 15, 17, 19])
 @pytest.mark.parametrize("size", [6, 255, 1023, 2047, 16_383, 17_000, 30_000])
 def test_sizes_where_something_changes(level: int, size: int) -> None:

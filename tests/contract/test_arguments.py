@@ -26,6 +26,7 @@ from gencomp.equivalence.capabilities import (
 )
 from gencomp.equivalence.conditional import code_length
 from gencomp.modalities import audio, image, text
+from gencomp.protocols import Charging
 from gencomp.registry import entries, load
 from tests.networks import small_network
 
@@ -171,13 +172,15 @@ def test_conditional_code_lengths_are_of_bytes() -> None:
         refuses(lambda given, model=model: code_length(model, DATA, given), *NO_BYTES)
 
 
-@pytest.mark.parametrize("name", ["counts:1", "lz78", "ctw", "mix:1", "gzip"])
+@pytest.mark.parametrize("name", ["counts:1", "lz78", "ctw", "mix:1", NETWORKS["rnn"], "gzip"])
 def test_what_a_state_is_charged_for_is_bytes(name: str) -> None:
     predictor = as_predictor(name)
     expected = charge(predictor.begin(b"a"), DATA[:5]).tolist()
     assert charge(predictor.begin(b"a"), bytearray(DATA[:5])).tolist() == expected
     state = predictor.begin(b"a")
     refuses(lambda data: charge(state, data), *NO_BYTES)
+    if isinstance(state, Charging):
+        refuses(state.charge, *NO_BYTES)
     refuses(lambda data: spend(state, data), *NO_BYTES)
     assert charge(state, DATA[:5]).tolist() == expected
 

@@ -76,7 +76,7 @@ def test_dot_products_are_exact() -> None:
 
 @pytest.mark.parametrize("shape", [(33, 32), (32, 31), (32, 514)])
 def test_shapes_that_do_not_fit_are_refused(shape: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match=f"has {shape[0]} x {shape[1]} weights; expected"):
+    with pytest.raises(ValueError, match=f"has {shape[0]} outputs and {shape[1]} inputs; expected"):
         pack(np.zeros(shape, np.int8))
 
 

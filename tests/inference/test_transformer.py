@@ -374,7 +374,7 @@ def test_what_is_beyond_the_bounds_is_refused(change: dict[str, object], complai
 def test_numbers_that_are_not_finite_are_refused(name: str, value: float) -> None:
     tensors = Tensors(LLAMA)
     tensors.arrays[name].reshape(-1)[5] = value
-    with pytest.raises(TransformerError, match=f"its tensor {name} has numbers that are not finite"):
+    with pytest.raises(TransformerError, match=f"the model's tensor {name} has numbers that are not finite"):
         new_network(LLAMA, tensors, 8)
 
 
@@ -383,7 +383,7 @@ def test_numbers_beyond_the_kernels_are_refused() -> None:
     for name, value in (("layers.0.up.bias", 1e15), ("layers.0.norm1.bias", 1e15)):
         tensors = Tensors(form)
         tensors.arrays[name][0] = value
-        with pytest.raises(TransformerError, match=f"its tensor {name} reaches 1e"):
+        with pytest.raises(TransformerError, match=f"the model's tensor {name} reaches 1e"):
             new_network(form, tensors, 8)
     with pytest.raises(TransformerError, match="it has 96 positions, 97 are asked for"):
         new_network(form, Tensors(form), 97)

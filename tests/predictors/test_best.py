@@ -153,21 +153,21 @@ def changed(path: Path, **changes: np.ndarray | None) -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"network_hidden": np.full(64, 1 << 30, np.int32)}, "of its network, hidden has numbers beyond"),
-        ({"network_hidden": np.full(64, -(1 << 31), np.int32)}, "of its network, hidden has numbers beyond"),
-        ({"network_before": np.full(128, -32768, np.int16)}, "of its network, before has numbers beyond 32767"),
-        ({"network_normed": np.full(32, -32768, np.int16)}, "of its network, normed has numbers beyond 32767"),
+        ({"network_hidden": np.full(64, 1 << 30, np.int32)}, "its network: hidden has numbers beyond"),
+        ({"network_hidden": np.full(64, -(1 << 31), np.int32)}, "its network: hidden has numbers beyond"),
+        ({"network_before": np.full(128, -32768, np.int16)}, "its network: before has numbers beyond 32767"),
+        ({"network_normed": np.full(32, -32768, np.int16)}, "its network: normed has numbers beyond 32767"),
         ({"network_normed": np.zeros(31, np.int16)}, r"network_normed is int16\[31\], expected int16\[32\]"),
-        ({"network_context": np.array([0, 1 << 32, 0, 0], np.uint64)}, "of its network, its context is none"),
-        ({"network_context": np.array([0, 0, 0, 2], np.uint64)}, "of its network, its context is none"),
+        ({"network_context": np.array([0, 1 << 32, 0, 0], np.uint64)}, "its network: its context is out of bounds"),
+        ({"network_context": np.array([0, 0, 0, 2], np.uint64)}, "its network: its context is out of bounds"),
         ({"network_context": np.array([0, 0, 0, 0], np.int64)}, "network_context is int64"),
         ({"network_trusts": np.zeros(256 * 33 - 1, np.uint16)}, "network_trusts is uint16"),
-        ({"network_doubts": np.array([1, 0, 0, 0])}, "of its network, doubts are out of bounds"),
-        ({"network_doubts": np.array([0, -1, 0, 0])}, "of its network, doubts are out of bounds"),
-        ({"network_doubts": np.array([0, 1 << 40, 0, 0])}, "of its network, doubts are out of bounds"),
-        ({"network_doubts": np.array([0, 0, -2, 0])}, "of its network, doubts are out of bounds"),
-        ({"network_doubts": np.array([0, 0, 3, 2])}, "of its network, doubts are out of bounds"),
-        ({"network_doubts": np.array([0, 0, 33, 0])}, "of its network, doubts are out of bounds"),
+        ({"network_doubts": np.array([1, 0, 0, 0])}, "its network: its doubts are out of bounds"),
+        ({"network_doubts": np.array([0, -1, 0, 0])}, "its network: its doubts are out of bounds"),
+        ({"network_doubts": np.array([0, 1 << 40, 0, 0])}, "its network: its doubts are out of bounds"),
+        ({"network_doubts": np.array([0, 0, -2, 0])}, "its network: its doubts are out of bounds"),
+        ({"network_doubts": np.array([0, 0, 3, 2])}, "its network: its doubts are out of bounds"),
+        ({"network_doubts": np.array([0, 0, 33, 0])}, "its network: its doubts are out of bounds"),
         ({"network_trusts": None}, "its arrays are not the 22 of a state"),
         ({"network_more": np.zeros(1, np.int32)}, "its arrays are not the 22 of a state"),
         ({"network": np.array("x" * 9000)}, "network is|not a text"),
@@ -187,7 +187,7 @@ def test_forged_states_are_refused(
     for use in (Best.load_state, lambda path, weights: Best(weights=weights, state=str(path)).encode_block(b"abc")):
         with pytest.raises(CorruptDataError, match=complaint) as caught:
             use(path, best.weights)
-        assert "no saved best state" in str(caught.value)
+        assert "not a saved best state" in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
@@ -215,9 +215,9 @@ def test_other_weights_and_revisions_and_families(best: Best, path: Path, tmp_pa
     moved.write_bytes(small_network().read_bytes())
     assert (Best.load_state(path, str(moved)).cdf() == best.begin(TEXT * 5).cdf()).all()
     Mix(1).begin(TEXT).save(tmp_path / "mix")
-    with pytest.raises(CorruptDataError, match="no saved best state: its arrays are not the 22"):
+    with pytest.raises(CorruptDataError, match="not a saved best state: its arrays are not the 22"):
         Best.load_state(tmp_path / "mix", best.weights)
-    with pytest.raises(CorruptDataError, match="no saved Mix state: its arrays are not the 15"):
+    with pytest.raises(CorruptDataError, match="not a saved Mix state: its arrays are not the 15"):
         Mix.load_state(path)
     changed(path, version=np.array([2, Best.REVISION + 1]))
     with pytest.raises(ModelMismatchError, match="is a best state of format 2 and revision"):
@@ -228,7 +228,7 @@ def test_damage_is_found(best: Best, path: Path) -> None:
     blob = path.read_bytes()
     for damaged in (blob[:-1], blob[:40], b"", blob[: len(blob) // 2] + b"x" + blob[len(blob) // 2 + 1 :]):
         path.write_bytes(damaged)
-        with pytest.raises(CorruptDataError, match="no saved best state"):
+        with pytest.raises(CorruptDataError, match="not a saved best state"):
             Best.load_state(path, best.weights)
     with pytest.raises(CorruptDataError, match="a device"):
         Best.load_state("/dev/zero", best.weights)

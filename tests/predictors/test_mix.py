@@ -431,7 +431,7 @@ def test_states_are_not_trusted(tmp_path: Path) -> None:
         ({"positions": far}, "out of bounds"),
         ({"slots": np.zeros(64, dtype=np.uint8)}, "slots is"),
         ({"weights": np.zeros(8)}, "weights is"),
-        ({"settings": np.array([-1, 0])}, "tables for"),
+        ({"settings": np.array([-1, 0])}, "its tables are for"),
         ({"spec": np.array("counts:3")}, "expected mix"),
         ({"spec": np.array("mix:1")}, "expected 'mix:1"),
         ({"spec": np.array("mix:12")}, "level"),

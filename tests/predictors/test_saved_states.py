@@ -155,9 +155,9 @@ def test_counters_and_weights_may_be_anything(path: Path, fill: int) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"settings": np.array([1 << 40, 0])}, "tables for 1,099,511,627,776 bytes"),
-        ({"settings": np.array([0, 0])}, "tables for 0 bytes"),
-        ({"settings": np.array([1 << 15, 7])}, "frozen or not"),
+        ({"settings": np.array([1 << 40, 0])}, "its tables are for 1,099,511,627,776 bytes"),
+        ({"settings": np.array([0, 0])}, "its tables are for 0 bytes"),
+        ({"settings": np.array([1 << 15, 7])}, "is 7, expected 0 or 1"),
         ({"settings": np.array([1 << 15])}, "settings is"),
         ({"settings": np.array([1.0, 0.0])}, "not two integers"),
         ({"version": np.array("2")}, "not two integers"),
@@ -197,7 +197,7 @@ def test_pickles_are_not_read(path: Path, tmp_path: Path) -> None:
     for name in ("spec.npy", "version.npy", "history.npy", "weights.npy"):
         Mix(1).begin(TEXT).save(path)
         with_entry(path, name, lambda piece: buffer.getvalue())
-        refused(path, "is no saved Mix state")
+        refused(path, "is not a saved Mix state")
     assert not (tmp_path / "made").exists()
 
 
@@ -213,7 +213,7 @@ def test_claims_are_checked_before_anything_is_inflated(path: Path, name: str) -
         Mix(1).begin(TEXT).save(path)
         with_entry(path, name, make)
         tracemalloc.start()
-        refused(path, "is no saved Mix state")
+        refused(path, "is not a saved Mix state")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 8 << 20, f"{peak:,} bytes"
@@ -242,7 +242,7 @@ def test_sizes_that_the_list_of_arrays_says(path: Path) -> None:
 def test_a_zip_that_ends_otherwise(path: Path, tail: bytes) -> None:
     body = path.read_bytes()[32:]
     write(path, body + tail)
-    refused(path, "is no saved Mix state")
+    refused(path, "is not a saved Mix state")
     write(path, body[:-22] + tail[:20].ljust(20, b"\0") + body[-22:])
     with pytest.raises(CorruptDataError):
         Mix.load_state(path)
@@ -254,7 +254,7 @@ def test_arrays_before_the_first_byte(path: Path, shift: int) -> None:
     (offset,) = struct.unpack_from("<L", body, len(body) - 6)  # of the directory, at the end of the archive's end
     struct.pack_into("<L", body, len(body) - 6, offset + shift)
     write(path, bytes(body))
-    refused(path, "is no saved Mix state: ")
+    refused(path, "is not a saved Mix state: ")
 
 
 def test_a_long_list_of_arrays_is_not_read(path: Path) -> None:
@@ -278,7 +278,7 @@ def test_encrypted_and_patched_entries(path: Path, flag: int) -> None:
             if body[at : at + 4] == start:
                 body[at + offset : at + offset + 2] = struct.pack("<H", flag)
     write(path, bytes(body))
-    refused(path, "is no saved Mix state")
+    refused(path, "is not a saved Mix state")
 
 
 # the file itself

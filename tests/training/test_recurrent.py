@@ -162,7 +162,7 @@ def test_a_run_that_is_resumed_ends_as_if_it_had_not_stopped(wiki: bytes, tmp_pa
     assert again.training_loss == history.training_loss
     for (name, weight), other in zip(whole.named_parameters(), resumed.parameters(), strict=True):
         assert torch.equal(weight, other), name
-    with pytest.raises(TrainingError, match="of another run: its steps differ"):
+    with pytest.raises(TrainingError, match="of another run, which differs in steps;"):
         other_plan = dataclasses.replace(PLAN, steps=9)
         train_recurrent(resumed, sources, held_out, other_plan, tmp_path / "part", resume=True)
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_trained_on_is_refused(wiki: bytes, tmp_path: Path) -> No
     held_out = {"wiki": np.frombuffer(wiki[-3000:], np.uint8)}
     with pytest.raises(ValueError, match="a source has 31 bytes; a step takes 32"):
         train_recurrent(Network(TINY), Sources.of([wiki[:31]]), held_out, PLAN, tmp_path)
-    with pytest.raises(ValueError, match="the held-out part of wiki has 9 bytes; a chunk takes 2,048"):
+    with pytest.raises(ValueError, match="the held-out part of wiki has 9 bytes; a chunk has 2,048"):
         short = {"wiki": held_out["wiki"][:9]}
         train_recurrent(Network(TINY), Sources.of([wiki]), short, PLAN, tmp_path)
     broken = Network(TINY)

@@ -46,6 +46,7 @@ _LONGEST_REPEATED = 25  # blocks of so many compressed bytes or more are not one
 _FAR, _CATCH_UP = 384, 192  # if more positions than the first are missing, at most the last so many are entered
 _MEMORY, _TAIL = 8, 24  # sections remembered, and the longest tail of one, in sequences
 REST_BEGIN, REST_END, REST = 256, 257, 258
+UNCHANGED = -2  # of sequences: those whose costs were found last
 _LONG_REST = 256  # literals that are counted once for all suffixes
 
 
@@ -166,8 +167,8 @@ def block_cost(
 ) -> tuple[Integer, Integer, Integer]:
     """Return how a block ends that has been parsed to ``end``: its kind, bits and, if ``exact``, bytes.
 
-    ``first`` is the row from which on sequences may differ from those that are remembered, -1 to remember none. If
-    ``exact``, the work's code and tables are set to the block's [ZSTD_entropyCompressSeqStore].
+    ``first`` is the row from which on sequences may differ from those that are remembered, -1 to remember none, or
+    UNCHANGED. If ``exact``, the work's code and tables are set to the block's [ZSTD_entropyCompressSeqStore].
     """
     # In one piece: zstd tries what a block may be in this order, and each answer needs the counts of the one before.
     buffer, registers, literals = state.buffer, state.registers, state.literals
@@ -180,7 +181,7 @@ def block_cost(
         limit = size - least_gain(size, strategy)
         short = first >= 0 and rows - first <= _TAIL
         costs = work.sequence_costs
-        if not (short and _remembered(state, work, first)):
+        if first != UNCHANGED and not (short and _remembered(state, work, first)):
             sequences_cost(
                 state.sequences,
                 0,

@@ -48,6 +48,8 @@ NEXT = 10  # first position that this parse has not entered
 OPEN = 11  # whether something has been compared to the end of what is known
 OTHERWISE = 12  # whether the parse has done otherwise than what is noted
 USED = 13  # matches kept
+REACHED = 14  # whether a comparison has gone up to the last byte of all
+LIMITED = 15  # whether a walk ended by a limit after that, so that what it left may depend on the last byte
 
 
 class Finder(NamedTuple):
@@ -148,6 +150,8 @@ def _enter(
         length += common(buffer, position + length, found - FIRST + length, end)
         if position + length >= known:
             registers[OPEN] = 1
+        if position + length >= end - 1:
+            registers[REACHED] = 1
         plain &= found + length <= here + 9 and length <= _LONG
         if length > longest:
             longest = length
@@ -174,6 +178,8 @@ def _enter(
                 larger = -1
                 break
             larger, found = children, tables[children]
+    if found >= FIRST:
+        registers[LIMITED] |= registers[REACHED]
     if smaller >= 0:
         put(tables, log, registers, smaller, 0)
     if larger >= 0:

@@ -9,7 +9,6 @@ import numpy as np
 from gencomp.bitstreams.zstd.fse import (
     CODER_SHAPE,
     PROBABILITIES,
-    TABLE_ROW,
     accuracy,
     bits_of,
     build_coder,
@@ -43,14 +42,19 @@ CODE_MODE, CODE_HIGHEST, WORDS = range(3)
 HUFFMAN_ROW = WORDS + 256
 
 # rows of the scratch that all functions here take, after those of the order
-PARENT, DEPTH, LIMITED, _WEIGHTS, _WEIGHT_COUNTS, _NEW_TABLE, _TABLE, _LAST_TREE = range(ORDER_ROWS, ORDER_ROWS + 8)
-_CODER = ORDER_ROWS + 8
-_TREES = _CODER + CODER_SHAPE[0]
+PARENT, DEPTH, LIMITED, _WEIGHTS, _WEIGHT_COUNTS, _NEW_TABLE, _LAST_TREE = range(ORDER_ROWS, ORDER_ROWS + 7)
+_TREES = ORDER_ROWS + 7
 _KEPT_TREES = 16
-SCRATCH_SHAPE = (_TREES + _KEPT_TREES, CODER_SHAPE[1])
+_WALKS = _TREES + _KEPT_TREES
+_KEPT_WALKS, _ROWS_OF_WALK = 8, 1 + CODER_SHAPE[0]
+SCRATCH_SHAPE = (_WALKS + _KEPT_WALKS * _ROWS_OF_WALK, CODER_SHAPE[1])
 # a kept tree: its counts, its depths by rank, how often each depth occurs, then these numbers
 _DEPTHS, _DEPTH_COUNTS, _OF, _LIMIT, _LONGEST, _BITS, _SETTLED = 256, 512, 528, 529, 530, 531, 532
 _NONE = 1 << 30
+# a kept walk through weights, before its coder: they, the state after each and the bits that led there, all of these
+# bits, those of the table, how many weights there are, and the table
+_STATES, _WIDTHS, _WALK_BITS, _TOLD, _SIZE, _WALK_TABLE = 256, 512, 768, 769, 770, 771
+_PIECE = 16  # weights that are compared at once
 
 
 def begin_scratch() -> IntArray:
@@ -186,7 +190,7 @@ def description_bits(
         counts[weight] = depths[longest + 1 - weight]
     counts[weights[highest]] -= 1  # the last weight is implied
     counts[0] = highest - (present - 1)
-    bits, size = _packed_weights(highest, scratch)
+    bits, size = _packed_weights(highest, longest, scratch)
     if size < 0:
         return -1, -1
     if 1 < size < highest // 2:
@@ -197,10 +201,47 @@ def description_bits(
 
 
 @part
-def _packed_weights(size: Integer, scratch: IntArray) -> tuple[Integer, Integer]:
-    """Return bits and bytes of the weights by a table of theirs, 0 or 1 where they are not [HUF_compressWeights]."""
-    weights, counts, new, table = scratch[_WEIGHTS], scratch[_WEIGHT_COUNTS], scratch[_NEW_TABLE], scratch[_TABLE]
-    coder = scratch[_CODER:]
+def _walk_weights(size: Integer, kept: IntArray, weights: IntArray, coder: IntArray) -> Integer:
+    """Return the bits by which two states go from the last weight to the first, one by even places, one by odd ones.
+
+    Where a state comes to be the one that is kept, it stays so up to the next weight that is not.
+    """
+    total, even, odd = kept[_WALK_BITS], False, False  # whether a state is another than the one kept
+    for end in range(size, 0, -_PIECE):
+        begin = max(end - _PIECE, 0)
+        differs = np.int64(0)
+        for at in range(begin, end):
+            differs |= weights[at] ^ kept[at]
+        if differs == 0 and not even and not odd:
+            continue
+        for at in range(end - 1, begin - 1, -1):
+            weight, is_odd = weights[at], at & 1
+            if weight == kept[at] and not (odd if is_odd else even):
+                continue
+            if at >= size - 2:
+                width, state = np.int64(0), first_state(coder, weight)
+            else:
+                before = kept[_STATES + at + 2]
+                width = bits_of(coder, before, weight)
+                state = next_state(coder, before, weight, width)
+            changed = state != kept[_STATES + at]
+            if is_odd:
+                odd = changed
+            else:
+                even = changed
+            total += width - kept[_WIDTHS + at]
+            kept[at], kept[_STATES + at], kept[_WIDTHS + at] = weight, state, width
+    kept[_WALK_BITS] = total
+    return np.int64(total)
+
+
+@part
+def _packed_weights(size: Integer, longest: Integer, scratch: IntArray) -> tuple[Integer, Integer]:
+    """Return bits and bytes of the weights by a table of theirs, 0 or 1 where they are not [HUF_compressWeights].
+
+    What the last ones for a longest word came to is kept: of candidates' weights few differ.
+    """
+    weights, counts, new = scratch[_WEIGHTS], scratch[_WEIGHT_COUNTS], scratch[_NEW_TABLE]
     if size <= 1:
         return 0, 0
     highest = _LONGEST_WEIGHT
@@ -218,32 +259,22 @@ def _packed_weights(size: Integer, scratch: IntArray) -> tuple[Integer, Integer]
         return -1, -1
     if size <= 2:
         return 0, 0
+    row = _WALKS + (longest & (_KEPT_WALKS - 1)) * _ROWS_OF_WALK
+    kept, table, coder = scratch[row], scratch[row][_WALK_TABLE:], scratch[row + 1 :]
+    same, before = size, kept[_SIZE]
     if _differ(new, table, PROBABILITIES + highest + 1):
         for i in range(PROBABILITIES + highest + 1):
             table[i] = new[i]
-        table[TABLE_ROW] = table_bits(table)
+        kept[_TOLD] = table_bits(table)
         build_coder(table, coder)
-    told = table[TABLE_ROW]
-    bits, at = 2 * log + 1, size - 1
-    if size & 1:
-        one = first_state(coder, weights[at])
-        two = first_state(coder, weights[at - 1])
-        width = bits_of(coder, one, weights[at - 2])
-        one = next_state(coder, one, weights[at - 2], width)
-        bits += width
-        at -= 3
-    else:
-        two = first_state(coder, weights[at])
-        one = first_state(coder, weights[at - 1])
-        at -= 2
-    while at > 0:  # two at a time, since an even number is left
-        width = bits_of(coder, two, weights[at])
-        two = next_state(coder, two, weights[at], width)
-        bits += width
-        width = bits_of(coder, one, weights[at - 1])
-        one = next_state(coder, one, weights[at - 1], width)
-        bits += width
-        at -= 2
+        same = 0
+    elif size != before:
+        same = max(min(size, before) - 2, 0)  # states begin at the last two
+    for at in range(same, max(size, before)):
+        kept[_WALK_BITS] -= kept[_WIDTHS + at]
+        kept[at], kept[_WIDTHS + at] = -1, 0  # no weight is that
+    kept[_SIZE] = size
+    told, bits = kept[_TOLD], 2 * log + 1 + _walk_weights(size, kept, weights, coder)
     return told + bits, ((told + 7) >> 3) + ((bits + 7) >> 3)
 
 

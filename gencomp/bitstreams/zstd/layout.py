@@ -45,7 +45,8 @@ LITERALS = 22  # literals of the open block's sequences
 EXTRA = 23  # extra bits of the open block's sequences
 TOUCHED = 24  # whether a search has compared to the end of what is known, so that more bytes could change it
 BEGIN_REP1, BEGIN_REP2, BEGIN_REP3 = 25, 26, 27  # the latest offsets where the open block began
-REGISTERS = 28
+SEEN = 28  # optimal parsers: positions before this one have had their literals priced, whatever was decided
+REGISTERS = 29
 
 START, BEGIN, WALK, MATCHED = range(4)  # stages: before the block, before a walk, during a walk, after a match
 

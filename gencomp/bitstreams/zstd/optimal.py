@@ -21,6 +21,7 @@ from gencomp.bitstreams.zstd.layout import (
     REP2,
     REP3,
     REPEATS,
+    SEEN,
     SEQUENCES,
     STRATEGY,
     TARGET_LENGTH,
@@ -101,7 +102,7 @@ def best_mark(parses: Parses, row: IntArray, firsts: IntArray) -> tuple[Integer,
             if begin[literal] != row[literal]:
                 reach = min(reach, firsts[literal])
         mark = marks - 1
-        while mark >= 0 and parses.marks[parse, mark, POSITION] >= reach:
+        while mark >= 0 and parses.marks[parse, mark, SEEN] > reach:
             mark -= 1
         if mark >= 0 and parses.marks[parse, mark, POSITION] > place:
             best_parse, best, place = parse, mark, parses.marks[parse, mark, POSITION]
@@ -311,6 +312,7 @@ def parse_series(
                         break
             opt[reach + 1, PRICE] = _HIGHEST_PRICE
             here += 1
+        now[SEEN] = max(now[SEEN], begin + min(here, reach) + 1)
         if not decided:
             _copy_way(opt, last, reach)
             here = reach - np.int64(opt[last, LENGTH_OF])

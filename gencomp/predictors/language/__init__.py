@@ -1,1 +1,1 @@
-"""Language models as predictors: loaded from folders, run in lockstep, deterministic. Needs the extra ``lm``."""
+"""Language models as predictors, deterministic, from folders, GGUF files or memory. Needs the extra ``lm``."""

@@ -1,9 +1,9 @@
 """From tokens to bytes: the distribution of the next byte under a model of tokens.
 
-A text has many tokenisations; p(bytes) sums over all that cover it (Vieira et al. 2024, "From Language Models over
+A text has many tokenisations; p(bytes) is a sum over all that cover it (Vieira et al. 2024, "From Language Models over
 Tokens to Characters"). A **hypothesis** is a sequence of whole tokens and the first bytes of one more; its mass is the
-probability of all token sequences that go on so. A byte splits a hypothesis in two: the token ends here, or it goes
-on. The heaviest ``BEAM`` hypotheses are kept, and their masses normalised, so the distribution is proper whatever was
+probability of all token sequences that begin so. A byte splits a hypothesis: the token ends with it, or goes on. The
+``BEAM`` heaviest hypotheses are kept, and their masses normalised, so that the distribution sums to 1 whatever was
 dropped.
 """
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from gencomp.predictors.language.lockstep import Lockstep
 
 BEAM = 4
-# hypotheses under this share of the heaviest are dropped: each costs a call of the model when its token ends
+# of the heaviest hypothesis: lighter ones are dropped, since each costs a call of the model when its token ends
 _LEAST_SHARE = 1e-3
-# what all 256 bytes share, so that bytes that no token begins with remain possible: 0.0004 bits a byte
+# of a uniform distribution, so that bytes that begin no token remain possible; it costs 0.0004 bits a byte
 _UNIFORM_SHARE = 2.0**-12
-# tokens at the end of a context that are read byte by byte: what follows may have joined with them
+# a context's last tokens, which are read byte by byte: with what follows, the text may be cut elsewhere
 _OPEN_TOKENS = 2
 
 
 class TokenTable:
-    """The tokens in the order of their bytes, so that those with a common prefix are neighbours."""
+    """The tokens sorted by their bytes, so that those with a common prefix are neighbours."""
 
     def __init__(self, code: TokenCode) -> None:
         pairs = sorted((token, id_) for id_, token in enumerate(code.token_bytes) if token)
@@ -47,10 +47,10 @@ class TokenTable:
         self._bounds: dict[bytes, npt.NDArray[np.int64]] = {}
 
     def bounds(self, prefix: bytes) -> npt.NDArray[np.int64]:
-        """Return (257,) places: the tokens that begin with prefix + byte b are [bounds[b], bounds[b + 1])."""
+        """Return bounds, int64 (257,): the tokens at [bounds[b], bounds[b + 1]) begin with ``prefix`` and byte b."""
         if prefix not in self._bounds:
             edges = [bisect_left(self._tokens, prefix + bytes([byte])) for byte in range(256)]
-            ahead = prefix.rstrip(b"\xff")  # the least string after everything with this prefix
+            ahead = prefix.rstrip(b"\xff")  # this, with its last byte raised, is the least string beyond the prefix
             end = bisect_left(self._tokens, ahead[:-1] + bytes([ahead[-1] + 1])) if ahead else len(self._tokens)
             self._bounds[prefix] = np.array([*edges, end], dtype=np.int64)
         return self._bounds[prefix]
@@ -58,11 +58,11 @@ class TokenTable:
 
 @dataclass
 class Hypothesis:
-    """Whole tokens, and ``pending``, the first bytes of one more. ``weight`` is the probability of the whole tokens."""
+    """Whole tokens, and ``pending``, the first bytes of one more; ``weight`` is the probability of the whole tokens."""
 
     weight: float
     before: "Lockstep | ExactLockstep"
-    token: int | None  # the last whole token, not yet read by ``before``; None where there is none
+    token: int | None  # the last whole token if ``before`` has not read it, else None
     pending: bytes
     table: TokenTable
 
@@ -77,16 +77,16 @@ class Hypothesis:
 
     @cached_property
     def cumulative(self) -> FloatArray:
-        """P of the tokens before each place of the table's order, (n + 1,), among the tokens that have bytes."""
+        """Sums of the next token's probabilities over the table's first 0, 1, ... tokens, (n + 1,), ending at 1."""
         probabilities = self.lockstep.probabilities()[0].astype(np.float64)[self.table.order]
         return np.concatenate([[0.0], np.cumsum(probabilities / probabilities.sum())])
 
     def next_byte(self) -> FloatArray:
-        """Return the weight of each next byte, (256,)."""
+        """Return the weight of each next byte, float64 (256,)."""
         return np.asarray(self.weight * np.diff(self.cumulative[self.table.bounds(self.pending)]))
 
     def after(self, byte: int) -> "Iterator[tuple[float, Hypothesis]]":
-        """Yield (mass, hypothesis) for each way to go on with ``byte``: the token ends, or it goes on."""
+        """Yield (mass, hypothesis) for each way to continue with ``byte``: a token ends with it, or goes on."""
         longer = self.pending + bytes([byte])
         first = int(self.table.bounds(self.pending)[byte])
         extended = self.table.bounds(longer)
@@ -112,7 +112,7 @@ class ByteState:
 
     @classmethod
     def begin(cls, causal: "CausalModel | ExactModel", code: TokenCode, context: bytes, table: TokenTable) -> Self:
-        """Return the state after ``context``; all but its last two tokens are taken as the tokenizer cuts them."""
+        """Return the state after ``context``; all but its last two tokens are those of the tokenizer."""
         symbols = code.encode(context)
         settled = max(0, len(symbols) - _OPEN_TOKENS)
         tail = context[len(code.decode(symbols[:settled])) :]
@@ -126,7 +126,7 @@ class ByteState:
         return state
 
     def _distribution(self) -> FloatArray:
-        """Return p of the next byte, (256,)."""
+        """Return p of the next byte, float64 (256,)."""
         if self._probabilities is None:
             with self._causal.settings.applied():
                 weights = np.sum([hypothesis.next_byte() for hypothesis in self._hypotheses], axis=0)
@@ -155,23 +155,23 @@ class ByteState:
                 for _, hypothesis in kept:
                     hypothesis.weight /= total
                 self._hypotheses = [hypothesis for _, hypothesis in kept]
-            else:  # no token goes on so: the model reads its start symbol in place of the byte
+            else:  # no token continues so: the model reads its start symbol in place of the byte
                 before = self._hypotheses[0].lockstep
                 self._hypotheses = [Hypothesis(1.0, before, self._causal.start, b"", self._table)]
         self._probabilities = None
 
     def copy(self) -> Self:
-        # hypotheses never change once they are weighed, and locksteps are copied before they read on
+        # shared: hypotheses do not change once they are weighed, and a lockstep is copied before it reads on
         twin = type(self)(self._causal, self._table, self._hypotheses)
         twin._probabilities = self._probabilities
         return twin
 
 
 class ExactByteState(ByteState):
-    """A text under a model of integers: the same cdf on every machine.
+    """A text under an integer model: the same cdf on every machine.
 
-    Probabilities of tokens are whole multiples of 2^-30, and what follows takes single additions, multiplications and
-    divisions in a fixed order, and sums that are exact before they are rounded.
+    Tokens' probabilities are multiples of 2^-30. What follows are single additions, multiplications and divisions in a
+    fixed order, and sums that are exact before they are rounded.
     """
 
     @staticmethod

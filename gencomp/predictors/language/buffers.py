@@ -7,7 +7,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 
 class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
-    """One layer's keys and values in buffers of a fixed capacity; growing by concatenation would copy all of them."""
+    """A layer's keys and values in buffers of a fixed capacity; growing by concatenation would copy them each time."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
@@ -37,6 +37,6 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def buffered(cache: Cache, capacity: int) -> Cache:
-    """Return ``cache`` with buffers for ``capacity`` positions in the layers that would grow without end."""
+    """Return ``cache`` with buffers for ``capacity`` positions in the layers that would grow without limit."""
     cache.layers = [PreallocatedLayer(capacity) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache

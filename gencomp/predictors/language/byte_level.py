@@ -7,7 +7,7 @@ from functools import cache
 def byte_characters() -> tuple[str, ...]:
     """Return the character of each byte, by its value.
 
-    Printable Latin-1 characters stand for themselves, the other bytes for characters from U+0100 on, in order.
+    Printable Latin-1 characters stand for themselves; the other bytes get characters from U+0100 on, in order.
     """
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = iter(range(0x100, 0x200))
@@ -20,7 +20,7 @@ def _bytes_of_characters() -> dict[str, int]:
 
 
 def bytes_of_token(token: str) -> bytes:
-    """Return the bytes of a token; one with other characters, as added tokens may have, stands for its UTF-8."""
+    """Return the bytes of a token; if it has other characters, as added tokens may, its UTF-8."""
     table = _bytes_of_characters()
     if all(character in table for character in token):
         return bytes(table[character] for character in token)

@@ -1,4 +1,4 @@
-"""What byte models and token models share: options, the loaded weights, and the fingerprint of their arithmetic."""
+"""What float models of bytes and of tokens share: options, loaded weights, and a fingerprint of their arithmetic."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from gencomp.predictors.language.lockstep import Lockstep
     from gencomp.predictors.language.windows import Costs
 
-# what a fingerprint runs: short enough to take a moment, long enough to fill a context and read it anew
+# a fingerprint's probe: short, but long enough to fill the context and read it anew
 PROBE_CONTEXT = 16
 PROBE_STRIDE = 8
 PROBE_STEPS = 24
 
-MAX_CONTEXT = 1 << 20  # of a model that sets no limit: what an archive's header may ask for
+MAX_CONTEXT = 1 << 20  # that an archive's header may ask for, where the model sets no limit
 
 
 @dataclass(frozen=True)
 class CausalModel:
-    """A causal language model's folder with everything that its floating-point results depend on.
+    """A causal language model's folder, with every option that its floating-point results depend on.
 
-    ``batch`` lanes of a block are coded side by side; ``context`` positions are what a prediction sees at most, of
-    which ``stride`` are given up when they are full; ``threads`` are those of one matrix product on a CPU.
+    Up to ``batch`` lanes of a block are coded side by side. A prediction sees at most ``context`` positions; when these
+    are full, the oldest ``stride`` of them are given up.
     """
 
     folder: Path
@@ -61,17 +61,17 @@ class CausalModel:
 
     @property
     def weights_digest(self) -> str:
-        """16 hexadecimal digits of all that makes the model what it is."""
+        """16 hexadecimal digits that identify the configuration, the weights and the tokenizer."""
         return digest(self.folder)
 
     @property
     def weight_bytes(self) -> int:
-        """How large the weights are."""
+        """The size of the weights in bytes."""
         return sum(path.stat().st_size for path in weight_files(self.folder))
 
     @cached_property
     def forward(self) -> "Forward":
-        """The model with the way that its forward is called."""
+        """The loaded model, with the way in which its forward takes a memory."""
         self.settings.check()
         return load_model(self.folder, self.settings.device, self.settings.resolved_dtype())
 
@@ -81,7 +81,7 @@ class CausalModel:
 
     @property
     def start(self) -> int:
-        """The symbol before the first: the model's start of text, else its end of text, else 0."""
+        """The symbol that is read before the first: the model's start of text, else its end of text, else 0."""
         for name in ("bos_token_id", "eos_token_id"):
             value = getattr(self.model.config, name, None)
             if isinstance(value, int) and 0 <= value < self.vocabulary_size:
@@ -90,7 +90,7 @@ class CausalModel:
 
     @property
     def vocabulary_size(self) -> int:
-        """The number of the model's logits."""
+        """How many logits the model has."""
         return self.forward.vocabulary_size
 
     @property
@@ -98,7 +98,7 @@ class CausalModel:
         return sum(weight.numel() for weight in self.model.parameters())
 
     def begin(self, lanes: int, *, context: int | None = None, stride: int | None = None) -> "Lockstep":
-        """Return ``lanes`` empty texts. The caller holds the settings."""
+        """Return ``lanes`` empty texts. The caller must be inside the settings' ``applied()``."""
         from gencomp.predictors.language.lockstep import Lockstep
 
         return Lockstep(
@@ -106,7 +106,7 @@ class CausalModel:
         )
 
     def sequence_costs(self, texts: Sequence[npt.NDArray[np.int64]]) -> "list[Costs]":
-        """Return what every symbol of every text, (n,), costs, from calls over whole windows."""
+        """Return the costs of every text (n,), by calls over whole windows."""
         from gencomp.predictors.language.windows import sequence_costs
 
         with self.settings.applied():
@@ -116,19 +116,17 @@ class CausalModel:
         return {**self.settings.environment(), "weights": self.weights_digest}
 
     def fingerprint(self, lanes: Sequence[int] | None = None) -> bytes:
-        """Return 16 bytes that differ where the weights, or any float of a probe, differ.
+        """Return a digest of 16 bytes of the weights, and of the floats of a probe.
 
-        The probe is a few steps of each number of ``lanes``, by default of one and of a whole batch, through a context
-        that is read anew. Raises :class:`~gencomp.errors.CorruptDataError` on lanes that no block has.
+        The probe is a few steps with each number of ``lanes``, by default one and a whole batch, during which the
+        context is read anew. Raises :class:`~gencomp.errors.CorruptDataError` on a number that no block has.
         """
         hasher = hashlib.blake2b(self.weights_digest.encode(), digest_size=16)
         context = min(PROBE_CONTEXT, self.context)
         stride = min(PROBE_STRIDE, context - 1)
         probed = sorted({1, self.batch} if lanes is None else set(lanes))
         if not probed or not 1 <= probed[0] <= probed[-1] <= self.batch:
-            raise CorruptDataError(
-                f"its blocks claim {probed} lanes; with batch={self.batch} there are 1 to {self.batch}"
-            )
+            raise CorruptDataError(f"the blocks claim {probed} lanes, expected 1 to batch={self.batch}")
         with self.settings.applied():
             for count in probed:
                 lockstep = self.begin(count, context=context, stride=stride)
@@ -139,7 +137,7 @@ class CausalModel:
 
 
 def context_limit(config: Mapping[str, Any]) -> int | None:
-    """Return the most positions that a model is meant for, by its configuration; None where it sets no limit."""
+    """Return the largest number of positions that a configuration allows; None if it sets no limit."""
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
         if isinstance(config.get(name), int):
             return int(config[name])
@@ -156,15 +154,15 @@ def causal_model(
     context: int | None,
     stride: int | None,
 ) -> CausalModel:
-    """Return the model of ``folder``; by default the whole context, and half of it as the stride.
+    """Return the model of ``folder``; by default with its whole context, and half of that as the stride.
 
-    Raises :class:`ModelFolderError` where neither ``context`` nor the model's configuration sets one.
+    Raises :class:`ModelFolderError` if neither ``context`` nor the configuration says how long the context is.
     """
     require("lm", "torch", "transformers", "tokenizers", "safetensors")
     positions = context_limit(check_folder(folder)) if context is None else context
     if positions is None:
         raise ModelFolderError(
-            f"{folder / 'config.json'} does not say how many positions to use; add ?context=2048, say"
+            f"{folder / 'config.json'} does not say how many positions to use; add one, such as ?context=2048"
         )
     settings = Settings(device, dtype, threads)
     return CausalModel(folder, settings, batch, positions, max(1, positions // 2) if stride is None else stride)

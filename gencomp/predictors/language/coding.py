@@ -1,4 +1,4 @@
-"""A block's symbols through lanes: contiguous parts of the block, coded side by side with one batch of the model."""
+"""Coding a block in lanes: contiguous parts of the block, coded side by side as one batch of the model."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -11,7 +11,7 @@ from gencomp.progress import advance
 
 Symbols = npt.NDArray[np.int64]
 
-# the least length of a lane: shorter ones would spend too much of themselves on an empty context
+# the least length of a lane: each starts from an empty context, which costs short lanes too much
 MIN_LANE_SYMBOLS = 4096
 
 
@@ -22,29 +22,29 @@ class BatchModel(Protocol):
         """Return p(symbol | lane so far), float32 (lanes, alphabet_size)."""
 
     def feed(self, symbols: Symbols) -> None:
-        """Append one symbol to each lane, (lanes,)."""
+        """Append one symbol to each lane, int64 (lanes,)."""
 
 
 BeginBatch = Callable[[int], BatchModel]
-"""From a number of lanes to the model before their first symbols."""
+"""From a number of lanes to the model of as many empty lanes."""
 
 
 def lanes_for(count: int, batch: int, shortest: int | None = None) -> int:
-    """Return how many lanes a block of ``count`` symbols has: at most ``batch``, none of under ``shortest``.
+    """Return how many lanes a block of ``count`` symbols has: at most ``batch``, of at least ``shortest`` symbols.
 
-    A lone lane may be shorter. ``shortest`` is 4,096 by default.
+    A single lane may be shorter. ``shortest`` is 4,096 by default.
     """
     return max(1, min(batch, count // (MIN_LANE_SYMBOLS if shortest is None else shortest)))
 
 
 def lane_lengths(count: int, lanes: int) -> Symbols:
-    """Return the lanes' lengths, (lanes,), longer ones first; they differ by at most one."""
+    """Return the lanes' lengths, int64 (lanes,), longer ones first; they differ by at most one."""
     shortest, longer = divmod(count, lanes)
     return shortest + (np.arange(lanes) < longer).astype(np.int64)
 
 
 def encode_symbols(begin: BeginBatch, symbols: Symbols, batch: int, shortest: int | None = None) -> bytes:
-    """Return the payload that codes ``symbols`` (n,): the streams of as many lanes as :func:`lanes_for` says."""
+    """Return the payload that codes ``symbols`` (n,) in as many lanes as :func:`lanes_for` says."""
     lanes = lanes_for(len(symbols), batch, shortest)
     lengths = lane_lengths(len(symbols), lanes)
     starts = np.cumsum(lengths) - lengths
@@ -52,7 +52,7 @@ def encode_symbols(begin: BeginBatch, symbols: Symbols, batch: int, shortest: in
     encoder = LaneEncoder(lanes)
     for step in range(int(lengths[0])):
         active = int((lengths > step).sum())
-        row = np.zeros(lanes, dtype=np.int64)  # lanes that have ended go on with zeros
+        row = np.zeros(lanes, dtype=np.int64)  # lanes that have ended read zeros
         row[:active] = symbols[starts[:active] + step]
         encoder.encode(row[:active], model.probabilities()[:active])
         if step + 1 < lengths[0]:
@@ -62,7 +62,7 @@ def encode_symbols(begin: BeginBatch, symbols: Symbols, batch: int, shortest: in
 
 
 def decode_symbols(begin: BeginBatch, payload: bytes, count: int, batch: int, shortest: int | None = None) -> Symbols:
-    """Return the ``count`` symbols of a payload: the encoder's calls of the model, in the same order.
+    """Return the ``count`` symbols of a payload; the model is called just as the encoder called it.
 
     Raises :class:`~gencomp.errors.CorruptDataError` on a payload that no encoder wrote with this model.
     """

@@ -1,4 +1,4 @@
-"""What a language model takes, from its configuration and the size of its weights alone: nothing is loaded."""
+"""What a float model takes, estimated from its configuration and the size of its weights: nothing is loaded."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,13 +7,13 @@ from gencomp.budget import Cost, StateCost
 from gencomp.predictors.language.causal import PROBE_CONTEXT, PROBE_STEPS, PROBE_STRIDE, CausalModel
 from gencomp.predictors.language.coding import lanes_for
 
-# seconds: of a call, for each layer; of one product of numbers. Activations are held that many times over
-_LAYER_SECONDS, _PRODUCT_SECONDS, _ACTIVATIONS = 1e-3, 5e-10, 24
+_LAYER_SECONDS, _PRODUCT_SECONDS = 1e-3, 5e-10  # of a call and layer, of one multiplication
+_ACTIVATIONS = 24  # rows of activations held at a time, for each position
 _BYTES = 4  # of a number, at most
 
 
 class Estimate:
-    """Sizes of a network of ``vocabulary`` symbols, in numbers; what a configuration does not say is taken large."""
+    """Estimates for one model; sizes that its configuration does not give are assumed to be large."""
 
     def __init__(self, causal: CausalModel) -> None:
         config = causal.config
@@ -24,11 +24,11 @@ class Estimate:
         self._vocabulary = _number(config, 1 << 18, "vocab_size")
 
     def _lane_bytes(self, context: int) -> int:
-        """Return what a lane holds: keys and values, its symbols, probabilities."""
+        """Return the bytes of a lane: keys and values, symbols, probabilities."""
         return context * (2 * self._layers * self._width * _BYTES + 8) + 4 * _BYTES * self._vocabulary
 
     def _call(self, lanes: int, context: int, stride: int) -> float:
-        """Return the work of a step of all lanes, and its share of reading the context anew."""
+        """Return the seconds of a step of all lanes, with its share of reading the context anew."""
         read = 1.0 + (context - stride) / stride
         products = self._parameters + 2 * context * self._width * self._layers
         return self._layers * _LAYER_SECONDS * 2 + lanes * read * products * _PRODUCT_SECONDS
@@ -45,9 +45,9 @@ class Estimate:
         return Cost(whole.memory + 32 * symbols, whole.work)
 
     def fingerprint(self) -> Cost:
-        """Return the cost of :meth:`~gencomp.predictors.language.causal.CausalModel.fingerprint` at most.
+        """Return the most that :meth:`~gencomp.predictors.language.causal.CausalModel.fingerprint` costs.
 
-        It probes up to two numbers of lanes, whatever an archive says that they are.
+        At most two numbers of lanes are probed, whatever an archive claims.
         """
         context = min(PROBE_CONTEXT, self._causal.context)
         stride = min(PROBE_STRIDE, context - 1)
@@ -63,6 +63,6 @@ class Estimate:
 
 
 def _number(config: Mapping[str, Any], otherwise: int, *names: str) -> int:
-    """Return the first of these numbers that a configuration has."""
+    """Return the first of the options ``names`` that a configuration has as a positive integer."""
     found = (config.get(name) for name in names)
     return next((value for value in found if isinstance(value, int) and value > 0), otherwise)

@@ -1,7 +1,7 @@
 """A language model in integers: the same distributions on every machine, in one pass over a window or step by step.
 
-What :mod:`~gencomp.predictors.language.causal` is to models of floats, this is to
-:mod:`gencomp.inference.transformer`: a model with its options, and lanes of text in lockstep.
+As :mod:`~gencomp.predictors.language.causal` has float models with their options, this module has those that
+:mod:`gencomp.inference.transformer` computes.
 """
 
 import functools
@@ -19,24 +19,20 @@ import numpy as np
 from gencomp.budget import Cost, StateCost
 from gencomp.inference.products import Int32Array
 from gencomp.inference.rows import fill_exponentials
-from gencomp.inference.transformer import (
-    Network,
-    Runner,
-    capacity_of,
-    new_cache,
-)
+from gencomp.inference.transformer import Network, capacity_of, new_cache
 from gencomp.inference.transformer_weights import Form
 from gencomp.places import open_regular
 from gencomp.predictors.language.coding import lanes_for
+from gencomp.predictors.language.exact_costs import ROWS, Passes, passes_of, reading_of, step_seconds
 from gencomp.predictors.language.exact_lanes import (
     LEAST_ROOM,
     LOAD_BYTES,
-    ROWS,
     Costs,
     Keyed,
+    Loaded,
     Lockstep,
     Symbols,
-    network_of,
+    loaded,
     text_windows,
 )
 from gencomp.predictors.language.families import Model
@@ -46,10 +42,11 @@ if TYPE_CHECKING:
     from gencomp.inference.transformer_torch import TorchNetwork
 
 
-DEFAULT_CONTEXT = 4096  # positions, where the model takes as many
-DEFAULT_LANE = 8192  # tokens: a lane is fast alone, and many are faster
+DEFAULT_CONTEXT = 4096  # positions, if the model takes so many
+DEFAULT_LANE = 8192  # tokens: single lanes are fast, so lanes can be long, which compresses better
 MAX_LANES = 4096
-_PRODUCT_SECONDS, _LAYER_SECONDS = 1.5e-10, 2e-6  # of int8 and int16, and of the rest, on a slow machine
+_TOKENIZER_BYTES = 640  # of a token: its text, its merges, its place
+_SYMBOL_BYTES = 40  # of a block: as lists and arrays
 _PIECE = 1 << 20
 _MAX_FILE = 1 << 50
 
@@ -58,9 +55,9 @@ _MAX_FILE = 1 << 50
 class ExactModel:
     """A model of a known family with its options; its network is made when it is first used.
 
-    ``start`` is the symbol before the first. ``batch`` lanes of a block are coded side by side; ``context`` positions
-    are what a prediction sees at most, of which ``stride`` are given up when they are full. A ``torch_device`` computes
-    the same integers by torch (:mod:`~gencomp.inference.transformer_torch`), without one the kernels do.
+    ``start`` is the symbol that is read before the first. Up to ``batch`` lanes of a block are coded side by side. A
+    prediction sees at most ``context`` positions; when these are full, the oldest ``stride`` of them are given up. On a
+    ``torch_device``, torch computes the same integers (:mod:`~gencomp.inference.transformer_torch`).
     """
 
     source: Model
@@ -89,8 +86,13 @@ class ExactModel:
         return self.source.form
 
     @cached_property
+    def loaded(self) -> Loaded:
+        """The network, made when it is first used, and the rows of its embedding."""
+        return loaded(self._keyed)
+
+    @property
     def network(self) -> Network:
-        return network_of(self._keyed)
+        return self.loaded.network
 
     @property
     def _keyed(self) -> "Keyed":
@@ -115,32 +117,32 @@ class ExactModel:
 
     @property
     def settings(self) -> "ExactModel":
-        """What :meth:`applied` belongs to, as with models of floats."""
+        """What has :meth:`applied`, as in a float model."""
         return self
 
     def applied(self) -> AbstractContextManager[None]:
-        """Return a context in which the model runs: integers need none."""
+        """Return an empty context: integers need no settings."""
         return nullcontext()
 
-    def begin(self, lanes: int) -> "Lockstep":
-        """Return ``lanes`` empty texts."""
+    def begin(self, lanes: int, length: int | None = None) -> "Lockstep":
+        """Return ``lanes`` empty texts, of ``length`` symbols where that is known."""
         if self.torch_device is None:
-            return Lockstep(self, lanes)
+            return Lockstep(self, lanes, length)
         from gencomp.predictors.language.exact_torch import TorchLockstep
 
-        return TorchLockstep(self, lanes)
+        return TorchLockstep(self, lanes, length)
 
     def environment(self) -> Mapping[str, Any]:
         """Return what the bytes depend on beside the revision."""
         return {"weights": self.digest}
 
     def windows(self, text: Symbols, visit: Callable[[int, Int32Array], None]) -> None:
-        """Call ``visit(first, logits)`` for all symbols of ``text`` (n,), rows (k, V) of them from ``first`` on.
+        """Call ``visit(first, logits)`` for all symbols of ``text`` (n,), k at a time from ``first`` on.
 
-        Those are the logits before the symbols, the same that :class:`Lockstep` has.
+        ``logits`` (k, V) are those that predict the symbols, the same as in :class:`Lockstep`.
         """
         cache = new_cache(self.network, 1, min(self.context, len(text)))
-        runner = Runner(self.network, ROWS, capacity_of(cache))
+        runner = self.loaded.runner(capacity_of(cache))
         logits = np.empty((ROWS, self.vocabulary_size), dtype=np.int32)
         lanes = np.zeros(ROWS, dtype=np.int64)
         for begin, first, last in text_windows(len(text), self.context, self.stride):
@@ -155,7 +157,7 @@ class ExactModel:
                     visit(begin + at + wanted, found)
 
     def sequence_costs(self, texts: Sequence[Symbols]) -> list[Costs]:
-        """Return what every symbol of every text, (n,), costs."""
+        """Return the costs of every text (n,)."""
         if self.torch_device is not None:
             from gencomp.predictors.language import exact_torch
 
@@ -178,37 +180,42 @@ class ExactModel:
         return Costs(bits, likeliest)
 
     def lane_bytes(self, positions: int) -> int:
-        """Return what a lane of so many positions holds, in bytes."""
+        """Return how many bytes a lane of ``positions`` positions takes."""
         kept = max(LEAST_ROOM, min(positions, self.context))
-        return kept * (self.form.position_bytes() + 8) + 12 * self.vocabulary_size
+        return kept * (self.form.position_bytes() + 8) + 4 * self.vocabulary_size
 
-    def call_seconds(self, positions: int) -> float:
-        """Return the work of a row in a text of so many positions, its share of reading contexts anew included."""
-        form = self.form
-        seen = min(positions, self.context)
-        # an attention's powers of two cost about what its products do
-        products = form.weight_count + 4 * seen * form.heads * form.head_size * form.layers
-        read = 1.0 if positions <= self.context else self.context / self.stride
-        return products * _PRODUCT_SECONDS * read + form.layers * _LAYER_SECONDS
+    def passes(self, symbols: int, shortest: int) -> Passes:
+        """Return what decoding a block of ``symbols`` symbols reads, cut into lanes of at least ``shortest``."""
+        lanes = lanes_for(symbols, self.batch, shortest)
+        return passes_of(lanes, -(-symbols // lanes), self.context, self.stride)
 
     def block_cost(self, symbols: int, shortest: int) -> Cost:
         """Return the cost of a block of ``symbols`` symbols, cut into lanes of at least ``shortest``."""
         lanes = lanes_for(symbols, self.batch, shortest)
-        length = -(-symbols // lanes)
-        room = (
-            self.form.network_bytes(self.context)
-            + LOAD_BYTES
-            + ROWS * (64 * self.form.width + 4 * self.vocabulary_size)
+        held = lanes * self.lane_bytes(-(-symbols // lanes)) + self._pass_bytes
+        memory = self._loaded_bytes + max(LOAD_BYTES, held) + _SYMBOL_BYTES * symbols
+        return Cost(memory, self.passes(symbols, shortest).seconds(self.form))
+
+    @property
+    def _loaded_bytes(self) -> int:
+        """What the network and its tokenizer take."""
+        return self.form.network_bytes(self.context) + _TOKENIZER_BYTES * self.vocabulary_size
+
+    @property
+    def _pass_bytes(self) -> int:
+        """What a pass takes: its logits and weights, and numbers of each row."""
+        form = self.form
+        widest = max(outputs for name, (_, outputs, _) in form.matrices().items() if name != "head")
+        return 8 * self.vocabulary_size + ROWS * (
+            4 * self.vocabulary_size + 10 * form.width + 8 * widest + 2 * form.feed_forward
         )
-        memory = room + lanes * self.lane_bytes(length) + 40 * symbols
-        return Cost(memory, symbols * self.call_seconds(length))
 
     def state_cost(self, size: int, lanes: int) -> StateCost:
         """Return the cost of a state after ``size`` bytes that holds up to ``lanes`` hypotheses, one lane each."""
-        one = self.lane_bytes(size + 1)
-        room = self.form.network_bytes(self.context) + LOAD_BYTES
-        call = self.call_seconds(size + 1)
-        return StateCost(2 * lanes * one + 9 * size, room, call * max(1, min(size, self.context)), lanes * call)
+        room = self._loaded_bytes + max(LOAD_BYTES, self._pass_bytes)
+        begin = reading_of(size, self.context).seconds(self.form)
+        step = step_seconds(self.form, size + 1, self.context, self.stride)
+        return StateCost(2 * lanes * self.lane_bytes(size + 1) + 9 * size, room, begin, lanes * step)
 
 
 def exact_model(
@@ -221,14 +228,14 @@ def exact_model(
     stride: int | None,
     torch_device: str | None = None,
 ) -> ExactModel:
-    """Return a model with its options; by default up to DEFAULT_CONTEXT positions, and half of them as the stride."""
+    """Return a model with its options; by default with up to DEFAULT_CONTEXT positions, and half of them as stride."""
     positions = min(DEFAULT_CONTEXT, source.limit or DEFAULT_CONTEXT) if context is None else context
     stride = max(1, positions // 2) if stride is None else stride
     return ExactModel(source, digest, start, batch, positions, stride, torch_device)
 
 
 def file_digest(path: Path) -> str:
-    """Return 16 hexadecimal digits of a file: BLAKE2b-64 of its bytes."""
+    """Return 16 hexadecimal digits of a file: BLAKE2b-64 of its size and its bytes."""
     status = path.stat()
     return _file_digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
 

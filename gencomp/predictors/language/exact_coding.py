@@ -1,8 +1,9 @@
-"""A block's tokens through lanes of an integer model: encoded by whole windows, decoded step by step.
+"""Coding a block's tokens in lanes of an integer model: encoded by whole windows, decoded step by step.
 
-The payload is that of :mod:`~gencomp.predictors.language.coding`: contiguous parts of the block, a range coder's
-stream each. The weights of a model's ids stand first, then those of escapes and the separator
-(:mod:`~gencomp.predictors.language.tokens`), in units of 2^-30: 2^18 of them for all escapes, 2^29 after an escape.
+The payload is that of :mod:`~gencomp.predictors.language.coding`: contiguous parts of the block, with a range coder's
+stream each. A distribution has the weights of the model's ids, then those of escapes and the separator
+(:mod:`~gencomp.predictors.language.tokens`), in units of 2^-30. Escapes and separator together weigh 2^18, or 2^29
+after one of them.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -36,14 +37,14 @@ from gencomp.protocols import IntArray
 
 ByteArray = npt.NDArray[np.uint8]
 
-ESCAPE_BITS, ESCAPE_BITS_AFTER_ONE = 18, 29  # of 30: what all escapes weigh together
-_ESCAPED = ESCAPES + 1
-_RUN = 64
+ESCAPE_BITS, ESCAPE_BITS_AFTER_ONE = 18, 29  # log2 of what all escapes weigh together, of 2^30
+_ESCAPED = ESCAPES + 1  # with the separator
+_RUN = 64  # weights that a search for a symbol skips at a time
 
 
 @lean_kernel
 def fill_token_weights(logits: Int32Array, follows_escape: Integer, weights: Int32Array) -> None:
-    """Write the weights of ids, from their ``logits`` (V,), and of escapes into ``weights`` (V + 257,)."""
+    """Write the weights of ids, by their ``logits`` (V,), and those of escapes into ``weights`` (V + 257,)."""
     size = logits.shape[0]
     escapes = np.int64(1) << (ESCAPE_BITS_AFTER_ONE if follows_escape else ESCAPE_BITS)
     fill_weights(logits, (np.int64(1) << 30) - escapes, weights[:size])
@@ -53,7 +54,7 @@ def fill_token_weights(logits: Int32Array, follows_escape: Integer, weights: Int
 
 @lean_kernel
 def _sum(weights: Int32Array) -> Integer:
-    """Return the sum of weights that add up to less than 2^31."""
+    """Return the sum of ``weights``, which must be below 2^31."""
     total = np.int32(0)
     for j in range(weights.shape[0]):
         total = np.int32(total + weights[j])
@@ -64,9 +65,9 @@ def _sum(weights: Int32Array) -> Integer:
 def fill_intervals(
     logits: Int32Array, symbols: IntArray, escaped: IntArray, weights: Int32Array, precision: Integer, out: IntArray
 ) -> None:
-    """Write each symbol's interval of the cdf into ``out`` (n, 2): ``logits`` (n, V) stand before ``symbols`` (n,).
+    """Write each symbol's interval in its cdf into ``out`` (n, 2); ``logits`` (n, V) predict ``symbols`` (n,).
 
-    ``escaped`` (n,) says whether the symbol before was an escape; ``weights`` is scratch, (V + 257,).
+    ``escaped`` (n,) says whether the symbol before was an escape; ``weights`` (V + 257,) is scratch.
     """
     for row in range(symbols.shape[0]):
         fill_token_weights(logits[row], escaped[row], weights)
@@ -81,7 +82,7 @@ def fill_intervals(
 
 @lean_kernel
 def _encode_intervals(intervals: IntArray, precision: Integer, out: ByteArray, state: IntArray) -> None:
-    """Encode symbols by their ``intervals`` (n, 2); ``state`` is low, width and position."""
+    """Encode the ``intervals`` (n, 2) of symbols; ``state`` is low, width and position."""
     low, width, position = state[0], state[1], state[2]
     for row in range(intervals.shape[0]):
         low, width, position = encode_step(low, width, out, position, intervals[row, 0], intervals[row, 1], precision)
@@ -123,7 +124,10 @@ def _decode_rows(
     precision: Integer,
     symbols: IntArray,
 ) -> None:
-    """Decode the next symbol of each of the first n lanes into ``symbols`` (n,)."""
+    """Decode the next symbol of each of the first n lanes into ``symbols`` (n,).
+
+    A lane's stream is ``data[bounds[lane] : bounds[lane + 1]]``; its row of ``state`` is low, width, offset, position.
+    """
     for lane in range(symbols.shape[0]):
         fill_token_weights(logits[lane], escaped[lane], weights)
         stream = data[bounds[lane] : bounds[lane + 1]]
@@ -137,7 +141,7 @@ def _decode_rows(
 def encode_tokens(model: ExactModel, symbols: IntArray, shortest: int, threads: int = 1) -> bytes:
     """Return the payload that codes ``symbols`` (n,): ids of the model, and escapes.
 
-    ``threads`` lanes are read at a time; the payload is the same whatever their number.
+    ``threads`` lanes are read at a time, on which the payload does not depend.
     """
     lanes = lanes_for(len(symbols), model.batch, shortest)
     parts = np.split(symbols, np.cumsum(lane_lengths(len(symbols), lanes))[:-1])
@@ -167,7 +171,7 @@ def encode_tokens(model: ExactModel, symbols: IntArray, shortest: int, threads: 
 
 
 def _intervals(model: ExactModel, symbols: IntArray, count: int) -> IntArray:
-    """Return the interval of each of a lane's ``symbols`` (n,), of ``count`` that the block has: (n, 2)."""
+    """Return the intervals, int64 (n, 2), of a lane's ``symbols`` (n,); the block has ``count``, for the progress."""
     size = model.vocabulary_size
     is_escaped = symbols >= size
     text = np.where(is_escaped, model.start, symbols)
@@ -211,7 +215,7 @@ def decode_tokens(model: ExactModel, payload: bytes, count: int, shortest: int) 
     symbols = np.empty(count, dtype=np.int64)
     follows = np.zeros(lanes, dtype=np.int64)
     row = np.zeros(lanes, dtype=np.int64)
-    lockstep = model.begin(lanes) if count else None
+    lockstep = model.begin(lanes, int(lengths[0])) if count else None
     for step in range(int(lengths[0])):
         assert lockstep is not None
         active = int((lengths > step).sum())
@@ -230,12 +234,12 @@ def decode_tokens(model: ExactModel, payload: bytes, count: int, shortest: int) 
 
 
 def _opened(payload: bytes, lanes: int) -> tuple[ByteArray, IntArray, IntArray]:
-    """Return a payload's bytes, where its streams lie, (lanes + 1,), and the decoders' states, (lanes, 4)."""
+    """Return a payload's bytes, the bounds of its streams, (lanes + 1,), and the decoders' states, (lanes, 4)."""
     sizes, position = [], 0
     for _ in range(lanes - 1):
         size, position = read_varint(payload, position)
         sizes.append(size)
-    if position + sum(sizes) > len(payload):  # in Python's integers: sizes of 2^62 do not wrap around
+    if position + sum(sizes) > len(payload):  # in Python's integers, since sizes may be 2^62
         raise corrupt_stream()
     bounds = np.append(np.cumsum([position, *sizes]), len(payload)).astype(np.int64)
     data = np.frombuffer(payload, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Models of integers on a device of torch: windows of many texts at once, and lanes in lockstep, with the same bits."""
+"""Integer models in torch, with the same bits: windows of many texts at once, and lanes in lockstep."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from gencomp.inference.transformer_torch import (
     intervals,
     token_weights,
 )
-from gencomp.predictors.language.exact_lanes import Costs, Keyed, LaneModel, Lockstep, Symbols, network_of, text_windows
+from gencomp.predictors.language.exact_lanes import Costs, Keyed, LaneModel, Lockstep, Symbols, loaded, text_windows
 from gencomp.predictors.language.settings import DeviceError
 
 if TYPE_CHECKING:
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MOST_NUMBERS = 1 << 25  # of a step's int64 numbers, of which some ten such tensors are held at a time
+_MOST_NUMBERS = 1 << 25  # of a tensor in a step, int64; about ten such tensors are held at a time
 
 
 class DeviceMemoryError(GencompError):
-    """A model, or a batch of it, that a device has not the memory for; one line."""
+    """A device has too little memory for a model or its lanes; one line."""
 
     exit_code = 4
 
 
 def told(function: Callable[P, R]) -> Callable[P, R]:
-    """Let ``function`` compute without gradients, and say in a line where a device's memory ends."""
+    """Run ``function`` without gradients; if the device's memory is exhausted, raise :class:`DeviceMemoryError`."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -48,8 +48,8 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
                 return function(*args, **kwargs)
         except torch.OutOfMemoryError as error:
             raise DeviceMemoryError(
-                "the device has not the memory for this model, context and number of lanes; "
-                f"lower context or batch, or leave the device out: {str(error).splitlines()[0][:200]}"
+                "the device has too little memory for this model, context and number of lanes; "
+                f"lower context or batch, or use device=cpu: {str(error).splitlines()[0][:200]}"
             ) from None
 
     return run
@@ -59,14 +59,12 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
 @told
 def network_on(device: str, keyed: Keyed) -> TorchNetwork:
     """Return a model's network on a device, of which the last two are kept."""
-    return TorchNetwork(network_of(keyed), found_device(device))
+    found = loaded(keyed)
+    return TorchNetwork(found.network._replace(embedding=found.embedding.table()), found_device(device))
 
 
 def found_device(device: str) -> str:
-    """Return a device if it is here.
-
-    Raises :class:`~gencomp.predictors.language.settings.DeviceError` where it is not.
-    """
+    """Return ``device``; raise :class:`~gencomp.predictors.language.settings.DeviceError` if it is not available."""
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device cuda is not available here; use cpu, or a torch and a machine with CUDA")
     return device
@@ -89,10 +87,11 @@ class _Window:
 def _read(
     model: LaneModel, texts: Sequence[Symbols]
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Tensor]]:
-    """Yield (numbers, places, logits) for pieces of all symbols of all texts: (n,), (n,), (n, V) on the device.
+    """Yield (numbers, places, logits) for all symbols of all texts, some at a time.
 
-    Windows are read side by side, the longest first, filled up to the longest of a batch: what stands after a position
-    does not change it.
+    ``numbers`` and ``places`` (n,) are the symbols' texts and their places there; ``logits`` (n, V), on the device, are
+    those before the symbols. Windows are read in batches, the longest first, and padded to the longest of a batch: a
+    position does not depend on what follows it.
     """
     network = model.torch_network
     rows = max(1, _MOST_NUMBERS // int(model.network.matrices[:-1, 2].max()))
@@ -133,14 +132,14 @@ def _chosen(texts: Sequence[Symbols], numbers: Symbols, places: Symbols) -> Symb
 
 @told
 def sequence_costs(model: LaneModel, texts: Sequence[Symbols]) -> list[Costs]:
-    """Return what every symbol of every text, (n,), costs, as the model does on a CPU."""
+    """Return the costs of every text (n,), the same as on a CPU."""
     found = [Costs(np.empty(len(text)), np.empty(len(text), dtype=np.bool_)) for text in texts]
     for numbers, places, logits in _read(model, texts):
         symbols = torch.from_numpy(_chosen(texts, numbers, places)).to(logits.device)[:, None]
         totals = exponentials(logits).sum(-1).cpu().numpy()
         below = (logits.amax(-1) - logits.gather(1, symbols)[:, 0]).cpu().numpy()
         likeliest = (logits.argmax(-1) == symbols[:, 0]).cpu().numpy()
-        bits = below / 65536 + np.log2(totals) - 30
+        bits = below / 65536 + np.log2(totals) - 30  # logits are Q16, their powers Q30
         for number in np.unique(numbers):
             own = numbers == number
             found[number].code_lengths[places[own]] = bits[own]
@@ -157,10 +156,10 @@ def token_intervals(
     precision: int,
     advance: Callable[[int], None],
 ) -> "list[IntArray]":
-    """Return each symbol's interval of its cdf, (n, 2) for each of ``lanes`` (n,), as an encoder takes them.
+    """Return the interval of each symbol in its cdf: int64 (n, 2) for each of ``lanes`` (n,).
 
-    Symbols from V on are ``kinds`` escapes, which weigh ``escapes`` together, without and with one before, of 2^30;
-    ``advance`` is told how many symbols were read.
+    Symbols from V on are ``kinds`` escapes. Together they weigh ``escapes``, without and with an escape before them, in
+    units of 2^-30. ``advance`` is told how many symbols were read.
     """
     size = model.vocabulary_size
     texts = [np.where(lane >= size, model.start, lane) for lane in lanes]
@@ -180,7 +179,7 @@ def token_intervals(
 
 
 class TorchLockstep(Lockstep):
-    """A model over independent texts, whose keys and values lie on a device of torch."""
+    """A model over independent texts, computed by torch; keys and values lie on its device."""
 
     _kept: TorchCache
 

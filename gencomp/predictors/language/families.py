@@ -1,19 +1,20 @@
 """Which Transformers the integer kernels know, by a folder's configuration or a GGUF file's metadata.
 
-A family says of each option what it means. An option that is not understood is refused: it may change what the model
-computes.
+A family says what each option means. An unknown option is refused, since it may change what the model computes.
 """
 
 import math
 import mmap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from gencomp.inference.transformer_weights import MAX_HEAD, Form, TransformerError
+from gencomp.predictors.language.hazards import ModelFolderError
 
 FloatRows = npt.NDArray[np.float32]
 Order = npt.NDArray[np.int64]
@@ -27,17 +28,17 @@ class Tensor(Protocol):
 
     @property
     def mapped(self) -> npt.NDArray[Any]:
-        """What of the file it is read from."""
+        """The part of the mapped file that it is read from."""
 
     def take(self, rows: slice | Order) -> FloatRows:
-        """Return rows of a matrix, or so many numbers of a vector."""
+        """Return rows of a matrix, float32 (n, columns), or numbers of a vector, (n,)."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Where a tensor of :meth:`~gencomp.inference.transformer_weights.Form.expected` is: rows of one of the file's.
+    """Where a tensor of :meth:`~gencomp.inference.transformer_weights.Form.expected` is: rows of a tensor in the file.
 
-    ``order`` are these rows, all of them if None; ``across``: the file's tensor is (inputs, outputs).
+    ``order`` are these rows, or all if None. With ``across``, the file's tensor is (inputs, outputs).
     """
 
     tensor: str
@@ -47,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Model:
-    """A float model of a known family: what it is, and where its tensors are. ``limit`` positions are the most."""
+    """A float model of a known family: its form, and where its tensors are. ``limit`` is its number of positions."""
 
     family: str
     form: Form
@@ -57,6 +58,9 @@ class Model:
 
     def rows(self, name: str, first: int, last: int) -> FloatRows:
         """Return rows of a tensor by the kernels' name for it."""
+        for file in self._files:
+            if file.size() < len(file):  # what is mapped beyond a file's end cannot be read
+                raise ModelFolderError("the model's file has become shorter while it is in use; leave it as it is")
         part = self.parts[name]
         tensor = self.tensors[part.tensor]
         rows = slice(first, last) if part.order is None else part.order[first:last]
@@ -66,6 +70,13 @@ class Model:
 
     def release(self) -> None:
         """Give back the memory that holds what was read of the files: they are still on disk."""
+        for file in self._files:
+            if hasattr(mmap, "MADV_DONTNEED"):
+                file.madvise(mmap.MADV_DONTNEED)
+
+    @cached_property
+    def _files(self) -> list[mmap.mmap]:
+        """What of the files is mapped."""
         files: dict[int, mmap.mmap] = {}
         for tensor in self.tensors.values():
             owner: Any = tensor.mapped
@@ -74,13 +85,11 @@ class Model:
             owner = owner.obj if isinstance(owner, memoryview) else owner
             if isinstance(owner, mmap.mmap):
                 files[id(owner)] = owner
-        for file in files.values():
-            if hasattr(mmap, "MADV_DONTNEED"):
-                file.madvise(mmap.MADV_DONTNEED)
+        return list(files.values())
 
 
 def checked(model: Model, ignored: Callable[[str], bool]) -> Model:
-    """Return ``model`` if its tensors are those of its form; raise :class:`TransformerError` where one is not."""
+    """Return ``model`` if its tensors are those of its form; else raise :class:`TransformerError`."""
     expected = model.form.expected()
     for name, shape in expected.items():
         part = model.parts.get(name)
@@ -104,14 +113,14 @@ def checked(model: Model, ignored: Callable[[str], bool]) -> Model:
 
 
 class _Options:
-    """A configuration, of which every option must be taken or known to change nothing."""
+    """A configuration; each option must be taken, or be known not to change what the model computes."""
 
     def __init__(self, values: Mapping[str, Any], harmless: frozenset[str]) -> None:
         self._values = {name: value for name, value in values.items() if value is not None}
         self._left = set(self._values) - harmless
 
     def take(self, name: str, otherwise: Any = None) -> Any:
-        """Return an option's value, ``otherwise`` where there is none."""
+        """Return an option's value, or ``otherwise`` if it is absent."""
         self._left.discard(name)
         return self._values.get(name, otherwise)
 
@@ -138,7 +147,7 @@ class _Options:
             raise TransformerError(f"its option {min(self._left)[:80]!r} is not understood")
 
 
-# of config.json: what training, generation or other heads use, and what a name is
+# options of config.json for training, generation or other heads, and names
 _HARMLESS = frozenset(
     (
         "_name_or_path",
@@ -206,8 +215,8 @@ def _activation(name: object) -> str:
 def _rotation(
     options: _Options, size: int, base_name: str, share: float
 ) -> tuple[float, int, tuple[float, ...] | None]:
-    """Return the base of rotations, how many numbers of a head turn, and the factors of their frequencies."""
-    if not 1 <= size <= MAX_HEAD:  # before anything is made of so many numbers
+    """Return the base of the rotations, how many numbers of a head rotate, and what divides their frequencies."""
+    if not 1 <= size <= MAX_HEAD:  # checked before anything of this size is made
         raise TransformerError(f"its head_size is {size!r}, expected 1 to {MAX_HEAD:,}")
     told = options.take("rope_parameters") or options.take("rope_scaling") or {}
     options.take("rope_scaling")
@@ -232,7 +241,7 @@ def _rotation(
 
 
 def _llama3_factors(rope: _Options, base: float, rotated: int) -> tuple[float, ...]:
-    """Return what Llama 3.1 divides frequencies by: 1 for fast ones, ``factor`` for slow ones, between both a mean."""
+    """Return what Llama 3.1 divides frequencies by: 1 for fast ones, ``factor`` for slow ones, else a mean of both."""
     from gencomp.inference.tables import frequencies
 
     factor, low, high = (rope.number(name) for name in ("factor", "low_freq_factor", "high_freq_factor"))
@@ -241,14 +250,14 @@ def _llama3_factors(rope: _Options, base: float, rotated: int) -> tuple[float, .
         raise TransformerError("its llama3 rotations have factors that are out of order")
     found = []
     for frequency in frequencies(base, rotated):
-        turns = context * float(frequency) / 6.283185307179586
+        turns = context * float(frequency) / math.tau
         smooth = min(1.0, max(0.0, (turns - low) / (high - low)))
         found.append(1.0 / ((1.0 - smooth) / factor + smooth))
     return tuple(found)
 
 
 def _layered(layers: int, names: Mapping[str, str], prefix: str) -> dict[str, Part]:
-    """Return the parts of all layers: ``names`` from the kernels' to the file's, within a layer; biases with them."""
+    """Return the parts of all layers, with biases; ``names`` maps the kernels' names within a layer to the file's."""
     found = {}
     for layer in range(layers):
         for own, theirs in names.items():
@@ -259,7 +268,7 @@ def _layered(layers: int, names: Mapping[str, str], prefix: str) -> dict[str, Pa
 
 
 def _llama(options: _Options, family: str, tensors: Mapping[str, Tensor]) -> Model:
-    """Llama (Touvron et al. 2023), and what differs from it in biases, norms of heads or names alone."""
+    """Llama (Touvron et al. 2023), and families that differ from it only in biases, head norms or names."""
     width, heads = options.integer("hidden_size"), options.integer("num_attention_heads")
     if heads < 1:
         raise TransformerError(f"it has {heads} heads")
@@ -400,12 +409,13 @@ def _gpt_neox(options: _Options, family: str, tensors: Mapping[str, Tensor]) -> 
         "embedding": Part("gpt_neox.embed_in.weight"),
         "norm": Part("gpt_neox.final_layer_norm.weight"),
         "norm.bias": Part("gpt_neox.final_layer_norm.bias"),
-        "head": Part("embed_out.weight" if "embed_out.weight" in tensors else "lm_head.weight"),  # by the version
+        # its name depends on the version of transformers
+        "head": Part("embed_out.weight" if "embed_out.weight" in tensors else "lm_head.weight"),
     }
     return Model(family, form, parts, tensors, limit)
 
 
-# tensors of older files that are constants
+# constants that older files have as tensors
 _MASKS = ("rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "attention.bias", "attention.masked_bias")
 _FAMILIES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "qwen3": _llama, "gpt2": _gpt2, "gpt_neox": _gpt_neox}
 
@@ -413,8 +423,8 @@ _FAMILIES = {"llama": _llama, "mistral": _llama, "qwen2": _llama, "qwen3": _llam
 def folder_model(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Model:
     """Return the model of a folder's configuration and tensors.
 
-    Raises :class:`TransformerError` on a family or an option that is not known, and on tensors that are not those of
-    the configuration.
+    Raises :class:`TransformerError` on an unknown family or option, and if the tensors are not those that the
+    configuration implies.
     """
     family = config.get("model_type")
     if family not in _FAMILIES:
@@ -444,12 +454,12 @@ _GGUF_PARTS = {
     "down": "ffn_down",
 }
 _GGUF_FAMILIES = ("llama", "qwen2", "qwen3", "gpt2", "gptneox")
-# of an architecture's keys: sizes of what is not there, and names
+# keys of an architecture that change nothing in the families known here, or are read elsewhere
 _GGUF_HARMLESS = frozenset(("vocab_size", "file_type", "attention.key_length_swa", "use_parallel_residual"))
 
 
 def gguf_model(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Model:
-    """Return the model of a GGUF file's metadata and tensors. Raises :class:`TransformerError` as a folder's does."""
+    """Return the model of a GGUF file's metadata and tensors. Raises as :func:`folder_model`."""
     family = metadata.get("general.architecture")
     if family not in _GGUF_FAMILIES:
         raise TransformerError(f"its architecture is {family!r}; the integer kernels know {', '.join(_GGUF_FAMILIES)}")
@@ -499,7 +509,7 @@ def gguf_model(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Mo
     parts = _layered(layers, _GGUF_PARTS, "blk.{}.")
     for layer in range(layers):
         at = f"layers.{layer}."
-        if family == "llama":  # pairs that turn together lie side by side there
+        if family == "llama":  # there, the two numbers that rotate as a pair are neighbours
             for name, count in (("q", heads), ("k", groups)):
                 order = _apart(count, size, rotated)
                 for end in ("", ".bias"):
@@ -521,7 +531,7 @@ def gguf_model(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Mo
 
 
 def _apart(count: int, size: int, rotated: int) -> Order:
-    """Return where the rows of ``count`` heads come from so that a pair's numbers lie half the turned ones apart."""
+    """Return the order of the rows of ``count`` heads that takes pairs of neighbours ``rotated`` / 2 rows apart."""
     head: Order = np.concatenate([np.arange(0, rotated, 2), np.arange(1, rotated, 2), np.arange(rotated, size)])
     order: Order = (np.arange(count)[:, None] * size + head).reshape(-1)
     return order

@@ -1,8 +1,8 @@
-"""The one place that calls a model's forward. How its memory is passed is learnt by trial, not from names.
+"""The one place that calls a model's forward. How its memory is passed is found by trial, not by names.
 
-transformers has renamed the argument of the key-value cache before, and models without a memory take it as well; so a
-way to pass it counts as found where reading a text in steps gives the logits of reading it at once, and where these
-depend on the symbols of an earlier step.
+transformers has renamed the argument for the key-value cache before, and models without a memory also accept it. So a
+way to pass it counts only if reading a text in steps gives the logits of reading it at once, and if these depend on the
+symbols of an earlier step.
 """
 
 import copy
@@ -17,14 +17,14 @@ import torch
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# the trial: lanes whose second symbol differs, read at once, and as two symbols, then one, then one
+# the trial: lanes that differ in their second symbol, read at once, and in steps of so many symbols
 _TRIAL_LANES = 8
 _TRIAL_STEPS = (2, 1, 1)
-# steps may differ from one call by rounding; what the earlier symbols change must be this many times more
+# steps and one call may differ by rounding; the difference that earlier symbols make must be this many times larger
 _LEAST_CONTRAST = 4.0
-# names that have carried a memory, tried where a forward hides its arguments behind **kwargs
+# names for a memory, tried where a forward hides its arguments behind **kwargs
 _KNOWN_NAMES = ("cache", "past_key_values", "cache_params", "state")
-# the rest of a forward's arguments are tried too; these have a meaning of their own
+# all arguments are tried, those with a hint in their names first, but for those that mean something else
 _HINTS = ("cache", "past", "state", "mem")
 _OTHER_NAMES = frozenset(
     ("input_ids", "inputs_embeds", "attention_mask", "token_type_ids", "position_ids", "cache_position", "labels")
@@ -33,11 +33,11 @@ _OTHER_NAMES = frozenset(
 _OPTIONS: tuple[Mapping[str, Any], ...] = ({"return_dict": True, "logits_to_keep": 1}, {"return_dict": True}, {})
 
 MakeMemory = Callable[["PreTrainedModel", int], Any]
-"""From a model and a number of positions to what its forward takes as an empty memory."""
+"""Makes what a model's forward takes as an empty memory, for a number of positions."""
 
 
 class ForwardError(ValueError):
-    """A model that no trial could make remember what it has read."""
+    """No way was found to make a model remember what it has read."""
 
 
 def whole_logits(model: "PreTrainedModel", symbols: torch.Tensor) -> torch.Tensor:
@@ -46,12 +46,12 @@ def whole_logits(model: "PreTrainedModel", symbols: torch.Tensor) -> torch.Tenso
 
 
 def _logits(output: Any) -> torch.Tensor:
-    """Return the logits of a forward's output, which is an object or, for some models, a tuple that they begin."""
+    """Return the logits of a forward's output: an attribute, or, for some models, the first item of a tuple."""
     found = getattr(output, "logits", None)
     if found is None:
         found = output[0]
     if not isinstance(found, torch.Tensor) or found.ndim != 3:
-        raise TypeError(f"forward returned {type(output).__name__} without logits of three axes")
+        raise TypeError(f"the model's forward returned {type(output).__name__} without logits of three axes")
     return found
 
 
@@ -63,9 +63,9 @@ def growing_cache(model: "PreTrainedModel", positions: int) -> Any:
 
 
 def fixed_cache(model: "PreTrainedModel", positions: int) -> Any:
-    """Return transformers' cache with buffers for ``positions``; growing by concatenation would copy all of them.
+    """Return transformers' cache with buffers for ``positions``, which spare the copies of a growing cache.
 
-    Layers with a window or a state of their own keep theirs.
+    Layers with a window or a recurrent state stay as they are.
     """
     from gencomp.predictors.language.buffers import buffered
 
@@ -81,7 +81,7 @@ _MAKERS: tuple[MakeMemory, ...] = (fixed_cache, growing_cache, no_memory)
 
 @dataclass(frozen=True)
 class Way:
-    """How memory goes in: as the argument ``name``, empty as ``make`` makes it, beside ``options``."""
+    """How a memory is passed: as the argument ``name``, made empty by ``make``, with the arguments ``options``."""
 
     name: str
     make: MakeMemory
@@ -92,7 +92,7 @@ class Way:
 
 
 class Memory:
-    """Lanes of text as a model remembers them, each symbol read once. Gradients are the caller's to switch off."""
+    """Lanes of text as a model remembers them; each symbol is read once. The caller switches off gradients."""
 
     def __init__(self, model: "PreTrainedModel", way: Way, positions: int) -> None:
         self._model = model
@@ -106,19 +106,19 @@ class Memory:
             input_ids=symbols.to(self._model.device), use_cache=True, **{way.name: self._value}, **way.options
         )
         returned = getattr(output, way.name, None)
-        if returned is not None:  # a model may make the memory itself, or put another in its place
+        if returned is not None:  # a model may make the memory itself, or replace it
             self._value = returned
         return _logits(output)[:, -1]
 
     def copy(self) -> "Memory":
-        """Return a memory that goes on independently of this one."""
+        """Return an independent copy."""
         twin = copy.copy(self)
         twin._value = copy.deepcopy(self._value)
         return twin
 
 
 class Forward:
-    """A model whose way to remember has been found. Raises :class:`ForwardError` where there is none."""
+    """A model, and the way to make it remember. Raises :class:`ForwardError` if there is none."""
 
     def __init__(self, model: "PreTrainedModel") -> None:
         self.model = model
@@ -133,9 +133,9 @@ class Forward:
 
 
 def find_way(model: "PreTrainedModel", vocabulary_size: int) -> Way:
-    """Return the first way by which steps give the logits of one call. The caller switches gradients off.
+    """Return the first way with which steps give the logits of one call. The caller switches off gradients.
 
-    Raises :class:`ForwardError` with what the nearest one did.
+    Raises :class:`ForwardError` with the smallest difference found.
     """
     symbols = _trial_symbols(vocabulary_size).to(model.device)
     ends = [sum(_TRIAL_STEPS[: k + 1]) - 1 for k in range(len(_TRIAL_STEPS))]
@@ -148,14 +148,14 @@ def find_way(model: "PreTrainedModel", vocabulary_size: int) -> Way:
     tried: dict[str, None] = {}
     for way in _ways(model):
         tried[way.name] = None
-        with warnings.catch_warnings():  # a name that will go away is not the one to use
+        with warnings.catch_warnings():  # a deprecated name is not the one to use
             warnings.simplefilter("error", FutureWarning)
             warnings.simplefilter("error", DeprecationWarning)
             try:
                 memory = Memory(model, way, symbols.shape[1])
                 found = torch.stack([memory.read(part) for part in symbols.split(_TRIAL_STEPS, 1)], 1)
                 distance = float((found.float() - expected).abs().max())
-            except Exception:  # what a wrong argument raises is the model's own, and of many kinds
+            except Exception:  # a wrong argument may raise anything
                 continue
         if _LEAST_CONTRAST * distance <= spread:
             return way
@@ -167,7 +167,7 @@ def find_way(model: "PreTrainedModel", vocabulary_size: int) -> Way:
 
 
 def _trial_symbols(vocabulary_size: int) -> torch.Tensor:
-    """Return texts (lanes, n) that differ in their second symbol alone, symbols of all the vocabulary."""
+    """Return texts, int64 (lanes, n), that differ in their second symbol alone; symbols are from all the vocabulary."""
     lanes = torch.arange(_TRIAL_LANES)
     second = lanes * vocabulary_size // _TRIAL_LANES
     others = [torch.full_like(lanes, vocabulary_size * k // 8) for k in (1, 3, 4)]

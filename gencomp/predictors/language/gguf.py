@@ -1,4 +1,4 @@
-"""A GGUF file, as llama.cpp reads them, as a predictor of bytes."""
+"""A GGUF file, llama.cpp's format, as a predictor of bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ from gencomp.registry import NO_DEFAULT
 
 @dataclass(frozen=True)
 class Gguf(TokenPredictor):
-    """A language model in a GGUF file, in integers alone: what it codes decodes on any machine, with the same file.
+    """A language model in a GGUF file, computed in integers: with the same file, its code decodes on any machine.
 
-    Families: Llama, Qwen 2 and 3, GPT-2, GPT-NeoX; numbers: F32, F16, BF16, Q4_0 to Q8_0, Q4_K, Q5_K, Q6_K. ``context``
-    and ``stride`` are in tokens, 4,096 or what the model takes and half of it by default; ``lane`` is the least number
-    of tokens of one of the ``batch`` lanes that a block is cut into. ``threads`` lanes are read at a time while a block
-    is made. ``device=cuda`` computes the same integers by torch on a GPU: the archives are the same.
+    Families: Llama, Qwen 2 and 3, GPT-2, GPT-NeoX. Types: F32, F16, BF16, Q4_0 to Q8_0, Q4_K, Q5_K, Q6_K. ``context``
+    is in tokens, by default the model's, at most 4,096; ``stride`` is half of it by default. A block is cut into up to
+    ``batch`` lanes of at least ``lane`` tokens; ``threads`` lanes are read at a time while a block is encoded.
+    ``device=cuda`` computes the same integers with torch on a GPU: the archives are the same.
 
-    Raises ``ModelFolderError`` on a file that is not here or damaged, ``TransformerError`` on a model of another
-    family, ``ValueError`` on options out of range.
+    Raises ``ModelFolderError`` on a file that is missing or damaged, ``TransformerError`` on a model of another family,
+    ``ValueError`` on options out of range.
     """
 
     model: str
@@ -43,20 +43,20 @@ class Gguf(TokenPredictor):
     device: Device = "cpu"
 
     spec_argument: ClassVar[str] = "model"
-    # what changes no bit, as archives name it
+    # options that change no bit, as archives give them
     written_options: ClassVar[Mapping[str, object]] = {"threads": 1, "device": NO_DEFAULT}
 
     def __post_init__(self) -> None:
         for name, value, most in (("lane", self.lane, MAX_CONTEXT), ("threads", self.threads, 256)):
             if not 1 <= value <= most:
                 raise ValueError(f"{name} must be from 1 to {most}, got {value}")
-        # archives name what was chosen
+        # archives record what was chosen
         object.__setattr__(self, "context", self.network.context)
         object.__setattr__(self, "stride", self.network.stride)
 
     @cached_property
     def path(self) -> Path:
-        """The file."""
+        """Where the file is."""
         try:
             return expanded(self.model)
         except OSError as error:
@@ -89,11 +89,13 @@ class Gguf(TokenPredictor):
     def code(self) -> TokenCode:  # type: ignore[override]
         """The tokenizer with its escapes."""
         size = self.network.vocabulary_size
-        return checked_code(TokenCode(tokenizer_of(self._file.metadata, size), size), self.path)
+        tokenizer = tokenizer_of(self._file.metadata, size)
+        self.__dict__.pop("_file", None)  # its lists of tokens and merges, which nothing else needs
+        return checked_code(TokenCode(tokenizer, size), self.path)
 
 
 def _start(metadata: Mapping[str, Any], vocabulary_size: int) -> int:
-    """Return the symbol before the first: the start of text, else its end, else 0."""
+    """Return the symbol that is read before the first: the start of text, else the end of text, else 0."""
     for name in ("bos_token_id", "eos_token_id"):
         value = metadata.get(f"tokenizer.ggml.{name}")
         if type(value) is int and 0 <= value < vocabulary_size:

@@ -1,8 +1,8 @@
 """GGUF files: metadata and tensors, read with every count and place checked (github.com/ggml-org/ggml, docs/gguf.md).
 
-What a file claims is compared with its size before anything is allocated or looped over, so that a stranger's file is
-refused in the time that it takes to read it. Tensors stay on disk, mapped; rows become float32 when they are asked for,
-by single IEEE operations, so that every machine has the same numbers.
+What a file claims is compared with its size before anything is allocated or looped over, so a hostile file costs no
+more than reading it. Tensors stay on disk, mapped. Their rows become float32 when they are asked for, by single IEEE
+operations, so every machine gets the same numbers.
 """
 
 import math
@@ -24,12 +24,13 @@ ByteRows = npt.NDArray[np.uint8]
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-MAX_FILE = 1 << 50
+MAX_FILE = 1 << 50  # bytes
 MAX_DIMENSIONS = 4
 MAX_TENSORS = 1 << 16
+# types of metadata: gguf_metadata_value_type, and the module struct's letters
 _STRING, _ARRAY = 8, 9
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_MAX_STRING = 1 << 24
+_MAX_STRING = 1 << 24  # bytes
 
 
 def _half(blocks: ByteRows, at: int) -> FloatRows:
@@ -43,7 +44,7 @@ def _nibbles(packed: ByteRows) -> ByteRows:
 
 
 def _bits(blocks: ByteRows, at: int) -> ByteRows:
-    """Return the 32 bits from byte ``at`` on, the lowest first: (n, 32)."""
+    """Return the 32 bits from byte ``at`` of each block on, the lowest first: (n, 32)."""
     return np.unpackbits(blocks[:, at : at + 4], axis=1, bitorder="little")
 
 
@@ -78,7 +79,7 @@ def _scales_and_minima(packed: ByteRows) -> tuple[FloatRows, FloatRows]:
 
 
 def _pairs_of_nibbles(packed: ByteRows) -> ByteRows:
-    """Return 256 numbers of 128 bytes: of each 32 bytes the low four bits, then the high ones; (n, 8, 32)."""
+    """Return the 256 nibbles of 128 bytes, (n, 8, 32): the low ones of each 32 bytes, then the high ones."""
     parts = packed.reshape(-1, 4, 1, 32)
     return np.concatenate([parts & 15, parts >> 4], axis=2).reshape(-1, 8, 32)
 
@@ -121,7 +122,7 @@ def _bf16(blocks: ByteRows) -> FloatRows:
 
 @dataclass(frozen=True)
 class _Type:
-    """A way to store numbers: ``size`` of them in ``num_bytes`` bytes, a block; ``unpack`` takes (n, num_bytes)."""
+    """A ggml type: a block has ``size`` numbers in ``num_bytes`` bytes; ``unpack`` takes blocks (n, num_bytes)."""
 
     name: str
     size: int
@@ -129,7 +130,7 @@ class _Type:
     unpack: Callable[[ByteRows], FloatRows]
 
 
-_TYPES = {
+_TYPES = {  # by the numbers of ggml_type
     0: _Type("F32", 1, 4, _f32),
     1: _Type("F16", 1, 2, _f16),
     2: _Type("Q4_0", 32, 18, _q4_0),
@@ -155,7 +156,7 @@ class Tensor:
 
     @property
     def mapped(self) -> ByteRows:
-        """What of the file it is read from."""
+        """The part of the mapped file that it is read from."""
         return self.data
 
     def take(self, rows: slice | npt.NDArray[np.int64]) -> FloatRows:
@@ -167,20 +168,20 @@ class Tensor:
 
     def _unpacked(self, packed: ByteRows) -> FloatRows:
         blocks = np.ascontiguousarray(packed).reshape(-1, self.kind.num_bytes)
-        with np.errstate(all="ignore"):  # a scale may be anything; what is not finite is refused later
+        with np.errstate(all="ignore"):  # a scale may be any float; numbers that are not finite are refused later
             return self.kind.unpack(blocks).reshape(len(packed), -1)
 
 
 @dataclass(frozen=True)
 class GgufFile:
-    """A file's metadata by their keys, strings, numbers and lists of them, and its tensors by their names."""
+    """A file's metadata by key (strings, numbers, and lists of them), and its tensors by name."""
 
     metadata: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
 
 
 class _Reader:
-    """Reads what stands one after another, and never beyond the end."""
+    """Reads values one after another, and never beyond the file's end."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.data, self.position = data, 0
@@ -222,7 +223,7 @@ class _Reader:
 def read_gguf(path: str | PathLike[str]) -> GgufFile:
     """Return what a GGUF file holds; its tensors stay on disk.
 
-    Raises :class:`ModelFolderError`, one line, on what is none, and on types of tensors that are unknown here.
+    Raises :class:`ModelFolderError`, of one line, on any other file, and on a tensor of an unknown type.
     """
     try:
         with open_regular(path, MAX_FILE, ModelFolderError, "a GGUF file") as file:
@@ -235,7 +236,7 @@ def read_gguf(path: str | PathLike[str]) -> GgufFile:
     try:
         return _parsed(data)
     except ValueError as error:
-        raise ModelFolderError(f"{path} is no GGUF file that can be read: {error}") from None
+        raise ModelFolderError(f"{path} cannot be read as a GGUF file: {error}") from None
 
 
 def _parsed(data: mmap.mmap) -> GgufFile:
@@ -244,7 +245,7 @@ def _parsed(data: mmap.mmap) -> GgufFile:
         raise ValueError("it does not begin with GGUF")
     version = reader.number("I")
     if version not in VERSIONS:
-        raise ValueError(f"it is of version {version}, expected {' or '.join(map(str, VERSIONS))} (little-endian)")
+        raise ValueError(f"its version is {version}, expected {' or '.join(map(str, VERSIONS))} (little-endian)")
     tensor_count, value_count = reader.number("Q"), reader.number("Q")
     if tensor_count > MAX_TENSORS or 13 * value_count > len(data):
         raise ValueError(f"it claims {tensor_count:,} tensors and {value_count:,} values")
@@ -252,13 +253,13 @@ def _parsed(data: mmap.mmap) -> GgufFile:
     for _ in range(value_count):
         key = reader.text()
         if key in metadata:
-            raise ValueError(f"the key {key[:80]!r} stands twice")
+            raise ValueError(f"it has the key {key[:80]!r} twice")
         metadata[key] = reader.value(reader.number("I"))
     claims: dict[str, tuple[tuple[int, ...], int, int]] = {}
     for _ in range(tensor_count):
         name, dimensions = reader.text(), reader.number("I")
         if name in claims:
-            raise ValueError(f"the tensor {name[:80]!r} stands twice")
+            raise ValueError(f"it has the tensor {name[:80]!r} twice")
         if not 1 <= dimensions <= MAX_DIMENSIONS:
             raise ValueError(f"the tensor {name[:80]!r} has {dimensions} dimensions, expected 1 to {MAX_DIMENSIONS}")
         shape = tuple(reversed([reader.number("Q") for _ in range(dimensions)]))
@@ -280,11 +281,11 @@ def _tensor(
     found = _TYPES[kind]
     if not all(shape) or shape[-1] % found.size:
         raise ValueError(f"the tensor {name} is {list(shape)}, expected rows of whole blocks of {found.size}")
-    row = shape[-1] // found.size * found.num_bytes
+    row = (shape[-1] // found.size) * found.num_bytes
     rows = math.prod(shape[:-1])
     if offset % unit or begin + offset + rows * row > len(whole):
         raise ValueError(
-            f"the tensor {name} is said to lie at {offset:,}, in {rows * row:,} bytes; the file ends before"
+            f"the tensor {name} has {rows * row:,} bytes at {offset:,}; expected a multiple of {unit}, within the file"
         )
     start = begin + offset
     return Tensor(shape, found, whole[start : start + rows * row].reshape(rows, row))

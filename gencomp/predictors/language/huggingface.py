@@ -20,27 +20,25 @@ from gencomp.predictors.language.tokens import TokenCode, load_code, load_own_co
 
 Arithmetic = Literal["auto", "exact", "float"]
 
-# tokens: see docs/MODELS.md for what shorter lanes cost and longer ones take
-DEFAULT_LANE = 1024
+DEFAULT_LANE = 1024  # tokens: docs/MODELS.md has what shorter lanes cost, and the time that longer ones take
 
 
 @dataclass(frozen=True)
 class HuggingFace(TokenPredictor):
     """A causal language model of transformers with its tokenizer, in a folder or in the local hub cache.
 
-    Blocks are coded as tokens, and come back byte for byte whatever they hold: what the tokenizer would change is
-    escaped. As a predictor of the next byte it sums over tokenisations (:mod:`gencomp.predictors.language.bridge`).
+    Blocks are coded as tokens, and any bytes come back unchanged: what the tokenizer would change is escaped. As a
+    predictor of the next byte it sums over tokenisations (:mod:`gencomp.predictors.language.bridge`).
 
     ``arithmetic`` is ``exact``, integers that give the same bits on every machine, or ``float``, torch's own; ``auto``
-    is the first for models of the families that it knows, else the second. Exact archives are the same whatever the
-    ``device`` and the ``threads``. ``context`` and ``stride`` are in
-    tokens, and ``lane`` is the least number of tokens of one of the ``batch`` lanes that a block is cut into: each
-    begins from an empty context, and they are coded side by side. By default a lane has 8,192 tokens where the
-    arithmetic is exact, else 1,024; an exact model sees up to 4,096 positions, one of floats as many as it takes. The
-    other options are those of ``transformer``. Nothing is downloaded.
+    is exact for the families that the integer kernels know, else float. Exact archives do not depend on ``device`` and
+    ``threads``. A block is cut into up to ``batch`` lanes of at least ``lane`` tokens; each lane begins from an empty
+    context, and all are coded side by side. ``lane`` is by default 8,192 for exact arithmetic, else 1,024. ``context``
+    and ``stride`` are in tokens; the context is by default the model's, for exact arithmetic at most 4,096. The other
+    options are those of ``transformer``. Nothing is downloaded.
 
-    Raises ``ModelFolderError`` on a model that is not here or would run code, ``TransformerError`` on one that is told
-    to be exact and is not known, ``ValueError`` on options out of range.
+    Raises ``ModelFolderError`` on a model that is missing or would run code, ``TransformerError`` with
+    ``arithmetic=exact`` on a model that the kernels do not know, ``ValueError`` on options out of range.
     """
 
     model: str
@@ -54,12 +52,12 @@ class HuggingFace(TokenPredictor):
     arithmetic: Arithmetic = "auto"
 
     spec_argument: ClassVar[str] = "model"
-    # what an option was before archives named it
+    # what options were before archives recorded them
     once_fixed: ClassVar[Mapping[str, int | str]] = {"lane": MIN_LANE_SYMBOLS, "arithmetic": "float"}
 
     def __post_init__(self) -> None:
         found = self._exact_source
-        # archives name what was chosen
+        # archives record what was chosen
         object.__setattr__(self, "arithmetic", "float" if found is None else "exact")
         lane = (DEFAULT_LANE if found is None else EXACT_LANE) if self.lane is None else self.lane
         object.__setattr__(self, "lane", lane)
@@ -73,7 +71,7 @@ class HuggingFace(TokenPredictor):
 
     @cached_property
     def _exact_source(self) -> Model | None:
-        """The model whose integers are computed with, None where floats are."""
+        """The model to be computed in integers; None if it is computed in floats."""
         if self.arithmetic == "exact" and self.dtype != "auto":
             raise ValueError("exact arithmetic has no dtype; leave it out, or add arithmetic=float")
         if self.arithmetic == "float" or self.dtype != "auto":
@@ -115,7 +113,7 @@ class HuggingFace(TokenPredictor):
 
     @property
     def written_options(self) -> Mapping[str, object]:
-        """What changes no bit, as archives name it."""
+        """Options that change no bit, as archives give them."""
         return {} if self._exact_source is None else {"device": "cpu", "threads": 1}
 
     @cached_property
@@ -127,7 +125,7 @@ class HuggingFace(TokenPredictor):
 
 
 def _start(config: Mapping[str, object], vocabulary_size: int) -> int:
-    """Return the symbol before the first: the start of text, else its end, else 0."""
+    """Return the symbol that is read before the first: the start of text, else the end of text, else 0."""
     for name in ("bos_token_id", "eos_token_id"):
         value = config.get(name)
         if isinstance(value, list) and value:

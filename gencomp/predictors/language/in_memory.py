@@ -1,4 +1,4 @@
-"""A causal language model of transformers that is in memory already, with its tokenizer."""
+"""A causal language model of transformers that is already in memory, with its tokenizer."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ from gencomp.predictors.language.settings import Device, DType, Settings
 from gencomp.predictors.language.token_predictor import TokenPredictor, checked_code
 from gencomp.predictors.language.tokens import TokenCode
 
-DEFAULT_LANE = 1024  # tokens, as of a folder's model of floats
+DEFAULT_LANE = 1024  # tokens, as for a float model in a folder
 
 
 @dataclass(frozen=True)
 class CausalModelInMemory(CausalModel):
-    """As a folder's, of a model at hand; ``folder`` is only what it is called."""
+    """A causal model that is in memory; ``folder`` is only its name."""
 
     loaded: Any = field(default=None, repr=False, compare=False)
     tokenizer: str = field(default="", repr=False)  # as JSON
@@ -33,7 +33,7 @@ class CausalModelInMemory(CausalModel):
 
     @cached_property
     def weights_digest(self) -> str:
-        """16 hexadecimal digits of the class, the tokenizer, and every weight: name, type, shape and bytes."""
+        """16 hexadecimal digits that identify class, tokenizer, and all weights with their names, types and shapes."""
         about = json.dumps([type(self.loaded).__qualname__, self.tokenizer])
         hasher = hashlib.blake2b(about.encode(), digest_size=8)
         for name, weight in sorted(self.loaded.state_dict().items()):
@@ -56,10 +56,9 @@ class CausalModelInMemory(CausalModel):
 class LanguageModel(TokenPredictor):
     """A model of transformers and its tokenizer, both in memory, as a predictor of bytes, in its own dtype.
 
-    Options are those of :class:`~gencomp.predictors.language.huggingface.HuggingFace`. No spec names it, so that only
-    who has the same weights, tokenizer and options at hand decodes its archives. The weights must stay as they are.
-    Raises ``TypeError`` on a tokenizer that is not a fast one, ``ValueError`` on a model in training, whose dropout
-    would be drawn anew at each call, and on options out of range.
+    Options are those of :class:`~gencomp.predictors.language.huggingface.HuggingFace`. No spec names this predictor:
+    whoever decodes must pass one with the same weights, tokenizer and options. The weights must not change meanwhile.
+    Raises ``TypeError`` on a slow tokenizer, ``ValueError`` on a model in training mode and on options out of range.
     """
 
     model: Any = field(repr=False)
@@ -72,7 +71,7 @@ class LanguageModel(TokenPredictor):
 
     def __post_init__(self) -> None:
         if self.model.training:
-            raise ValueError("the model is in training, where it predicts otherwise at each call; call model.eval()")
+            raise ValueError("the model is in training mode, where dropout changes each call; call model.eval()")
         for name, value, most in (("lane", self.lane, MAX_CONTEXT), ("threads", self.threads, 256)):
             if not 1 <= value <= most:
                 raise ValueError(f"{name} must be from 1 to {most}, got {value}")
@@ -86,7 +85,7 @@ class LanguageModel(TokenPredictor):
         name = Path(type(self.model).__name__)
         context = self.context or context_limit(self.model.config.to_dict())
         if context is None:
-            raise ValueError("the model's configuration does not say how many positions to use; give context=2048, say")
+            raise ValueError("the model's configuration does not say how many positions to use; give context=2048")
         device, dtype = self.model.device.type, str(self.model.dtype).removeprefix("torch.")
         settings = Settings(cast(Device, device), cast(DType, dtype), self.threads)
         stride = max(1, context // 2) if self.stride is None else self.stride
@@ -95,11 +94,11 @@ class LanguageModel(TokenPredictor):
 
     @cached_property
     def _backend(self) -> Tokenizer:
-        """The tokenizer as gencomp sets it; the user's own stays as it is."""
+        """A copy of the tokenizer with gencomp's settings; the user's own stays as it is."""
         backend = self.tokenizer if isinstance(self.tokenizer, Tokenizer) else None
         backend = backend or getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:
-            raise TypeError(f"a fast tokenizer is expected, of transformers or tokenizers; got {type(self.tokenizer)}")
+            raise TypeError(f"expected a fast tokenizer of transformers or tokenizers, got {type(self.tokenizer)}")
         own = Tokenizer.from_str(backend.to_str())
         own.encode_special_tokens = True  # special tokens in the text are plain text
         own.no_truncation()

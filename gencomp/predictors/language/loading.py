@@ -1,4 +1,4 @@
-"""Model folders: found, checked before anything in them is believed, and named by a digest of their weights."""
+"""Model folders: found, checked before anything in them is used, and identified by a digest."""
 
 import functools
 import hashlib
@@ -14,17 +14,17 @@ from gencomp.predictors.language.hazards import check_hazards, read_json
 if TYPE_CHECKING:
     from gencomp.predictors.language.forward import Forward
 
-_PIECE = 1 << 20
+_PIECE = 1 << 20  # bytes read at a time
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt")
 
 
-_MAX_FILE = 1 << 50  # bytes of weights: only what is no regular file is refused
+_MAX_FILE = 1 << 50  # bytes, more than any file of weights has
 
 
 def find_folder(name: str) -> Path:
-    """Return the folder of a model: a path, or a hub id that transformers has downloaded before.
+    """Return the folder of a model, by its path or by the id of a model in the local hub cache.
 
-    Nothing is downloaded. Raises :class:`ModelFolderError` with what to do.
+    Nothing is downloaded. Raises :class:`ModelFolderError`, which says what to do.
     """
     try:
         folder = expanded(name)
@@ -41,19 +41,19 @@ def find_folder(name: str) -> Path:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError):
         raise ModelFolderError(
-            f"there is no folder {name!r}, and no model of that id in the local hub cache; gencomp never downloads: "
+            f"there is no folder {name!r}, and no model with that id in the local hub cache; gencomp never downloads: "
             f"run `hf download {name}` where there is a network, or name a folder"
         ) from None
 
 
 def check_folder(folder: Path) -> dict[str, Any]:
-    """Return the folder's configuration; raise :class:`ModelFolderError` on pickled weights and on remote code."""
+    """Return the folder's configuration; raise :class:`ModelFolderError` on pickled weights and on foreign code."""
     try:
         config = read_json(folder / "config.json")
     except FileNotFoundError:
-        raise ModelFolderError(f"{folder} has no config.json; it is no model folder of transformers") from None
+        raise ModelFolderError(f"{folder} has no config.json; it is not a model folder of transformers") from None
     if not isinstance(config, dict):
-        raise ModelFolderError(f"{folder / 'config.json'} is no JSON object")
+        raise ModelFolderError(f"{folder / 'config.json'} is not a JSON object")
     check_hazards(folder)
     if not weight_files(folder):
         pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
@@ -63,7 +63,7 @@ def check_folder(folder: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the folder's weights, by name."""
+    """Return the folder's files of weights, sorted by name."""
     return sorted(folder.glob("*.safetensors"))
 
 
@@ -85,9 +85,9 @@ def digest(folder: Path) -> str:
 
 @functools.lru_cache(maxsize=2)
 def load_model(folder: Path, device: str, dtype: str) -> "Forward":
-    """Return the folder's causal language model, in evaluation mode, on ``device``; the last two are kept.
+    """Return the folder's causal language model on ``device``, in evaluation mode; the last two are cached.
 
-    Raises :class:`ModelFolderError` where transformers cannot make one of it.
+    Raises :class:`ModelFolderError` if transformers cannot load it as one.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -107,9 +107,9 @@ def load_model(folder: Path, device: str, dtype: str) -> "Forward":
             output_loading_info=True,
         )
         missing = sorted(found["missing_keys"])
-        if missing:  # transformers would draw them at random
+        if missing:  # transformers makes them up at random
             raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} among them")
-        model.config.return_dict = True  # what a folder says otherwise is for its own callers
+        model.config.return_dict = True  # whatever the folder says
         return Forward(model.to(device).eval())
-    except Exception as error:  # what a damaged folder raises is the libraries' own, and of many kinds
+    except Exception as error:  # with a damaged folder, libraries may raise anything
         raise ModelFolderError(f"{folder} cannot be loaded as a causal language model: {error}") from error

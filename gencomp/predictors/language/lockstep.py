@@ -1,7 +1,7 @@
 """Lanes in lockstep: one call of the model predicts the next symbol of every lane.
 
-Encoder and decoder make exactly these calls, with the same shapes in the same order, so that both see the same
-floating-point numbers (the twin rule). A call's shape depends on the number of lanes and on the position alone.
+Encoder and decoder make exactly these calls, with the same shapes in the same order, so both see the same
+floating-point numbers (the twin rule). A call's shape depends only on the number of lanes and the position.
 """
 
 import copy
@@ -18,9 +18,9 @@ FloatRows = npt.NDArray[np.float32]
 class Lockstep:
     """A causal language model over ``lanes`` independent texts, each symbol predicted from those before it.
 
-    A text begins with the symbol ``start``. A symbol that no longer fits ``context`` positions makes the model read
-    ``start`` and the last ``context - stride`` symbols anew, which happens every ``stride`` symbols: a prediction sees
-    at least context - stride of them. The caller holds :meth:`~gencomp.predictors.language.settings.Settings.applied`.
+    A text begins with the symbol ``start``. Whenever ``context`` positions are full, every ``stride`` symbols, the
+    model reads ``start`` and the last ``context - stride`` symbols anew: a prediction sees at least these. The caller
+    must be inside :meth:`~gencomp.predictors.language.settings.Settings.applied`.
     """
 
     def __init__(self, forward: Forward, lanes: int, *, start: int, context: int, stride: int) -> None:
@@ -28,7 +28,7 @@ class Lockstep:
         self._start = start
         self._context = context
         self._stride = stride
-        self._history = np.full((lanes, context), start, dtype=np.int64)  # the positions in the cache
+        self._history = np.full((lanes, context), start, dtype=np.int64)  # the symbols in the model's memory
         self._length = 0
         self._read(self._history[:, :1])
 
@@ -48,7 +48,7 @@ class Lockstep:
         return self._probabilities
 
     def feed(self, symbols: npt.NDArray[np.int64]) -> None:
-        """Append one symbol to each lane, (lanes,)."""
+        """Append one symbol to each lane, int64 (lanes,)."""
         if self._length < self._context:
             self._history[:, self._length] = symbols
             self._length += 1
@@ -57,7 +57,7 @@ class Lockstep:
             self._begin_with(np.hstack([self._history[:, 1:], symbols[:, None]]), self._context - self._stride)
 
     def feed_text(self, symbols: npt.NDArray[np.int64]) -> None:
-        """Append (lanes, n) symbols at once, in one call: it sees the positions that n single steps would."""
+        """Append ``symbols`` (lanes, n) in one call, which sees what the last of n single steps would see."""
         text = np.hstack([self._history[:, 1 : self._length], symbols])
         beyond = text.shape[1] - self._context  # symbols after the first one that did not fit, or below 0
         length = text.shape[1] if beyond < 0 else self._context - self._stride + beyond % self._stride
@@ -69,7 +69,7 @@ class Lockstep:
         self._read(np.hstack([start, text[:, text.shape[1] - length :]]))
 
     def copy(self) -> "Lockstep":
-        """Return lanes that go on independently of these."""
+        """Return an independent copy."""
         twin = copy.copy(self)
         twin._history = self._history.copy()
         twin._memory = self._memory.copy()

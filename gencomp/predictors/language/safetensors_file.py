@@ -1,4 +1,4 @@
-"""Tensors of a model folder's safetensors files, mapped: rows become float32 when they are asked for."""
+"""Tensors of a model folder's safetensors files, mapped; rows become float32 when they are asked for."""
 
 import json
 import math
@@ -16,12 +16,12 @@ from gencomp.predictors.language.hazards import MAX_JSON, ModelFolderError
 FloatRows = npt.NDArray[np.float32]
 
 _TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-_MAX_FILE = 1 << 50
+_MAX_FILE = 1 << 50  # bytes
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of a file, (rows, columns) or (numbers,), as it is stored."""
+    """A tensor of a file as it is stored, (rows, columns) or (numbers,); bfloat16 as uint16."""
 
     stored: npt.NDArray[np.generic]
     is_bfloat16: bool
@@ -32,7 +32,7 @@ class Tensor:
 
     @property
     def mapped(self) -> npt.NDArray[np.generic]:
-        """What of the file it is read from."""
+        """The part of the mapped file that it is read from."""
         return self.stored
 
     def take(self, rows: slice | npt.NDArray[np.int64]) -> FloatRows:
@@ -44,16 +44,16 @@ class Tensor:
 
 
 def read_tensors(files: Sequence[Path]) -> Mapping[str, Tensor]:
-    """Return the tensors of all ``files`` by their names.
+    """Return the tensors of all ``files`` by name.
 
-    Raises :class:`ModelFolderError` on a file that is damaged, a type that is no float, or a name that stands twice.
+    Raises :class:`ModelFolderError` on a file that is damaged, a type that is not float, and a name that occurs twice.
     """
     found: dict[str, Tensor] = {}
     for path in files:
         try:
             tensors = _tensors(path)
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelFolderError(f"{path} is no safetensors file that can be read: {error}") from None
+            raise ModelFolderError(f"{path} cannot be read as a safetensors file: {error}") from None
         twice = sorted(found.keys() & tensors.keys())
         if twice:
             raise ModelFolderError(f"the tensor {twice[0][:80]!r} is in {path} and in another file beside it")
@@ -70,7 +70,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         except ValueError:
             raise ValueError("it is empty") from None
     try:
-        # checks the header: names, types, sizes and places agree with each other and with the file
+        # safe_open checks that names, types, sizes and places agree with each other and with the file
         with safe_open(str(path), framework="numpy"):
             pass
     except SafetensorError as error:
@@ -86,12 +86,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
             continue
         if about["dtype"] not in _TYPES:
             if about["dtype"] in ("BOOL", "U8") and name.endswith(("attn.bias", "attention.bias", "masked_bias")):
-                continue  # masks that older versions of transformers saved
+                continue  # a mask, which older versions of transformers saved
             raise ValueError(f"{name[:80]!r} is of type {about['dtype']}, expected one of {', '.join(_TYPES)}")
         begin, end = about["data_offsets"]
         kind, shape = np.dtype(_TYPES[about["dtype"]]), tuple(about["shape"])
         if math.prod(shape) * kind.itemsize != end - begin:
-            raise ValueError(f"{name[:80]!r} has another size than its shape")
+            raise ValueError(f"{name[:80]!r} has {end - begin:,} bytes, which its shape does not")
         part = whole[8 + size + begin : 8 + size + end]
         found[name] = Tensor(part.view(kind).reshape(shape), about["dtype"] == "BF16")
     return found

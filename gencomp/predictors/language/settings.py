@@ -1,4 +1,4 @@
-"""What floating-point results depend on besides the weights: said, recorded, and fixed while a model runs."""
+"""What floating-point results depend on besides the weights: recorded in archives, and fixed while a model runs."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ _flags = threading.Lock()
 _users = 0  # how many threads are inside ``applied``: torch's flags belong to the process
 _saved: tuple[int, bool, str] = (1, False, "highest")
 
-# what torch's libraries read from the environment to choose among their kernels
+# environment variables by which torch's libraries choose among their kernels
 _VARIABLES = (
     "ATEN_CPU_CAPABILITY",
     "DNNL_DEFAULT_FPMATH_MODE",
@@ -37,19 +37,19 @@ _INSTRUCTIONS = re.compile(r"sse4\.2|avx.*|fma4?|f16c|amx-.*|neon|sve.*|sme.*|bf
 
 
 def processor() -> dict[str, str]:
-    """Return the processor's name, and the instruction sets that math libraries choose their kernels by."""
+    """Return the processor's name, and the instruction sets by which math libraries choose their kernels."""
     from llvmlite import binding
 
     try:
         features = binding.get_host_cpu_features()
         kept = sorted(name for name, there in features.items() if there and _INSTRUCTIONS.fullmatch(name))
         return {"processor": binding.get_host_cpu_name(), "instructions": " ".join(kept)}
-    except (AttributeError, RuntimeError):  # where LLVM does not know it
+    except (AttributeError, RuntimeError):  # LLVM does not know the processor
         return {"processor": platform.processor() or "unknown"}
 
 
 def math_libraries(build: str) -> str:
-    """Return the libraries that torch multiplies with, from what it says of its build."""
+    """Return the libraries that torch multiplies with, found in the description of its ``build``."""
     patterns = {
         "MKL": r"Math Kernel Library Version (\S+)",
         "oneDNN": r"MKL-DNN v(\S+)|oneDNN v(\S+)",
@@ -63,7 +63,7 @@ def math_libraries(build: str) -> str:
 
 
 class DeviceError(GencompError):
-    """A device that this machine, or this torch, does not have."""
+    """A device that this machine, or this build of torch, does not have."""
 
     exit_code = 4
 
@@ -72,7 +72,7 @@ class DeviceError(GencompError):
 class Settings:
     """Where and how a model computes. ``dtype`` auto is float32 on a CPU and bfloat16 on a GPU.
 
-    ``threads`` are those of one matrix product on a CPU; results depend on their number, not on the machine's cores.
+    A matrix product on a CPU runs on ``threads`` threads: results depend on their number, not on the machine's cores.
     """
 
     device: Device
@@ -85,14 +85,14 @@ class Settings:
         return "bfloat16" if self.device == "cuda" else "float32"
 
     def check(self) -> None:
-        """Raise :class:`DeviceError` where the device is not there."""
+        """Raise :class:`DeviceError` if the device is not available."""
         import torch
 
         if self.device == "cuda" and not torch.cuda.is_available():
             raise DeviceError("device cuda is not available here; use cpu, or a torch and a machine with CUDA")
 
     def environment(self) -> Mapping[str, str]:
-        """Return names and versions of what results depend on: libraries, the processor, the settings of both."""
+        """Return names and versions of what results depend on: libraries, the processor, and their settings."""
         import torch
         import transformers
 
@@ -114,13 +114,13 @@ class Settings:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Run what stands inside with these threads, deterministic kernels, no TF32 and no gradients.
+        """Inside the context, use these threads and deterministic kernels, without TF32 and gradients.
 
-        The first of several threads inside saves the process's flags, and the last restores them.
+        Several threads may be inside at once: the first saves the process's flags, and the last restores them.
         """
         import torch
 
-        if self.device == "cuda":  # cuBLAS reads it when it is first used
+        if self.device == "cuda":  # cuBLAS reads the variable when it is first used
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         _enter()
         try:

@@ -1,4 +1,4 @@
-"""One text under a byte model, as a predictor's state."""
+"""A text under a model of bytes, as a predictor's state."""
 
 from typing import TYPE_CHECKING, Self
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LanguageState:
-    """A lane of its own."""
+    """A lockstep of one lane."""
 
     def __init__(self, lockstep: "Lockstep", settings: Settings) -> None:
         self._lockstep = lockstep

@@ -1,4 +1,4 @@
-"""Models of tokens as predictors of bytes: what those of floats and those of integers share."""
+"""Models of tokens as predictors of bytes: what float models and integer models share."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from gencomp.predictors.language.bridge import ByteState, TokenTable
     from gencomp.predictors.language.lockstep import Lockstep
 
-# what escapes have of every distribution: 0.0004 bits a token; after an escape another one is as likely as not
+# the probability of escapes: it costs 0.0004 bits a token; after an escape, another one is as likely as not
 ESCAPE_SHARE = np.float32(2.0**-12)
 _ESCAPE_SHARE_AFTER_ONE = np.float32(0.5)
 
 
 class TokenBatch:
-    """Lanes of token symbols: the model's ids, with a share of each distribution kept for escapes."""
+    """Lanes of token symbols: the model's ids, and escapes, which get a share of each distribution."""
 
     def __init__(self, lockstep: "Lockstep", code: TokenCode, start: int) -> None:
         self._lockstep = lockstep
@@ -50,38 +50,43 @@ class TokenBatch:
         return extended
 
     def feed(self, symbols: npt.NDArray[np.int64]) -> None:
-        """Append one symbol to each lane; the model reads its start symbol in place of an escape."""
+        """Append one symbol to each lane, int64 (lanes,); in place of an escape, the model reads its start symbol."""
         escaped = symbols >= self._code.vocabulary_size
         self._share = np.where(escaped, _ESCAPE_SHARE_AFTER_ONE, ESCAPE_SHARE).astype(np.float32)[:, None]
         self._lockstep.feed(np.where(escaped, self._start, symbols))
 
 
+def _most_tokens(size: int) -> int:
+    """Return how many symbols ``size`` bytes are at most: one for each, a separator before it, and one at the end."""
+    return 2 * size + 1
+
+
 def checked_code(code: TokenCode, place: Path) -> TokenCode:
-    """Return a tokenizer's code; raise :class:`ModelFolderError` where it has more symbols than the coder takes."""
+    """Return a tokenizer's code; raise :class:`ModelFolderError` if it has more symbols than the coder takes."""
     if code.alphabet_size > MAX_ALPHABET_SIZE:
         raise ModelFolderError(
-            f"{place} has {code.vocabulary_size:,} tokens; the coder takes {MAX_ALPHABET_SIZE:,} "
+            f"{place} has {code.vocabulary_size:,} tokens; the coder takes at most {MAX_ALPHABET_SIZE:,} "
             f"symbols, {ESCAPES + 1} of them for escapes"
         )
     return code
 
 
 class TokenPredictor:
-    """A model of tokens with its tokenizer: blocks are coded as tokens, single bytes predicted by a sum over tokens."""
+    """A model of tokens with its tokenizer: blocks are coded as tokens, and bytes are predicted by sums over tokens."""
 
-    # set by the classes that hold options
+    # defined by subclasses
     network: CausalModel | ExactModel
     code: TokenCode
     batch: int
     lane: int | None
     threads: int
 
-    # the kernels' and the coder's: the same weights give other bytes in another revision
+    # of kernels and coder: with another, the same weights give other bytes
     REVISION: ClassVar[int] = 1
 
     @property
     def revision(self) -> int | None:
-        """The revision of a model in integers, whose archives decode on any machine; None for one of floats."""
+        """The revision of an integer model, whose archives decode on any machine; None for a float model."""
         return self.REVISION if isinstance(self.network, ExactModel) else None
 
     @property
@@ -122,7 +127,7 @@ class TokenPredictor:
     def decode_block(self, payload: bytes, size: int) -> bytes:
         payload = as_bytes(payload, "the code")
         count, position = read_varint(payload, 0)
-        if count > 2 * size + 1:  # at most a separator before each escaped or tokenised byte
+        if count > _most_tokens(size):
             raise CorruptDataError(f"{size} bytes claim to be {count} tokens")
         if isinstance(self.network, ExactModel):
             from gencomp.predictors.language.exact_coding import decode_tokens
@@ -137,7 +142,7 @@ class TokenPredictor:
         return data
 
     def chunk_code_lengths(self, chunks: Sequence[bytes]) -> FloatArray:
-        """Return what each chunk's tokens cost in bits, (n,), by calls over whole windows: only to measure."""
+        """Return each chunk's cost in tokens, float64 (n,) in bits, by calls over whole windows: only to measure."""
         return np.array(
             [costs.code_lengths.sum() for costs in self.token_costs(as_pieces(chunks, "a chunk"))], dtype=np.float64
         )
@@ -147,10 +152,10 @@ class TokenPredictor:
         return len(self.code.encode(text))
 
     def token_costs(self, texts: Sequence[bytes]) -> list[Costs]:
-        """Return what each token of each text costs, by calls over whole windows: only to measure.
+        """Return the costs of each text's tokens, by calls over whole windows: only to measure.
 
-        Unlike the sum over tokenisations this is the probability of one of them, the tokenizer's own, as the usual
-        figures for language models are.
+        As is usual in figures for language models, they are of one tokenisation, the tokenizer's own, and not of the
+        sum over all.
         """
         symbols = [self.code.encode(text) for text in texts]
         escaped = [row >= self.code.vocabulary_size for row in symbols]
@@ -164,11 +169,11 @@ class TokenPredictor:
         return found
 
     def token_counts(self, texts: Sequence[bytes]) -> list[int]:
-        """Return how many tokens each text is."""
+        """Return how many tokens each text has."""
         return [len(self.code.encode(text)) for text in texts]
 
     def context_and_stride(self) -> tuple[int, int]:
-        """Return the positions that a prediction sees at most, and how many are given up when they are full."""
+        """Return the most positions that a prediction sees, and how many are given up when they are full."""
         return self.network.context, self.network.stride
 
     def _begin(self, lanes: int) -> TokenBatch:
@@ -183,7 +188,21 @@ class TokenPredictor:
         return Estimate(self.network).state(size, 2 * BEAM)
 
     def block_cost(self, size: int, coded: int) -> Cost:
-        count = 2 * size + 1  # at most a separator before each escaped or tokenised byte
+        return self._cost_of_tokens(_most_tokens(size))
+
+    def content_cost(self, content: bytes) -> Cost:
+        """Return what coding a block takes, by its tokens."""
+        return self._cost_of_tokens(len(self.code.encode(content)))
+
+    def payload_cost(self, payload: bytes, size: int) -> Cost:
+        """Return what decoding a block takes, by the number of tokens that its code claims."""
+        try:
+            count, _ = read_varint(payload, 0)
+        except CorruptDataError:
+            return Cost()
+        return self._cost_of_tokens(count) if count <= _most_tokens(size) else Cost()  # else it is refused at once
+
+    def _cost_of_tokens(self, count: int) -> Cost:
         if isinstance(self.network, ExactModel):
             return self.network.block_cost(count, self._shortest)
         return Estimate(self.network).block(count, self._shortest)
@@ -192,7 +211,7 @@ class TokenPredictor:
         return Cost() if isinstance(self.network, ExactModel) else Estimate(self.network).fingerprint()
 
     def environment(self) -> Mapping[str, Any]:
-        """Return what the bytes depend on: the weights alone where the model is one of integers."""
+        """Return what the bytes depend on beside the revision: for an integer model, the weights alone."""
         if isinstance(self.network, ExactModel):
             return self.network.environment()
         import tokenizers
@@ -203,7 +222,7 @@ class TokenPredictor:
         return self._of_floats.fingerprint()
 
     def lanes_of(self, payload: bytes, size: int) -> int | None:
-        """Return how many lanes the block with this payload has; None where no float depends on it."""
+        """Return how many lanes the block with this payload has; None if no float depends on that."""
         if isinstance(self.network, ExactModel):
             return None
         count, _ = read_varint(payload, 0)
@@ -215,5 +234,5 @@ class TokenPredictor:
     @property
     def _of_floats(self) -> CausalModel:
         if isinstance(self.network, ExactModel):
-            raise ValueError("a model in integers has a revision, no fingerprint")
+            raise ValueError("an integer model has a revision and no fingerprint")
         return self.network

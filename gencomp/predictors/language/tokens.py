@@ -1,8 +1,8 @@
-"""Bytes to token ids and back, without loss for any bytes and any tokenizer.
+"""Bytes to token ids and back, lossless for any bytes and any tokenizer.
 
-A text's ids are taken only where the tokenizer's own decoding gives the same bytes back; what it changes, drops or
-cannot read becomes escaped bytes. So normalising tokenizers, invalid UTF-8, cut-off characters and special tokens
-in the text (which are plain text here) all come back as they were.
+Text is coded as ids only where the tokenizer decodes these to the same bytes; whatever it changes, drops or cannot read
+becomes escaped bytes. So text that it would normalise, invalid UTF-8, truncated characters and the names of special
+tokens, which are plain text here, all come back unchanged.
 """
 
 import json
@@ -27,16 +27,15 @@ if TYPE_CHECKING:
 Symbols = npt.NDArray[np.int64]
 
 ESCAPES = 256
-_INVALID = re.compile("[\udc80-\udcff]+")  # what surrogateescape makes of bytes that are no UTF-8
-# shorter texts between invalid bytes are more likely chance than text
-_SHORTEST_TEXT = 8
+_INVALID = re.compile("[\udc80-\udcff]+")  # what surrogateescape makes of bytes that are not UTF-8
+_SHORTEST_TEXT = 8  # between invalid bytes; what is shorter is probably no text, and is escaped
 
 
 @dataclass(frozen=True)
 class TokenCode:
     """The symbols of a tokenizer with ``vocabulary_size`` ids: the ids, then 256 escaped bytes, then a separator.
 
-    The separator stands between two runs of ids that would decode to something else if they were one.
+    The separator stands between two adjacent runs of ids, which are to be decoded apart.
     """
 
     tokenizer: "Tokenizer"
@@ -51,7 +50,7 @@ class TokenCode:
         return self.vocabulary_size + ESCAPES + 1
 
     def encode(self, data: bytes) -> Symbols:
-        """Return the symbols of ``data``, (n,); :meth:`decode` gives the same bytes."""
+        """Return the symbols of ``data``, int64 (n,), which :meth:`decode` makes the same bytes again."""
         text = data.decode("utf-8", "surrogateescape")
         symbols: list[int] = []
         position = 0
@@ -86,7 +85,7 @@ class TokenCode:
         return str(self.tokenizer.decode(ids, skip_special_tokens=False))
 
     def decode(self, symbols: Symbols) -> bytes:
-        """Return the bytes of ``symbols`` (n,). Raises :class:`CorruptDataError` on one outside the alphabet."""
+        """Return the bytes of ``symbols`` (n,). Raises :class:`CorruptDataError` on a symbol outside the alphabet."""
         if len(symbols) and not 0 <= int(symbols.min()) <= int(symbols.max()) < self.alphabet_size:
             raise CorruptDataError(f"token symbols must lie in [0, {self.alphabet_size})")
         parts = []
@@ -106,7 +105,7 @@ class TokenCode:
     def token_bytes(self) -> list[bytes]:
         """The bytes that each id stands for, by id; empty for special tokens and for ids without a token.
 
-        Raises :class:`ModelFolderError` for a tokenizer whose tokens do not each stand for fixed bytes.
+        Raises :class:`ModelFolderError` on a tokenizer whose tokens do not stand for fixed bytes.
         """
         kinds = _decoder_kinds(json.loads(self.tokenizer.to_str()).get("decoder"))
         if "ByteLevel" in kinds:
@@ -115,8 +114,8 @@ class TokenCode:
             of_token = _bytes_of_piece
         else:
             raise ModelFolderError(
-                f"its tokenizer decodes by {', '.join(kinds) or 'no rule'}, so its tokens stand for no fixed bytes; "
-                "it compresses, but does not predict byte by byte"
+                f"the tokenizer decodes by {', '.join(kinds) or 'no rule'}, so its tokens stand for no fixed bytes; "
+                "the model compresses, but cannot predict byte by byte"
             )
         special = {id_ for id_, token in self.tokenizer.get_added_tokens_decoder().items() if token.special}
         tokens = (self.tokenizer.id_to_token(id_) for id_ in range(self.vocabulary_size))
@@ -138,10 +137,10 @@ def _bytes_of_piece(token: str) -> bytes:
 
 @lru_cache(maxsize=2)
 def load_code(folder: Path, vocabulary_size: int) -> TokenCode:
-    """Return the token code of a model folder. Raises :class:`ModelFolderError` where it has no fast tokenizer."""
+    """Return the token code of a model folder. Raises :class:`ModelFolderError` if it has no fast tokenizer."""
     from transformers import AutoTokenizer
 
-    if not any((folder / name).exists() for name in TOKENIZER_FILES):  # transformers would make up an empty one
+    if not any((folder / name).exists() for name in TOKENIZER_FILES):  # transformers would make an empty one
         raise ModelFolderError(
             f"{folder} has no tokenizer (no {', no '.join(TOKENIZER_FILES)}); put tokenizer.json there"
         )
@@ -159,7 +158,7 @@ def load_code(folder: Path, vocabulary_size: int) -> TokenCode:
 
 
 def load_own_code(folder: Path, vocabulary_size: int) -> TokenCode:
-    """Return the token code of a folder's tokenizer.json, or what :func:`load_code` does of a folder without one."""
+    """Return the token code of a folder's tokenizer.json; of a folder without one, what :func:`load_code` returns."""
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"
@@ -171,7 +170,7 @@ def load_own_code(folder: Path, vocabulary_size: int) -> TokenCode:
         return load_code(folder, vocabulary_size)
     try:
         tokenizer = Tokenizer.from_str(text.decode("utf-8"))
-    except Exception as error:  # what the library raises is Exception itself
+    except Exception as error:  # tokenizers raises plain Exception
         raise ModelFolderError(f"{path} has no tokenizer that loads: {error}") from None
     tokenizer.encode_special_tokens = True  # special tokens in the text are plain text
     tokenizer.no_truncation()

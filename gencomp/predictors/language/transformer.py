@@ -1,4 +1,4 @@
-"""Byte-level Transformers: the one in the package, or any folder that ``gencomp train`` wrote."""
+"""Byte-level Transformers: the package's own, or any folder that ``gencomp train`` wrote."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gencomp.predictors.language.lockstep import Lockstep
 
 SHIPPED = "800k"
-# a longer one gains under 0.2 % on the first megabyte of enwik8 and slows every step: see docs/MODELS.md
+# positions; longer contexts gain under 0.2 % on the first megabyte of enwik8, and slow every step: see docs/MODELS.md
 _CONTEXT = 512
 _SHIPPED_FOLDER = Path(__file__).parent / "weights" / SHIPPED
 
@@ -31,11 +31,11 @@ _SHIPPED_FOLDER = Path(__file__).parent / "weights" / SHIPPED
 class Transformer:
     """A decoder-only Transformer over the 256 bytes (Delétang et al. 2024, section 3.1).
 
-    ``model`` is ``800k``, the one in the package, or a folder. ``batch`` lanes of a block are coded side by side; a
-    prediction sees at most ``context`` positions, 512 by default, of which ``stride``, half of them by default, are
-    given up when they are full. On a CPU each matrix product runs on ``threads`` threads. Archives record all of it,
-    and decode where the arithmetic is the same to the bit. Raises ``ValueError`` on options out of range,
-    ``ModelFolderError`` on a folder that is missing, has pickled weights, or holds no model of bytes.
+    ``model`` is ``800k``, the package's own, or a folder. Up to ``batch`` lanes of a block are coded side by side. A
+    prediction sees at most ``context`` positions, 512 by default; when these are full, the oldest ``stride`` of them,
+    half by default, are given up. On a CPU each matrix product runs on ``threads`` threads. Archives record all
+    options, and decode where the arithmetic is the same to the bit. Raises ``ValueError`` on options out of range,
+    ``ModelFolderError`` on a folder that is missing, has pickled weights, or is not a model of bytes.
     """
 
     model: str = SHIPPED
@@ -49,7 +49,7 @@ class Transformer:
     spec_argument: ClassVar[str] = "model"
 
     def __post_init__(self) -> None:
-        _ = self.network  # checks the options and the folder's configuration; the weights are loaded when first used
+        _ = self.network  # checks options and configuration; the weights are loaded when they are first used
 
     @cached_property
     def network(self) -> CausalModel:
@@ -59,7 +59,7 @@ class Transformer:
         size = config.get("vocab_size")
         if size != self.alphabet_size:
             raise ModelFolderError(
-                f"{folder} is a model of {size} tokens, not of the 256 bytes; use it as model='hf:{self.model}'"
+                f"{folder} is a model of {size} tokens, not of 256 bytes; use it as model='hf:{self.model}'"
             )
         return causal_model(
             folder,
@@ -96,14 +96,14 @@ class Transformer:
             return decode_symbols(self._begin, payload, size, self.batch).astype(np.uint8).tobytes()
 
     def context_and_stride(self) -> tuple[int, int]:
-        """Return the positions that a prediction sees at most, and how many are given up when they are full."""
+        """Return the most positions that a prediction sees, and how many are given up when they are full."""
         return self.network.context, self.network.stride
 
     def _begin(self, lanes: int) -> "Lockstep":
         return self.network.begin(lanes)
 
     def sequence_code_lengths(self, texts: Sequence[bytes]) -> list[FloatArray]:
-        """Return -log2 p of each byte of each text, (n,) bits each, by calls over whole windows: only to measure."""
+        """Return -log2 p of each byte of each text, (n,) in bits, by calls over whole windows: only to measure."""
         symbols = [np.frombuffer(text, np.uint8).astype(np.int64) for text in as_pieces(texts, "a text")]
         return [costs.code_lengths for costs in self.network.sequence_costs(symbols)]
 

@@ -1,6 +1,6 @@
-"""Whole texts at once, to measure: the windows that the lockstep would see, many positions a call.
+"""Measuring whole texts: the windows that the lockstep would see, many positions in a call.
 
-Its floats differ from the lockstep's in their last bits, so nothing is ever encoded with them.
+The floats differ from the lockstep's in their last bits, so nothing is ever encoded with them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 BoolArray = npt.NDArray[np.bool_]
 
-# positions of one call: enough to fill the matrix products, little enough that logits fit
-_CALL_POSITIONS = 1 << 14
-_MOST_PADDED = 1.25  # times the shortest window of a call, its longest
+_CALL_POSITIONS = 1 << 14  # of one call: enough for efficient matrix products, few enough for the logits to fit memory
+_MOST_PADDED = 1.25  # the most that a call's longest window is, in lengths of its shortest
 
 Symbols = npt.NDArray[np.int64]
 
@@ -41,7 +40,7 @@ class _Window:
 
 
 def _batches(windows: Sequence[_Window]) -> Iterator[list[_Window]]:
-    """Yield windows of much the same length, as many as one call takes."""
+    """Yield windows of similar lengths, as many as one call takes."""
     batch: list[_Window] = []
     for window in sorted(windows, key=lambda window: window.positions):
         full = (len(batch) + 1) * window.positions > _CALL_POSITIONS
@@ -61,7 +60,7 @@ def _windows(text: int, length: int, context: int, stride: int) -> Iterator[_Win
 
 @dataclass(frozen=True)
 class Costs:
-    """A text under a model: -log2 p of each symbol in bits, float64 (n,), and whether it is the likeliest one, (n,)."""
+    """What a model says of a text: each symbol's -log2 p in bits, float64 (n,); whether it was the likeliest, (n,)."""
 
     code_lengths: FloatArray
     likeliest: BoolArray
@@ -70,7 +69,7 @@ class Costs:
 def sequence_costs(
     model: "PreTrainedModel", texts: Sequence[Symbols], *, start: int, context: int, stride: int
 ) -> list[Costs]:
-    """Return what every symbol of every text, (n,), costs. The caller holds the settings."""
+    """Return the costs of every text (n,). The caller must be inside the settings' ``applied()``."""
     costs = [Costs(np.empty(len(text), dtype=np.float64), np.empty(len(text), dtype=np.bool_)) for text in texts]
     windows = [
         window
@@ -86,8 +85,9 @@ def sequence_costs(
 def _measure(
     model: "PreTrainedModel", texts: Sequence[Symbols], windows: Sequence[_Window], start: int, out: list[Costs]
 ) -> None:
-    """Write what the symbols of windows cost into ``out``. Shorter ones are filled up at their ends, which no
-    earlier position sees.
+    """Write the costs of the windows' symbols into ``out``.
+
+    Shorter windows are padded at the end, which earlier positions do not see.
     """
     symbols = np.full((len(windows), max(window.positions for window in windows)), start, dtype=np.int64)
     for row, window in zip(symbols, windows, strict=True):

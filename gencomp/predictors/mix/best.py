@@ -28,20 +28,20 @@ from gencomp.predictors.recurrent.saved import KEPT, check_kept
 from gencomp.registry import load, spec_of
 from gencomp.specs import Spec, brief
 
-_NETWORK_BYTES = 1 << 18  # of a network's memory, and of what is learnt about it
-_READ_SECONDS = 2e-8  # to inflate and to check a byte of a saved state
+_NETWORK_BYTES = 1 << 18  # at most what a guide takes beside the weights
+_READ_SECONDS = 2e-8  # to inflate and check a byte of a saved state
 
 
 @dataclass(frozen=True)
 class Best(ContextMixing):
-    """Context mixing with a trained network beside the contexts: the strongest model here, integers all the way.
+    """Context mixing with a trained network beside the contexts: the strongest model here, all in integers.
 
-    ``level`` to ``freeze`` are those of :class:`~gencomp.predictors.mix.predictor.ContextMixing`. ``weights`` is a
-    .safetensors file that ``gencomp train --kind rnn`` wrote; the one of the package if None. What it codes decodes on
-    any machine, with the same weights. ``state``: a file that :meth:`~gencomp.predictors.mix.predictor.MixState.save`
-    or ``gencomp sample --save-state`` wrote, to start from; its settings come with it, and the weights must be those
-    that it was made with. Raises :class:`~gencomp.inference.weights.WeightsError` where the weights are missing or are
-    none.
+    With the same weights, its code decodes on any machine. ``level`` to ``freeze`` are those of
+    :class:`~gencomp.predictors.mix.predictor.ContextMixing`. ``weights`` is a .safetensors file that ``gencomp train
+    --kind rnn`` wrote; if None, the package's own. ``state`` is a file to start from, which
+    :meth:`~gencomp.predictors.mix.predictor.MixState.save` or ``gencomp sample --save-state`` wrote with these weights;
+    it brings its own settings. Raises :class:`~gencomp.inference.weights.WeightsError` if the weights are missing or
+    not valid.
     """
 
     weights: str | None = None
@@ -62,21 +62,21 @@ class Best(ContextMixing):
 
     @property
     def revision(self) -> int:
-        """The revision of the kernels: the same weights give other bytes in another one."""
+        """The revision of the kernels: with another, the same weights give other bytes."""
         return self.REVISION
 
     @property
     def parameter_count(self) -> int:
-        """The network's numbers."""
+        """How many numbers the network has."""
         return self.loaded.parameter_count
 
     def environment(self) -> Mapping[str, Any]:
-        """Return the digests of the weights and of the state, which the bytes depend on beside the revision."""
+        """Return the digests of the weights and the state: what the bytes depend on beside the revision."""
         digests = {"weights": self.loaded.digest}
         return digests if self.state is None else digests | {"state": digest_of(self.state, self._family())}
 
     def state_cost(self, size: int) -> StateCost:
-        """Return what a state takes: tables, the bytes read, the network's numbers; a saved state is read anew."""
+        """Return what a state takes: tables, the bytes read, the network; a saved state is read again each time."""
         best, tables, read, begin, frozen = self._start_cost(max(2 * size, STATE_SIZE))
         held, scratch = (0, tables) if frozen else (tables, 0)
         step = (1 + BYTES_OF_A_CDF) * best._seconds
@@ -89,7 +89,7 @@ class Best(ContextMixing):
         return Cost(tables + 4 * (read + size) + _NETWORK_BYTES, begin + size * best._seconds)
 
     def _start_cost(self, size: int) -> "tuple[Best, int, int, float, bool]":
-        """Return (settings, bytes of the tables, bytes read before, work, whether frozen) of a state that begins."""
+        """Return (settings, bytes of tables, bytes read already, seconds, whether frozen) of a state that begins."""
         if self.state is None:
             tables = self._table_bytes(size)
             return self, tables, 0, 2e-3 + tables * TABLE_SECONDS, self.freeze
@@ -100,17 +100,17 @@ class Best(ContextMixing):
 
     @cached_property
     def _saved(self) -> "tuple[StateHeader, Best]":
-        """What the saved state says of itself, and its settings."""
+        """The saved state's header, and its settings."""
         path = self.state or ""
         header = read_header(path, self._family())
         return header, _settings(path, header, self.weights)
 
     @classmethod
     def load_state(cls, path: str | PathLike[str], weights: str | None = None) -> MixState:
-        """Return the state that ``save`` wrote; ``weights`` is the file of its network, the package's if None.
+        """Return the state that ``save`` wrote; ``weights`` is its network's file, or the package's if None.
 
-        Raises :class:`CorruptDataError` on damage and on what no state holds, :class:`ModelMismatchError` on the state
-        of another revision or of other weights.
+        Raises :class:`CorruptDataError` on damage and on content that no state has, :class:`ModelMismatchError` on a
+        state of another revision or other weights.
         """
         guide = new_guide(find_weights(weights).network)
         beside = _arrays_of(guide)
@@ -128,7 +128,7 @@ class Best(ContextMixing):
             check_kept({name: getattr(guide.memory, name) for name in KEPT}, guide.memory)
             check_doubts(guide)
         except ValueError as error:
-            raise CorruptDataError(f"{path} is no saved best state: of its network, {error}") from None
+            raise CorruptDataError(f"{path} is not a saved best state: its network: {error}") from None
         best = _settings(path, header, weights)
         return MixState(best, model, history, guide, header.size, frozen=header.frozen)
 
@@ -137,7 +137,7 @@ class Best(ContextMixing):
         return Family("best", cls.REVISION, (_TRUSTS, _DOUBTS, *(_NETWORK + name for name in KEPT)), network=True)
 
     def _state_spec(self) -> str:
-        # without the weights, which are known by their digest, wherever they are
+        # without the weights' place: their digest identifies them
         return spec_of(replace(self, weights=None), full=True)
 
     def _arrays_of(self, companion: Companion) -> tuple[Arrays, str]:
@@ -156,20 +156,21 @@ class Best(ContextMixing):
 
     def _level(self) -> Level:
         level = super()._level()
-        # one mixer more is selected by what the network expects; other weights where it is doubted
+        # the mixer added is selected by what the network expects
         return replace(level, mixers=level.mixers + 1, finals=max(1, level.finals), guided=True)
 
     def _new_model(self, size: int) -> Model:
         return with_guide(super()._new_model(size))
 
 
-_NETWORK, _TRUSTS, _DOUBTS = "network_", "network_trusts", "network_doubts"  # of the names of arrays in a saved state
+# a network's arrays in a saved state: the names' prefix, and the names of two
+_NETWORK, _TRUSTS, _DOUBTS = "network_", "network_trusts", "network_doubts"
 
 
 def _arrays_of(guide: Guide) -> Arrays:
-    """Return what a saved state holds of a network: what has been read, and what is learnt about its predictions.
+    """Return the arrays of a network in a saved state: its memory, and what is learnt about its predictions.
 
-    Whatever numbers are in the trusts, :func:`~gencomp.predictors.mix.model.predict` stays within its tables.
+    The trusts need no check: with any numbers, :func:`~gencomp.predictors.mix.model.predict` stays within its tables.
     """
     return {
         _TRUSTS: guide.trusts,
@@ -179,23 +180,24 @@ def _arrays_of(guide: Guide) -> Arrays:
 
 
 def _settings(path: str | PathLike[str], header: StateHeader, weights: str | None) -> Best:
-    """Return the settings that a saved state names, with the user's ``weights``, which must be its own.
+    """Return the settings of a saved state, with the user's file of ``weights``.
 
-    Raises :class:`CorruptDataError` on a spec that no state has, :class:`ModelMismatchError` on other weights.
+    Raises :class:`CorruptDataError` on a spec that no state has, :class:`ModelMismatchError` if the state was made with
+    other weights.
     """
     try:
         tree = tree_of_state(header.spec, "best")
         if "weights" in tree.options:
-            raise SpecError("it names a file of weights, which is known by its digest")
+            raise SpecError("it names a file of weights, where only their digest belongs")
         given = {} if weights is None else {"weights": weights}
         best = load(str(Spec("best", None, {**tree.options, **given})))
         assert isinstance(best, Best)
         check_written(header.spec, spec_of(best, full=True), "weights")
     except SpecError as error:
-        raise CorruptDataError(f"{path} is no saved best state: {error}") from error
+        raise CorruptDataError(f"{path} is not a saved best state: {error}") from error
     if best.loaded.digest != header.network:
         raise ModelMismatchError(
-            f"{path} was made with the weights {brief(header.network)}, found {best.loaded.digest} here; "
-            f"name those, wherever they are: model='best?state={path}&weights=FILE'"
+            f"{path} was made with the weights {brief(header.network)}, found {best.loaded.digest}; "
+            f"name the file of the former: model='best?state={path}&weights=FILE'"
         )
     return best

@@ -1,8 +1,8 @@
-"""What the model conditions on: contexts of text, of records, of images and of audio samples, as 30-bit hashes.
+"""What the model conditions on: contexts of text, records, images, audio samples and nucleotides, as 30-bit hashes.
 
-A *plan* is a row of context numbers, one per slot of the model. Which row is in use, the *mode*, is either fixed by the
-user (an image's row width, a sample format) or found from the data every ``SURVEY`` bytes: text or records, and for
-records the distance at which bytes repeat most.
+A *plan* has a row of context numbers for each *mode*. The mode is either fixed by the user (an image's row width, a
+sample format) or found from the data every ``SURVEY`` bytes: text, nucleotides or records, and for records the distance
+at which bytes repeat most.
 """
 
 import numpy as np
@@ -15,15 +15,15 @@ ByteArray = npt.NDArray[np.uint8]
 
 HASH_MASK = (1 << 30) - 1
 HASH_FACTOR = 0x9E3779B1  # 2^32 / golden ratio (Knuth's multiplicative hashing); products stay below 2^63
-SURVEY = 512
-FOLLOWERS = 256 + 65536
-MAX_PERIOD = 512
+SURVEY = 512  # bytes between two looks at the data, and of each look
+FOLLOWERS = 256 + 65536  # one for each byte, then one for each pair
+MAX_PERIOD = 512  # bytes of a record that is looked for
 TEXT, RECORD, IMAGE, AUDIO, NUCLEOTIDES = range(5)
 MODES = 5
 MATCHES = 2  # two match models, of different least lengths
 
-# registers: the model's scalars; MATCH, MATCH_LENGTH and NOTE (where the place is noted, or -1) have one for each match
-# model
+# registers: the model's scalars. MATCH, MATCH_LENGTH and NOTE (the cell of ``positions`` to write next, or -1) have one
+# for each match model; LINE and LINE_ABOVE are where lines begin.
 (
     LENGTH, RECENT, OLDER, WORD, WORD_1, WORD_2, MATCH, _, MATCH_LENGTH, _, PERIOD, MODE, FIXED_MODE, FRAME, CHANNELS,
     BIG_ENDIAN, SIGNED, LINE, LINE_ABOVE, LINE_HEAD, CLASSES, TAG, BASES, LOW, WIDTH, OFFSET, POSITION, NOTE, _,
@@ -41,9 +41,8 @@ NUM_SOUND = 14
 SOUND = IMAGE_PLANE + NUM_PIXEL
 PIXELS = tuple(range(IMAGE_PLANE, IMAGE_PLANE + NUM_PIXEL))
 SOUNDS = tuple(range(SOUND, SOUND + NUM_SOUND))
-# the last k nucleotides, line ends left out: BASES_K + k
-BASES_K = SOUND + NUM_SOUND
-# a row per mode, most useful first: a level takes as many as it has contexts with bit histories
+BASES_K = SOUND + NUM_SOUND  # BASES_K + k: the last k nucleotides, without line ends
+# a row per mode, the most useful first: a level takes as many as it has contexts with bit histories
 PLANS = (
     (ORDER_4, ORDER_3, ORDER_6, WORD_0, ORDER_2, WORDS_01, ORDER_5, ORDER_1,
      WORDS_02, SKIP_1, ORDER_7, BYTES_13, HEAD_WORD, TAG_WORD, LINE_COLUMN, SHAPE_WORD, FOLLOWERS_2, WORDS_012,
@@ -63,12 +62,11 @@ DIRECT_PLANS = (
     (SOUNDS[0], SOUNDS[1], SOUNDS[3], ORDER_1, SOUNDS[2]),
     (BASES_K + 8, LINE_COLUMN, BASES_K + 6, BASES_K + 3, BASES_K + 4),
 )
-# and for the adaptive maps of the last stage
-REFINE_PLAN = (ORDER_2, ORDER_3, WORD_0)
+REFINE_PLAN = (ORDER_2, ORDER_3, WORD_0)  # of the hashed adaptive maps, in every mode
 
 
 def _class_table() -> npt.NDArray[np.uint8]:
-    """Return the class of each byte, 1 to 15: letters, digits and controls are alike, punctuation is not."""
+    """Return the class of each byte, 1 to 15: letters of a case are one class, common punctuation is one each."""
     classes = np.zeros(256, dtype=np.uint8)
     for byte in range(256):
         character = chr(byte)
@@ -117,7 +115,7 @@ def survey(history: ByteArray, end: Integer, registers: IntArray) -> None:
         now, then = history[start:end], history[start - distance : end - distance]
         for index in range(SURVEY):
             equal += now[index] == then[index]
-        if equal > best + 4:  # a multiple of the period must not win by chance
+        if equal > best + 4:  # else a multiple of the period might win by chance
             best, period = equal, distance
     registers[PERIOD] = period
 
@@ -130,15 +128,15 @@ def clip(value: Integer) -> Integer:
 
 @fragment
 def pixel_context(number: Integer, history: ByteArray, end: Integer, row: Integer) -> Integer:
-    """Return image context ``number``: neighbours and linear predictions of the next byte, ``row`` bytes wide.
+    """Return image context ``number`` of the byte at ``end``, in rows of ``row`` bytes: neighbours, linear predictions.
 
-    Only what is before ``end``: the encoder's history holds the byte there and all that follow, the decoder's does not.
+    Only bytes before ``end`` may be read: the encoder's history goes on, the decoder's does not.
     """
     if end < 2 * row + 2:
         return number
     west, north = np.int64(history[end - 1]), np.int64(history[end - row])
     north_west = np.int64(history[end - row - 1])
-    north_east = np.int64(history[end - row + 1]) if row > 1 else 0  # in rows of one byte, the byte to be coded
+    north_east = np.int64(history[end - row + 1]) if row > 1 else 0  # in rows of one byte it is the byte to be coded
     west_2, north_2 = np.int64(history[end - 2]), np.int64(history[end - 2 * row])
     plane = clip(west + north - north_west)
     if number == 0:
@@ -172,7 +170,7 @@ def pixel_context(number: Integer, history: ByteArray, end: Integer, row: Intege
 
 @fragment
 def sample_at(history: ByteArray, at: Integer, registers: IntArray) -> Integer:
-    """Return the sample whose first byte is at ``at``; 8 or 16 bits, as the registers say."""
+    """Return the sample whose first byte is at ``at``, or 0 before the data; the registers say its format."""
     if at < 0:
         return 0
     value = np.int64(history[at])
@@ -188,7 +186,7 @@ def sample_at(history: ByteArray, at: Integer, registers: IntArray) -> Integer:
 
 @fragment
 def sound_context(number: Integer, history: ByteArray, end: Integer, registers: IntArray) -> Integer:
-    """Return audio context ``number``: a linear prediction of the sample, less what its first byte already tells."""
+    """Return audio context ``number``: a linear prediction of the sample, less its first byte if that is known."""
     frame = np.int64(registers[FRAME])
     size = frame // np.int64(registers[CHANNELS])
     inside = end % size
@@ -217,7 +215,7 @@ def sound_context(number: Integer, history: ByteArray, end: Integer, registers: 
         )
     else:
         guess = (3 * left - left_2) >> 1
-    coarse = number // 7  # the second seven see less of the same predictions, and the last sample's trend
+    coarse = number // 7  # the second seven contexts have coarser predictions, and the last samples' trend
     if size == 2:
         if inside == 1 and registers[BIG_ENDIAN] == 0:
             guess -= np.int64(history[end - 1])
@@ -241,7 +239,7 @@ def fill_hashes(
     hashes: IntArray,
 ) -> None:
     """Write the hash of every context of the byte at ``end`` into ``hashes`` (n,) int64."""
-    # In one piece: it is a table of contexts, which kernels cannot keep as one of functions.
+    # In one piece: kernels cannot hold a table of functions, one for each context.
     recent, older = np.int64(registers[RECENT]), np.int64(registers[OLDER])
     byte_1, byte_2, byte_3 = recent & 255, (recent >> 8) & 255, (recent >> 16) & 255
     order_3 = hash_step(recent & 0xFFFFFF, 0)
@@ -257,7 +255,7 @@ def fill_hashes(
         above, above_2 = np.int64(history[end - period]), np.int64(history[end - 2 * period])
         corner = np.int64(history[end - period - 1])
     mode = np.int64(registers[MODE])
-    if mode in (TEXT, NUCLEOTIDES):  # their rows are lines
+    if mode in (TEXT, NUCLEOTIDES):  # rows are lines
         column = end - np.int64(registers[LINE])
         at = np.int64(registers[LINE_ABOVE]) + column
         above = np.int64(history[at]) if at < np.int64(registers[LINE]) else 0
@@ -345,10 +343,10 @@ def advance(
     byte: Integer,
     learning: bool,
 ) -> None:
-    """Append ``byte``, the one before ``end``, to the registers' view of the past; survey it from time to time.
+    """Append ``byte``, the one before ``end``, to what the registers say of the past; survey every SURVEY bytes.
 
-    Words are runs of letters, without their case. ``followers`` (FOLLOWERS,) holds the bytes that came after each byte
-    and each pair of bytes, the last one lowest; it is empty where no context asks for them.
+    A word is a run of letters, whose case is ignored. ``followers`` (FOLLOWERS,) holds the last four bytes that came
+    after each byte and each pair of bytes, the latest lowest; it is empty if no context needs it.
     """
     recent = np.int64(registers[RECENT])
     if learning and followers.shape[0] > 0:
@@ -376,7 +374,7 @@ def advance(
         registers[LINE_HEAD] = 0
     elif column <= 2:
         registers[LINE_HEAD] = ((np.int64(registers[LINE_HEAD]) << 8) | byte) & 0xFFFF
-    # what was opened last and is not closed yet: its sign and the word before it
+    # the last bracket or newline; repeated opening brackets, as in [[, have tags of their own
     if byte == 60 or byte == 91 or byte == 123 or byte == 40:  # < [ { (
         registers[TAG] = hash_step(np.int64(registers[TAG]) & 0xFFFFFF if byte == (recent & 255) else 0, byte)
     elif byte == 62 or byte == 93 or byte == 125 or byte == 41 or byte == 10:  # > ] } ) newline

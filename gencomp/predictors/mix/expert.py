@@ -1,7 +1,7 @@
-"""Another predictor as one more input of the mixers: its distribution over bytes, bit by bit.
+"""Another predictor as one more input of the mixers: its distribution of the next byte, bit by bit.
 
-The distribution enters as the integer cdf that the predictor would be coded with, so that encoder and decoder see the
-same numbers wherever that predictor's own archives decode.
+The distribution is taken as the integer cdf that the predictor's own archives are coded with, so encoder and decoder
+see the same numbers wherever those archives decode.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ from gencomp.protocols import IntArray, PredictorState
 
 @lean_kernel
 def fill_external(cdf: IntArray, external: npt.NDArray[np.int32]) -> None:
-    """Write the stretched probability of a 1 at each node of the byte's tree of bits; ``cdf`` is (257,) int64."""
+    """Write the stretched probability of a 1 at each node of the byte's tree of bits; ``cdf`` is int64 (257,)."""
     for node in range(1, 256):
         first, size = node, 1
         while first < 128:
@@ -38,11 +38,11 @@ def fill_external(cdf: IntArray, external: npt.NDArray[np.int32]) -> None:
 
 
 Companion = PredictorState | Guide | None
-"""What predicts beside the contexts: another predictor, a network in the same compiled loop, or nothing."""
+"""What predicts beside the contexts: another predictor, a network within the compiled loop, or nothing."""
 
 
 def run_with(model: Model, history: ByteArray, stop: int, task: int, code: ByteArray, companion: Companion) -> int:
-    """Do as :func:`run`; a companion predicts each byte first and reads it afterwards."""
+    """Do as :func:`run`; the companion predicts each byte, and reads it afterwards."""
     if companion is None or isinstance(companion, Guide):
         return int(run(model, companion, history, stop, task, code))
     for end in range(int(model.registers[LENGTH]), stop):
@@ -54,14 +54,14 @@ def run_with(model: Model, history: ByteArray, stop: int, task: int, code: ByteA
 
 
 def show(model: Model, companion: Companion) -> None:
-    """Let the model see what another predictor expects next; a network is asked by the kernels themselves."""
+    """Give the model another predictor's distribution of the next byte; a network is run by the kernels themselves."""
     if companion is None or isinstance(companion, Guide):
         return
     fill_external(state_cdf(companion), model.external)
 
 
 def copied(companion: Companion) -> Companion:
-    """Return a companion that goes on independently; a network's weights are shared."""
+    """Return an independent copy of a companion; a network's weights are shared."""
     if not isinstance(companion, Guide):
         return None if companion is None else companion.copy()
     memory = companion.memory._replace(**{name: part.copy() for name, part in companion.memory._asdict().items()})
@@ -70,7 +70,7 @@ def copied(companion: Companion) -> Companion:
 
 
 def new_guide(network: Network) -> Guide:
-    """Return a network that has read nothing."""
+    """Return a guide whose network has read nothing."""
     memory = new_memory(network)
     step(network, memory, 0)
     curve = SQUASH[SQUASH_LIMIT - 2048 + 128 * np.arange(GUIDE_CELLS)]
@@ -80,7 +80,7 @@ def new_guide(network: Network) -> Guide:
 
 
 def check_doubts(guide: Guide) -> None:
-    """Raise ``ValueError`` unless how wrong a network has been is what it can have been, at the end of a byte."""
+    """Raise ``ValueError`` unless ``guide.doubts`` are possible at the end of a byte."""
     error, late, judged, doubted = (int(number) for number in guide.doubts)
     if error or not 0 <= late <= 8 << 16 or not 0 <= judged <= DOUBT_BYTES or doubted not in (0, 1):
-        raise ValueError("doubts are out of bounds")
+        raise ValueError("its doubts are out of bounds")

@@ -1,4 +1,4 @@
-"""What a level of the model has: how many contexts, mixers and maps, and how much memory."""
+"""The levels of the model: how many contexts, mixers and maps each has, and how much memory."""
 
 import math
 from dataclasses import dataclass
@@ -51,16 +51,17 @@ from gencomp.predictors.mix.vectors import VECTOR
 
 MIN_SIZE = 1 << 12
 TABLE_SECONDS = 1e-9  # to make a byte of tables
-GUIDED_SHARE = 4  # of the first weights of contexts and matches where a network is trusted first
-GUIDE_WEIGHT = WEIGHT_ONE * 9 // 10
+GUIDED_SHARE = 4  # with a network, contexts and matches begin with a quarter of their weights
+GUIDE_WEIGHT = WEIGHT_ONE * 9 // 10  # what the network's input begins with
 
 
 @dataclass(frozen=True)
 class Level:
     """How many contexts with bit histories, plain ones, mixers, final mixers (none, 1 or 2) and hashed maps.
 
-    ``slot_bits`` and ``direct_bits`` are log2 of the largest tables in bytes and in counters,
-    ``matches`` the match models' least lengths in bytes.
+    ``slot_bits`` is log2 of the bytes that histories take at most, ``direct_bits`` of the number of plain counters.
+    ``twice``: whether a context's probability also enters as it is. ``matches`` are the match models' least lengths in
+    bytes.
     """
 
     contexts: int
@@ -72,13 +73,13 @@ class Level:
     slot_bits: int
     direct_bits: int
     matches: tuple[int, ...]
-    easy: int = 0  # errors below this many units of 2^-16 are not learnt from, which saves time
-    guided: bool = False  # whether a network predicts beside: it has one input more, and a second set of weights
-    apart: bool = False  # whether the kernels are compiled for this level alone
+    easy: int = 0  # smaller errors, in units of 2^-16, are not learnt from, which saves time
+    guided: bool = False  # whether a network predicts too: it takes one input more, and a second set of weights
+    apart: bool = False  # whether this level has kernels of its own, with its numbers as constants
 
     @property
     def num_inputs(self) -> int:
-        """The length of a row of weights: whole vectors."""
+        """The length of a row of weights, rounded up to whole vectors."""
         used = COUNTER_INPUTS + self.direct + self.contexts * (1 + self.twice) + self.guided
         return -(-used // VECTOR) * VECTOR
 
@@ -115,7 +116,7 @@ def bits_of(size: int) -> int:
 
 
 def _first_weights(level: Level) -> npt.NDArray[np.int32]:
-    """Return one row of weights: the contexts, which agree, get more than an even share; measured."""
+    """Return one row of weights as measured best; contexts, which tend to agree, get more than an even share."""
     row = np.zeros(level.num_inputs, dtype=np.int32)
     row[COUNTER_INPUTS + level.direct : COUNTER_INPUTS + level.direct + level.contexts] = (
         WEIGHT_ONE * 3 // 2 // max(6, level.contexts)
@@ -137,7 +138,7 @@ def plan_of(level: Level) -> npt.NDArray[np.int64]:
 
 
 def table_shapes(level: Level, slot_bits: int, size: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
-    """Return the type and shape of each table of a model for ``size`` bytes; nothing is allocated."""
+    """Return the type and shape of each table of a model for ``size`` bytes, without making any."""
     size_bits = bits_of(max(size, MIN_SIZE))
     has_followers = not {FOLLOWERS_1, FOLLOWERS_2}.isdisjoint(plan_of(level).flat)
     return {
@@ -156,13 +157,13 @@ def table_shapes(level: Level, slot_bits: int, size: int) -> dict[str, tuple[typ
 
 
 def table_bytes(level: Level, slot_bits: int, size: int) -> int:
-    """Return what the tables of a model for ``size`` bytes take."""
+    """Return how many bytes the tables of a model for ``size`` bytes take."""
     shapes = table_shapes(level, slot_bits, size).values()
     return sum(math.prod(shape) * np.dtype(kind).itemsize for kind, shape in shapes) + 4 * HUGE_PAGE
 
 
 def new_model(level: Level, slot_bits: int, size: int) -> Model:
-    """Return a model that knows nothing, with tables for ``size`` bytes: those of :func:`table_shapes`."""
+    """Return a model that has learnt nothing, with tables for ``size`` bytes as in :func:`table_shapes`."""
     size_bits = bits_of(max(size, MIN_SIZE))
     contexts, mixers = level.contexts, level.mixers
     hashes = contexts + level.direct + level.maps
@@ -170,6 +171,7 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
     inputs = np.zeros_like(row)
     inputs[BIAS] = 256
     plan = plan_of(level)
+    # a cell of an adaptive map begins with the probability that it stands for, so that the map changes nothing at first
     curve = SQUASH[SQUASH_LIMIT - 2048 + np.arange(REFINE_CELLS) * 4096 // (REFINE_CELLS - 1)]
     return Model(
         slots=aligned_zeros((1 << slot_bits) + 4 * SLOT),
@@ -200,9 +202,9 @@ def new_model(level: Level, slot_bits: int, size: int) -> Model:
 
 
 def with_guide(model: Model) -> Model:
-    """Let a new model begin with trust in the network that guides it, and less in its contexts; measured.
+    """Let a new model begin with trust in its network, and with less in its contexts, as measured best.
 
-    Its second half of weights, for where the network is doubted, begins with none.
+    The second half of the weights, used while the network is doubted, begins with no trust in it.
     """
     trusting, doubting = np.split(model.weights, 2)
     trusting[:, COUNTER_INPUTS:-1] //= GUIDED_SHARE

@@ -3,17 +3,17 @@
 A byte is predicted bit by bit, most significant first. Each context finds, once per nibble, a slot of 16 bytes in one
 hash table: a check byte and the bit histories of the nibble's 15 nodes. For each bit
 
-1. every context's bit history is mapped by an adaptive counter (PAQ's StateMap) to a probability, which enters twice:
-   stretched, and as it is; contexts that recur often have plain counters beside their histories;
-2. match models add what followed the longest recent repeats, with the trust that their lengths have earned;
-3. another predictor, where there is one, adds its own probability;
-4. mixers (rows of weights, each selected by another small context) add the inputs in the logistic domain; final
-   mixers add the mixers, and the mean of one or two of them is taken;
-5. adaptive maps (SSE, PAQ's APM) refine the result, given the partial byte and hashes of what precedes it;
+1. an adaptive counter (PAQ's StateMap) maps each context's bit history to a probability, which is an input twice:
+   stretched, and as it is; contexts that recur often have plain counters, with or without a history;
+2. match models predict what followed the longest recent repeats, as far as matches of their lengths can be trusted;
+3. another predictor, if there is one, gives its own probability;
+4. mixers (rows of weights, each selected by another small context) combine the inputs in the logistic domain; one or
+   two final mixers combine the mixers, and their mean is taken;
+5. adaptive maps (SSE, PAQ's APM) refine the result, by the partial byte and by hashes of what precedes it;
 6. the bit is coded, and everything that took part learns it.
 
-How many of each there are is the level's choice (:mod:`~gencomp.predictors.mix.levels`); the kernels are the same. For
-some levels they are compiled apart, with these counts known (:class:`Shape`), which unrolls the loops.
+The level says how many of each there are (:mod:`~gencomp.predictors.mix.levels`); the kernels are the same. For some
+levels they are compiled apart, with these numbers known to the compiler (:class:`Shape`), which unrolls the loops.
 
 The ideas are those of PAQ (Mahoney 2005, "Adaptive Weighing of Context Models for Lossless Data Compression", and
 "Data Compression Explained", section 4.3), of lpaq (nibble slots, match model) and of PAQ8 (two inputs a context,
@@ -60,32 +60,32 @@ from gencomp.protocols import IntArray
 LEARN, ENCODE, DECODE = range(3)
 
 SLOT = 16  # bytes; the first is the check, then the nibble's nodes 1 to 15
-BUCKET_BITS = 6  # 4 slots share a cache line
-CERTAIN = (1 << 22) - 1  # a counter is 22 bits of probability, 10 of count
-EVEN = 1 << 31
-# least lengths of the two match models, in bytes, where short repeats are chance
-LEAST_NUCLEOTIDES = (20, 32)
-MAX_MATCH = 400
+BUCKET_BITS = 6  # a bucket of 4 slots is a cache line
+CERTAIN = (1 << 22) - 1  # a counter's largest probability; it has 22 bits, and the count the lowest 10
+EVEN = 1 << 31  # a counter that says 1/2 and has counted nothing
+LEAST_NUCLEOTIDES = (20, 32)  # the match models' least lengths in nucleotides, whose short repeats are chance
+MAX_MATCH = 400  # bytes that are compared when a match is found; it may become twice as long
 TRUSTS = 64  # classes of match length
-SELECTOR_ROWS = MODES * 256
+SELECTOR_ROWS = MODES * 256  # rows of weights that a mixer has
 WEIGHT_ONE = 1 << 16
-REFINE_CELLS = 16  # of an adaptive map's row, half a cache line: the logistic domain in steps of 256, and one to spare
-REFINE_RATE = 6
-GUIDE_CELLS = 33  # of a partial byte's row of trusts: the logistic domain in steps of 128
-# how wrong the network is: its error in the byte under way, and of late, in units of 2^-16; how many bytes it has read;
-# whether it is doubted
+REFINE_CELLS = 16  # of an adaptive map's row: the ends of 15 steps of the logistic domain; half a cache line
+REFINE_RATE = 6  # adaptive maps and trusts learn 2^-6 of an error
+GUIDE_CELLS = 33  # of a partial byte's row of trusts: the ends of 32 steps of 128 in the logistic domain
+# how wrong the network is: its error in the current byte and of late, in units of 2^-16; how many bytes that is the
+# mean of; whether the network is doubted
 ERROR, LATE_ERROR, JUDGED, DOUBTED, NUM_DOUBTS = range(5)
-DOUBT_BYTES = 32  # that "of late" is
-# errors above which it is doubted, and below which it is no more: 4 where nothing is known, 0.5 to 1.9 on text
+DOUBT_BYTES = 32  # about how many bytes "of late" means
+# the network is doubted while its error is above 2, until it is below 1.8: that of a network that knows nothing is 4;
+# on text it is 0.5 to 1.9
 DOUBT_ERROR, TRUST_ERROR = 2 << 16, 29 << 12
 FIRST_ERROR = 1 << 16
 MIX_RATE, MIX_SHIFT, FINAL_SHIFT = 2, 18, 17
-NO_CHANGE = 64  # errors below it move no weight: |input| * error < 2^(MIX_SHIFT - 1)
+NO_CHANGE = 64  # smaller errors move no weight, since |input| * error < 2^(MIX_SHIFT - 1)
 EAGER = 16384  # bytes until the mixers' rate has come down to about MIX_RATE
-BYTES_PER_SYMBOL = 16  # the most that 8 bits of probability 2^-16 shift out
-# the inputs: bias, the matches', another predictor's, then plain counters' and contexts'
+BYTES_PER_SYMBOL = 16  # at most what 8 bits of probability 2^-16 write
+# where inputs begin: bias, matches, another predictor, then plain counters and contexts
 BIAS, MATCH_INPUT, EXTERNAL_INPUT, COUNTER_INPUTS = 0, 1, 3, 4
-# what a level has
+# places of a model's ``counts``, which describe its level; LEAST has one for each match model
 TWICE, MAPS, LEAST, _, KNOWN_SHARE, MAP_SHARE, EASY, NUM_COUNTS = range(8)
 SHARE_BITS = 32
 
@@ -93,9 +93,9 @@ CounterArray = npt.NDArray[np.uint32]
 
 
 class Shape(NamedTuple):
-    """How many there are of each, as the lengths of tuples: part of numba's types, so the compiler knows them.
+    """How many there are of each, as lengths of tuples: these are part of numba's types, so the compiler knows them.
 
-    All are empty where it need not know; where it does, a context has one input.
+    All are empty where it need not know. Where it does, a context has one input.
     """
 
     contexts: tuple[int, ...] = ()
@@ -110,35 +110,37 @@ class Shape(NamedTuple):
 class Model(NamedTuple):
     """All that the model knows, and its scratch rows.
 
-    There are n contexts with histories, d plain ones, r adaptive maps, m mixers and f final ones.
+    There are n contexts with histories, d plain ones, r hashed adaptive maps, m mixers, f final mixers and w inputs.
     """
 
-    slots: ByteArray  # (2^bits + 64,) aligned to 64 bytes; the last 64 stay zero: the slot of what was never seen
-    counters: CounterArray  # (n * 256,) of each context and bit history
-    direct: CounterArray  # (2^bits,) counters without histories, 16 for a context's nibble
-    weights: Int32Array  # (m * SELECTOR_ROWS, w), 16 fractional bits
-    final: Int32Array  # (f * SELECTOR_ROWS * m,)
-    refine: npt.NDArray[np.uint16]  # (512 * REFINE_CELLS,) probabilities
-    refine_hashed: npt.NDArray[np.uint16]  # (r * 16 * 2^bits * REFINE_CELLS,)
-    positions: Int32Array  # (MATCHES * 2^bits,) where each match model's least repeat was last, by hash; 0: nowhere
+    slots: ByteArray  # (2^bits + 64,) aligned to 64 bytes; the last 64 stay zero: the slot of contexts never seen
+    counters: CounterArray  # (n * 256,) one for each context and bit history
+    direct: CounterArray  # (2^bits,) the plain contexts' counters, 16 for a context's nibble
+    weights: Int32Array  # (m * SELECTOR_ROWS, w) 16 fractional bits; twice as many rows with a network
+    final: Int32Array  # (f * SELECTOR_ROWS * m,) the final mixers' weights, 16 fractional bits
+    refine: npt.NDArray[np.uint16]  # (512 * REFINE_CELLS,) probabilities by partial byte, without a match and with one
+    refine_hashed: npt.NDArray[np.uint16]  # (r * 2^bits * REFINE_CELLS,) probabilities by a context's hash and the node
+    positions: Int32Array  # (MATCHES * 2^bits,) by hash, the end of each match model's last string; 0: nowhere
     trust: CounterArray  # (MATCHES * TRUSTS,) counters: is the match's bit right?
     followers: CounterArray  # (FOLLOWERS,) or empty: see contexts.advance
     registers: IntArray  # (NUM_REGISTERS,)
     external: Int32Array  # (256,) another predictor's stretched probability of a 1 at each node of the byte's tree
     plan: IntArray  # (MODES, n + d + r) context numbers
     shape: Shape
-    counts: IntArray  # (NUM_COUNTS,) TWICE: 1 where both inputs are used; MAPS: r; LEAST: each match model's
-    # least length, 0 where it is not used; 16 / (n + 1) and 3 / r in units of 2^-SHARE_BITS, rounded up;
-    # EASY: an error of the first mixer below which nothing is learnt, in units of 2^-16
-    hashes: IntArray  # (n + d + r,) scratch, as all below
-    byte_hashes: IntArray  # (n + d + r,)
+    # (NUM_COUNTS,) TWICE: 1 where both inputs are used; MAPS: r; LEAST: each match model's least length, 0 if unused;
+    # KNOWN_SHARE and MAP_SHARE: 16 / (n + 1) and 3 / r in units of 2^-SHARE_BITS, rounded up; EASY: an error of the
+    # first mixer below which nothing is learnt, in units of 2^-16
+    counts: IntArray
+    # scratch from here on
+    hashes: IntArray  # (n + d + r,) of the contexts at the current nibble
+    byte_hashes: IntArray  # (n + d + r,) of the contexts at the current byte
     bases: CounterArray  # (n + d + r,) where the nibble's slots, counters and maps are
     places: IntArray  # (n,) of the counters in use
     inputs: Int32Array  # (w,)
-    mixed: IntArray  # (4 * m,) each mixer's output in the logistic domain, its probability, its row of weights
+    mixed: IntArray  # (4 * m,) each mixer's output in the logistic domain, its probability, its row of weights, unused
     ends: IntArray  # (2 * f,) each final mixer's probability, its row of weights
     bits: IntArray  # (MATCHES,) the bit that each match expects, or -1
-    trusts: IntArray  # (2 * MATCHES,) each match's byte with a 1 before it, or 0, and its class of length
+    trusts: IntArray  # (2 * MATCHES,) the byte that each match expects, after a 1, or 0; its class of length
 
 
 class Guide(NamedTuple):
@@ -146,9 +148,9 @@ class Guide(NamedTuple):
 
     network: Network
     memory: Memory
-    trusts: npt.NDArray[np.uint16]  # (256 * GUIDE_CELLS,) what its predictions have come to, by the partial byte
+    trusts: npt.NDArray[np.uint16]  # (256 * GUIDE_CELLS,) an adaptive map of its predictions, by the partial byte
     doubts: IntArray  # (NUM_DOUBTS,) how wrong it has been of late: see judge
-    place: IntArray  # (1,) scratch: which of the trusts is in use
+    place: IntArray  # (1,) scratch: the cell of ``trusts`` that is to learn
 
 
 @fragment
@@ -159,14 +161,14 @@ def squash(x: Integer) -> Integer:
 
 @fragment
 def clamp(x: Integer) -> Integer:
-    """Return what a mixer may take as an input."""
+    """Return the nearest number of the logistic domain, which inputs of mixers are in."""
     bounded: Integer = min(STRETCH_LIMIT, max(-STRETCH_LIMIT, x))
     return bounded
 
 
 @fragment
 def adapted(counter: Integer, goal: Integer) -> Integer:
-    """Return the counter after an observation: its probability moves by 1 / (count + 1.5) of the error."""
+    """Return the counter after an observation: 1 / (count + 1.5) of the error is added to its probability."""
     count = counter & (COUNTER_STEPS - 1)
     p = counter >> 10
     p += ((goal - p) * np.int64(RATES[count])) >> 16
@@ -191,7 +193,7 @@ def is_known(model: Model) -> bool:
 
 @fragment
 def places_of(model: Model) -> tuple[Integer, Integer, Integer]:
-    """Return the ends of what ``hashes`` holds: contexts with histories, plain ones, maps."""
+    """Return where the parts of ``hashes`` end: contexts with histories, plain ones, maps."""
     if is_known(model):
         n = len(model.shape.contexts)
         maps = n + len(model.shape.direct)
@@ -201,7 +203,7 @@ def places_of(model: Model) -> tuple[Integer, Integer, Integer]:
 
 @fragment
 def mixers_of(model: Model) -> tuple[Integer, Integer]:
-    """Return how many mixers and final mixers there are."""
+    """Return the numbers of mixers and of final mixers."""
     if is_known(model):
         return len(model.shape.mixers), len(model.shape.finals)
     return model.mixed.shape[0] >> 2, model.ends.shape[0] >> 1
@@ -235,7 +237,8 @@ def reach(model: Model) -> None:
 def find_places(model: Model, claim: bool) -> None:
     """Set ``bases`` for the nibble whose contexts are ``hashes``.
 
-    With ``claim``, a context without a slot takes its bucket's least seen; else it has the slot of zeros.
+    With ``claim``, a context without a slot takes that of its bucket's least seen context; else it has the slot of
+    zeros.
     """
     slots, refine_hashed, hashes, bases = model.slots, model.refine_hashed, model.hashes, model.bases
     n, maps, end = places_of(model)
@@ -275,7 +278,7 @@ def find_places(model: Model, claim: bool) -> None:
 
 @fragment
 def find_matches(model: Model, history: ByteArray) -> None:
-    """Set ``trusts``: what byte each match expects, and the class of its length."""
+    """Set ``trusts``: the byte that each match expects, and the class of its length."""
     registers, trusts = model.registers, model.trusts
     for k in range(matches_of(model)):
         length = np.int64(registers[MATCH_LENGTH + k])
@@ -285,7 +288,7 @@ def find_matches(model: Model, history: ByteArray) -> None:
 
 @fragment
 def dot(weights: Int32Array, inputs: Int32Array, count: Integer) -> Integer:
-    """Return the sum of ``weights * inputs``, in units of 2^-8 of theirs."""
+    """Return the sum of ``weights * inputs``, each product shifted right by 8."""
     return np.int64(weigh(weights, inputs, 8, count) if count > VECTOR else weigh_fresh(weights, inputs, 8))
 
 
@@ -295,14 +298,14 @@ def predict(
 ) -> tuple[Integer, Integer]:
     """Return (p, place in the adaptive maps) of a 1 after a byte's first ``step`` bits.
 
-    ``partial`` is these bits with a 1 before them, ``node`` the same of the nibble; ``bases`` and ``trusts`` must be
-    set. p is in units of 2^-16, within [1, 2^16 - 1].
+    ``partial`` is these bits after a 1, ``node`` the nibble's bits after a 1; ``bases`` and ``trusts`` must be set. p
+    is in units of 2^-16, within [1, 2^16 - 1].
     """
     # In one piece: a bit's way from the contexts to the probability, in the order of the module's list.
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
     mixed = model.mixed
     n, maps, end = places_of(model)
-    for i in range(maps, end):  # the two rows of which the next bit needs one
+    for i in range(maps, end):  # the next bit needs one of two rows, which share a cache line
         prefetch(model.refine_hashed, (np.int64(bases[i]) + ((2 * node) & 15)) * REFINE_CELLS)
     first = COUNTER_INPUTS + maps - n
     known: Integer = 0
@@ -344,7 +347,7 @@ def predict(
     m, finals = mixers_of(model)
     shelf: Integer = mode + (m * SELECTOR_ROWS if doubted else 0)
     recent = np.int64(model.registers[RECENT])
-    # how much is known: the longest match, and the share of contexts seen before
+    # how much is known: the match's length, and the share of contexts seen before
     known_select = (match_select << 4) | ((known * np.int64(model.counts[KNOWN_SHARE])) >> SHARE_BITS)
     row: Integer = 0
     for k in range(m):
@@ -412,7 +415,7 @@ def learn(
     bit: Integer,
     rate: Integer,
 ) -> None:
-    """Teach ``bit`` to all that :func:`predict` used; ``place`` is its result."""
+    """Teach ``bit`` to all that :func:`predict` used; ``place`` is what it returned."""
     slots, counters, bases, places, inputs = model.slots, model.counters, model.bases, model.places, model.inputs
     mixed = model.mixed
     goal = bit << PROBABILITY_BITS
@@ -428,7 +431,7 @@ def learn(
     for k in range(m):
         error = (goal - mixed[4 * k + 1]) * rate
         if error >= NO_CHANGE or error <= -NO_CHANGE:
-            # |error| < 2^20, so products fit 32 bits
+            # |error| < 2^20, as the rate is at most 10, and |input| < 2^11, so products fit int32
             train(model.weights[mixed[4 * k + 2]], inputs, error, MIX_SHIFT, inputs_of(model))
     for j in range(finals):
         error, row = goal - np.int64(model.ends[2 * j]), np.int64(model.ends[2 * j + 1])
@@ -437,7 +440,7 @@ def learn(
     for i in range(n):
         at = places[i] & 0xFFFF
         counters[at] = adapted(np.int64(counters[at]), certain)
-        counters[i << 8] = EVEN  # what was never seen says nothing
+        counters[i << 8] = EVEN  # a context never seen predicts nothing
         slots[np.int64(bases[i]) + node] = NEXT[2 * (at & 255) + bit]
     for i in range(n, maps):
         at = np.int64(bases[i]) + node
@@ -461,10 +464,10 @@ def learn(
 
 @fragment
 def judge(guide: Guide) -> None:
-    """Let the error in the byte that has been read count for how wrong the network is of late.
+    """Add the error of the byte just read to the network's error of late, and decide whether to doubt the network.
 
-    A network that has nothing to say of the data would mislead mixers that begin with trust in it. Where it is doubted,
-    a second set of weights is in use, which begins as if there was none.
+    A network that knows nothing of the data would mislead mixers that begin with trust in it. While it is doubted, a
+    second set of weights is in use, which begins as if there were no network.
     """
     doubts = guide.doubts
     judged: Integer = min(DOUBT_BYTES, doubts[JUDGED] + 1)
@@ -476,14 +479,14 @@ def judge(guide: Guide) -> None:
 
 @fragment
 def least_match(mode: Integer, k: Integer, counts: IntArray) -> Integer:
-    """Return the least length that match model ``k`` looks for, in bytes; 0 where it is not used."""
+    """Return the least length in bytes of match model ``k``'s matches; 0 if it is not used."""
     least = np.int64(counts[LEAST + k])
     return LEAST_NUCLEOTIDES[k] if mode == NUCLEOTIDES and least > 0 else least
 
 
 @lean_kernel
 def follow(registers: IntArray, positions: Int32Array, counts: IntArray, history: ByteArray, end: Integer) -> None:
-    """Move the matches over the byte before ``end``; find where others would be noted."""
+    """Move the matches on by the byte before ``end``; set NOTE to the cells of ``positions`` for :func:`seek`."""
     rows = positions.shape[0] // MATCHES
     byte, recent = history[end - 1], np.int64(registers[RECENT])
     last_four = hash_step(hash_step(recent >> 16, 0), recent & 0xFFFF)
@@ -508,7 +511,7 @@ def follow(registers: IntArray, positions: Int32Array, counts: IntArray, history
 def seek(
     registers: IntArray, positions: Int32Array, counts: IntArray, history: ByteArray, end: Integer, learning: bool
 ) -> None:
-    """Look for matches where :func:`follow` has none, and remember the place."""
+    """Look for matches where :func:`follow` has none; when ``learning``, note ``end`` in the cells of NOTE."""
     for k in range(MATCHES):
         at = np.int64(registers[NOTE + k])
         if at < 0:
@@ -542,10 +545,10 @@ def skip(model: Model, guide: Guide | None, history: ByteArray) -> None:
 def run(
     model: Model, guide: Guide | None, history: ByteArray, stop: Integer, task: Integer, code: ByteArray
 ) -> Integer:
-    """Take the bytes of ``history`` up to ``stop`` through the model and learn them; return where it stopped.
+    """Run the model over ``history`` up to ``stop`` and learn; return where it stopped.
 
-    ``task``: LEARN reads them; ENCODE writes their code too, and stops early where ``code`` has too little room; DECODE
-    writes the bytes from ``code``, and stops early at a stream that no encoder wrote.
+    ``task``: LEARN reads the bytes. ENCODE also writes ``code``, and stops early where that is too short. DECODE reads
+    ``code`` and writes the bytes, and stops early at a stream that no encoder wrote.
     """
     # In one piece: the coder's interval and the place in the byte stay in the processor's registers.
     registers, hashes = model.registers, model.hashes
@@ -565,7 +568,7 @@ def run(
             seek(registers, model.positions, model.counts, history, end, True)
         find_matches(model, history)
         byte = np.int64(history[end]) if task != DECODE else 0
-        # a new model learns faster, up to 5 times
+        # a new model learns faster, up to 5 times as fast
         rate = MIX_RATE + EAGER // (end + EAGER // 8)
         partial, node = 1, 1
         for step in range(8):
@@ -587,7 +590,7 @@ def run(
                 )
                 if offset < 0:
                     break
-            if step == 3:  # the next nibble's places are on their way while this bit is learnt
+            if step == 3:  # the next nibble's places are fetched while this bit is learnt
                 for i in range(places_of(model)[2]):
                     hashes[i] = hash_step(hashes[i], (partial << 1) | bit)
                 reach(model)
@@ -617,7 +620,7 @@ def run(
 def fill_weights(model: Model, guide: Guide | None, history: ByteArray, nodes: IntArray, weights: IntArray) -> None:
     """Write the next byte's probabilities in units of about 2^-30 into ``weights`` (256,) int64; nothing is learnt.
 
-    ``nodes`` (256,) int64 is scratch: the weight of every node of the tree of bits.
+    ``nodes`` (256,) int64 is scratch: the weight of each node of the byte's tree of bits.
     """
     hashes = model.hashes
     end = np.int64(model.registers[LENGTH])
@@ -627,10 +630,10 @@ def fill_weights(model: Model, guide: Guide | None, history: ByteArray, nodes: I
     for i in range(hashes.shape[0]):
         hashes[i] = model.byte_hashes[i]
     reach(model)
-    for high in range(17):  # the first nibble, then the second after each first
+    for high in range(17):  # the first nibble, then the second one after each of its values
         first = 1 if high == 0 else 15 + high
         find_places(model, False)
-        for i in range(hashes.shape[0]):  # the next nibble's places are on their way meanwhile
+        for i in range(hashes.shape[0]):  # the next nibble's places are fetched meanwhile
             hashes[i] = hash_step(model.byte_hashes[i], 16 + high)
         reach(model)
         for node in range(1, 16):

@@ -1,4 +1,4 @@
-"""The predictor ``Mix``: settings, sizes of tables, and the state that other code holds."""
+"""The predictor ``Mix``, what it shares with ``Best``, and their states."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -62,6 +62,7 @@ from gencomp.predictors.mix.levels import (
     table_shapes,
 )
 from gencomp.predictors.mix.model import BYTES_PER_SYMBOL, DECODE, ENCODE, LEARN, SLOT, Guide, Model, fill_weights, skip
+from gencomp.predictors.mix.rows import row_width
 from gencomp.predictors.mix.saved import (
     SCRATCH,
     SETTINGS,
@@ -80,25 +81,29 @@ from gencomp.registry import Tree, alike, load, spec_of, tree_of
 from gencomp.specs import Spec, alone, brief
 
 ALPHABET_SIZE = 256
-MAX_MEMORY = 1024
+MAX_MEMORY = 1024  # MiB
 SAMPLE_FORMATS = ("u8", "s8", "u16le", "s16le", "u16be", "s16be")
 PRIMES: tuple[Literal["none", "english"], ...] = ("none", "english")
 PRIME_BYTES = 1 << 15
-LARGE_BLOCK, LARGE_BLOCK_LEVEL = 1 << 24, 7
-SPENT_AT_ONCE = 4096  # bytes that are charged with one interval
-# what a byte costs, and more for each context; what the expert's distribution costs, bit by bit
+LARGE_BLOCK, LARGE_BLOCK_LEVEL = 1 << 24, 7  # blocks' bytes from this level on
+LARGE_BITS = 28  # log2 of the bytes of tables for blocks above DEFAULT_BLOCK_SIZE at those levels
+TRIED, WORTH = 1 << 17, 0.98  # bytes that rows are tried on; rows pay where this much of their code or less is left
+SPENT_AT_ONCE = 4096  # bytes charged by one run of the coder
+# seconds of a byte, of each context of it, and of giving the mixers an expert's distribution
 _BYTE_SECONDS, _CONTEXT_SECONDS, _SHOW_SECONDS = 1e-6, 9e-7, 1e-4
-BYTES_OF_A_CDF = 32  # whose steps a distribution takes
+BYTES_OF_A_CDF = 32  # a distribution takes as long as 255 bits, which are 32 bytes
 
 
 @dataclass(frozen=True)
 class ContextMixing:
-    """What models of this family share: their size, the kind of data, and how blocks are coded.
+    """What ``Mix`` and ``Best`` share: size, kind of data, and how blocks are coded.
 
     ``level``: 1 (fast) to 9 (small). ``memory``: MiB for the table of bit histories, 1 to 1024, rounded down to a power
-    of two; the level's own size if None. ``width``: bytes per row of an image. ``sample``: audio, "u8", "s8", "u16le",
-    "s16le", "u16be" or "s16be", with the number of channels after a colon ("s16le:2"). ``freeze``: learn only from the
-    context given to ``begin``. Memory is taken by need: a block of 1 KiB has tables of 1 MB.
+    of two; if None, the level's own size. Tables are only as large as the data need: 1 MB for a block of 1 KiB.
+    ``width``: bytes in a row of an image or of records; if None, the writer of an archive looks for it
+    (:meth:`suited_to`). ``sample``: the format of audio, "u8", "s8", "u16le", "s16le", "u16be" or
+    "s16be", with the number of channels after a colon ("s16le:2"). ``freeze``: learn only from the context given to
+    ``begin``.
     """
 
     level: int = 5
@@ -108,6 +113,7 @@ class ContextMixing:
     freeze: bool = False
 
     spec_argument: ClassVar[str] = "level"
+    found_options: ClassVar[tuple[str, ...]] = ("width", "memory")
 
     def __post_init__(self) -> None:
         if not 1 <= self.level <= 9:
@@ -123,6 +129,25 @@ class ContextMixing:
             if self.width is not None:
                 raise ValueError("width is for images and sample for audio: give one of them")
             self._sample_format()
+
+    def suited_to(self, data: bytes) -> Self:
+        """Return this model with larger tables and the width of rows, where ``data``, the first block, is worth them.
+
+        A width is tried on an eighth of the data, out of its middle, at most TRIED bytes.
+        """
+        is_large = len(data) > DEFAULT_BLOCK_SIZE and self.level >= LARGE_BLOCK_LEVEL
+        grows = is_large and self.memory is None and self._slot_bits(len(data)) < LARGE_BITS
+        width = row_width(data) if self.width is None and self.sample is None else None
+        if (width is None and not grows) or self._saved_state() is not None:
+            return self
+        suited = replace(self, memory=1 << (LARGE_BITS - 20)) if grows else self
+        if width is None:
+            return suited
+        size = min(TRIED, len(data) // 8)
+        part = data[(len(data) - size) // 2 :][:size]
+        wide = replace(self, width=width)
+        pays = len(wide.encode_block(part)) < WORTH * len(self.encode_block(part))
+        return replace(suited, width=width) if pays else suited
 
     def check_size(self, size: int) -> None:
         """Raise ``ValueError`` unless ``size`` bytes are whole rows of the image."""
@@ -170,9 +195,9 @@ class ContextMixing:
         return history[start : start + size].tobytes()
 
     def _start(self, data: bytes, size: int) -> "MixState":
-        """Return the saved state, or one that has read the priming, with tables for ``size`` bytes.
+        """Return the saved state, or one that has read the priming, with tables for ``size`` bytes more.
 
-        ``data`` waits in its history.
+        ``data`` is appended to its history, unread.
         """
         state = self._saved_state()
         if state is None:
@@ -186,28 +211,28 @@ class ContextMixing:
         return state
 
     def _saved_state(self) -> "MixState | None":
-        """Return the state of the file that is to be started from; None without one."""
+        """Return the saved state to start from, or None."""
         return None
 
     @classmethod
     def _family(cls) -> Family:
-        """Return what a file with a state holds."""
+        """Return what files with this model's states hold."""
         raise NotImplementedError
 
     def _state_spec(self) -> str:
-        """Return the spec that a state's file names."""
+        """Return the spec that is written into a saved state."""
         return spec_of(self, full=True)
 
     def _arrays_of(self, companion: Companion) -> tuple[Arrays, str]:
-        """Return the arrays that a file holds of what predicts beside the contexts, and its network's digest."""
+        """Return a saved state's arrays of ``companion``, and the digest of its network's weights ("" for none)."""
         return {}, ""
 
     def _companion(self) -> Companion:
-        """Return what predicts beside the contexts."""
+        """Return a new companion: what predicts beside the contexts."""
         return None
 
     def _priming(self) -> bytes:
-        """Return the text to read before all else."""
+        """Return the text to read first."""
         return b""
 
     def _level(self) -> Level:
@@ -232,13 +257,16 @@ class ContextMixing:
         return name, int(channels or 1)
 
     def _slot_bits(self, size: int) -> int:
-        """Return log2 of the bytes for bit histories: each context takes two slots a byte, fewer as they recur."""
+        """Return log2 of the bytes for bit histories: room for a slot a byte and context.
+
+        A byte takes two slots in each context, but most have been taken before.
+        """
         level = self._level()
         limit = level.slot_bits if self.memory is None else 20 + self.memory.bit_length() - 1
         return min(limit, bits_of(max(size, MIN_SIZE) * SLOT * level.contexts))
 
     def _new_model(self, size: int) -> Model:
-        """Return a model that knows nothing, with tables for ``size`` bytes."""
+        """Return a model that has learnt nothing, with tables for ``size`` bytes."""
         model = new_model(self._level(), self._slot_bits(size), size)
         registers = model.registers
         if self.width is not None:
@@ -256,10 +284,10 @@ class Mix(ContextMixing):
     """Context mixing of orders 1 to 7, words, records and repeats: the strongest model here without training.
 
     ``level`` to ``freeze`` are those of :class:`ContextMixing`. ``prime``: a text of the package to read before each
-    block or context, which pays for small files in English; it costs 0.1 s. ``expert``: another model, in the notation
-    of :mod:`gencomp.specs`, whose distribution is one more input; archives then decode where the expert's own do.
-    ``state``: a file that :meth:`MixState.save` or ``gencomp sample --save-state`` wrote, to start from; its
-    settings come with it, and beside it ``expert`` only says where the state's own expert is.
+    block or context; it costs 0.1 s, and pays for small files in English. ``expert``: another model, in the notation of
+    :mod:`gencomp.specs`, whose distribution is one more input; archives then decode where the expert's own do.
+    ``state``: a file to start from, which :meth:`MixState.save` or ``gencomp sample --save-state`` wrote. It brings its
+    own settings; beside it, ``expert`` only says where the state's own expert is.
     """
 
     prime: Literal["none", "english"] = "none"
@@ -284,15 +312,15 @@ class Mix(ContextMixing):
 
     @property
     def block_size(self) -> int:
-        """Bytes of a block where the user names no size: who takes an upper level wants it small, on one core too.
+        """Bytes of a block, unless the user names a size: larger ones where size counts more than parallel work.
 
-        Larger ones would take more work than a reader allows an archive of which little is left.
+        Still larger ones, in a very small archive, would exceed the work that a reader's default limits allow.
         """
         return LARGE_BLOCK if self.level >= LARGE_BLOCK_LEVEL and self.expert is None else DEFAULT_BLOCK_SIZE
 
     @cached_property
     def revision(self) -> Revision | None:
-        """The revision of the coded bytes, and the expert's beside it; None where they depend on its environment."""
+        """The model's revision and its expert's; None if the bytes also depend on a state or on an environment."""
         if self.state is not None:
             return None
         return self.REVISION if self._expert is None else composed(self.REVISION, [self._expert])
@@ -302,18 +330,18 @@ class Mix(ContextMixing):
 
     @property
     def parameter_count(self) -> int:
-        """The expert's numbers."""
+        """How many numbers the expert has."""
         return parameter_count_of(self._expert if self.state is None else self._saved[1]._expert)
 
     def environment(self) -> Mapping[str, Any]:
-        """Return the digest of the state, and what the expert depends on; empty for integers alone."""
+        """Return the digest of the state, and the expert's environment; empty if the revision says all."""
         found: dict[str, Any] = {} if self.state is None else {"state": digest_of(self.state, self._family())}
         expert = self._expert if self.state is None else self._saved[1]._expert
         depends_on = environment_of(expert)
         return found | ({"expert": dict(depends_on)} if depends_on else {})
 
     def state_cost(self, size: int) -> StateCost:
-        """Return what a state takes: tables, the bytes read, the expert; a saved state is read anew each time."""
+        """Return what a state takes: tables, the bytes read, the expert; a saved state is read again each time."""
         mix, tables, read, begin = self._start_cost(max(2 * size, STATE_SIZE))
         expert = state_cost(mix._expert, read + size)
         step = (1 + BYTES_OF_A_CDF) * mix._byte_seconds + 3e-4 + expert.step
@@ -332,7 +360,7 @@ class Mix(ContextMixing):
         return Cost(memory, begin + size * step, kept)
 
     def _start_cost(self, size: int) -> "tuple[Mix, int, int, float]":
-        """Return (settings, bytes of the tables, bytes read before, work) of a state for ``size`` bytes more."""
+        """Return (settings, bytes of tables, bytes read already, seconds) of a state for ``size`` bytes more."""
         if self.state is None:
             mix, read = self, len(self._priming())
             tables = mix._table_bytes(size + read)
@@ -341,7 +369,7 @@ class Mix(ContextMixing):
             header, mix = self._saved
             read = header.length
             tables = mix._table_bytes(header.size)
-            begin = (tables + read) * 2e-8  # to inflate and to check
+            begin = (tables + read) * 2e-8  # to inflate and check them
         if mix._expert is not None:
             expert = state_cost(mix._expert, read)
             begin += expert.begin + (read * expert.step if self.state is None else 0.0)
@@ -349,7 +377,7 @@ class Mix(ContextMixing):
 
     @cached_property
     def _saved(self) -> "tuple[StateHeader, Mix]":
-        """What the saved state says of itself, and its settings."""
+        """The saved state's header, and its settings."""
         path = self.state or ""
         header = read_header(path, self._family())
         return header, _settings(path, header.spec, self.expert)
@@ -358,9 +386,9 @@ class Mix(ContextMixing):
     def load_state(cls, path: str | PathLike[str], expert: str | None = None) -> "MixState":
         """Return the state that ``save`` wrote; ``expert`` says where its expert's model folder is now.
 
-        Raises :class:`CorruptDataError` on damage and on what no state holds, :class:`ModelMismatchError` on another
-        revision's state, and where its expert is a model of another package or in a folder that ``expert`` does not
-        name: a state opens neither by itself.
+        Raises :class:`CorruptDataError` on damage and on content that no state has, :class:`ModelMismatchError` on a
+        state of another revision. The latter also where the state's expert is in a folder or of another package, unless
+        ``expert`` names it: a state opens neither by itself.
         """
 
         def shapes(header: StateHeader) -> Shapes:
@@ -433,12 +461,12 @@ class MixState:
             companion.update(symbol)
 
     def charge(self, data: bytes) -> FloatArray:
-        """Append ``data``; return what the coder charged for each of its bytes, float64 (n,) in bits."""
+        """Append ``data``; return what the coder charges for each of its bytes, float64 (n,) in bits."""
         data = as_bytes(data)
         return np.array([self.spend(data[place : place + 1]) for place in range(len(data))], dtype=np.float64)
 
     def spend(self, data: bytes) -> float:
-        """Append ``data``; return what the coder charged for all of it, in bits."""
+        """Append ``data``; return what the coder charges for all of it, in bits."""
         data = as_bytes(data)
         bits = 0.0
         if self._frozen:
@@ -455,7 +483,8 @@ class MixState:
         self._history[start : start + len(data)] = np.frombuffer(data, dtype=np.uint8)
         registers = self._model.registers
         code = np.empty(BYTES_PER_SYMBOL * min(len(data), SPENT_AT_ONCE) + 64, dtype=np.uint8)
-        for first in range(0, len(data), SPENT_AT_ONCE):  # the coder begins anew: its interval's width is the cost
+        for first in range(0, len(data), SPENT_AT_ONCE):
+            # a new coder each time: the cost is how far its interval has narrowed
             stop = start + min(first + SPENT_AT_ONCE, len(data))
             registers[LOW], registers[WIDTH], registers[POSITION] = 0, TOP, 0
             run_with(self._model, self._history, stop, ENCODE, code, self._companion)
@@ -473,7 +502,7 @@ class MixState:
         run_with(self._model, self._history, stop, LEARN, np.empty(0, dtype=np.uint8), self._companion)
 
     def copy(self) -> Self:
-        """Return a state that goes on independently; the large tables are copied by the first that learns."""
+        """Return an independent copy; whichever of the two states learns first copies the tables."""
         model = _with_own_scratch(self._model)
         twin = type(self)(
             self._mix, model, self._history.copy(), copied(self._companion), self._size, frozen=self._frozen
@@ -482,13 +511,13 @@ class MixState:
         return twin
 
     def freeze(self) -> Self:
-        """Return a copy that follows the context but learns no more."""
+        """Return a copy that follows the context but no longer learns."""
         twin = self.copy()
         twin._frozen = True
         return twin
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the state for its model's ``load_state`` and ``?state=``."""
+        """Write the state, for its model's ``load_state`` and ``?state=``."""
         mix, length = self._mix, int(self._model.registers[LENGTH])
         more, network = mix._arrays_of(self._companion)
         header = StateHeader(mix._state_spec(), self._size, self._frozen, length, network)
@@ -496,10 +525,10 @@ class MixState:
 
 
 def _settings(path: str | PathLike[str], spec: str, expert: str | None) -> Mix:
-    """Return the settings that a saved state names; ``expert`` is the user's own spec of its expert.
+    """Return the settings of a saved state; ``expert`` is the user's own spec of its expert.
 
-    Raises :class:`CorruptDataError` on a spec that no state has, :class:`ModelMismatchError` on an expert that is the
-    user's to name, or not the one that is named.
+    Raises :class:`CorruptDataError` on a spec that no state has, :class:`ModelMismatchError` if ``expert`` is not the
+    state's, or is None where the user has to name it.
     """
     try:
         tree = tree_of_state(spec, "mix")
@@ -514,18 +543,18 @@ def _settings(path: str | PathLike[str], spec: str, expert: str | None) -> Mix:
             if inside.places or not inside.entry.is_own:
                 raise ModelMismatchError(
                     f"{path} was made with the expert {brief(tree.options['expert'])!r}, and a state opens no folder "
-                    f"and no other package by itself; name it, wherever it is now: model='mix?state={path}&expert=...'"
+                    f"and no other package by itself; say where the expert is now: model='mix?state={path}&expert=...'"
                 )
         mix = load(spec)
         assert isinstance(mix, Mix)
         check_written(spec, spec_of(mix, full=True), "expert")
     except SpecError as error:
-        raise CorruptDataError(f"{path} is no saved Mix state: {error}") from error
+        raise CorruptDataError(f"{path} is not a saved Mix state: {error}") from error
     return mix
 
 
 def tree_of_state(spec: str, name: str) -> Tree:
-    """Return the tree of a saved state's spec; raise :class:`SpecError` unless it is of the model ``name`` itself."""
+    """Return the tree of a saved state's spec; raise :class:`SpecError` unless it is one of gencomp's own ``name``."""
     tree = tree_of(spec)
     if tree.entry.name != name or not tree.entry.is_own:
         raise SpecError(f"its model is {brief(spec)!r}, expected {name}")
@@ -535,14 +564,14 @@ def tree_of_state(spec: str, name: str) -> Tree:
 
 
 def check_written(spec: str, full: str, but: str) -> None:
-    """Raise :class:`SpecError` unless ``spec`` writes out the options of ``full``, whatever its option ``but`` is."""
+    """Raise :class:`SpecError` unless ``spec`` has just the options of ``full``, whatever its option ``but`` is."""
     written, expected = ({**tree_of(text).options, but: ""} for text in (spec, full))
     if written != expected:
         raise SpecError(f"its model is {brief(spec)!r}, expected {full!r}")
 
 
 def _machine_memory() -> int | None:
-    """Return the machine's memory in bytes, or None where the system does not say."""
+    """Return the machine's memory in bytes, or None if the system does not say."""
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return None
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

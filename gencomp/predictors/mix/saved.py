@@ -1,9 +1,9 @@
 """Saved states: a SHA-256, then a .npz without pickle.
 
-A state may come from anybody. Before anything of it is inflated, the list of its arrays, their types and shapes must be
-those of the model that its spec names; before compiled code works on it, every number that leads to a place, and the
-coder's registers, must be within their bounds. What remains are counters and weights, for which any value is safe. The
-arrays of a network beside the tables are looked at by who asked for them.
+A state may come from anybody. Before anything is inflated, the names, types and shapes of its arrays must be those of
+the model that its spec names. Before compiled code uses them, every number that serves as an index, and the coder's
+registers, must be within their bounds. What remains are counters and weights, for which any value is safe. A network's
+arrays are checked by the caller.
 """
 
 import hashlib
@@ -62,13 +62,13 @@ from gencomp.predictors.mix.model import MAX_MATCH, SLOT, Model
 from gencomp.specs import brief
 
 FORMAT_VERSION = 2
-STATE_SIZE = 1 << 15  # what a state's tables are made for at least: small enough to copy in a search
+STATE_SIZE = 1 << 15  # bytes that a state's tables are made for at least: small enough to copy in a search
 MAX_HISTORY = (1 << 31) - (1 << 16)  # positions are int32
-MAX_FILE = 1 << 32
+MAX_FILE = 1 << 32  # bytes
 MAX_SPEC = 1 << 13  # characters
 _DIGEST_BYTES = 32
-SETTINGS = ("plan", "shape", "counts")  # what follows from the spec
-# what a file holds of a model
+# the fields of a model that follow from the spec, that a file holds, and that live for one byte
+SETTINGS = ("plan", "shape", "counts")
 TABLES = (
     "slots",
     "counters",
@@ -82,7 +82,6 @@ TABLES = (
     "followers",
     "registers",
 )
-# what lives for one byte
 SCRATCH = (
     "external",
     "hashes",
@@ -99,9 +98,9 @@ SCRATCH = (
 
 @dataclass(frozen=True)
 class Family:
-    """The models whose state a file is to hold: their name and revision, and the arrays beside a model's tables.
+    """A kind of model whose states are saved: its name and revision, and the arrays that it adds to a model's tables.
 
-    With ``network``, a file names the network that it was made with, by the digest of its weights.
+    With ``network``, a file also has the digest of its network's weights.
     """
 
     name: str
@@ -126,7 +125,7 @@ def write_state(
     history: ByteArray,
     more: Arrays,
 ) -> None:
-    """Write a state: what ``header`` says, the tables of ``model``, and ``more`` arrays, those of the family."""
+    """Write a state: its header, the tables of ``model``, and ``more``, the arrays that the family adds."""
     arrays: dict[str, Any] = {
         "version": np.array([FORMAT_VERSION, family.revision]),
         "spec": np.array(header.spec),
@@ -147,9 +146,10 @@ def write_state(
 
 @dataclass(frozen=True)
 class StateHeader:
-    """What a saved state says of itself: the spec of its model, for how many bytes the tables are, what it has read.
+    """What a saved state says of itself.
 
-    ``network`` is the digest of its network's weights, empty where it has none.
+    ``spec`` is its model's; ``size`` is how many bytes its tables are made for, ``length`` how many it has read.
+    ``network`` is the digest of its network's weights, empty if it has none.
     """
 
     spec: str
@@ -163,16 +163,16 @@ Shapes = Mapping[str, tuple[type[np.generic], tuple[int, ...]]]
 
 
 def digest_of(path: str | PathLike[str], family: Family) -> str:
-    """Return the first 16 hexadecimal digits of a saved state's checksum; raise CorruptDataError without one."""
+    """Return the first 16 hexadecimal digits of a saved state's checksum; raise CorruptDataError if it has none."""
     with _open(path, family) as file:
         digest = file.read(_DIGEST_BYTES)
     if len(digest) < _DIGEST_BYTES:
-        raise CorruptDataError(f"{path} is no saved {family.name} state: it has {len(digest)} bytes")
+        raise CorruptDataError(f"{path} is not a saved {family.name} state: it has {len(digest)} bytes")
     return digest.hex()[:16]
 
 
 def read_header(path: str | PathLike[str], family: Family) -> StateHeader:
-    """Return what a saved state says of itself, without its tables. Raises as :func:`read_state`."""
+    """Return a saved state's header, without reading its tables. Raises as :func:`read_state`."""
     with _arrays(path, family) as arrays:
         return arrays.header()
 
@@ -185,10 +185,10 @@ def read_state(
 ) -> tuple[StateHeader, Model, ByteArray]:
     """Return (header, model, history) of a saved state.
 
-    ``shapes(header)`` returns the shapes that the tables, and the family's arrays beside them, must have; only where
-    the file has them, ``make(header)`` returns the fresh model to fill, and the arrays beside it: whatever numbers of
-    their type the file holds. Raises :class:`CorruptDataError` on damage, on content that no state has, and on what is
-    no regular file; :class:`ModelMismatchError` on another revision's state.
+    ``shapes(header)`` returns the types and shapes that the tables and the family's own arrays must have. If the file's
+    agree, ``make(header)`` returns the fresh model and the family's own arrays, to be filled; the numbers of the latter
+    are not checked. Raises :class:`CorruptDataError` on damage, on content that no state has, and on what is not a
+    regular file; :class:`ModelMismatchError` on another revision's state.
     """
     with _arrays(path, family) as arrays:
         header = arrays.header()
@@ -211,14 +211,14 @@ def _open(path: str | PathLike[str], family: Family) -> BinaryIO:
 
 @contextmanager
 def _arrays(path: str | PathLike[str], family: Family) -> Iterator["_Arrays"]:
-    """Yield the arrays of an undamaged file; what is wrong with them is a :class:`CorruptDataError` that names it."""
+    """Yield the arrays of an undamaged file; errors in reading them become :class:`CorruptDataError`."""
     with _open(path, family) as file:
         digest, hasher = file.read(_DIGEST_BYTES), hashlib.sha256()
         while piece := file.read(1 << 20):
             hasher.update(piece)
-        not_one = f"{path} is no saved {family.name} state"
+        not_one = f"{path} is not a saved {family.name} state"
         if hasher.digest() != digest:
-            raise CorruptDataError(f"{not_one}, or it is damaged: its checksum does not match")
+            raise CorruptDataError(f"{not_one}, or is damaged: its checksum does not match")
         try:
             yield _Arrays(path, family, file)
         except WRONG as error:
@@ -226,11 +226,11 @@ def _arrays(path: str | PathLike[str], family: Family) -> Iterator["_Arrays"]:
         except OSError as error:
             if not is_misplaced(error):
                 raise
-            raise CorruptDataError(f"{not_one}: an array in it has no place") from error
+            raise CorruptDataError(f"{not_one}: an array in it lies outside the file") from error
 
 
 class _Arrays(PackedArrays):
-    """The arrays of a saved state, each read only as what it is expected to be. Everything raises ``ValueError``."""
+    """The arrays of a saved state, each read only with the type and shape expected. Methods raise ``ValueError``."""
 
     def __init__(self, path: str | PathLike[str], family: Family, file: BinaryIO) -> None:
         super().__init__(file, _DIGEST_BYTES)
@@ -257,10 +257,11 @@ class _Arrays(PackedArrays):
                 f"registers are out of bounds: {registers[LENGTH]} bytes read, and a history of {brief(str(shape))}"
             )
         self.check("history", np.dtype(np.uint8), (length,))
-        if not 0 < size <= max(3 * length, STATE_SIZE):  # what was read is counted twice, and the priming again
-            raise ValueError(f"tables for {size:,} bytes, where {length:,} were read")
+        # begin() makes tables for twice what is to be read, and for the priming once more
+        if not 0 < size <= max(3 * length, STATE_SIZE):
+            raise ValueError(f"its tables are for {size:,} bytes, but it has read {length:,}")
         if frozen not in (0, 1):
-            raise ValueError(f"a state that is frozen or not, not {frozen}")
+            raise ValueError(f"its mark of being frozen is {frozen}, expected 0 or 1")
         return StateHeader(spec, size, bool(frozen), length, self._text("network") if self._family.network else "")
 
     def _integers(self, name: str) -> tuple[int, int]:
@@ -283,7 +284,7 @@ class _Arrays(PackedArrays):
 
 
 def _check_registers(model: Model, fresh: npt.NDArray[np.int64], length: int) -> None:
-    """Raise ``ValueError`` where a register or a position points outside what it may, or the coder is under way."""
+    """Raise ``ValueError`` if a register or a position is out of bounds, or if the coder has begun."""
     registers, positions = model.registers, model.positions
     word, hashed = (0, (1 << 32) - 1), (0, (1 << 30) - 1)
     bounds = {LENGTH: (length, length), LINE: (0, length), LINE_ABOVE: (0, int(registers[LINE]))}
@@ -295,7 +296,7 @@ def _check_registers(model: Model, fresh: npt.NDArray[np.int64], length: int) ->
     bounds |= {BASES: (0, (1 << 48) - 1), MODE: (TEXT, NUCLEOTIDES), PERIOD: (1, MAX_PERIOD)}
     for k in range(MATCHES):
         bounds[MATCH_LENGTH + k] = (0, 2 * MAX_MATCH)
-        # a match goes on at a byte that has been read
+        # a match continues at a byte that has been read
         bounds[MATCH + k] = (1, length - 1) if registers[MATCH_LENGTH + k] > 0 else (0, length)
         bounds[NOTE + k] = (-1, len(positions) - 1)
     fixed = (FIXED_MODE, FRAME, CHANNELS, BIG_ENDIAN, SIGNED, *((MODE, PERIOD) if fresh[FIXED_MODE] else ()))
@@ -307,4 +308,4 @@ def _check_registers(model: Model, fresh: npt.NDArray[np.int64], length: int) ->
     if wrong or positions.min() < 0 or positions.max() > length:
         raise ValueError(f"registers {wrong or 'of matches'} are out of bounds")
     if model.slots[-4 * SLOT :].any():
-        raise ValueError("what was never seen has a history")
+        raise ValueError("the slot of contexts never seen is not empty")

@@ -1,15 +1,16 @@
-"""Constant tables of the model: the bit-history automaton, adaptation rates. Integers only.
+"""Constant tables of the model: the automaton of bit histories, and adaptation rates. Integers only.
 
-**Bit histories** (the idea of nonstationary indirect counters is Mahoney's: "Data Compression Explained", section
-4.1.3; the automaton below is derived here). A byte of state remembers what followed a context, bit by bit:
+**Bit histories.** A byte, the state, remembers the bits that followed a context:
 
-- up to ``EXACT_BITS`` bits: the exact sequence;
-- then (zeros, ones, last bit). A bit raises its own count, and discounts the other count to 2 + (count - 2) / 3, since
-  what contradicts the present is probably out of date;
-- counts are bounded so that all states fit a byte: ``COUNT_LIMITS[k]`` is the largest count beside k opposite bits.
-  What lies beyond is brought back by lowering the opposite count, then the own one.
+- up to ``EXACT_BITS`` bits, their exact sequence;
+- after that, (zeros, ones, last bit). A bit raises its own count, and lowers the other to 2 + (count - 2) / 3 if that
+  is above 2, since what contradicts the present is probably out of date;
+- ``COUNT_LIMITS[k]`` is the largest count beside k opposite bits, so that all states fit a byte. A state beyond it is
+  brought back by lowering the opposite count, then the bit's own.
 
-States are numbered by the total count: a slot's first state is then its priority when slots compete for space.
+States are numbered by their total count, so a slot's first state is its priority when slots compete for space.
+Nonstationary bit histories with adaptive maps are Mahoney's idea ("Data Compression Explained", section 4.1.3); this
+automaton is derived here.
 """
 
 import numpy as np
@@ -27,7 +28,7 @@ def _discounted(count: int) -> int:
 
 
 def _successor(state: State, bit: int) -> State:
-    """Return the state after ``bit``; where counts exceed their bound, the nearest state inside it."""
+    """Return the state after ``bit``, its counts lowered to their limits."""
     history, zeros, ones, _ = state
     if zeros + ones < EXACT_BITS:
         return (*history, bit), zeros + (bit == 0), ones + (bit == 1), bit
@@ -40,7 +41,7 @@ def _successor(state: State, bit: int) -> State:
 
 
 def _automaton() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
-    """Return next[2 * state + bit] and each state's first probability of a 1 as a counter with no count."""
+    """Return next[2 * state + bit], and each state's first counter, which says (ones + 1/2) / (zeros + ones + 1)."""
     start: State = ((), 0, 0, 0)
     seen, todo = {start}, [start]
     while todo:
@@ -60,5 +61,5 @@ def _automaton() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
 
 
 NEXT, FIRST_COUNTERS = _automaton()
-# a counter's rate: 1 / (n + 1.5) in units of 2^-16
+# a counter's rate after n observations: 1 / (n + 1.5) in units of 2^-16
 RATES = np.array([65536 * 2 // (2 * n + 3) for n in range(COUNTER_STEPS)], dtype=np.uint16)

@@ -1,4 +1,4 @@
-"""The instructions of :mod:`gencomp.predictors.mix.vectors` in LLVM's own terms, for numba's compiler."""
+"""The intrinsics of :mod:`gencomp.predictors.mix.vectors` in LLVM IR."""
 
 import functools
 from collections.abc import Callable
@@ -24,13 +24,13 @@ def _spread_value(builder: Any, value: Any) -> Any:
 
 
 def _data(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
-    """Return the address of array argument ``k``, as of vectors."""
+    """Return the address of argument ``k``, an array, as a pointer to vectors."""
     data = context.make_array(signature.args[k])(context, builder, arguments[k]).data
     return builder.bitcast(data, _VECTOR.as_pointer())
 
 
 def _for_each_vector(builder: Any, count: Any, step: Callable[[Any, int], None]) -> None:
-    """Emit ``step(index, k)`` for each vector: _UNROLLED at a time, then one by one; k is the place among these."""
+    """Emit ``step(index, k)`` for each vector: _UNROLLED at a time, of which k is the place, then one by one, k = 0."""
     whole = builder.udiv(count, count.type(VECTOR * _UNROLLED))
     with cgutils.for_range(builder, whole) as loop:
         first = builder.mul(loop.index, count.type(_UNROLLED))
@@ -42,7 +42,7 @@ def _for_each_vector(builder: Any, count: Any, step: Callable[[Any, int], None])
 
 
 def weigh() -> Callable[..., Any]:
-    """Return the instructions of ``weigh``."""
+    """Return the intrinsic of ``weigh``."""
 
     def typed(typing_context: Any, weights: Any, inputs: Any, shift: Any, count: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -68,7 +68,7 @@ def weigh() -> Callable[..., Any]:
 
 
 def weigh_fresh() -> Callable[..., Any]:
-    """Return the instructions of ``weigh_fresh``."""
+    """Return the intrinsic of ``weigh_fresh``."""
 
     def typed(typing_context: Any, weights: Any, inputs: Any, shift: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -77,7 +77,7 @@ def weigh_fresh() -> Callable[..., Any]:
             )
             total = _INT32(0)
             for k in range(VECTOR):
-                # an atomic load, since LLVM would make a vector of plain ones
+                # atomic, since LLVM would merge plain loads into a vector
                 value = builder.load_atomic(builder.gep(values, [_INT32(k)]), "monotonic", 4)
                 product = builder.mul(builder.load(builder.gep(row, [_INT32(k)]), align=4), value)
                 total = builder.add(total, builder.ashr(product, builder.trunc(arguments[2], _INT32)))
@@ -89,7 +89,7 @@ def weigh_fresh() -> Callable[..., Any]:
 
 
 def train() -> Callable[..., Any]:
-    """Return the instructions of ``train``."""
+    """Return the intrinsic of ``train``."""
 
     def typed(typing_context: Any, weights: Any, inputs: Any, error: Any, shift: Any, count: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Sums over rows of int32, eight at a time: what a mixer does, in LLVM's own terms.
+"""What a mixer does to rows of int32, eight at a time, as intrinsics in LLVM IR.
 
-A compiler that does not know the length of a short row makes loops over 32 numbers at a time, which the row never
-fills, and takes the rest one by one or by fours.
+For a row of unknown length, LLVM makes a loop over 32 numbers at a time, which our short rows never fill, and takes the
+rest one by one or by fours.
 """
 
 import numpy as np
@@ -9,22 +9,22 @@ import numpy.typing as npt
 
 from gencomp.compiled import Integer, compiled
 
-VECTOR = 8  # numbers that are taken at a time
+VECTOR = 8  # numbers taken at a time
 Int32Array = npt.NDArray[np.int32]
 
 
 def _weigh(weights: Int32Array, inputs: Int32Array, shift: Integer, count: Integer) -> Integer:
-    """Return the sum of ``weights * inputs >> shift`` over ``count`` numbers, in int32 as they overflow."""
+    """Return the sum of ``(weights * inputs) >> shift`` over ``count`` numbers, all in int32, which wraps."""
     return ((weights[:count] * inputs[:count]) >> np.int32(shift)).sum(dtype=np.int32)
 
 
 def _weigh_fresh(weights: Int32Array, inputs: Int32Array, shift: Integer) -> Integer:
-    """Do as ``weigh`` for VECTOR inputs that were written just now: a vector would wait until they are in the cache."""
+    """Do as ``weigh`` for VECTOR inputs just written one by one: loading them as a vector would stall on the stores."""
     return _weigh(weights, inputs, shift, VECTOR)
 
 
 def _train(weights: Int32Array, inputs: Int32Array, error: Integer, shift: Integer, count: Integer) -> None:
-    """Add ``inputs * error`` in units of 2^shift, rounded, to ``count`` of the ``weights``; products must fit int32."""
+    """Add ``inputs * error / 2^shift``, rounded, to ``count`` of the ``weights``; products must fit int32."""
     half = np.int32(1 << (shift - 1))
     weights[:count] += (inputs[:count] * np.int32(error) + half) >> np.int32(shift)
 

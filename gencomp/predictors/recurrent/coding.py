@@ -1,4 +1,4 @@
-"""The compiled loops over bytes: network and coder in one."""
+"""The compiled loops over bytes: network and coder together."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from gencomp.protocols import IntArray
 
 READ, ENCODE, DECODE = range(3)
 LOW, WIDTH, OFFSET, POSITION, NUM_REGISTERS = range(5)  # of the coder
-BYTES_PER_SYMBOL = 16  # the most that 8 bits of probability 2^-16 shift out
+BYTES_PER_SYMBOL = 16  # at most what 8 bits of probability 2^-16 write
 
 
 @fragment
@@ -32,11 +32,11 @@ def run(
     code: ByteArray,
     registers: IntArray,
 ) -> Integer:
-    """Take the bytes of ``data`` from ``start`` to ``stop`` through the network; return where it stopped.
+    """Run the network over ``data`` (n,) from ``start`` to ``stop``; return where it stopped.
 
-    ``task``: READ reads them; ENCODE writes their code too, and stops early where ``code`` has too little room; DECODE
-    writes the bytes from ``code``, and stops early at a stream that no encoder wrote. A byte's 1 takes [0, p) at each
-    node of its tree of bits, a 0 the rest.
+    ``task``: READ reads the bytes. ENCODE also writes ``code``, and stops early where that is too short. DECODE reads
+    ``code`` and writes the bytes, and stops early at a stream that no encoder wrote. Each bit's 1 takes the interval
+    [0, p), its 0 the rest.
     """
     low, width = np.int64(registers[LOW]), np.int64(registers[WIDTH])
     offset, position = np.int64(registers[OFFSET]), np.int64(registers[POSITION])
@@ -73,7 +73,7 @@ def run(
 
 @lean_kernel
 def fill_probabilities(network: Network, memory: Memory, data: ByteArray, found: npt.NDArray[np.uint16]) -> None:
-    """Read ``data`` (n,) and write the probability of each of its bits into ``found`` (n, 8), in units of 2^-16."""
+    """Read ``data`` (n,); write the probabilities of its bits into ``found`` (n, 8), in units of 2^-16."""
     for index in range(data.shape[0]):
         byte = np.int64(data[index])
         for depth in range(8):
@@ -86,7 +86,7 @@ def fill_probabilities(network: Network, memory: Memory, data: ByteArray, found:
 def fill_weights(network: Network, memory: Memory, nodes: IntArray, weights: IntArray) -> None:
     """Write the next byte's probabilities in units of 2^-40 into ``weights`` (256,) int64.
 
-    ``nodes`` (256,) int64 is scratch: the weight of every node of the tree of bits.
+    ``nodes`` (256,) int64 is scratch: the weight of each node of the byte's tree of bits.
     """
     nodes[1] = 1 << 40
     for node in range(1, 256):

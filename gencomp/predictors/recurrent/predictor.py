@@ -12,6 +12,7 @@ import numpy as np
 
 from gencomp.arguments import as_bytes, as_context, as_pieces, as_symbol
 from gencomp.budget import Cost, StateCost
+from gencomp.coding.logistic import PROBABILITY_BITS
 from gencomp.coding.quantize import cdf_from_weights, code_lengths_of_cdf
 from gencomp.coding.range_coder import TOP, WINDOW_BYTES, corrupt_stream, decode_begin, decode_end, encode_end
 from gencomp.files import expanded
@@ -35,19 +36,19 @@ from gencomp.progress import advance
 from gencomp.protocols import FloatArray, IntArray
 
 ALPHABET_SIZE = 256
-STEP_SECONDS = 6e-5  # of a byte, on a slow machine
-_STATE_BYTES = 1 << 17
-PIECE = 1 << 13  # bytes between two signs of progress
+STEP_SECONDS = 6e-5  # seconds a byte, on a slow machine
+_STATE_BYTES = 1 << 17  # at most what a state's arrays take
+PIECE = 1 << 13  # bytes between two reports of progress
 _SHIPPED = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)
 class Recurrent:
-    """A recurrent network over bytes in integers alone: what it codes decodes on any machine, with the same weights.
+    """A recurrent network over bytes, in integers: with the same weights, its code decodes on any machine.
 
-    ``weights`` is a .safetensors file that ``gencomp train --kind rnn`` wrote; the one of the package if None.
-    ``state`` is a file that :meth:`RecurrentState.save` or ``gencomp sample --save-state`` wrote with these weights, to
-    start from. Raises :class:`~gencomp.inference.weights.WeightsError` where the weights are missing or are none.
+    ``weights`` is a .safetensors file that ``gencomp train --kind rnn`` wrote; if None, the package's own. ``state`` is
+    a file to start from, which :meth:`RecurrentState.save` or ``gencomp sample --save-state`` wrote with these weights.
+    Raises :class:`~gencomp.inference.weights.WeightsError` if the weights are missing or not valid.
     """
 
     weights: str | None = None
@@ -70,7 +71,7 @@ class Recurrent:
 
     @property
     def revision(self) -> int:
-        """The revision of the kernels: the same weights give other bytes in another one."""
+        """The revision of the kernels: with another, the same weights give other bytes."""
         return self.REVISION
 
     @property
@@ -78,12 +79,12 @@ class Recurrent:
         return self.loaded.parameter_count
 
     def environment(self) -> Mapping[str, Any]:
-        """Return the digests of what the bytes depend on beside the revision."""
+        """Return the digests of the weights and the state: what the bytes depend on beside the revision."""
         digests = {"weights": self.loaded.digest}
         return digests if self.state is None else digests | {"state": digest_of(self.state)}
 
     def state_cost(self, size: int) -> StateCost:
-        """Return what a state takes: a few kilobytes, and a step for each byte read and each distribution."""
+        """Return what a state takes: a few kilobytes, and a step of the network for each byte and distribution."""
         return StateCost(_STATE_BYTES, size, (size + 1) * STEP_SECONDS, 2 * STEP_SECONDS)
 
     def block_cost(self, size: int, coded: int) -> Cost:
@@ -91,7 +92,7 @@ class Recurrent:
         return Cost(_STATE_BYTES + 2 * (size + coded), size * STEP_SECONDS)
 
     def begin(self, context: Sequence[int] = b"") -> "RecurrentState":
-        """Return the state after ``context``, from the saved state where there is one."""
+        """Return the state after ``context``, which follows the saved state if there is one."""
         if self.state is not None:
             state = self.load_state(self.state)
         else:
@@ -133,19 +134,19 @@ class Recurrent:
         return content.tobytes()
 
     def sequence_code_lengths(self, texts: Sequence[bytes]) -> list[FloatArray]:
-        """Return -log2 p of each byte of each text, (n,) bits each, from an empty context, as blocks are coded."""
+        """Return -log2 p of each byte of each text, float64 (n,) in bits; each text starts as a block does."""
         lengths = []
         for text in as_pieces(texts, "a text"):
             found = np.empty((len(text), 8), dtype=np.uint16)
             fill_probabilities(self.loaded.network, self.begin()._memory, np.frombuffer(text, np.uint8), found)
-            lengths.append(8 * 16.0 - np.log2(found).sum(axis=1))
+            lengths.append(8 * PROBABILITY_BITS - np.log2(found.astype(np.float64)).sum(axis=1))
         return lengths
 
     def load_state(self, path: str | PathLike[str]) -> "RecurrentState":
         """Return the state that :meth:`RecurrentState.save` wrote with these weights.
 
-        Raises :class:`CorruptDataError` on damage, :class:`ModelMismatchError` on a state of other weights or of
-        another revision.
+        Raises :class:`~gencomp.errors.CorruptDataError` on damage, :class:`~gencomp.errors.ModelMismatchError` on a
+        state of other weights or another revision.
         """
         memory = new_memory(self.loaded.network)
         read_state(path, self.REVISION, self.loaded.digest, memory)
@@ -153,7 +154,7 @@ class Recurrent:
 
 
 class RecurrentState:
-    """A network after a context."""
+    """A network's memory after a context."""
 
     def __init__(self, recurrent: Recurrent, memory: Memory) -> None:
         self._recurrent = recurrent
@@ -173,9 +174,10 @@ class RecurrentState:
 
     def charge(self, data: bytes) -> FloatArray:
         """Append ``data``; return what the coder charges for each of its bytes, float64 (n,) in bits."""
+        data = as_bytes(data)
         found = np.empty((len(data), 8), dtype=np.uint16)
-        fill_probabilities(self._recurrent.loaded.network, self._memory, np.frombuffer(bytes(data), np.uint8), found)
-        return np.asarray(8 * 16.0 - np.log2(found.astype(np.float64)).sum(axis=1))
+        fill_probabilities(self._recurrent.loaded.network, self._memory, np.frombuffer(data, np.uint8), found)
+        return np.asarray(8 * PROBABILITY_BITS - np.log2(found.astype(np.float64)).sum(axis=1))
 
     def _read(self, data: bytes) -> None:
         content = np.frombuffer(bytearray(data), dtype=np.uint8)
@@ -183,7 +185,7 @@ class RecurrentState:
         run(self._recurrent.loaded.network, self._memory, content, 0, len(data), READ, empty, _new_registers())
 
     def copy(self) -> Self:
-        """Return a state that goes on independently; a few kilobytes are copied, the weights are shared."""
+        """Return an independent copy; a few kilobytes are copied, the weights are shared."""
         parts = {name: part.copy() for name, part in self._memory._asdict().items()}
         return type(self)(self._recurrent, self._memory._replace(**parts))
 
@@ -193,7 +195,7 @@ class RecurrentState:
 
 
 def find_weights(path: str | None) -> Weights:
-    """Return the weights of a file, or of the package; each file is read once, until it changes."""
+    """Return the weights of a file, or of the package if None; a file is read again only when it has changed."""
     if path is not None:
         try:
             file = expanded(path)
@@ -203,8 +205,8 @@ def find_weights(path: str | None) -> Weights:
         shipped = sorted(_SHIPPED.glob("*.safetensors"))
         if len(shipped) != 1:
             raise WeightsError(
-                f"this install has {len(shipped)} files of weights of rnn in {_SHIPPED}, expected one: "
-                "install gencomp anew, or name a file: rnn:FILE.safetensors"
+                f"{_SHIPPED} has {len(shipped)} files with weights for rnn, expected one: "
+                "reinstall gencomp, or name a file: rnn:FILE.safetensors"
             )
         file = shipped[0]
     try:

@@ -1,4 +1,4 @@
-"""Saved states: safetensors again, small, checked before compiled code works on them."""
+"""Saved states: a SHA-256, then a small .safetensors file; checked before compiled code uses them."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ _MAX_BYTES = 1 << 20
 
 
 def write_state(path: str | PathLike[str], revision: int, weights: str, memory: Memory) -> None:
-    """Write what ``memory`` has read, with the digest of the weights that read it."""
+    """Write ``memory``, with the digest of the weights that it was made with."""
     from safetensors.numpy import save
 
     about = json.dumps({"format": FORMAT, "revision": revision, "weights": weights}, sort_keys=True)
@@ -31,38 +31,38 @@ def write_state(path: str | PathLike[str], revision: int, weights: str, memory: 
 
 
 def digest_of(path: str | PathLike[str]) -> str:
-    """Return the first 16 hexadecimal digits of a saved state's checksum; raise CorruptDataError without one."""
+    """Return the first 16 hexadecimal digits of a saved state's checksum; raise CorruptDataError if it has none."""
     return _read(path)[0].hex()[:16]
 
 
 def read_state(path: str | PathLike[str], revision: int, weights: str, memory: Memory) -> None:
-    """Put a saved state into ``memory``, a new one of the network of digest ``weights``.
+    """Put a saved state into ``memory``, a new one of the network whose weights have the digest ``weights``.
 
-    Raises :class:`CorruptDataError` on damage, and on numbers that no state has; :class:`ModelMismatchError` on the
-    state of another network or revision.
+    Raises :class:`CorruptDataError` on damage and on numbers that no state has, :class:`ModelMismatchError` on a state
+    of another network or revision.
     """
     digest, body = _read(path)
     if hashlib.sha256(body).digest() != digest:
-        raise CorruptDataError(f"{path} is no saved rnn state, or it is damaged: its checksum does not match")
+        raise CorruptDataError(f"{path} is not a saved rnn state, or is damaged: its checksum does not match")
     try:
         tensors, metadata = read_tensors(body)
         about = json.loads(metadata.get("gencomp state", "null"))
         if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise ValueError(f"it is not of format {FORMAT}")
+            raise ValueError(f"its format is not {FORMAT}")
         if (about.get("revision"), about.get("weights")) != (revision, weights):
             raise ModelMismatchError(
-                f"{path} is an rnn state of revision {about.get('revision')} with the weights {about.get('weights')}; "
-                f"here are {revision} and {weights}: prime the model again"
+                f"{path} was made with rnn's revision {about.get('revision')} and the weights {about.get('weights')}; "
+                f"here are revision {revision} and {weights}: prime the model again"
             )
         check_kept(tensors, memory)
     except (ValueError, RecursionError) as error:
-        raise CorruptDataError(f"{path} is no saved rnn state: {error}") from None
+        raise CorruptDataError(f"{path} is not a saved rnn state: {error}") from None
     for name in KEPT:
         getattr(memory, name)[...] = tensors[name]
 
 
 def check_kept(tensors: Mapping[str, npt.NDArray[Any]], memory: Memory) -> None:
-    """Raise ``ValueError`` unless ``tensors`` are what a network may have read, of the shapes of ``memory``."""
+    """Raise ``ValueError`` unless ``tensors`` are what ``memory`` may hold: its types and shapes, numbers in range."""
     if tensors.keys() != set(KEPT):
         raise ValueError(f"it has the tensors {', '.join(sorted(tensors))}, expected {', '.join(sorted(KEPT))}")
     for name, array in tensors.items():
@@ -76,18 +76,17 @@ def check_kept(tensors: Mapping[str, npt.NDArray[Any]], memory: Memory) -> None:
             raise ValueError(f"{name} has numbers beyond {limit}")
     _, word, previous, inside = (int(number) for number in tensors["context"])
     if max(word, previous) >> 32 or inside > 1:
-        raise ValueError("its context is none")
+        raise ValueError("its context is out of bounds")
 
 
 def _read(path: str | PathLike[str]) -> tuple[bytes, bytes]:
-    """Return a file's checksum, and what follows it."""
+    """Return a file's checksum, as it is written there, and what follows it."""
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise CorruptDataError(f"{path} is no saved rnn state: it is no regular file")
+        raise CorruptDataError(f"{path} is not a saved rnn state: it is not a regular file")
     with path.open("rb") as file:
         blob = file.read(_MAX_BYTES + 1)
     if not 32 < len(blob) <= _MAX_BYTES:
-        raise CorruptDataError(
-            f"{path} is no saved rnn state: it has {'more than ' * (len(blob) > 32)}{min(len(blob), _MAX_BYTES)} bytes"
-        )
+        size = f"more than {_MAX_BYTES:,}" if len(blob) > _MAX_BYTES else f"{len(blob)}"
+        raise CorruptDataError(f"{path} is not a saved rnn state: it has {size} bytes")
     return blob[:32], blob[32:]

@@ -1,1 +1,1 @@
-"""Training of the recurrent network that :mod:`gencomp.predictors` runs in integers. Needs the extra ``lm``."""
+"""Training of the recurrent network that ``rnn`` and ``best`` run in integers. Needs the extra ``lm``."""

@@ -1,4 +1,4 @@
-"""From a trained network to a file of integer weights, and what rounding them cost."""
+"""From a trained network to a file of integer weights, and the cost of rounding them."""
 
 import json
 import math
@@ -22,15 +22,17 @@ from gencomp.training.trainer import RECORD
 Floats = npt.NDArray[np.float32]
 
 WEIGHTS = "model.safetensors"
-LARGEST_WRITER = 3.9  # a weight of a feed-forward part's end, the least of the kernel's limits (inference.weights)
+# the matrices that write to the residual stream, and the largest weight that the kernel takes in any of them: that of a
+# feed-forward part's second matrix (inference.weights)
 _WRITERS = ("input.weight", ".out.weight", ".down.weight")
-_CHUNKS = 32  # that the two are compared on
+LARGEST_WRITER = 3.9
+_CHUNKS = 32  # on which float and integer network are compared
 
 
 def save_recurrent(
     network: Network, folder: Path, plan: RecurrentPlan, history: History, identity: Mapping[str, Any]
 ) -> str:
-    """Write the integer weights, and ``training.json`` beside; return the digest of the weights."""
+    """Write the integer weights, and ``training.json`` beside them; return the digest of the weights."""
     parameters = with_small_stream(network.parameters_by_name())
     digest = save_weights(folder / WEIGHTS, network.shape, quantise(parameters, network.shape), overwrite=True)
     record = {"plan": asdict(plan), "identity": dict(identity), "weights": digest, "history": asdict(history)}
@@ -39,10 +41,10 @@ def save_recurrent(
 
 
 def with_small_stream(parameters: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Return the parameters of a network that computes the same with a residual stream of small numbers.
+    """Return the parameters of a network that computes the same with a residual stream of smaller numbers.
 
-    All that reads the stream norms it first, so what writes to it may be divided by one power of two: the least that
-    brings its weights within the integer kernel's range.
+    Whatever reads the stream norms it first, so all that writes to it may be divided by one power of two. The least is
+    taken that brings the weights within the integer kernel's range.
     """
     written = {name: weight for name, weight in parameters.items() if name.endswith(_WRITERS)}
     largest = max(float(np.abs(weight).max()) for weight in written.values())

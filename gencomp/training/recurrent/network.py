@@ -1,9 +1,9 @@
-"""The recurrent network in torch, as it is trained: the float twin of the integer model, with the same clamps.
+"""The recurrent network in torch, as it is trained: the float twin of the integer network, with the same clamps.
 
-Per byte: rows of embedding tables for the last bytes and words, one after another, projected to ``width``; ``layers``
-times a gated recurrence and a feed-forward part with squared ReLU (So et al. 2021), each behind an RMS norm (Zhang and
-Sennrich 2019) and a shift towards the input one byte earlier (RWKV, Peng et al. 2023), both added to the residual
-stream; and 255 binary decisions, the nodes of the tree over a byte's bits, most significant first.
+For each byte, rows of embedding tables for the last bytes and words are concatenated and projected to ``width``. Each
+of ``layers`` layers adds a gated recurrence and a feed-forward part with squared ReLU (So et al. 2021) to the residual
+stream; both read it through an RMS norm (Zhang and Sennrich 2019) and a token shift (RWKV, Peng et al. 2023). The head
+makes 255 binary decisions: the nodes of the tree over a byte's bits, most significant first.
 """
 
 import math
@@ -17,10 +17,10 @@ from torch.nn import functional
 from gencomp.inference.recurrent import NODES, Shape
 from gencomp.training.recurrent.scan import gated_scan
 
-SHIFTED_LIMIT = 16.0 - 2.0**-11  # what the integer kernel's int16 holds
+SHIFTED_LIMIT = 16.0 - 2.0**-11  # the most that the integer kernel's int16 holds, in Q11
 UP_LIMIT = 128.0**0.5  # of a feed-forward unit before it is squared
-TABLE_LIMIT = 7.5
-LEVELS = 7  # a table's number is -7 to 7 times its row's scale
+TABLE_LIMIT = 7.5  # of a table's numbers
+LEVELS = 7  # a table's number is an integer from -7 to 7 times its row's scale
 SCALE_STEPS = 8  # scales are powers of 2^(1/8)
 LEAST_SCALE = 2.0**-12
 NORM_EPSILON = 1e-5
@@ -30,7 +30,7 @@ State = list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
 
 
 class Network(nn.Module):
-    """The network. Weights are drawn from ``seed``."""
+    """The network; initial weights are drawn from ``seed``."""
 
     def __init__(self, shape: Shape, *, seed: int = 0) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Network(nn.Module):
         ]
 
     def forward(self, rows: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        """Return the logits of a 1 at each node, (T, B, 256), and the state after ``rows`` (T, B, K) of the tables."""
+        """Return the logits of a 1 at each node, (T, B, 256), and the state after the table rows ``rows`` (T, B, K)."""
         steps, batch, _ = rows.shape
         embedded = functional.embedding(rows, quantised(self.tables)).view(steps, batch, -1)
         x = functional.linear(embedded, self.input).float()
@@ -109,7 +109,7 @@ class Network(nn.Module):
 
 
 def quantised(tables: torch.Tensor) -> torch.Tensor:
-    """Return the tables rounded to what four bits a number and a scale a row hold; gradients pass as they are."""
+    """Return the tables rounded to four bits a number and a scale a row; gradients pass straight through."""
     with torch.no_grad():
         inside = tables.clamp(-TABLE_LIMIT, TABLE_LIMIT)
         peak = inside.abs().amax(1, keepdim=True).clamp_min(LEVELS * LEAST_SCALE)

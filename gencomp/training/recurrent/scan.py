@@ -2,9 +2,9 @@
 
     f = q(a_f);  z = clamp(a_z, -64, 64);  h = z + f (h' - z);  y = clamp(h q(a_o), -16, 16)
 
-h' is h one step earlier and q a piecewise quadratic sigmoid. Gates depend on the input alone (minGRU, Feng et al.
-2024), so all products come before this loop. On a CPU the loop is compiled, its batch split over threads; on a GPU it
-is a Triton kernel. The clamps are those of the integer kernel that runs the trained network.
+h' is h one step earlier, and q a piecewise quadratic sigmoid. The gates depend on the input alone (minGRU, Feng et al.
+2024), so all matrix products come before this loop. On a CPU the loop is compiled, and threads share the batch; on a
+GPU it is a Triton kernel. The clamps are those of the integer kernel that runs the trained network.
 """
 
 from functools import partial
@@ -72,11 +72,11 @@ _scan.register_autograd(_gradient, setup_context=_keep)
 
 
 def gated_scan(gates: torch.Tensor, start: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the outputs y (T, B, H), and h after the last step, (B, H) float32.
+    """Return the outputs y (T, B, H), and h after the last step, float32 (B, H).
 
-    ``gates`` is (T, B, 3H): candidates, forget gates and output gates before their squashing; ``start`` is (B, H)
-    float32. Nothing flows back into ``start``: a sequence is learnt from piece by piece (truncated backpropagation
-    through time, Williams and Peng 1990).
+    ``gates`` (T, B, 3H) are candidates, forget gates and output gates before clamp and sigmoid; ``start`` is float32
+    (B, H). No gradient flows into ``start``: sequences are learnt piece by piece (truncated backpropagation through
+    time, Williams and Peng 1990).
     """
     y, states = _scan(gates, start)
     return y, states[-1].detach()

@@ -1,6 +1,7 @@
-"""The gated recurrence on a GPU: one thread a channel of a row of the batch, in Triton, which CUDA's torch brings.
+"""The gated recurrence on a GPU, in Triton, which comes with torch for CUDA: a thread for each channel of each row.
 
-Triton reads the kernels' sources and takes no annotations but its own.
+Triton reads the kernels' sources, so they have no annotations but Triton's, and repeat the limits of ``scan_rows.py``
+as numbers, 64 and 16.
 """
 
 import torch
@@ -82,7 +83,7 @@ def _backward(
 
 
 def scan_forward(gates: torch.Tensor, start: torch.Tensor, y: torch.Tensor, states: torch.Tensor) -> None:
-    """Fill y and states, (T, B, H) each, from gates (T, B, 3H) and start (B, H)."""
+    """Write y and states, (T, B, H) each, from gates (T, B, 3H) and start (B, H)."""
     steps, rows, width = y.shape
     _forward[(triton.cdiv(rows * width, _BLOCK),)](gates, start, y, states, steps, rows, width, block=_BLOCK)
 
@@ -90,7 +91,7 @@ def scan_forward(gates: torch.Tensor, start: torch.Tensor, y: torch.Tensor, stat
 def scan_backward(
     gates: torch.Tensor, start: torch.Tensor, states: torch.Tensor, grad_y: torch.Tensor, grad_gates: torch.Tensor
 ) -> None:
-    """Fill grad_gates, (T, B, 3H)."""
+    """Write grad_gates (T, B, 3H) from the forward pass's arrays and grad_y (T, B, H)."""
     steps, rows, width = grad_y.shape
     grid = (triton.cdiv(rows * width, _BLOCK),)
     _backward[grid](gates, start, states, grad_y, grad_gates, steps, rows, width, block=_BLOCK)

@@ -1,6 +1,6 @@
 """The loops of the gated recurrence on a CPU, forward and backward; the formulas are in ``scan.py``.
 
-They stand by themselves so that they are compiled when the package is built, where there is no torch.
+They have a module of their own so that they can be compiled when the package is built, where there is no torch.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ def _slope(x: Any) -> Any:
 
 @kernel
 def forward_rows(gates: Floats, start: Floats, y: Floats, states: Floats, first: int, last: int) -> None:
-    """Run the rows first to last - 1 of the batch: gates (T, B, 3H) in, y and states (T, B, H) out."""
+    """Run rows [first, last) of the batch: read gates (T, B, 3H) and start (B, H), write y and states (T, B, H)."""
     steps, _, width = y.shape
     for t in range(steps):
         for b in range(first, last):
@@ -49,7 +49,7 @@ def forward_rows(gates: Floats, start: Floats, y: Floats, states: Floats, first:
 def backward_rows(
     gates: Floats, start: Floats, states: Floats, grad_y: Floats, grad_gates: Floats, first: int, last: int
 ) -> None:
-    """Write the gradient of the gates, (T, B, 3H), of the rows first to last - 1."""
+    """Write the gradients of the gates, (T, B, 3H), for rows [first, last) of the batch."""
     steps, _, width = grad_y.shape
     carried = np.zeros((last - first, width), np.float32)
     for t in range(steps - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""Training data as streams: rows of a batch that read on where they stopped, now and then from somewhere else."""
+"""Training data as streams: each row of a batch reads on where it stopped, and now and then begins somewhere else."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +16,9 @@ from gencomp.protocols import IntArray
 
 @dataclass(frozen=True)
 class Sources:
-    """Bytes of several sources, one after another, and how often each is drawn from.
+    """The bytes of several sources, and how often each is drawn from.
 
-    ``data`` is (n,) uint8, source i ``data[bounds[i]:bounds[i + 1]]``; ``shares`` sum to 1.
+    ``data`` is uint8 (n,); source i is ``data[bounds[i]:bounds[i + 1]]``. ``shares`` sum to 1.
     """
 
     data: ByteArray
@@ -27,16 +27,16 @@ class Sources:
 
     @classmethod
     def of(cls, parts: Sequence[bytes | ByteArray], shares: Sequence[float] | None = None) -> "Sources":
-        """Return the sources of ``parts``, drawn by their sizes where no shares are given.
+        """Return the sources of ``parts``, drawn in proportion to their sizes unless ``shares`` are given.
 
-        Raises ``ValueError`` on a source without bytes, and on shares that are not one positive number for each.
+        Raises ``ValueError`` on an empty source, and unless ``shares`` are one positive number for each.
         """
         arrays = [np.frombuffer(part, np.uint8) for part in parts]
         if not arrays or not all(map(len, arrays)):
             raise ValueError("there is nothing to learn from: a source is empty")
         weights = [float(len(array)) for array in arrays] if shares is None else list(map(float, shares))
         if len(weights) != len(arrays) or not all(0 < weight < np.inf for weight in weights):
-            raise ValueError(f"shares must be {len(arrays)} positive numbers, one a source, got {shares}")
+            raise ValueError(f"shares must be {len(arrays)} positive numbers, one for each source, got {shares}")
         bounds = np.cumsum([0, *map(len, arrays)])
         total = sum(weights)
         return cls(np.concatenate(arrays), tuple(map(int, bounds)), tuple(weight / total for weight in weights))
@@ -44,7 +44,11 @@ class Sources:
 
 @dataclass
 class Streams:
-    """Where each row of the batch reads: ``position`` and ``end`` (B,) int64, ``context`` (B, 4), ``last`` (B,)."""
+    """Where each row of the batch reads.
+
+    ``position`` and ``end``, of the source, are int64 (B,); ``context`` is uint64 (B, 4), ``last``, the byte before,
+    uint8 (B,).
+    """
 
     position: IntArray
     end: IntArray
@@ -53,12 +57,12 @@ class Streams:
 
     @classmethod
     def of(cls, rows: int) -> "Streams":
-        """Return ``rows`` streams that begin somewhere at the first step."""
+        """Return ``rows`` streams, each of which will begin somewhere at the first step."""
         zeros = np.zeros(rows, np.int64)
         return cls(zeros, zeros.copy(), np.zeros((rows, 4), np.uint64), np.zeros(rows, np.uint8))
 
     def restart(self, which: npt.NDArray[np.bool_], position: IntArray, end: IntArray) -> None:
-        """Let some rows begin anew, with an empty context."""
+        """Let some rows begin at ``position``, with an empty context."""
         self.position[which], self.end[which] = position, end
         self.context[which] = 0
         self.last[which] = 0
@@ -66,7 +70,7 @@ class Streams:
     def read(
         self, data: ByteArray, plan: IntArray, length: int, *, threads: int = 1
     ) -> tuple[npt.NDArray[np.int32], ByteArray]:
-        """Return the table rows (T, B, K) int32 and the bytes (T, B) that they predict; move on."""
+        """Return the table rows, int32 (T, B, K), and the bytes that they predict, uint8 (T, B); move on."""
         rows = np.empty((length, len(self.position), len(plan)), np.int32)
         targets = np.empty((length, len(self.position)), np.uint8)
         read = partial(_read, data, self.position, self.context, self.last, plan, rows, targets)
@@ -100,7 +104,7 @@ def _read(
 
 
 def over_rows(work: Callable[[int, int], None], rows: int, threads: int) -> None:
-    """Call ``work(first, end)``, compiled code that holds no lock, on parts of the rows of a batch side by side."""
+    """Call ``work(first, end)``, compiled code that releases the GIL, on parts of a batch's rows in several threads."""
     threads = max(1, min(threads, rows))
     parts = list(pairwise(rows * part // threads for part in range(threads + 1)))
     if threads == 1:
@@ -114,9 +118,9 @@ def over_rows(work: Callable[[int, int], None], rows: int, threads: int) -> None
 def advance(
     streams: Streams, sources: Sources, length: int, *, reset: float, seed: int, step: int
 ) -> npt.NDArray[np.bool_]:
-    """Let the rows that are at an end, and a share ``reset`` of the others, begin somewhere else; return which.
+    """Let rows whose source ends, and a share ``reset`` of the others, begin somewhere else; return which, bool (B,).
 
-    All that is random is drawn from (seed, step). Every source must hold ``length`` bytes.
+    Everything random is drawn from (seed, step). Every source must have at least ``length`` bytes.
     """
     rng = np.random.default_rng([seed, step])
     batch = len(streams.position)

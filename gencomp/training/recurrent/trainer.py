@@ -1,8 +1,7 @@
-"""The training loop of the recurrent network: streams that go on from step to step, and the state with them.
+"""The training loop of the recurrent network: streams go on from step to step, and the network's state with them.
 
-Dense weights learn by Adam, a row of the tables by the mean square of its own gradients alone, in the steps in which it
-was in use: most rows are not, in most. Everything random is drawn from (seed, step), so that a run that is resumed goes
-on as if it had never stopped.
+Dense weights learn by Adam. A row of the tables learns by RMSProp, and only in the steps that use it: most steps use
+few rows. Everything random is drawn from (seed, step), so a resumed run goes on as if it had never stopped.
 """
 
 import json
@@ -33,20 +32,20 @@ from gencomp.training.recurrent.network import Network, State, tree_loss
 from gencomp.training.recurrent.streams import Sources, Streams, advance
 from gencomp.training.trainer import Report, load_weights
 
-EVALUATION_CHUNK = 2048
+EVALUATION_CHUNK = 2048  # bytes
 _ROW_DECAY = 0.99  # of the mean square of a row's gradients
-_READERS = 4  # threads that hash contexts for a GPU, which is faster than one of them
-_REPORT_EVERY = 50  # steps between two looks at the loss, which make a GPU wait
+_READERS = 4  # threads that hash contexts for a GPU, which one thread could not keep busy
+_REPORT_EVERY = 50  # steps between two looks at the loss on a GPU, since each look makes it wait
 
 
 @dataclass(frozen=True)
 class RecurrentPlan:
-    """How to train: ``steps`` updates, each over ``length`` more bytes of each of ``batch`` streams.
+    """How to train: ``steps`` updates, each over the next ``length`` bytes of each of ``batch`` streams.
 
-    Both learning rates rise over ``warm_up`` steps and fall linearly to 0. ``reset`` is the share of streams that
-    begin somewhere else at a step, with an empty context. Gradients of dense weights are clipped to a norm of
-    ``clip``. ``dtype`` is what matrices are multiplied in. Each evaluation codes ``evaluation_chunks`` chunks of 2048
-    bytes of each source's held-out part, each from an empty context.
+    Both learning rates rise over ``warm_up`` steps, and fall linearly to 0. At each step a share ``reset`` of the
+    streams begins somewhere else, with an empty context. Gradients of dense weights are clipped to a norm of ``clip``.
+    ``dtype`` is what matrices are multiplied in. Each evaluation takes ``evaluation_chunks`` chunks of 2048 bytes of
+    each source's held-out part, each from an empty context.
     """
 
     steps: int
@@ -74,12 +73,12 @@ class RecurrentPlan:
             raise ValueError(f"dtype must be float32 or bfloat16, got {self.dtype!r}")
 
     def pace(self, step: int) -> float:
-        """Return what the learning rates are multiplied with at a step, 0 to steps - 1."""
+        """Return the factor of the learning rates at a step, 0 to steps - 1."""
         return min((step + 1) / (self.warm_up + 1), 1 - step / self.steps)
 
 
 class RowOptimizer:
-    """RMSProp (Tieleman and Hinton 2012) with bias correction, row by row of the tables, for rows in use alone."""
+    """RMSProp (Tieleman and Hinton 2012) with bias correction, applied only to the tables' rows that are in use."""
 
     def __init__(self, tables: torch.nn.Parameter, *, compiled: bool) -> None:
         self.tables = tables
@@ -126,14 +125,15 @@ def train_recurrent(
 ) -> History:
     """Train ``network`` in place; write a checkpoint to ``folder``/checkpoint at each evaluation; return the losses.
 
-    ``held_out`` names a part of each source that is measured and never learnt. The mean of their losses, weighted by
-    the sources' shares, is the run's. ``identity`` says what run this is; with ``resume`` a checkpoint of the same plan
-    and identity is taken up. Raises :class:`TrainingError` where it is of another, or the loss is no number, and
-    ``ValueError`` where a source is shorter than a step.
+    ``held_out`` has, by name, a part of each source that is evaluated and never learnt from. The run's held-out loss is
+    the mean of theirs, weighted by the sources' shares. ``identity`` says what run this is; with ``resume``, a
+    checkpoint of the same plan and identity is continued. Raises :class:`TrainingError` if the checkpoint is of another
+    run, or if the loss is not finite; ``ValueError`` if a source is shorter than ``length``, or a held-out part shorter
+    than a chunk.
     """
     for name, part in held_out.items():
         if len(part) < EVALUATION_CHUNK:
-            raise ValueError(f"the held-out part of {name} has {len(part):,} bytes; a chunk takes {EVALUATION_CHUNK:,}")
+            raise ValueError(f"the held-out part of {name} has {len(part):,} bytes; a chunk has {EVALUATION_CHUNK:,}")
     for first, end in zip(sources.bounds, sources.bounds[1:], strict=False):
         if end - first < plan.length:
             raise ValueError(f"a source has {end - first:,} bytes; a step takes {plan.length:,} of each stream")
@@ -158,7 +158,7 @@ def train_recurrent(
             held_out_loss = None
             if evaluates or device == "cpu" or done % _REPORT_EVERY == 0:
                 shown = float(total) / count / math.log(2)
-                if not math.isfinite(shown):  # before anything is saved: the last checkpoint stays good
+                if not math.isfinite(shown):  # nothing is saved then: the last checkpoint stays good
                     raise TrainingError(
                         f"the loss is {shown} at step {done}; start again from the last checkpoint, in another folder, "
                         f"with a lower rate, such as learning_rate={plan.learning_rate / 2:g}"
@@ -183,7 +183,7 @@ def train_recurrent(
 
 
 class _Run:
-    """All that moves while a network is trained."""
+    """What changes while a network is trained: the network, its state, the streams, the optimizers."""
 
     def __init__(self, network: Network, sources: Sources, plan: RecurrentPlan, device: str) -> None:
         self.network = network.to(device).train()
@@ -203,7 +203,7 @@ class _Run:
         return tree_loss(logits.flatten(0, 1), targets.flatten()), after
 
     def read(self, step: int) -> tuple[torch.Tensor, torch.Tensor, npt.NDArray[np.bool_]]:
-        """Return the next rows, the bytes to predict, and which streams begin anew."""
+        """Return the next table rows (T, B, K), the bytes to predict (T, B), and which streams began anew, (B,)."""
         plan = self.plan
         began = advance(self.streams, self.sources, plan.length, reset=plan.reset, seed=plan.seed, step=step)
         rows, targets = self.streams.read(
@@ -222,7 +222,7 @@ class _Run:
     def learn(
         self, rows: torch.Tensor, targets: torch.Tensor, began: npt.NDArray[np.bool_], pace: float
     ) -> torch.Tensor:
-        """Make one update; return the loss in nats, still on the device."""
+        """Make one update; return the loss in nats per byte, still on the device."""
         kept = self._placed((~began).astype(np.float32))[:, None]
         state = [(h * kept, gates * kept, up * kept) for h, gates, up in self.state]
         with self._precision():
@@ -265,7 +265,7 @@ class _Run:
 
 
 def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return ``array`` as a type that every version of torch and safetensors has."""
+    """Return ``array`` in a type that every version of torch and safetensors has: uint64 as int64."""
     return array.view(np.int64) if array.dtype == np.uint64 else array
 
 

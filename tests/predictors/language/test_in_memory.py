@@ -102,14 +102,14 @@ def test_many_texts_at_a_time_cost_what_they_do_alone(
 
 def test_what_cannot_be_meant_is_refused(parts: tuple[Any, Any]) -> None:
     model, tokenizer = parts
-    with pytest.raises(TypeError, match="a fast tokenizer is expected"):
+    with pytest.raises(TypeError, match="expected a fast tokenizer"):
         from_model(model, "gpt2")
     for name, value in (("lane", 0), ("threads", 0), ("batch", 0), ("context", 10**6), ("stride", 10**6)):
         with pytest.raises(ValueError, match=name):
             from_model(model, tokenizer, **{name: value})
     model.train()
     try:
-        with pytest.raises(ValueError, match=r"the model is in training, .*; call model.eval\(\)"):
+        with pytest.raises(ValueError, match=r"the model is in training mode, .*; call model.eval\(\)"):
             from_model(model, tokenizer)
     finally:
         model.eval()

@@ -244,7 +244,7 @@ def test_only_lanes_that_are_used_are_probed(
     assert decompress(archive, model=spec) == wiki[2000 : 2000 + size]
     assert probed == [lanes, lanes]
     damaged = describe(as_predictor(spec), lanes) | {"lanes": [5]}
-    with pytest.raises(ModelMismatchError, match=r"its blocks claim \[5\] lanes; with batch=4 there are 1 to 4"):
+    with pytest.raises(ModelMismatchError, match=r"the blocks claim \[5\] lanes, expected 1 to batch=4"):
         check_canary(damaged, as_predictor(spec))
 
 

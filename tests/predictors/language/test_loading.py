@@ -32,7 +32,7 @@ def test_missing_folders_and_hub_ids(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         find_folder("./nothing")
     with pytest.raises(ModelFolderError, match=r"gencomp never downloads: run `hf download someone/no-such-model`"):
         find_folder("someone/no-such-model")
-    with pytest.raises(ModelFolderError, match="no model of that id"):
+    with pytest.raises(ModelFolderError, match="no model with that id"):
         load("hf:no-such-model-anywhere")
 
 
@@ -75,7 +75,7 @@ def test_code_of_its_own_is_refused(folder: Path, name: str, wrap: Callable[[obj
 )
 def test_kernels_are_not_fetched(folder: Path, settings: dict[str, object]) -> None:
     changed(folder / "config.json", **settings)
-    with pytest.raises(ModelFolderError, match=r"for the kernel .*, which would be fetched and run; take the option"):
+    with pytest.raises(ModelFolderError, match=r"for the kernel .*, which would be fetched and run; remove the option"):
         Transformer(str(folder))
 
 
@@ -111,13 +111,13 @@ def test_only_regular_files_of_a_folder_are_read(folder: Path, name: str, kind: 
 
 def test_nested_brackets_are_no_configuration(folder: Path) -> None:
     (folder / "config.json").write_text("[" * 100_000)
-    with pytest.raises(ModelFolderError, match="is no JSON"):
+    with pytest.raises(ModelFolderError, match="is not JSON"):
         Transformer(str(folder))
 
 
 @pytest.mark.parametrize(
     ("config", "complaint"),
-    [(None, "no config.json"), ("{", "is no JSON: "), ("[]", "no JSON object"), ("{}", "of None tokens")],
+    [(None, "no config.json"), ("{", "is not JSON: "), ("[]", "not a JSON object"), ("{}", "of None tokens")],
 )
 def test_bad_configurations(folder: Path, config: str | None, complaint: str) -> None:
     (folder / "config.json").unlink()
@@ -128,7 +128,7 @@ def test_bad_configurations(folder: Path, config: str | None, complaint: str) ->
 
 
 def test_a_model_of_tokens_is_no_model_of_bytes(token_model: Path) -> None:
-    with pytest.raises(ModelFolderError, match=r"is a model of 400 tokens, not of the 256 bytes; use it as model='hf:"):
+    with pytest.raises(ModelFolderError, match=r"is a model of 400 tokens, not of 256 bytes; use it as model='hf:"):
         Transformer(str(token_model))
 
 
@@ -164,7 +164,7 @@ def test_a_folder_that_asks_for_tuples(folder: Path) -> None:
 def test_a_model_that_sets_no_limit_takes_a_context(token_model: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(token_model, tmp_path / "model")
     BloomForCausalLM(BloomConfig(vocab_size=400, hidden_size=16, n_layer=1, n_head=2)).save_pretrained(folder)
-    with pytest.raises(ModelFolderError, match=r"does not say how many positions to use; add \?context=2048, say"):
+    with pytest.raises(ModelFolderError, match=r"positions to use; add one, such as \?context=2048"):
         HuggingFace(str(folder))
     model = HuggingFace(str(folder), context=8)
     assert model.decode_block(model.encode_block(b"the cat sat on the mat"), 22) == b"the cat sat on the mat"
@@ -182,7 +182,7 @@ def test_a_vocabulary_beyond_the_coder(token_model: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         "gencomp.predictors.language.huggingface.load_code", lambda folder, size: TokenCode(None, MAX_ALPHABET_SIZE)
     )
-    with pytest.raises(ModelFolderError, match="has 262,144 tokens; the coder takes 262,144 symbols"):
+    with pytest.raises(ModelFolderError, match="has 262,144 tokens; the coder takes at most 262,144 symbols"):
         HuggingFace(str(token_model), arithmetic="float").encode_block(b"abc")
 
 

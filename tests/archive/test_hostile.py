@@ -434,18 +434,20 @@ def test_honest_archives_of_any_size_are_within_the_default() -> None:
 
 
 def test_damage_is_not_taken_for_a_claim(book: bytes) -> None:
-    """A trailer is believed beforehand only where its check is right."""
-    archive = bytearray(gencomp.compress(book[:2000], "counts:1"))
+    """A trailer is believed beforehand only if its check is right; small members have none."""
+    archive = bytearray(gencomp.compress(book[:2000], "counts:1", block_size=4096))
     archive[-55] ^= 0x7F  # the highest bytes of the raw total
     with pytest.raises(GencompError, match="damaged"):
         gencomp.decompress(bytes(archive))
     assert reader._claimed(io.BytesIO(bytes(archive))) is None
-    assert reader._claimed(io.BytesIO(gencomp.compress(book[:2000]) * 3)) == (
-        6000,
-        3 * len(gencomp.compress(book[:2000])),
-    )
+    small, full = (gencomp.compress(book[:2000], "counts:1", block_size=size) for size in (None, 4096))
+    assert reader._claimed(io.BytesIO(full * 3)) == (6000, 3 * len(full))
     for cut in (1, 63, 64, 65, 200):
-        assert reader._claimed(io.BytesIO(gencomp.compress(book[:2000])[:-cut])) is None
+        assert reader._claimed(io.BytesIO(full[:-cut])) is None
+    assert reader._claimed(io.BytesIO(small)) is None
+    for size, reached in ((1999, "2,000"), (4000, "6,000")):
+        with pytest.raises(OutputLimitError, match=f"{reached} bytes or more"):
+            gencomp.decompress(small * 3, max_output=size)
 
 
 # many blocks, many members

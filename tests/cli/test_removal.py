@@ -41,7 +41,7 @@ def changed_in_place(path: Path) -> None:
 
 
 def cut(path: Path) -> None:
-    os.truncate(path, 100)
+    os.truncate(path, 10)
 
 
 def another_link(path: Path) -> None:

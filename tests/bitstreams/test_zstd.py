@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import gencomp
 from gencomp.bitstreams.zstd import fse, huffman
+from gencomp.bitstreams.zstd import sizer as zstd_sizer
 from gencomp.bitstreams.zstd.frame import header_bytes, size_class
 from gencomp.bitstreams.zstd.sizer import ZstdSizer, sizer_memory
 from gencomp.compressors import zstd
@@ -219,6 +220,14 @@ def test_a_state_takes_about_what_is_said(level: int, size: int) -> None:
     assert cost.held <= 3 * held + (1 << 18)
     assert each < 0.5 * held + (1 << 16)
     assert cost.step < 0.5
+
+
+@pytest.mark.parametrize("level", [5, 9, 12, 15])
+def test_blocks_that_are_closed_need_no_room_to_be_undone(level: int) -> None:
+    """Their entries are logged as any others; a log as long as a block's would be kept by each thread."""
+    begun = len(zstd_sizer._local.room.log)
+    assert (ZstdSizer(level, prefix=(alice() * 2)[:270_000]).bits([b"x"]) >= 0).all()
+    assert len(zstd_sizer._local.room.log) == begun
 
 
 @pytest.mark.parametrize("level", [1, 6, 13, 19])

@@ -122,7 +122,7 @@ def _run(state: State, room: Room, bits: IntArray, suffixes: Bytes, ends: IntArr
             continue
         kind, cost, total = block_cost(state, work, end, -1 if closing else before[SEQUENCES], closing)
         if closing:
-            registers[LOGGED] = 0
+            registers[LOGGED] = registers[OVERFULL] = 0  # nothing is undone
             close_block(state, work, end, kind, cost, total)
             return
         bits[i] = registers[BITS] + cost

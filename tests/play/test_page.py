@@ -278,7 +278,7 @@ def test_places_that_are_passed_are_not_asked_for(page: Page, opened: Opened) ->
     page.run(f"window.asked = 0; window.send = fetch; fetch = {counting}; 0")
     page.run("for (let i = 0; i < 50; i++) app.columns[0].show(i)")
     page.wait("app.columns[0].answer.position === 49 && !app.columns[0].asking")
-    assert page.run("asked") == 2
+    assert page.run("asked") in (1, 2)  # the last place, and the first one unless an answer was still awaited then
 
 
 def test_other_bytes_are_kept_and_shown_as_hex(page: Page, opened: Opened) -> None:

@@ -578,7 +578,7 @@ export class Column {
     if (!to.length || !from.length) return [];
     const x1 = (from[0].left + from[0].right) / 2, x2 = (to[0].left + to[0].right) / 2;
     const sameLine = Math.abs(from[0].top - to[0].top) < 2;
-    const y1 = sameLine ? from[0].bottom + 1 : from[0].top - 1, y2 = sameLine ? to[0].bottom + 3 : to[0].bottom + 3;
+    const y1 = sameLine ? from[0].bottom + 1 : from[0].top - 1, y2 = to[0].bottom + 3;
     const bend = sameLine ? Math.max(y1, y2) + 14 : (y1 + y2) / 2;
     const path = `M${x1},${y1} C${x1},${bend} ${x2},${bend} ${x2},${y2}`;
     return [

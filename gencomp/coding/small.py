@@ -31,7 +31,6 @@ _SMALL = 0x80  # of the byte after the mark, where a full member's magic has a c
 _TYPE, _VERIFIED, _TRANSFORM_SHIFT, _UNKNOWN = 0x03, 0x04, 3, 0x60
 _MAX_LENGTH_BYTES = 3  # of each length: below 2^21
 _CRC_BYTES = 4
-MIN_SMALL_BYTES = len(_MARK) + 1 + 3 + CHECK_BYTES + _CRC_BYTES
 
 
 @dataclass(frozen=True)

@@ -214,12 +214,15 @@ def write_archive(
             write = partial(limits, block_size=None if may_be_small else block_size, threads=threads, verify=verify)
             return _write_smallest(write, b"".join(blocks), sink, models, progress)
         (model,) = models
+    budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
     first = next(blocks, b"")
-    fits = partial(check_size, model)  # what is found below need not fit
-    model, blocks = suited(model, first), chain([first] if first else [], blocks)
+    blocks = chain([first] if first else [], blocks)
+    fits = partial(check_size, model)  # what is found need not fit
+    found = suited(model, first)
+    if _block_cost(found, block_size).memory <= budget.memory:
+        model = found
     if verify is None:
         verify = revision_of(model) is None
-    budget = Budget(DEFAULT_MEMORY if max_memory is None else max_memory, max_work)
     cores = checked_threads(threads)
     threads = budget.threads(_block_cost(model, block_size).memory, cores)
     meter = Meter(budget, unbounded=True)

@@ -85,6 +85,15 @@ def test_large_blocks_have_large_tables() -> None:
         assert suited(model, data) is model
 
 
+def test_tables_grow_only_where_there_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = bytes(1 << 22) + b"x"
+    for limit, spec in ((300 << 20, "mix:7?freeze"), (None, "mix:7?memory=256&")):
+        archive = gencomp.compress(large, "mix:7", max_memory=limit, threads=1)
+        assert list_members(io.BytesIO(archive))[0].header.metadata["model"]["spec"].startswith(spec)
+    monkeypatch.setattr("gencomp.predictors.mix.predictor._machine_memory", lambda: 200 << 20)
+    assert suited(Mix(7), large) == Mix(7)
+
+
 def test_what_the_user_says_stays() -> None:
     for model in (Mix(1, width=188), Mix(1, sample="u8")):
         assert suited(model, RECORDS) is model

@@ -135,8 +135,10 @@ class ContextMixing:
 
         A width is tried on an eighth of the data, out of its middle, at most TRIED bytes.
         """
+        machine = _machine_memory()
+        has_room = machine is None or machine >= 1 << LARGE_BITS
         is_large = len(data) > DEFAULT_BLOCK_SIZE and self.level >= LARGE_BLOCK_LEVEL
-        grows = is_large and self.memory is None and self._slot_bits(len(data)) < LARGE_BITS
+        grows = has_room and is_large and self.memory is None and self._slot_bits(len(data)) < LARGE_BITS
         width = row_width(data) if self.width is None and self.sample is None else None
         if (width is None and not grows) or self._saved_state() is not None:
             return self

@@ -38,11 +38,14 @@ from gencomp.inference.recurrent import (
     has_bias,
     new_network,
 )
+from gencomp.specs import brief
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 FORMAT = 1
 MAX_FILE_BYTES = 1 << 28
+MAX_HEADER_BYTES = 1 << 20  # 32 layers, the most, take some 40 KB
+_REASON = 400  # characters shown of why a file is refused, which may repeat what it says
 LARGEST_NUMBER = 7  # that is written into a table: -7 to 7
 _INT32_LIMIT = (1 << 31) - 1
 _TYPES = {"I8": np.int8, "U8": np.uint8, "I16": np.int16, "I32": np.int32, "U64": np.uint64}
@@ -206,13 +209,17 @@ def load_weights(path: str | PathLike[str]) -> Weights:
         check(shape, arrays)
         return Weights(shape, new_network(shape, arrays), _digest(blob))
     except ValueError as error:
-        raise WeightsError(f"{path} is not a file of a recurrent network's weights: {error}") from None
+        why = brief(str(error), _REASON)
+        raise WeightsError(f"{path} is not a file of a recurrent network's weights: {why}") from None
 
 
 def read_tensors(blob: bytes) -> tuple[Arrays, dict[str, str]]:
     """Return a safetensors file's tensors and metadata; raise ``ValueError`` on any other file, and on other types."""
     from safetensors import SafetensorError, deserialize
 
+    length = int.from_bytes(blob[:8], "little")
+    if MAX_HEADER_BYTES < length <= len(blob):
+        raise ValueError(f"its header has {length:,} bytes, expected at most {MAX_HEADER_BYTES:,}")
     try:
         # deserialize checks that names, sizes and places agree with each other and with the file
         tensors = deserialize(blob)  # type: ignore[no-untyped-call]
@@ -224,8 +231,18 @@ def read_tensors(blob: bytes) -> tuple[Arrays, dict[str, str]]:
             raise ValueError(f"{name[:80]!r} is of type {tensor['dtype']}, expected one of {', '.join(_TYPES)}")
         kind = np.dtype(_TYPES[tensor["dtype"]]).newbyteorder("<")
         arrays[name] = np.frombuffer(tensor["data"], dtype=kind).reshape(tensor["shape"]).astype(kind.newbyteorder("="))
-    header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
-    return arrays, header.get("__metadata__", {})
+    header = json.loads(blob[8 : 8 + length], object_pairs_hook=_without_twins)
+    return arrays, header.get("__metadata__") or {}  # null is allowed there
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dict; raise ``ValueError`` on a name that occurs twice: readers may take either."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"its header has the name {name[:80]!r} twice")
+        found[name] = value
+    return found
 
 
 def _shape(about: str | None) -> Shape:
@@ -239,7 +256,8 @@ def _shape(about: str | None) -> Shape:
     names = {field.name for field in dataclasses.fields(Shape)}
     if not isinstance(told, dict) or told.keys() != names | {"format"}:
         raise ValueError(f"its metadata must have the keys {', '.join(sorted(names | {'format'}))}")
-    if told.pop("format") != FORMAT:
+    version = told.pop("format")
+    if type(version) is not int or version != FORMAT:
         raise ValueError(f"its format is not {FORMAT}, the one that this version reads")
     tables = told.pop("tables")
     pairs = isinstance(tables, list) and all(isinstance(table, list) and len(table) == 2 for table in tables)

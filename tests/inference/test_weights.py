@@ -21,8 +21,14 @@ def arrays() -> Arrays:
     return quantise(random_parameters(SMALL_SHAPE), SMALL_SHAPE)
 
 
+TWO_BYTES = '{"dtype": "I8", "shape": [2], "data_offsets": [0, 2]}'
+
+
 def file_of(header: object, data: bytes = b"") -> bytes:
-    text = json.dumps(header).encode()
+    return with_header(json.dumps(header).encode(), data)
+
+
+def with_header(text: bytes, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(text)) + text + data
 
 
@@ -38,6 +44,7 @@ def refusal(path: Path, blob: bytes) -> str:
         load_weights(path)
     message = str(caught.value)
     assert "\n" not in message
+    assert len(message) < 700
     assert str(path) in message
     return message
 
@@ -77,6 +84,10 @@ def test_what_is_written_comes_back(tmp_path: Path, arrays: Arrays) -> None:
             file_of({"__metadata__": about(), "a\nb" * 99: {"dtype": "I8", "shape": [0], "data_offsets": [0, 0]}}),
             "has no tensor",
         ),
+        (file_of({"__metadata__": None}), "no key 'gencomp'"),
+        (with_header(f'{{"a": {TWO_BYTES}, "a": {TWO_BYTES}}}'.encode(), b"ab"), "its header has the name 'a' twice"),
+        (with_header(f'{{"a": {TWO_BYTES[:-1]}, "x": 1, "x": 1}}}}'.encode(), b"ab"), "the name 'x' twice"),
+        (with_header(b"{" + b" " * (1 << 20) + b"}"), "its header has 1,048,578 bytes, expected at most 1,048,576"),
     ],
 )
 def test_files_of_other_things_are_refused(tmp_path: Path, blob: bytes, complaint: str) -> None:
@@ -87,6 +98,10 @@ def test_files_of_other_things_are_refused(tmp_path: Path, blob: bytes, complain
     ("changes", "complaint"),
     [
         ({"format": 2}, "its format is not 1"),
+        ({"format": True}, "its format is not 1"),
+        ({"format": 1.0}, "its format is not 1"),
+        ({"width": int("9" * 4000)}, "width must be a multiple of 32, at most 224, got 999"),
+        ({"tables": [["x\n" * 9999, 256]]}, "kind must be one of order1"),
         ({"width": 256}, "width must be a multiple of 32, at most 224, got 256"),
         ({"width": -32}, "width must be"),
         ({"hidden": 33}, "hidden must be a multiple of 32"),

@@ -136,6 +136,7 @@ def changed_state(path: Path, **changes: np.ndarray | str) -> bytes:
         ({"more": np.zeros(1, np.int32)}, "it has the tensors"),
         ({"about": "[]"}, "its format is not 1"),
         ({"about": "{"}, "not a saved rnn state"),
+        ({"x\n" * 9999: np.zeros(1, np.int32)}, "it has the tensors"),
     ],
 )
 def test_forged_states_are_refused(
@@ -144,8 +145,20 @@ def test_forged_states_are_refused(
     path = tmp_path / "state"
     rnn.begin(TEXT).save(path)
     path.write_bytes(changed_state(path, **changes))
-    with pytest.raises(CorruptDataError, match=complaint):
+    with pytest.raises(CorruptDataError, match=complaint) as caught:
         rnn.load_state(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 700
+
+
+def test_what_a_state_says_of_itself_is_one_short_line(rnn: Recurrent, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    rnn.begin(TEXT).save(path)
+    path.write_bytes(changed_state(path, about=json.dumps({"format": 1, "revision": 1, "weights": "x\n" * 9999})))
+    with pytest.raises(ModelMismatchError, match="prime the model again") as caught:
+        rnn.load_state(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 700
 
 
 def test_damaged_and_other_states_are_refused(rnn: Recurrent, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from gencomp.files import new_file
 from gencomp.inference.arithmetic import INT16_LIMIT, STATE_LIMIT
 from gencomp.inference.recurrent import Memory
 from gencomp.inference.weights import read_tensors
+from gencomp.specs import brief
 
 FORMAT = 1
 KEPT = ("context", "hidden", "before", "normed")  # of a memory; the rest is scratch
@@ -51,12 +52,13 @@ def read_state(path: str | PathLike[str], revision: int, weights: str, memory: M
             raise ValueError(f"its format is not {FORMAT}")
         if (about.get("revision"), about.get("weights")) != (revision, weights):
             raise ModelMismatchError(
-                f"{path} was made with rnn's revision {about.get('revision')} and the weights {about.get('weights')}; "
+                f"{path} was made with rnn's revision {brief(str(about.get('revision')))} and the weights "
+                f"{brief(str(about.get('weights')))}; "
                 f"here are revision {revision} and {weights}: prime the model again"
             )
         check_kept(tensors, memory)
     except (ValueError, RecursionError) as error:
-        raise CorruptDataError(f"{path} is not a saved rnn state: {error}") from None
+        raise CorruptDataError(f"{path} is not a saved rnn state: {brief(str(error), 400)}") from None
     for name in KEPT:
         getattr(memory, name)[...] = tensors[name]
 

@@ -192,6 +192,26 @@ def test_an_install_without_weights_says_so(tmp_path: Path, monkeypatch: pytest.
         load("rnn")
 
 
+@pytest.mark.parametrize("model", ["rnn", "best"])
+def test_an_install_with_damaged_or_other_weights_makes_no_archive(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it would write, nobody else could read."""
+    (shipped,) = predictor_module._SHIPPED.glob("*.safetensors")
+    changed = bytearray(shipped.read_bytes())
+    changed[-1] ^= 1
+    monkeypatch.setattr(predictor_module, "_SHIPPED", tmp_path)
+    digest = predictor_module.SHIPPED_DIGEST
+    for blob, why in (
+        (bytes(changed), rf"has the digest \w+, expected {digest}: it is not what was shipped"),
+        (bytes(changed[:-1]), "is not a file of a recurrent network's weights"),
+        (b"", "is not a file of a recurrent network's weights"),
+    ):
+        (tmp_path / "rnn.safetensors").write_bytes(blob)
+        with pytest.raises(WeightsError, match=f"{why}.*: reinstall gencomp, or name a file: rnn:FILE.safetensors"):
+            load(model)
+
+
 def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     first = network_at(path, 1).loaded.digest
@@ -250,6 +270,7 @@ class TestArchives:
 
     def test_missing_weights(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(predictor_module, "_SHIPPED", small_network().parent)
+        monkeypatch.setattr(predictor_module, "SHIPPED_DIGEST", Recurrent(str(small_network())).loaded.digest)
         archive = gencomp.compress(b"Those who were there heard it, and sat to see.", "rnn")
         assert gencomp.decompress(archive).startswith(b"Those who")
         monkeypatch.setattr(predictor_module, "_SHIPPED", tmp_path)

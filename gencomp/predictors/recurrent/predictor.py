@@ -40,6 +40,8 @@ STEP_SECONDS = 6e-5  # seconds a byte, on a slow machine
 _STATE_BYTES = 1 << 17  # at most what a state's arrays take
 PIECE = 1 << 13  # bytes between two reports of progress
 _SHIPPED = Path(__file__).parent / "weights"
+# of the file there: an archive made with another one would decode nowhere else, so a damaged install makes none
+SHIPPED_DIGEST = "1c3c17f02d9a6296"
 
 
 @dataclass(frozen=True)
@@ -196,19 +198,31 @@ class RecurrentState:
 
 def find_weights(path: str | None) -> Weights:
     """Return the weights of a file, or of the package if None; a file is read again only when it has changed."""
-    if path is not None:
-        try:
-            file = expanded(path)
-        except OSError as error:
-            raise WeightsError(f"the weights {path!r} cannot be read: {error.strerror}") from None
-    else:
-        shipped = sorted(_SHIPPED.glob("*.safetensors"))
+    if path is None:
+        return _shipped_weights()
+    try:
+        return _at_its_state(expanded(path))
+    except OSError as error:
+        raise WeightsError(f"the weights {path!r} cannot be read: {error.strerror}") from None
+
+
+def _shipped_weights() -> Weights:
+    """Return the package's own weights; raise :class:`WeightsError` if they are missing or not what was shipped."""
+    shipped = sorted(_SHIPPED.glob("*.safetensors"))
+    try:
         if len(shipped) != 1:
+            raise WeightsError(f"{_SHIPPED} has {len(shipped)} files with weights for rnn, expected one")
+        weights = _at_its_state(shipped[0])
+        if weights.digest != SHIPPED_DIGEST:
             raise WeightsError(
-                f"{_SHIPPED} has {len(shipped)} files with weights for rnn, expected one: "
-                "reinstall gencomp, or name a file: rnn:FILE.safetensors"
+                f"{shipped[0]} has the digest {weights.digest}, expected {SHIPPED_DIGEST}: it is not what was shipped"
             )
-        file = shipped[0]
+    except WeightsError as error:
+        raise WeightsError(f"{error}: reinstall gencomp, or name a file: rnn:FILE.safetensors") from None
+    return weights
+
+
+def _at_its_state(file: Path) -> Weights:
     try:
         status = file.stat()
     except OSError as error:

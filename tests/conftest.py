@@ -21,6 +21,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# who works on a kernel runs the tests before the library is built anew; commands that tests start would say so
+os.environ.setdefault("PYTHONWARNINGS", "ignore:kernels whose sources changed:UserWarning")
+
 # numba's cache takes no lock: each process that runs tests keeps its own, and the commands that it starts inherit it
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / f"numba-{worker}")

@@ -1,6 +1,7 @@
 """Three ways to run a kernel, one result; libraries, caches and sources that are missing, damaged or out of date."""
 
 import concurrent.futures
+import importlib.machinery
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +108,37 @@ def of_another_processor() -> None:
     describe(checksum=zlib.crc32(library.FILE.read_bytes()), variants=["pdp-11"])
 
 
+DAMAGED_TOO = "is damaged: .*_library.json is not what was written"
+NOT_WRITTEN: list[dict[str, object]] = [
+    {"checksum": None},
+    {"checksum": 1.5},
+    {"numba": None},
+    {"variants": None},
+    {"variants": [5]},
+    {"modules": []},
+    {"modules": {"gencomp.coding.lanes": 5}},
+    {"modules": {"gencomp.coding.lanes": [["gencomp/errors.py"]]}},
+    {"modules": {"gencomp.coding.lanes": ["gencomp/nowhere.py"]}},
+    {"files": []},
+    {"files": {}},
+    {"files": {"gencomp/errors.py": 5}},
+]
+
+
 @needs_library
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda: library.FILE.unlink(), "no library of kernels was built"),
-        (lambda: library.DESCRIPTION.unlink(), "no library of kernels was built"),
+        (lambda: (library.FILE.unlink(), library.DESCRIPTION.unlink()), "no library of kernels was built"),
+        (lambda: library.FILE.unlink(), "is damaged: .*_library.abi3.so is missing"),
+        (lambda: library.DESCRIPTION.unlink(), "is damaged: .*_library.json is missing"),
         (lambda: library.DESCRIPTION.write_text("{"), "cannot be read"),
+        (lambda: library.DESCRIPTION.write_text("[" * 100_000), "cannot be read"),
+        (lambda: library.DESCRIPTION.write_bytes(b"\xff{}"), "cannot be read"),
         (lambda: library.DESCRIPTION.write_text("[]"), "built by another version"),
         (lambda: describe(format=0), "built by another version"),
+        (lambda: library.DESCRIPTION.write_text(json.dumps({"format": library.FORMAT})), DAMAGED_TOO),
+        *((lambda changed=changed: describe(**changed), DAMAGED_TOO) for changed in NOT_WRITTEN),
         (flip, "is damaged"),
         (something_else, "cannot be loaded"),
         (of_another_processor, "built for other processors: pdp-11"),
@@ -122,8 +146,142 @@ def of_another_processor() -> None:
 )
 def test_a_library_that_cannot_be_used_is_told(damage: Any, reason: str, elsewhere: Path) -> None:
     damage()
-    assert reason in library.open_library()
+    assert re.search(reason, library.open_library())
     assert "\n" not in library.open_library()
+
+
+@needs_library
+def test_a_python_of_another_abi_loads_no_library(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A free-threaded Python lays out objects differently, and would crash."""
+    monkeypatch.setattr(importlib.machinery, "EXTENSION_SUFFIXES", [".cpython-313t-x86_64-linux-gnu.so", ".so"])
+    assert "this Python does not have the stable ABI" in library.open_library()
+
+
+# a command where numba is not installed, or does not work
+COMMAND = "import sys; from gencomp.cli.main import main; main()"
+WITHOUT_NUMBA = f"import sys; sys.modules['numba'] = None; {COMMAND}"
+BROKEN_NUMBA = f"""
+import sys
+
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == "llvmlite":
+            raise OSError("Could not load shared object file: libllvmlite.so")
+
+sys.meta_path.insert(0, Broken())
+{COMMAND}
+"""
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a copy of the package."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copytree(ROOT / "gencomp", folder / "gencomp", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture
+def installed(copied: Path) -> Iterator[Path]:
+    """The same, whatever a test before did to the library and to a kernel's source."""
+    kept = [copied / "gencomp" / name for name in ("compiled/_library.abi3.so", "coding/quantize.py")]
+    before = [path.read_bytes() for path in kept]
+    yield copied
+    for path, content in zip(kept, before, strict=True):
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
+
+
+def compressed(package: Path, code: str, **environment: str) -> tuple[bytes, list[str]]:
+    """Return an archive that the command line of the copied ``package`` makes, and the lines on stderr."""
+    whole = {name: value for name, value in os.environ.items() if name not in ("GENCOMP_KERNELS", "PYTHONWARNINGS")}
+    whole |= {"PYTHONPATH": os.pathsep.join([str(package), *sys.path[1:]]), **environment}
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code, "compress", "-q", "-m", "counts:2"],
+        input=b"one text, another text",
+        capture_output=True,
+        env=whole,
+        cwd=package,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout, result.stderr.decode().splitlines()
+
+
+def damage_library(package: Path) -> None:
+    path = package / "gencomp/compiled/_library.abi3.so"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+
+
+def change_source(package: Path) -> None:
+    with (package / "gencomp/coding/quantize.py").open("a") as file:
+        file.write("# a change\n")
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("damage", "code", "said"),
+    [
+        (
+            damage_library,
+            COMMAND,
+            "is damaged: .* is not what was built; kernels are compiled as .*: reinstall gencomp",
+        ),
+        (damage_library, WITHOUT_NUMBA, r"is damaged: .* numba is not installed: .* pip install 'gencomp\[jit\]'"),
+        (damage_library, BROKEN_NUMBA, r"numba cannot be imported: .*libllvmlite.so: kernels run as plain Python"),
+        (
+            change_source,
+            COMMAND,
+            "kernels whose sources changed .* are compiled as they are used, .*: reinstall gencomp",
+        ),
+        (change_source, WITHOUT_NUMBA, "kernels whose sources changed .* run as plain Python, .*: reinstall gencomp"),
+        (change_source, BROKEN_NUMBA, "kernels whose sources changed .* run as plain Python, .*libllvmlite.so"),
+    ],
+)
+def test_commands_take_the_next_way_and_say_so_once(damage: Any, code: str, said: str, installed: Path) -> None:
+    expected, lines = compressed(installed, COMMAND)
+    assert lines == []
+    damage(installed)
+    found, lines = compressed(installed, code)
+    assert found == expected
+    assert len(lines) == 1
+    assert re.match(f"note: .*{said}", lines[0])
+
+
+@needs_library
+def test_nothing_is_compiled_where_numba_may_not(installed: Path) -> None:
+    expected, _ = compressed(installed, COMMAND)
+    change_source(installed)
+    archive, lines = compressed(installed, COMMAND, GENCOMP_KERNELS="library", NUMBA_DISABLE_JIT="1")
+    assert archive == expected
+    assert len(lines) == 1
+    assert re.search(r"run as plain Python, .* \(numba's DISABLE_JIT is set\)", lines[0])
+
+
+@needs_library
+def test_settings_for_numba_mean_nothing_without_it(installed: Path) -> None:
+    archive, lines = compressed(installed, WITHOUT_NUMBA, NUMBA_CPU_NAME="generic")
+    assert (archive, lines) == compressed(installed, COMMAND)
+    assert lines == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "code", "said"),
+    [
+        ({"GENCOMP_KERNELS": "build"}, COMMAND, "GENCOMP_KERNELS: expected library, numba, python, found 'build'"),
+        ({"GENCOMP_KERNELS": "build:1"}, COMMAND, "GENCOMP_KERNELS: expected library, numba, python, found 'build:1'"),
+        ({"GENCOMP_KERNELS": "numba", "NUMBA_DISABLE_JIT": "1"}, COMMAND, "NUMBA_DISABLE_JIT is set"),
+        ({"GENCOMP_KERNELS": "numba"}, WITHOUT_NUMBA, "GENCOMP_KERNELS=numba: numba is not installed: pip install"),
+        ({"GENCOMP_KERNELS": "numba"}, BROKEN_NUMBA, "GENCOMP_KERNELS=numba: numba cannot be imported: .*libllvmlite"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_in_one_line(environment: dict[str, str], code: str, said: str) -> None:
+    result = python(code, "compress", "-q", str(ROOT / "LICENSE"), "-m", "counts", "-o", os.devnull, **environment)
+    assert result.returncode == 1
+    assert re.fullmatch(f"gencomp: .*{said}.*\n", result.stderr.decode())
 
 
 @needs_library
@@ -151,7 +309,8 @@ def test_kernels_whose_sources_changed_are_compiled_anew(monkeypatch: pytest.Mon
     monkeypatch.setitem(library._description, "files", digests)
     told: list[str] = []
     fresh = library.kernel(quantize._total_weight.py_func, {"lean": True})
-    with compiled.watching(lambda name, done: told.append(name)):
+    monkeypatch.setattr(compiled, "_told", set())
+    with compiled.watching(lambda name, done: told.append(name)), pytest.warns(GencompWarning, match="sources changed"):
         assert fresh(np.array([1, 2, 3], dtype=np.int64)) == quantize._total_weight(np.array([1, 2, 3], dtype=np.int64))
     assert library.stale() == ["gencomp.coding.quantize"]
     assert library._module.Kernel is type(fresh)
@@ -243,7 +402,9 @@ def test_kernels_are_imported_by_who_builds_them() -> None:
     hidden = {"torch", "transformers", "tokenizers", "safetensors", "typer", "brotli", "matplotlib", "PIL", "soundfile"}
     modules = sorted({signature.module for signature in signatures.read()})
     code = f"import importlib, sys; sys.modules.update(dict.fromkeys({sorted(hidden)}))\n"
-    result = python(code + f"for name in {modules}: importlib.import_module(name)", GENCOMP_KERNELS="build")
+    result = python(
+        code + f"for name in {modules}: importlib.import_module(name)", GENCOMP_KERNELS=f"build:{os.getpid()}"
+    )
     assert result.returncode == 0, result.stderr.decode()
 
 
@@ -251,6 +412,19 @@ def test_a_signature_is_read_as_it_is_spelled() -> None:
     for signature in signatures.read():
         function = signature.kernel().py_func
         assert signatures.spell(function, signature.numba_types()) == signature.line.replace("!", "")
+
+
+def test_an_interrupted_build_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "coding.lanes-0.json"
+    build._write(path, b"first")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build._write(path, b"second")
+    assert [(file, file.read_bytes()) for file in tmp_path.iterdir()] == [(path, b"first")]
 
 
 # ---- sources

@@ -9,9 +9,9 @@ all cores. There are three ways to run them, with the same results:
   sources changed since the library was built, and calls with types that it was not built for, run this way too;
 - ``python``: as plain Python, slowly. This is the definition that the tests compare the other two with.
 
-The first that works here is taken. ``GENCOMP_KERNELS`` names one; ``NUMBA_DISABLE_JIT=1`` means ``python``, and
-settings of numba's code, such as ``NUMBA_BOUNDSCHECK=1``, mean ``numba``. A kernel's plain function is its ``py_func``;
-with ``python``, the kernel is that function itself.
+The first that works here is taken; who did not ask for a slow one is told once why. ``GENCOMP_KERNELS`` names one;
+``NUMBA_DISABLE_JIT=1`` means ``python``, and settings of numba's code, such as ``NUMBA_BOUNDSCHECK=1``, mean ``numba``.
+A kernel's plain function is its ``py_func``; with ``python``, the kernel is that function itself.
 """
 
 import functools
@@ -33,44 +33,98 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 WAYS = ("library", "numba", "python")
 _OF_NUMBA = ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")  # setting one of these asks for numba
-_BUILDING = "build"  # numba writes LLVM IR and no machine code: for gencomp.compiled.build
+BUILDING = "build"  # numba writes LLVM IR and no machine code: for the processes of gencomp.compiled.build
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "0") not in ("", "0")
 
 
 def _chosen() -> tuple[str, str]:
     """Return how kernels run here, and why no earlier one of ``WAYS`` was taken ("" for the first)."""
     asked = os.environ.get("GENCOMP_KERNELS", "")
-    if asked not in ("", *WAYS, _BUILDING):
-        raise GencompError(f"GENCOMP_KERNELS: expected {', '.join(WAYS)}, found {asked!r}")
+    if asked == f"{BUILDING}:{os.getppid()}":
+        return BUILDING, ""
+    if asked not in ("", *WAYS):
+        raise GencompError(f"GENCOMP_KERNELS: expected {', '.join(WAYS)}, found {asked[:80]!r}")
+    has_numba = importlib.util.find_spec("numba") is not None
     if asked:
-        reason = library.open_library() if asked == "library" else ""
+        reason = ""
+        if asked == "library":
+            reason = library.open_library()
+        elif asked == "numba" and not has_numba:
+            reason = "numba is not installed: pip install 'gencomp[jit]'"
+        elif asked == "numba" and _is_set("NUMBA_DISABLE_JIT"):
+            reason = "NUMBA_DISABLE_JIT is set, which means python: unset one of the two"
         if reason:
-            raise GencompError(f"GENCOMP_KERNELS=library: {reason}")
+            raise GencompError(f"GENCOMP_KERNELS={asked}: {reason}")
         return asked, f"GENCOMP_KERNELS={asked}"
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+    if _is_set("NUMBA_DISABLE_JIT"):
         return "python", "NUMBA_DISABLE_JIT is set"
-    asked_of_numba = next((name for name in _OF_NUMBA if os.environ.get(name, "0") not in ("", "0")), None)
+    asked_of_numba = next(filter(_is_set, _OF_NUMBA), None) if has_numba else None
     reason = f"{asked_of_numba} is set" if asked_of_numba else library.open_library()
     if not reason:
         return "library", ""
-    if importlib.util.find_spec("numba") is not None:
-        return "numba", reason
-    return "python", f"{reason}; numba is not installed"
+    return ("numba", reason) if has_numba else ("python", f"{reason}; numba is not installed")
 
 
 way, why = _chosen()
+is_asked_for = _is_set("GENCOMP_KERNELS") or _is_set("NUMBA_DISABLE_JIT")
+
+
+def _advice() -> str:
+    """Return what to tell somebody who did not ask for the way in which kernels run, and whom it costs time."""
+    if is_asked_for or way == "library":
+        return ""
+    if way == "python":
+        return f"{why}: kernels run as plain Python, which is slow: pip install 'gencomp[jit]'"
+    if why.startswith(library.THE_LIBRARY):  # it is there, and of no use
+        return f"{why}; kernels are compiled as they are used, which takes up to a minute: reinstall gencomp"
+    return ""
 
 
 def _kernel(function: F, **options: bool) -> F:
-    if way == "python":
-        return function
     if way == "library":
         return cast(F, library.kernel(function, options))
-    return cast(F, _just_in_time().compiled(function, options))
+    if way != "python":
+        try:
+            made = by_numba().compiled(function, options)
+        except ImportError as error:
+            _do_without_numba(str(error))
+            made = function
+    else:
+        made = function
+    if advice := _advice():
+        warn_once(advice)
+    return cast(F, made)
+
+
+def _do_without_numba(reason: str) -> None:
+    """Go on in plain Python, or raise if numba was asked for."""
+    global way, why
+    if is_asked_for:
+        raise GencompError(f"GENCOMP_KERNELS={way}: {reason}")
+    way, why = "python", f"{why}; {reason}"
+
+
+def by_numba() -> Any:
+    """Return the module that compiles by numba; raise ``ImportError``, of one line, where numba cannot be used."""
+    module = _module_or_reason()
+    if isinstance(module, str):
+        raise ImportError(module)
+    return module
 
 
 @functools.cache
-def _just_in_time() -> Any:
-    module = importlib.import_module("gencomp.compiled.just_in_time")
+def _module_or_reason() -> Any:
+    try:
+        module = importlib.import_module("gencomp.compiled.just_in_time")
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed"
+    except Exception as error:  # an install that does not fit: numba and llvmlite raise ImportError, OSError and others
+        return f"numba cannot be imported: {' '.join(str(error).split())[:200]}"
+    if module.numba.config.DISABLE_JIT:  # by the environment, or by numba's own file of settings
+        return "numba's DISABLE_JIT is set"
     module.know_intrinsics(library.Intrinsic)
     return module
 
@@ -136,6 +190,11 @@ product = cast(Callable[[Integer, Integer], Integer], compiled(_product, "gencom
 
 def described() -> str:
     """Return in one line how kernels run here, and why no faster way was taken."""
+    if way == "numba":
+        try:
+            by_numba()
+        except ImportError as error:
+            _do_without_numba(str(error))
     if way == "library":
         about = library.description()
         old = library.stale()
@@ -169,8 +228,8 @@ def tell_watchers(name: str, done: bool) -> None:
 _told: set[str] = set()
 
 
-def warn_once(message: str) -> None:
-    """Warn, once a process."""
-    if message not in _told:
-        _told.add(message)
+def warn_once(message: str, subject: str = "") -> None:
+    """Warn, once a process; of messages on one ``subject``, only the first."""
+    if (subject or message) not in _told:
+        _told.add(subject or message)
         warnings.warn(message, GencompWarning, stacklevel=3)

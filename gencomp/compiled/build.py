@@ -29,6 +29,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from gencomp import compiled
 from gencomp.compiled import library, signatures, sources
 from gencomp.cores import usable_cores
 
@@ -270,9 +271,20 @@ def _build_module(module: str, lines: list[str], processors: list[str], key: str
         rows.append({"line": line, "entry": made[plain][0], "result": made[plain][1]})
     whole = _together(libraries)
     for processor in processors:
-        _file(module, key, f"{processor}.o").write_bytes(_object(whole, {name for name, _ in made.values()}, processor))
-    _file(module, key, "json").write_text(json.dumps(rows))
+        _write(_file(module, key, f"{processor}.o"), _object(whole, {name for name, _ in made.values()}, processor))
+    _write(_file(module, key, "json"), json.dumps(rows).encode())
     return time.perf_counter() - start
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is there in full or not at all, whoever is interrupted, and whoever else writes or reads it."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _file(module: str, key: str, kind: str) -> Path:
@@ -284,7 +296,7 @@ def _file(module: str, key: str, kind: str) -> Path:
 
 def _compile(tasks: list[tuple[str, list[str], str]], processors: list[str], processes: int) -> None:
     """Build the objects of ``tasks``, in several processes."""
-    os.environ["GENCOMP_KERNELS"] = "build"
+    os.environ["GENCOMP_KERNELS"] = f"{compiled.BUILDING}:{os.getpid()}"
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
         running = {pool.submit(_build_module, module, lines, processors, key): module for module, lines, key in tasks}
@@ -406,7 +418,7 @@ def build(kinds: list[tuple[str, str]], processes: int) -> str:
     _try()
     for old in OBJECTS.iterdir():
         if not any(old.name.startswith(f"{module}-{key}.") for module, key in keys.items()):
-            old.unlink()
+            old.unlink(missing_ok=True)  # another process may build, too
     size = library.FILE.stat().st_size / 1e6
     return (
         f"{len(rows)} kernels for {', '.join(names)}: {size:.1f} MB, {len(tasks)} of {len(keys)} modules compiled, "

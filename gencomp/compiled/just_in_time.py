@@ -87,13 +87,14 @@ def _folder_of(module: str, asked: str) -> Path:
 @functools.cache
 def _default_folder() -> Path | None:
     """Return the first folder that can be written: beside the sources, or in the user's cache."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for folder in (_FOLDER, home / "gencomp"):
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    for place in (_FOLDER, home / "gencomp"):
         try:
+            folder = place.expanduser()  # raises RuntimeError where nobody knows the user's home
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return folder
-        except OSError:
+        except (OSError, RuntimeError):
             continue
     return None
 

@@ -8,6 +8,7 @@ the results are the same.
 """
 
 import functools
+import importlib.machinery
 import importlib.util
 import inspect
 import json
@@ -19,9 +20,12 @@ from typing import Any
 
 from gencomp.compiled import sources
 
-FILE = Path(__file__).parent / "_library.abi3.so"
+_SUFFIX = ".abi3.so"  # a Python of another ABI, such as the free-threaded one, would load it and crash
+FILE = Path(__file__).parent / f"_library{_SUFFIX}"
 DESCRIPTION = FILE.with_suffix("").with_suffix(".json")
 FORMAT = 1
+THE_LIBRARY = "the library of kernels"  # how reasons begin
+CHANGED = "kernels whose sources changed since the library was built"  # how a warning begins
 
 _module: Any = None
 _description: dict[str, Any] = {}
@@ -29,33 +33,57 @@ _fresh: dict[str, bool] = {}  # by module
 
 
 def open_library() -> str:
-    """Load the library; return "", or why it cannot be loaded."""
+    """Load the library; return "", or why it cannot be loaded, which begins with ``THE_LIBRARY`` if it is there."""
     global _module, _description
     if _module is not None:
         return ""
+    missing = [path for path in (FILE, DESCRIPTION) if not path.exists()]
+    if len(missing) == 2:
+        return "no library of kernels was built"
+    if missing:
+        return f"{THE_LIBRARY} is damaged: {missing[0]} is missing"
+    if _SUFFIX not in importlib.machinery.EXTENSION_SUFFIXES:
+        return f"{THE_LIBRARY} cannot be loaded: this Python does not have the stable ABI of CPython"
     try:
         description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
         data = FILE.read_bytes()
-    except FileNotFoundError:
-        return "no library of kernels was built"
-    except (OSError, ValueError) as error:
-        return f"the library of kernels cannot be read: {error}"
+    except (OSError, ValueError, RecursionError) as error:
+        return f"{THE_LIBRARY} cannot be read: {error}"
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        return "the library of kernels was built by another version of gencomp"
-    if description.get("checksum") != zlib.crc32(data):
-        return f"the library of kernels is damaged: {FILE} is not what was built"
+        return f"{THE_LIBRARY} was built by another version of gencomp"
+    if not _is_complete(description):
+        return f"{THE_LIBRARY} is damaged: {DESCRIPTION} is not what was written"
+    if description["checksum"] != zlib.crc32(data):
+        return f"{THE_LIBRARY} is damaged: {FILE} is not what was built"
     specification = importlib.util.spec_from_file_location("gencomp.compiled._library", FILE)
     assert specification is not None
     assert specification.loader is not None
     try:
         module = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(module)
-    except ImportError as error:
-        return f"the library of kernels cannot be loaded: {error}"
+    except (ImportError, SystemError) as error:
+        return f"{THE_LIBRARY} cannot be loaded: {error}"
     if module.variant() is None:
-        return f"the library of kernels was built for other processors: {', '.join(description['variants'])}"
+        return f"{THE_LIBRARY} was built for other processors: {', '.join(description['variants'])}"
     _module, _description = module, description
     return ""
+
+
+def _is_complete(description: dict[str, Any]) -> bool:
+    """Return whether a description has all that is read from it, in the types that :mod:`~.build` writes."""
+
+    def are_texts(items: object) -> bool:
+        return isinstance(items, list) and all(isinstance(item, str) for item in items)
+
+    files, modules = description.get("files"), description.get("modules")
+    if not isinstance(files, dict) or not are_texts(list(files.values())):
+        return False
+    if not isinstance(modules, dict) or not all(map(are_texts, modules.values())):
+        return False
+    if not all(name in files for names in modules.values() for name in names):
+        return False
+    is_said = type(description.get("checksum")) is int and isinstance(description.get("numba"), str)
+    return is_said and are_texts(description.get("variants"))
 
 
 def description() -> dict[str, Any]:
@@ -103,11 +131,11 @@ class _Otherwise:
 
     @cached_property
     def dispatcher(self) -> Any:
-        """The function as numba compiles it; raises ``ImportError`` where there is no numba."""
-        from gencomp.compiled import just_in_time
+        """The function as numba compiles it; raises ``ImportError`` where numba cannot be used."""
+        from gencomp import compiled
 
+        just_in_time = compiled.by_numba()
         just_in_time.know_kernels(type(self.kernel))
-        just_in_time.know_intrinsics(Intrinsic)
         return just_in_time.compiled(self.py_func, self.options)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -117,17 +145,26 @@ class _Otherwise:
             return self.kernel(*bound.args)
         from gencomp import compiled
 
+        is_fresh = _is_fresh(self.py_func.__module__)
         try:
             dispatcher = self.dispatcher
-        except ImportError:
+        except ImportError as error:
+            name = f"{self.py_func.__module__}.{self.py_func.__qualname__}"
             compiled.warn_once(
-                f"{self.py_func.__module__}.{self.py_func.__qualname__} is not in the library of compiled kernels and "
-                "runs as plain Python, which is slow: pip install 'gencomp[jit]'"
+                f"{name} is not in the library of compiled kernels and runs as plain Python, which is slow: "
+                f"pip install 'gencomp[jit]' ({error})"
+                if is_fresh
+                else f"{CHANGED} run as plain Python, which is slow: reinstall gencomp, or pip install 'gencomp[jit]' "
+                f"({error})",
+                "plain Python",
             )
             return self.py_func(*arguments)
-        from gencomp.compiled import just_in_time
-
-        just_in_time.record(self.py_func, arguments, {})
+        if not is_fresh:
+            compiled.warn_once(
+                f"{CHANGED} are compiled as they are used, which takes up to a minute: reinstall gencomp, or run the "
+                "module gencomp.compiled.build"
+            )
+        compiled.by_numba().record(self.py_func, arguments, {})
         return dispatcher(*arguments)
 
 

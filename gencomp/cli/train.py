@@ -247,7 +247,9 @@ def train_network(run: Run, sizes: Sizes) -> None:
     from gencomp.training.recurrent.trainer import RecurrentPlan, train_recurrent
     from gencomp.training.trainer import begin_from
 
-    schedule, length = run.schedule, sizes.context or 256
+    schedule, length = run.schedule, 256 if sizes.context is None else sizes.context
+    if length < 2:
+        raise usage(f"--context must be at least 2 bytes for an rnn, got {length}")
     if schedule.step_symbols % length:
         raise usage(f"--step-symbols must be a multiple of the context's {length} bytes, got {schedule.step_symbols}")
     given = {"width": sizes.width, "hidden": sizes.width, "layers": sizes.layers, "feed_forward": sizes.feed_forward}
@@ -257,8 +259,8 @@ def train_network(run: Run, sizes: Sizes) -> None:
         steps=schedule.steps,
         batch=schedule.step_symbols // length,
         length=length,
-        learning_rate=schedule.learning_rate or 2.5e-3,
-        table_learning_rate=schedule.table_learning_rate or 4e-3,
+        learning_rate=2.5e-3 if schedule.learning_rate is None else schedule.learning_rate,
+        table_learning_rate=4e-3 if schedule.table_learning_rate is None else schedule.table_learning_rate,
         warm_up=schedule.warm_up,
         clip=schedule.clip,
         seed=schedule.seed,

@@ -17,8 +17,10 @@ from gencomp.training.checkpoint import (
     STATE,
     History,
     TrainingError,
+    damage_told,
     load_checkpoint,
     load_optimizer,
+    load_tensors,
     optimizer_tensors,
     recover,
     save_checkpoint,
@@ -62,6 +64,9 @@ class Plan:
         shares = [share for _, share in self.curriculum]
         if not shares or shares != sorted(set(shares)) or shares[0] <= 0 or shares[-1] != 1.0:
             raise ValueError(f"the curriculum's shares must ascend to 1, got {shares}")
+        check_rates(self, "learning_rate", "clip")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be 0 or more, got {self.weight_decay}")
         if any(not 2 <= length <= self.step_symbols for length, _ in self.curriculum):
             raise ValueError(f"sequence lengths must be from 2 to a step's {self.step_symbols} symbols")
         if self.dtype not in ("float32", "bfloat16"):
@@ -75,6 +80,13 @@ class Plan:
         """Return the learning rate of a step, 0 to steps - 1."""
         rise = min(1.0, (step + 1) / (self.warm_up + 1))
         return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
+
+
+def check_rates(plan: object, *names: str) -> None:
+    """Raise ``ValueError`` unless each named number of a plan is positive and finite."""
+    for name in names:
+        if not 0 < getattr(plan, name) < math.inf:
+            raise ValueError(f"{name} must be a positive number, got {getattr(plan, name)}")
 
 
 Report = Callable[[int, float, float | None], None]
@@ -108,8 +120,9 @@ def train(
     described = json.loads(json.dumps({"plan": asdict(plan), "identity": dict(identity or {})}))
     if resume:
         tensors, first, history = load_checkpoint(folder / CHECKPOINT, described)
-        load_weights(model, tensors)
-        load_optimizer(optimizer, tensors)
+        with damage_told(folder / CHECKPOINT):
+            load_weights(model, tensors)
+            load_optimizer(optimizer, tensors)
     recent: list[float] = []
     start = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
     for step in range(first, plan.steps):
@@ -213,14 +226,15 @@ def begin_from(model: "torch.nn.Module", folder: Path, *, finished: str | None =
     :class:`TrainingError` if there are no weights, or if they are of another architecture.
     """
     import torch
-    from safetensors.torch import load_file
 
     recover(folder / CHECKPOINT)
     stopped = folder / CHECKPOINT / STATE
     if finished is not None and (folder / finished).is_file():
-        tensors, prefix = load_file(folder / finished), ""
+        with damage_told(folder / finished):
+            tensors, prefix = load_tensors(folder / finished), ""
     elif stopped.is_file():
-        tensors, prefix = load_file(stopped), "model."
+        with damage_told(stopped):
+            tensors, prefix = load_tensors(stopped), "model."
     else:
         either = "" if finished is None else f"neither {folder / finished} nor "
         raise TrainingError(f"there is {either or 'no '}{stopped} to begin from")
@@ -241,4 +255,4 @@ def load_weights(model: "torch.nn.Module", tensors: Mapping[str, "torch.Tensor"]
 
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            weight.copy_(tensors[f"model.{name}"])
+            weight.copy_(tensors[f"model.{name}"].view(weight.shape))  # copy_ alone would repeat a smaller one

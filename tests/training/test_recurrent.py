@@ -1,19 +1,25 @@
 """Training the recurrent network: its gradients are right, it learns, it stops and goes on to the same weights."""
 
 import dataclasses
+import json
 import math
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from gencomp.cli.main import run
+from gencomp.data import alice
 from gencomp.inference.contexts import context_rows, make_plan, new_context
 from gencomp.inference.recurrent import NODES, Shape
 from gencomp.inference.weights import load_weights
 from gencomp.predictors.recurrent.predictor import Recurrent
-from gencomp.training.checkpoint import History, TrainingError
+from gencomp.training.checkpoint import STATE, History, TrainingError
 from gencomp.training.recurrent.finish import WEIGHTS, cost_of_rounding, save_recurrent
 from gencomp.training.recurrent.network import Network, quantised, tree_loss
 from gencomp.training.recurrent.scan import gated_scan
@@ -28,6 +34,7 @@ TINY = Shape(
     embedding=16,
     tables=(("order1", 256), ("order2", 300), ("order3", 500), ("word", 400)),
 )
+Damage = Callable[[Path], object]
 PLAN = RecurrentPlan(steps=8, batch=4, length=32, warm_up=2, evaluate_every=4, evaluation_chunks=2)
 
 
@@ -167,6 +174,97 @@ def test_a_run_that_is_resumed_ends_as_if_it_had_not_stopped(wiki: bytes, tmp_pa
         train_recurrent(resumed, sources, held_out, other_plan, tmp_path / "part", resume=True)
 
 
+def record(**changed: object) -> Damage:
+    """Return what changes a checkpoint's record."""
+
+    def damage(checkpoint: Path) -> None:
+        path = checkpoint / "state.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+
+    return damage
+
+
+def put(name: str, content: bytes) -> Damage:
+    """Return what puts ``content`` in the place of a checkpoint's file."""
+    return lambda checkpoint: (checkpoint / name).write_bytes(content)
+
+
+def tensor(name: str, value: Callable[[torch.Tensor], torch.Tensor] | None) -> Damage:
+    """Return what changes one tensor of a checkpoint, or takes it out."""
+
+    def damage(checkpoint: Path) -> None:
+        tensors = load_file(checkpoint / STATE)
+        before = tensors.pop(name)
+        save_file(tensors if value is None else tensors | {name: value(before).contiguous()}, checkpoint / STATE)
+
+    return damage
+
+
+def pipe(name: str) -> Damage:
+    """Return what puts a pipe, which nobody writes to, in the place of a checkpoint's file."""
+
+    def damage(checkpoint: Path) -> None:
+        (checkpoint / name).unlink()
+        os.mkfifo(checkpoint / name)
+
+    return damage
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sources, dict[str, np.ndarray]]:
+    """A folder with a run's last checkpoint, and what the run learnt from."""
+    folder, text = tmp_path_factory.mktemp("run"), alice()[:6000]
+    sources, held_out = Sources.of([text[:3000]]), {"alice": np.frombuffer(text[3000:], np.uint8)}
+    train_recurrent(Network(TINY), sources, held_out, PLAN, folder)
+    return folder, sources, held_out
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (put("state.json", b""), "JSONDecodeError"),
+        (put("state.json", b"\xff\xfe"), "UnicodeDecodeError"),
+        (put("state.json", b"[" * 100_000), "RecursionError"),
+        (put("state.json", b"[]"), "state.json holds list"),
+        (put("state.json", b"{}"), "KeyError: 'plan'"),
+        (record(plan=[]), "AttributeError|TypeError"),
+        (record(step=True), "its history is not that of its steps"),
+        (record(step=-1), "its history is not that of its steps"),
+        (record(history={}), "its history is not that of its steps"),
+        (record(history={"more": []}), "unexpected keyword argument"),
+        (
+            record(history={name: ["x"] for name in ("steps", "training_loss", "held_out_loss", "seconds")}),
+            "its history",
+        ),
+        (pipe("state.json"), "state.json is a pipe, expected a file of a checkpoint"),
+        (put(STATE, b""), "header too small"),
+        (put(STATE, bytes(100)), "invalid JSON"),
+        (pipe(STATE), "state.safetensors is a pipe, expected a file of a checkpoint"),
+        (lambda checkpoint: (checkpoint / STATE).unlink(), "FileNotFoundError"),
+        (tensor("model.tables", None), "model.tables is missing"),
+        (tensor("model.head", lambda old: old[:1]), r"model.head is torch.float32\[1, 32\], expected"),
+        (tensor("model.head", lambda old: old.long()), "model.head is torch.int64"),
+        (tensor("optimizer.0.exp_avg", None), "the optimizer's state of weight 0 is exp_avg_sq, step"),
+        (tensor("optimizer.0.exp_avg", lambda old: old[:1]), "the optimizer's exp_avg of weight 0 is"),
+        (tensor("rows.uses", None), "rows.uses is missing"),
+        (tensor("state.0.0", lambda old: old[:, :1]), "state.0.0 is torch.float32"),
+        (tensor("streams.position", lambda old: old + (1 << 40)), "a stream reads outside the data"),
+        (tensor("streams.position", lambda old: old - 10_000), "a stream reads outside the data"),
+        (tensor("streams.end", lambda old: old + 10_000), "a stream reads outside the data"),
+        (tensor("streams.context", lambda old: old.bitwise_or(1 << 40)), "a stream's context is out of bounds"),
+    ],
+)
+def test_a_damaged_checkpoint_is_told_in_one_line(
+    damage: Damage, complaint: str, finished: tuple[Path, Sources, dict[str, np.ndarray]], tmp_path: Path
+) -> None:
+    folder, sources, held_out = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    damage(tmp_path / "checkpoint")
+    with pytest.raises(TrainingError, match=complaint) as caught:
+        train_recurrent(Network(TINY), sources, held_out, PLAN, tmp_path, resume=True)
+    assert "\n" not in str(caught.value)
+
+
 def test_what_cannot_be_trained_on_is_refused(wiki: bytes, tmp_path: Path) -> None:
     held_out = {"wiki": np.frombuffer(wiki[-3000:], np.uint8)}
     with pytest.raises(ValueError, match="a source has 31 bytes; a step takes 32"):
@@ -188,6 +286,10 @@ def test_what_cannot_be_trained_on_is_refused(wiki: bytes, tmp_path: Path) -> No
         ({"length": 1}, "length must be at least 2"),
         ({"reset": 2.0}, "reset must be from 0 to 1"),
         ({"dtype": "int8"}, "dtype must be"),
+        ({"learning_rate": 0.0}, "learning_rate must be a positive number, got 0.0"),
+        ({"learning_rate": math.nan}, "learning_rate must be a positive number, got nan"),
+        ({"table_learning_rate": -1.0}, "table_learning_rate must be a positive number, got -1.0"),
+        ({"clip": math.inf}, "clip must be a positive number, got inf"),
     ):
         with pytest.raises(ValueError, match=complaint):
             dataclasses.replace(PLAN, **options)  # type: ignore[arg-type]
@@ -248,6 +350,9 @@ def test_the_command(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--shares", "1"], "shares must be 2 positive numbers"),
         (["--shares", "a,b"], "--shares must be NUMBER,..."),
         (["--step-symbols", "65"], "--step-symbols must be a multiple of the context's 32 bytes, got 65"),
+        (["--context", "0"], "--context must be at least 2 bytes for an rnn, got 0"),
+        (["--learning-rate", "0"], "learning_rate must be a positive number, got 0"),
+        (["--table-learning-rate", "0"], "table_learning_rate must be a positive number, got 0"),
         (["--width", "33"], "width must be a multiple of"),
         (["--from", str(tmp_path)], "there is no "),
     ):

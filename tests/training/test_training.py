@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gencomp.cli.main import run
 from gencomp.training.architecture import SIZES, Architecture
-from gencomp.training.checkpoint import TrainingError
+from gencomp.training.checkpoint import STATE, TrainingError
 from gencomp.training.corpus import Corpus, held_out_sequences, read_corpus, sequences
 from gencomp.training.trainer import Plan, begin_from, train
 from gencomp.training.vocabulary import byte_tokenizer, check_same_tokens, encode_corpus, train_bpe
@@ -98,6 +99,27 @@ def test_a_run_killed_between_two_renames_goes_on(wiki: bytes, tmp_path: Path) -
     begin_from(TINY.build(), tmp_path)
 
 
+def test_a_damaged_checkpoint_is_told_in_one_line(wiki: bytes, tmp_path: Path) -> None:
+    train(TINY.build(), corpus_of(wiki), PLAN, tmp_path)
+    path = tmp_path / "checkpoint" / STATE
+    tensors, whole = load_file(path), path.read_bytes()
+    without = {name: tensor for name, tensor in tensors.items() if name != "optimizer.0.exp_avg_sq"}
+    smaller = tensors | {"model.model.norm.weight": tensors["model.model.norm.weight"][:1].clone()}
+    for damaged, complaint in (
+        (whole[:-1], "not fully covered"),
+        (save(without), "state of weight 0 is exp_avg, step"),
+        (save({name: part for name, part in tensors.items() if name.startswith("model.")}), "state of 0 weights"),
+        (save(smaller), "shape"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(TrainingError, match=f"checkpoint is damaged, .*{complaint}") as caught:
+            train(TINY.build(), corpus_of(wiki), PLAN, tmp_path, resume=True)
+        assert "\n" not in str(caught.value)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(TrainingError, match="state.safetensors is damaged"):
+        begin_from(TINY.build(), tmp_path)
+
+
 def test_data_shorter_than_a_sequence_are_refused_at_once(wiki: bytes, tmp_path: Path) -> None:
     corpus = corpus_of(wiki)
     short = dataclasses.replace(corpus, held_out=corpus.held_out[:31])
@@ -123,6 +145,9 @@ def test_the_plan_is_checked() -> None:
         ({"curriculum": ((16, 0.5),)}, "must ascend to 1"),
         ({"curriculum": ((1, 1.0),)}, "sequence lengths must be from 2 to a step's 128 symbols"),
         ({"dtype": "int8"}, "dtype must be"),
+        ({"learning_rate": -1.0}, "learning_rate must be a positive number, got -1.0"),
+        ({"clip": float("nan")}, "clip must be a positive number, got nan"),
+        ({"weight_decay": -0.1}, "weight_decay must be 0 or more, got -0.1"),
     ):
         with pytest.raises(ValueError, match=complaint):
             dataclasses.replace(PLAN, **options)  # type: ignore[arg-type]

@@ -23,6 +23,7 @@ from gencomp.training.checkpoint import (
     CHECKPOINT,
     History,
     TrainingError,
+    damage_told,
     load_checkpoint,
     load_optimizer,
     optimizer_tensors,
@@ -30,7 +31,7 @@ from gencomp.training.checkpoint import (
 )
 from gencomp.training.recurrent.network import Network, State, tree_loss
 from gencomp.training.recurrent.streams import Sources, Streams, advance
-from gencomp.training.trainer import Report, load_weights
+from gencomp.training.trainer import Report, check_rates, load_weights
 
 EVALUATION_CHUNK = 2048  # bytes
 _ROW_DECAY = 0.99  # of the mean square of a row's gradients
@@ -67,6 +68,7 @@ class RecurrentPlan:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.length < 2:
             raise ValueError(f"length must be at least 2, got {self.length}")
+        check_rates(self, "learning_rate", "table_learning_rate", "clip")
         if not 0 <= self.reset <= 1:
             raise ValueError(f"reset must be from 0 to 1, got {self.reset}")
         if self.dtype not in ("float32", "bfloat16"):
@@ -142,7 +144,8 @@ def train_recurrent(
     history, first = History(), 0
     if resume:
         tensors, first, history = load_checkpoint(folder / CHECKPOINT, described)
-        run.load(tensors)
+        with damage_told(folder / CHECKPOINT):
+            run.load(tensors)
     start = time.monotonic() - (history.seconds[-1] if history.seconds else 0.0)
     total, count, shown = torch.zeros((), device=device), 0, math.nan
     with ThreadPoolExecutor(1) as reader:
@@ -253,6 +256,13 @@ class _Run:
         return weights | optimizer_tensors(self.optimizer) | self.rows.tensors() | state | streams
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Take up the state that :meth:`tensors` gave; raise ``ValueError`` on what no run has written."""
+        for name, own in self.tensors().items():
+            found = tensors.get(name)
+            kinds = [torch.float32, torch.bfloat16] if name.startswith("state.") else [own.dtype]
+            if found is None or found.dtype not in kinds or found.shape != own.shape:
+                is_there = "missing" if found is None else f"{found.dtype}{list(found.shape)}"
+                raise ValueError(f"{name} is {is_there}, expected {own.dtype}{list(own.shape)}")
         load_weights(self.network, tensors)
         load_optimizer(self.optimizer, tensors)
         self.rows.load(tensors)
@@ -262,6 +272,16 @@ class _Run:
         ]
         for name, value in vars(self.streams).items():
             value[:] = tensors[f"streams.{name}"].numpy().view(value.dtype)
+        _check_streams(self.streams, len(self.sources.data))
+
+
+def _check_streams(streams: Streams, size: int) -> None:
+    """Raise ``ValueError`` on what compiled code must not use: places outside the data, contexts of no bytes."""
+    if not ((streams.position >= 0) & (streams.position <= streams.end) & (streams.end <= size)).all():
+        raise ValueError("a stream reads outside the data")
+    _, word, previous, inside = streams.context.T
+    if (word >> 32).any() or (previous >> 32).any() or (inside > 1).any():
+        raise ValueError("a stream's context is out of bounds")
 
 
 def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

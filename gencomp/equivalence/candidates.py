@@ -60,7 +60,7 @@ class Candidates:
     @cached_property
     def distinct_lengths(self) -> int:
         """How many different lengths there are; 1 where all candidates tie."""
-        return len(np.unique(self.charged))
+        return len(set(self.charged.tolist()))  # np.unique would import numpy.ma
 
     def cheaper(self, symbol: int) -> int:
         """Return the number of candidates that are charged less than ``symbol``."""

@@ -578,6 +578,27 @@ def test_what_older_sources_left_in_the_cache_goes(tmp_path: Path, monkeypatch: 
     assert (old.exists(), other.exists()) == (False, True)
 
 
+def test_a_user_without_a_home_caches_beside_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs with a number for a user."""
+    import pwd
+
+    from gencomp.compiled import just_in_time
+
+    def unknown(number: int) -> object:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(just_in_time, "_FOLDER", tmp_path / "__pycache__")
+    just_in_time._default_folder.cache_clear()
+    assert just_in_time._default_folder() == tmp_path / "__pycache__"
+    monkeypatch.setattr(just_in_time, "_FOLDER", Path("/dev/null/__pycache__"))
+    just_in_time._default_folder.cache_clear()
+    assert just_in_time._default_folder() is None
+    just_in_time._default_folder.cache_clear()
+
+
 def test_workers_leave_it_to_their_parent_to_say() -> None:
     from gencomp.executors import LocalPool
 

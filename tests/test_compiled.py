@@ -414,6 +414,42 @@ def test_a_signature_is_read_as_it_is_spelled() -> None:
         assert signatures.spell(function, signature.numba_types()) == signature.line.replace("!", "")
 
 
+@pytest.mark.parametrize(
+    ("compiler", "headers", "said"),
+    [
+        ("no-such-compiler -O2", "", "no C compiler is found: no-such-compiler"),
+        (" ", "", "no C compiler is found: CC is blank"),
+        ("true", "/nowhere", "no Python.h is in /nowhere: install the headers of this Python"),
+    ],
+)
+def test_what_a_build_lacks_is_told_before_it_compiles(
+    compiler: str, headers: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", compiler)
+    if headers:
+        monkeypatch.setattr(build.sysconfig, "get_paths", lambda: {"include": headers})
+    monkeypatch.setattr(build, "_compile", None)
+    monkeypatch.setattr(signatures, "read", None)
+    with pytest.raises(build.BuildError, match=said):
+        build.build([("x86-64-v2", "1")], 1)
+
+
+def full(*_: object) -> str:
+    raise OSError(28, "No space left on device", "/nowhere")
+
+
+def without_numba(*_: object) -> str:
+    raise ModuleNotFoundError("No module named 'llvmlite'", name="llvmlite")
+
+
+@pytest.mark.parametrize(("failure", "said"), [(full, "No space left"), (without_numba, "pip install 'gencomp")])
+def test_a_build_that_fails_says_so_in_one_line(failure: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "build", failure)
+    monkeypatch.setattr(sys, "argv", ["build"])
+    with pytest.raises(SystemExit, match=f"^error: .*{said}[^\n]*$"):
+        build.main()
+
+
 def test_an_interrupted_build_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "coding.lanes-0.json"
     build._write(path, b"first")

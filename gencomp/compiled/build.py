@@ -334,15 +334,25 @@ def table_of(rows: list[dict[str, str]], kinds: list[tuple[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def c_compiler() -> list[str]:
+    """Return the command of the C compiler and where Python's headers are; raise ``BuildError`` if either is missing.
+
+    It is asked before anything is compiled, which takes minutes.
+    """
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    if not compiler or shutil.which(compiler[0]) is None:
+        raise BuildError(f"no C compiler is found: {compiler[0] if compiler else 'CC is blank'} (CC names another)")
+    headers = Path(sysconfig.get_paths()["include"])
+    if not (headers / "Python.h").is_file():
+        raise BuildError(f"no Python.h is in {headers}: install the headers of this Python, such as python3-dev")
+    return [*compiler, f"-I{headers}"]
+
+
 def link(objects: list[Path], table: str, target: Path) -> None:
     """Link the objects with the C source ``table`` into the extension ``target``."""
-    compiler = shlex.split(os.environ.get("CC") or "cc")
-    if shutil.which(compiler[0]) is None:
-        raise BuildError(f"no C compiler is found: {compiler[0]} (CC names another)")
     source = target.with_suffix(".c")
     source.write_text(table)
-    headers = [f"-I{sysconfig.get_paths()['include']}", f"-I{HERE}"]
-    command = [*compiler, "-shared", "-fPIC", "-O2", "-fvisibility=hidden", *headers, "-Wl,-O1,-z,now", "-s"]
+    command = [*c_compiler(), f"-I{HERE}", "-shared", "-fPIC", "-O2", "-fvisibility=hidden", "-Wl,-O1,-z,now", "-s"]
     command += ["-o", str(target), str(HERE / "calls.c"), str(source), *map(str, objects), "-lm"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
@@ -381,6 +391,7 @@ def _try() -> None:
 def build(kinds: list[tuple[str, str]], processes: int) -> str:
     """Build the library for ``kinds`` of processors beside this file; return one line about what was done."""
     start = time.perf_counter()
+    c_compiler()
     by_module: dict[str, list[str]] = {}
     for signature in signatures.read():
         by_module.setdefault(signature.module, []).append(signature.line)
@@ -438,8 +449,10 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         print(build(_native() if arguments.kinds == "here" else variants(), arguments.processes))
-    except BuildError as error:
-        sys.exit(f"error: {error}")
+    except (BuildError, OSError) as error:  # OSError: a folder that may not be written, a full disk
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    except ImportError as error:
+        sys.exit(f"error: kernels are compiled by numba, which cannot be imported: {error}; pip install 'gencomp[jit]'")
 
 
 if __name__ == "__main__":

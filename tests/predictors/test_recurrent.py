@@ -170,10 +170,14 @@ def test_damaged_and_other_states_are_refused(rnn: Recurrent, tmp_path: Path) ->
         ModelMismatchError, match=f"the weights {rnn.loaded.digest}; here are revision 1 and {other.loaded.digest}"
     ):
         other.load_state(path)
+    with pytest.raises(ModelMismatchError, match="prime the model again"):
+        gencomp.compress(TEXT, f"{spec_of(other)}?state={path}")
     for damaged in (blob[:-1], blob[:40], b"", blob[:100] + b"x" + blob[101:], bytes(2 << 20)):
         path.write_bytes(damaged)
         with pytest.raises(CorruptDataError, match="not a saved rnn state"):
             rnn.load_state(path)
+        with pytest.raises(CorruptDataError, match="not a saved rnn state"):
+            gencomp.compress(TEXT, f"{spec_of(rnn)}?state={path}")
     with pytest.raises(CorruptDataError, match="not a regular file"):
         rnn.load_state("/dev/zero")
 

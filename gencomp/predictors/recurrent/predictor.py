@@ -83,7 +83,10 @@ class Recurrent:
     def environment(self) -> Mapping[str, Any]:
         """Return the digests of the weights and the state: what the bytes depend on beside the revision."""
         digests = {"weights": self.loaded.digest}
-        return digests if self.state is None else digests | {"state": digest_of(self.state)}
+        if self.state is None:
+            return digests
+        self.load_state(self.state)  # a file that is none is refused here, before an archive names its digest
+        return digests | {"state": digest_of(self.state)}
 
     def state_cost(self, size: int) -> StateCost:
         """Return what a state takes: a few kilobytes, and a step of the network for each byte and distribution."""

@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from gencomp.modalities.text import read_readable
 
-SymbolArray = npt.NDArray[np.int32]
-
 
 @dataclass(frozen=True)
 class Corpus:

@@ -4,6 +4,7 @@ import concurrent.futures
 import importlib.machinery
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -148,6 +149,22 @@ def test_a_library_that_cannot_be_used_is_told(damage: Any, reason: str, elsewhe
     damage()
     assert re.search(reason, library.open_library())
     assert "\n" not in library.open_library()
+
+
+@needs_library
+@pytest.mark.skipif(
+    not Path("/proc/cpuinfo").exists() or platform.machine() != "x86_64", reason="it is for x86-64 Linux"
+)
+def test_the_kind_of_processor_is_found_by_any_compiler(elsewhere: Path) -> None:
+    """GCC before 12 does not know the levels of x86-64 by name."""
+    table = build.table_of([], build.VARIANTS["x86_64"])
+    assert "__builtin_cpu" not in table
+    build.link([], table, library.FILE)
+    describe(checksum=zlib.crc32(library.FILE.read_bytes()), variants=[name for name, _ in build.VARIANTS["x86_64"]])
+    assert library.open_library() == ""
+    flags = set(re.findall(r"(?m)^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text())[0].split())
+    has_v3 = {"avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"} <= flags
+    assert library.description()["variant"] == ("x86-64-v3" if has_v3 else "x86-64-v2")
 
 
 @needs_library
@@ -360,6 +377,20 @@ def test_arguments_that_do_not_fit_are_told_as_python_tells_them() -> None:
         tail_of(1)
     with pytest.raises(TypeError):
         tail_of(1, 2, 3)
+
+
+@needs_library
+def test_a_kernel_that_returns_none_counts_it() -> None:
+    """A library may be built with the headers of Python 3.12, where None needs no count, and run in Python 3.11."""
+    from gencomp.inference.recurrent import step
+    from gencomp.predictors.recurrent import Recurrent
+
+    recurrent = Recurrent()
+    network, memory = recurrent.loaded.network, recurrent.begin()._memory
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        assert step(network, memory, 97) is None
+    assert abs(sys.getrefcount(None) - before) < 500
 
 
 @needs_library

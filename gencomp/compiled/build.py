@@ -35,11 +35,11 @@ from gencomp.cores import usable_cores
 
 HERE = Path(__file__).parent
 OBJECTS = Path(os.environ.get("GENCOMP_BUILD_CACHE") or HERE.parent / "__pycache__" / "objects")
-# kinds of processors by machine, the most capable first: LLVM's name, and the C compiler's test for it
+# kinds of processors by machine, the most capable first: LLVM's name, and the test for it in C
 VARIANTS = {
     "x86_64": [
-        ("x86-64-v3", '__builtin_cpu_supports("x86-64-v3")'),
-        ("x86-64-v2", '__builtin_cpu_supports("x86-64-v2")'),
+        ("x86-64-v3", "x86_64_level() >= 3"),
+        ("x86-64-v2", "x86_64_level() >= 2"),
     ],
     "aarch64": [("generic", "1")],
 }
@@ -409,7 +409,9 @@ def build(kinds: list[tuple[str, str]], processes: int) -> str:
         _compile(tasks, names, processes)
     rows = [row for module, key in keys.items() for row in json.loads(_file(module, key, "json").read_text())]
     objects = [_file(module, key, f"{name}.o") for module, key in keys.items() for name in names]
-    with tempfile.TemporaryDirectory(dir=HERE) as folder:
+    unfinished = HERE / "__pycache__"  # on the same disk; what a build that is killed leaves there enters no package
+    unfinished.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=unfinished) as folder:
         target = Path(folder) / library.FILE.name
         link(objects, table_of(rows, kinds), target)
         needed = {module: sources.files(module) for module in by_module}

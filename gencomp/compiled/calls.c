@@ -24,6 +24,35 @@
 #define MAX_VIEWS 192
 #define MAX_DIMENSIONS 8
 
+/* ---- Processors ---- */
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* Return the level of x86-64, 1 to 3, that processor and system have, by the lists of the System V psABI, section 3.1.1.
+   Compilers know these levels by name only since GCC 12. */
+int x86_64_level(void)
+{
+    const unsigned sse3 = 1, ssse3 = 1 << 9, fma = 1 << 12, cx16 = 1 << 13, sse4 = 3 << 19, movbe = 1 << 22;
+    const unsigned popcnt = 1 << 23, osxsave = 1 << 27, avx = 1 << 28, f16c = 1 << 29; /* of leaf 1, ECX */
+    const unsigned lahf = 1, lzcnt = 1 << 5;                                            /* of leaf 0x80000001, ECX */
+    const unsigned bmi = 1 << 3, avx2 = 1 << 5, bmi2 = 1 << 8;                          /* of leaf 7, EBX */
+    const unsigned second = sse3 | ssse3 | cx16 | sse4 | popcnt, third = fma | movbe | osxsave | avx | f16c;
+    const unsigned third_of_7 = bmi | avx2 | bmi2;
+    unsigned a, b, c, d, basic, extended, leaf_7, enabled, high;
+    if (!__get_cpuid(1, &a, &b, &basic, &d) || !__get_cpuid(0x80000001, &a, &b, &extended, &d))
+        return 1;
+    if ((basic & second) != second || !(extended & lahf))
+        return 1;
+    if (!__get_cpuid_count(7, 0, &a, &leaf_7, &c, &d) || (leaf_7 & third_of_7) != third_of_7)
+        return 2;
+    if ((basic & third) != third || !(extended & lzcnt))
+        return 2;
+    __asm__("xgetbv" : "=a"(enabled), "=d"(high) : "c"(0)); /* the system saves the registers of 128 and 256 bits */
+    return (enabled & 6) == 6 ? 3 : 2;
+}
+#endif
+
 /* ---- Memory of arrays that kernels make: numba's code calls these in place of numba's runtime (NRT) ---- */
 
 typedef struct {
@@ -262,6 +291,14 @@ static int take(Block *block, const char **format, PyObject *value)
 
 static PyObject *give(const int64_t **words, const char **format);
 
+/* Return None, counted. Py_RETURN_NONE of the headers of Python 3.12 and newer does not count it, whatever the limited
+   API, and a library that was built with them would take None's last reference from Python 3.11. */
+static PyObject *none(void)
+{
+    Py_IncRef(Py_None);
+    return Py_None;
+}
+
 static PyObject *give_array(const int64_t **words, const char *format)
 {
     static const char wide[] = "hHiIfqQd";
@@ -317,7 +354,7 @@ static PyObject *give(const int64_t **words, const char **format)
     }
     char letter = *(*format)++;
     if (letter == 'n')
-        Py_RETURN_NONE;
+        return none();
     if (letter == '(')
         return give_tuple(words, format);
     int64_t word = *(*words)++;
@@ -483,7 +520,7 @@ static PyObject *variant_name(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     if (variant < 0)
-        Py_RETURN_NONE;
+        return none();
     return PyUnicode_FromString(variant_names[variant]);
 }
 

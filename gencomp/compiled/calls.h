@@ -20,3 +20,5 @@ extern const int table_size;
 extern const char *const variant_names[];
 extern const int variant_count;
 int variant_runs(int variant);
+
+int x86_64_level(void); /* on x86-64 alone */

@@ -53,7 +53,7 @@ class RecurrentPlan:
     batch: int = 16
     length: int = 256
     learning_rate: float = 2.5e-3
-    table_learning_rate: float = 3e-3
+    table_learning_rate: float = 4e-3
     warm_up: int = 100
     reset: float = 0.1
     clip: float = 1.0

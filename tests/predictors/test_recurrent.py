@@ -216,6 +216,16 @@ def test_an_install_with_damaged_or_other_weights_makes_no_archive(
             load(model)
 
 
+def test_a_larger_network_is_told_to_take_longer(tmp_path: Path) -> None:
+    shape = Shape(width=224, hidden=512, feed_forward=512, layers=6, tables=(("order1", 256),))
+    path = tmp_path / "large.safetensors"
+    save_weights(path, shape, quantise(random_parameters(shape), shape))
+    for model in ("rnn", "best"):
+        usual, larger = (load(f"{model}?weights={path}" if given else model) for given in (False, True))
+        assert larger.block_cost(1000, 0).work > 2 * usual.block_cost(1000, 0).work
+        assert larger.state_cost(1000).begin > 2 * usual.state_cost(1000).begin
+
+
 def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     first = network_at(path, 1).loaded.digest

@@ -23,7 +23,7 @@ from gencomp.predictors.mix.saved import (
     read_header,
     read_state,
 )
-from gencomp.predictors.recurrent.predictor import STEP_SECONDS, find_weights
+from gencomp.predictors.recurrent.predictor import find_weights, step_seconds
 from gencomp.predictors.recurrent.saved import KEPT, check_kept
 from gencomp.registry import load, spec_of
 from gencomp.specs import Spec, brief
@@ -149,7 +149,7 @@ class Best(ContextMixing):
 
     @property
     def _seconds(self) -> float:
-        return self._byte_seconds + STEP_SECONDS
+        return self._byte_seconds + step_seconds(self.loaded)
 
     def _companion(self) -> Companion:
         return new_guide(self.loaded.network)

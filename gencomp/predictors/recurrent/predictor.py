@@ -36,7 +36,8 @@ from gencomp.progress import advance
 from gencomp.protocols import FloatArray, IntArray
 
 ALPHABET_SIZE = 256
-STEP_SECONDS = 6e-5  # seconds a byte, on a slow machine
+STEP_SECONDS = 6e-5  # seconds a byte with the shipped network, on a slow machine
+_SHIPPED_WEIGHTS = 703_488  # of that network's matrices
 _STATE_BYTES = 1 << 17  # at most what a state's arrays take
 PIECE = 1 << 13  # bytes between two reports of progress
 _SHIPPED = Path(__file__).parent / "weights"
@@ -90,11 +91,12 @@ class Recurrent:
 
     def state_cost(self, size: int) -> StateCost:
         """Return what a state takes: a few kilobytes, and a step of the network for each byte and distribution."""
-        return StateCost(_STATE_BYTES, size, (size + 1) * STEP_SECONDS, 2 * STEP_SECONDS)
+        step = step_seconds(self.loaded)
+        return StateCost(_STATE_BYTES, size, (size + 1) * step, 2 * step)
 
     def block_cost(self, size: int, coded: int) -> Cost:
         """Return what a block takes."""
-        return Cost(_STATE_BYTES + 2 * (size + coded), size * STEP_SECONDS)
+        return Cost(_STATE_BYTES + 2 * (size + coded), size * step_seconds(self.loaded))
 
     def begin(self, context: Sequence[int] = b"") -> "RecurrentState":
         """Return the state after ``context``, which follows the saved state if there is one."""
@@ -197,6 +199,11 @@ class RecurrentState:
     def save(self, path: str | PathLike[str]) -> None:
         """Write the state for :meth:`Recurrent.load_state` and ``rnn?state=``."""
         write_state(path, self._recurrent.REVISION, self._recurrent.loaded.digest, self._memory)
+
+
+def step_seconds(weights: Weights) -> float:
+    """Return the seconds that a network takes for a byte, on a slow machine: those of its matrices' products."""
+    return STEP_SECONDS * max(1.0, weights.network.weights.size / _SHIPPED_WEIGHTS)
 
 
 def find_weights(path: str | None) -> Weights:

@@ -214,7 +214,7 @@ def compressed(package: Path, code: str, **environment: str) -> tuple[bytes, lis
     whole = {name: value for name, value in os.environ.items() if name not in ("GENCOMP_KERNELS", "PYTHONWARNINGS")}
     whole |= {"PYTHONPATH": os.pathsep.join([str(package), *sys.path[1:]]), **environment}
     result = subprocess.run(
-        [sys.executable, "-P", "-c", code, "compress", "-q", "-m", "counts:2"],
+        [sys.executable, "-P", "-c", code, "compress", "-q", "-m", "uniform"],
         input=b"one text, another text",
         capture_output=True,
         env=whole,

@@ -247,8 +247,16 @@ def change_source(package: Path) -> None:
             COMMAND,
             "is damaged: .* is not what was built; kernels are compiled as .*: reinstall gencomp",
         ),
-        (damage_library, WITHOUT_NUMBA, r"is damaged: .* numba is not installed: .* pip install 'gencomp\[jit\]'"),
-        (damage_library, BROKEN_NUMBA, r"numba cannot be imported: .*libllvmlite.so: kernels run as plain Python"),
+        (
+            damage_library,
+            WITHOUT_NUMBA,
+            r"is damaged: .* numba is not installed; .*: reinstall gencomp, or pip install 'gencomp\[jit\]'",
+        ),
+        (
+            damage_library,
+            BROKEN_NUMBA,
+            r"numba cannot be imported: .*libllvmlite.so; kernels run as plain Python, .*: reinstall gencomp",
+        ),
         (
             change_source,
             COMMAND,

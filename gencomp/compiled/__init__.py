@@ -76,9 +76,11 @@ def _advice() -> str:
     """Return what to tell somebody who did not ask for the way in which kernels run, and whom it costs time."""
     if is_asked_for or way == "library":
         return ""
+    is_there = why.startswith(library.THE_LIBRARY)  # and of no use
     if way == "python":
-        return f"{why}: kernels run as plain Python, which is slow: pip install 'gencomp[jit]'"
-    if why.startswith(library.THE_LIBRARY):  # it is there, and of no use
+        repair = "reinstall gencomp, or " if is_there else ""
+        return f"{why}; kernels run as plain Python, which is slow: {repair}pip install 'gencomp[jit]'"
+    if is_there:
         return f"{why}; kernels are compiled as they are used, which takes up to a minute: reinstall gencomp"
     return ""
 

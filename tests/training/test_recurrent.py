@@ -151,6 +151,15 @@ def test_the_loss_falls(wiki: bytes, tmp_path: Path) -> None:
     assert history.held_out_loss == pytest.approx(history.by_source["wiki"])
 
 
+def test_matrices_in_bfloat16_are_learnt_on_a_cpu_too(wiki: bytes, tmp_path: Path) -> None:
+    sources, held_out = Sources.of([wiki[:2000]]), {"wiki": np.frombuffer(wiki[2000:], np.uint8)}
+    losses = []
+    for dtype in ("float32", "bfloat16"):
+        plan = dataclasses.replace(PLAN, dtype=dtype)
+        losses += train_recurrent(Network(TINY, seed=3), sources, held_out, plan, tmp_path / dtype).held_out_loss[-1:]
+    assert losses[0] != losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
 def test_a_run_that_is_resumed_ends_as_if_it_had_not_stopped(wiki: bytes, tmp_path: Path) -> None:
     sources = Sources.of([wiki[:1000], wiki[1000:-2048]])
     held_out = {name: np.frombuffer(wiki[-2048:], np.uint8) for name in ("a", "b")}

@@ -19,6 +19,9 @@ from gencomp.training.recurrent.streams import over_rows
 @torch.library.custom_op("gencomp::gated_scan", mutates_args=())
 def _scan(gates: torch.Tensor, start: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     steps, rows, width = gates.shape[0], gates.shape[1], gates.shape[2] // 3
+    kind = gates.dtype
+    if not gates.is_cuda:
+        gates = gates.float()  # numpy, which carries the loop on a CPU, has no bfloat16
     y = torch.empty(steps, rows, width, dtype=gates.dtype, device=gates.device)
     states = torch.empty(steps, rows, width, dtype=torch.float32, device=gates.device)
     gates, start = gates.contiguous(), start.contiguous()
@@ -29,13 +32,16 @@ def _scan(gates: torch.Tensor, start: torch.Tensor) -> tuple[torch.Tensor, torch
     else:
         arrays = (tensor.numpy() for tensor in (gates, start, y, states))
         over_rows(partial(forward_rows, *arrays), rows, torch.get_num_threads())
-    return y, states
+    return y.to(kind), states
 
 
 @torch.library.custom_op("gencomp::gated_scan_backward", mutates_args=())
 def _scan_backward(
     gates: torch.Tensor, start: torch.Tensor, states: torch.Tensor, grad_y: torch.Tensor
 ) -> torch.Tensor:
+    kind = gates.dtype
+    if not gates.is_cuda:
+        gates, grad_y = gates.float(), grad_y.float()
     grad_gates = torch.empty_like(gates, memory_format=torch.contiguous_format)
     gates, start, states, grad_y = (tensor.contiguous() for tensor in (gates, start, states, grad_y))
     if gates.is_cuda:
@@ -45,7 +51,7 @@ def _scan_backward(
     else:
         arrays = (tensor.numpy() for tensor in (gates, start, states, grad_y, grad_gates))
         over_rows(partial(backward_rows, *arrays), gates.shape[1], torch.get_num_threads())
-    return grad_gates
+    return grad_gates.to(kind)
 
 
 @_scan.register_fake

@@ -65,6 +65,7 @@ class Plan:
         if not shares or shares != sorted(set(shares)) or shares[0] <= 0 or shares[-1] != 1.0:
             raise ValueError(f"the curriculum's shares must ascend to 1, got {shares}")
         check_rates(self, "learning_rate", "clip")
+        check_seed(self.seed)
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay must be 0 or more, got {self.weight_decay}")
         if any(not 2 <= length <= self.step_symbols for length, _ in self.curriculum):
@@ -87,6 +88,12 @@ def check_rates(plan: object, *names: str) -> None:
     for name in names:
         if not 0 < getattr(plan, name) < math.inf:
             raise ValueError(f"{name} must be a positive number, got {getattr(plan, name)}")
+
+
+def check_seed(seed: int) -> None:
+    """Raise ``ValueError`` on a seed that torch does not take."""
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed must be from 0 to 2^64 - 1, got {seed}")
 
 
 Report = Callable[[int, float, float | None], None]

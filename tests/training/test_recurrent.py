@@ -295,6 +295,7 @@ def test_what_cannot_be_trained_on_is_refused(wiki: bytes, tmp_path: Path) -> No
         ({"length": 1}, "length must be at least 2"),
         ({"reset": 2.0}, "reset must be from 0 to 1"),
         ({"dtype": "int8"}, "dtype must be"),
+        ({"seed": 1 << 64}, "seed must be from 0 to"),
         ({"learning_rate": 0.0}, "learning_rate must be a positive number, got 0.0"),
         ({"learning_rate": math.nan}, "learning_rate must be a positive number, got nan"),
         ({"table_learning_rate": -1.0}, "table_learning_rate must be a positive number, got -1.0"),

@@ -145,6 +145,7 @@ def test_the_plan_is_checked() -> None:
         ({"curriculum": ((16, 0.5),)}, "must ascend to 1"),
         ({"curriculum": ((1, 1.0),)}, "sequence lengths must be from 2 to a step's 128 symbols"),
         ({"dtype": "int8"}, "dtype must be"),
+        ({"seed": 1 << 64}, "seed must be from 0 to"),
         ({"learning_rate": -1.0}, "learning_rate must be a positive number, got -1.0"),
         ({"clip": float("nan")}, "clip must be a positive number, got nan"),
         ({"weight_decay": -0.1}, "weight_decay must be 0 or more, got -0.1"),

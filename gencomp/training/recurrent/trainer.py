@@ -31,7 +31,7 @@ from gencomp.training.checkpoint import (
 )
 from gencomp.training.recurrent.network import Network, State, tree_loss
 from gencomp.training.recurrent.streams import Sources, Streams, advance
-from gencomp.training.trainer import Report, check_rates, load_weights
+from gencomp.training.trainer import Report, check_rates, check_seed, load_weights
 
 EVALUATION_CHUNK = 2048  # bytes
 _ROW_DECAY = 0.99  # of the mean square of a row's gradients
@@ -69,6 +69,7 @@ class RecurrentPlan:
         if self.length < 2:
             raise ValueError(f"length must be at least 2, got {self.length}")
         check_rates(self, "learning_rate", "table_learning_rate", "clip")
+        check_seed(self.seed)
         if not 0 <= self.reset <= 1:
             raise ValueError(f"reset must be from 0 to 1, got {self.reset}")
         if self.dtype not in ("float32", "bfloat16"):

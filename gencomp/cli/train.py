@@ -14,6 +14,8 @@ from gencomp.cli.options import ForceOption, QuietOption, at_least, size_parser,
 if TYPE_CHECKING:
     from gencomp.training.checkpoint import History
 
+MAX_THREADS = 256  # many thousands crash torch
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -153,6 +155,7 @@ def train(
     import torch
 
     from gencomp.predictors.language.settings import Settings
+    from gencomp.training.checkpoint import TrainingError
     from gencomp.training.finish import OUTPUTS
 
     done = "training.json"
@@ -170,6 +173,8 @@ def train(
     settings = Settings(device, machine.dtype, threads=1)
     settings.check()
     if machine.threads is not None:
+        if machine.threads > MAX_THREADS:
+            raise usage(f"--threads must be at most {MAX_THREADS}, got {machine.threads}")
         torch.set_num_threads(machine.threads)
     run = Run(data, output, texts, schedule, keeping, device, settings.resolved_dtype(), strict, quiet)
     of_transformers = {
@@ -185,10 +190,17 @@ def train(
     for option, value in (of_transformers if kind == "rnn" else of_networks).items():
         if value is not None:
             raise usage(f"{option} is not for --kind {kind}; leave it out")
-    if kind == "rnn":
-        train_network(run, sizes)
-    else:
-        train_transformer(run, sizes)
+    try:
+        if kind == "rnn":
+            train_network(run, sizes)
+        else:
+            train_transformer(run, sizes)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            "out of memory; try fewer --step-symbols, a shorter --context or a smaller model"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -373,6 +385,12 @@ def train_transformer(run: Run, sizes: Sizes) -> None:
         )
     save_model(model, tokenizer, run.output, plan, history, identity, dtype=run.keeping.save_dtype or "float16")
     run.conclude(history, parameters)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out: torch has an error of its own for that on a GPU, and none on a CPU."""
+    is_own = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return is_own or "can't allocate memory" in str(error)
 
 
 def _note_left_out(lines: list[str]) -> None:

@@ -363,6 +363,8 @@ def test_the_command(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--context", "0"], "--context must be at least 2 bytes for an rnn, got 0"),
         (["--learning-rate", "0"], "learning_rate must be a positive number, got 0"),
         (["--table-learning-rate", "0"], "table_learning_rate must be a positive number, got 0"),
+        (["--threads", "100000"], "--threads must be at most 256, got 100000"),
+        (["--step-symbols", str(1 << 55)], "out of memory; try fewer --step-symbols"),
         (["--width", "33"], "width must be a multiple of"),
         (["--from", str(tmp_path)], "there is no "),
     ):

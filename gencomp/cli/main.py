@@ -3,6 +3,7 @@
 It imports little, so that little of the start-up is unguarded; the commands are in :mod:`gencomp.cli.app`.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -41,6 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _settle(sys.stderr)
     if code:
         os._exit(code)  # worker threads may be in the middle of a block: do not wait for them
+    _end()
+
+
+def _end() -> None:
+    """End the process, but do not free each module and array for itself: a sixth of a short command's time.
+
+    What was registered for the end is called. If threads still run, Python waits for them, as it always does.
+    """
+    threading: Any = sys.modules.get("threading")
+    if threading is not None and threading.active_count() > 1:
+        return
+    atexit._run_exitfuncs()
+    _settle(sys.stdout)
+    _settle(sys.stderr)
+    os._exit(0)
 
 
 def _handle_signals(handler: Callable[[int, FrameType | None], object]) -> None:

@@ -131,6 +131,13 @@ def test_what_is_registered_for_the_end_is_done(thread: bool) -> None:
     assert run.stdout.decode().split("\n")[1:] == (["thread"] if thread else []) + ["at the end", ""]
 
 
+@pytest.mark.parametrize("tool", [["-m", "cProfile", "-m"], ["-m", "trace", "--count", "--summary", "--module"]])
+def test_a_profiler_has_the_last_word(tool: list[str]) -> None:
+    line = [sys.executable, *tool, "gencomp", "--version"]
+    run = subprocess.run(line, capture_output=True, cwd=ROOT, check=True)
+    assert len(run.stdout.splitlines()) > 5, run.stdout
+
+
 def test_nothing_is_loaded_before_interrupts_are_handled() -> None:
     """What the first module brings with it is time in which Ctrl-C would print a traceback."""
     program = "import sys; before = set(sys.modules); import gencomp.cli.start; print(*set(sys.modules) - before)"

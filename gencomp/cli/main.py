@@ -3,6 +3,7 @@
 It imports little, so that little of the start-up is unguarded; the commands are in :mod:`gencomp.cli.app`.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -41,6 +42,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _settle(sys.stderr)
     if code:
         os._exit(code)  # worker threads may be in the middle of a block: do not wait for them
+    _end()
+
+
+def _end() -> None:
+    """End the process, but do not free each module and array for itself: a sixth of a short command's time.
+
+    What was registered for the end is called. If threads still run, Python waits for them, as it always does; under a
+    profiler or a debugger, or with ``python -i``, there is more to come.
+    """
+    threading: Any = sys.modules.get("threading")
+    monitoring: Any = getattr(sys, "monitoring", None)  # Python 3.12's profilers use it
+    watched = sys.getprofile() or sys.gettrace() or (monitoring and any(map(monitoring.get_tool, range(6))))
+    if watched or sys.flags.interactive or (threading is not None and threading.active_count() > 1):
+        return
+    atexit._run_exitfuncs()
+    _settle(sys.stdout)
+    _settle(sys.stderr)
+    os._exit(0)
 
 
 def _handle_signals(handler: Callable[[int, FrameType | None], object]) -> None:

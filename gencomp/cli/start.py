@@ -27,6 +27,13 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # backgrou
 
 def main(arguments: "Sequence[str] | None" = None) -> None:
     """The console script; ``arguments`` are by default the process's own."""
+    import gc
+
+    # imports would make 70 collections, which find nothing and take a twentieth of a short command's time
+    gc.set_threshold(20_000)
+    # numpy's OpenBLAS starts its threads when it is loaded; each would look for work for 2^26 cycles before it sleeps
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+
     from gencomp.cli.main import main
 
     main(arguments)

@@ -5,8 +5,6 @@ logarithms. The first is computed from powers of e^(1/256) in 90-bit fixed point
 The second is found by searching the first.
 """
 
-from bisect import bisect_left
-
 import numpy as np
 import numpy.typing as npt
 
@@ -32,9 +30,10 @@ def _squash_table() -> npt.NDArray[np.uint16]:
 
 def _stretch_table(squash: npt.NDArray[np.uint16]) -> npt.NDArray[np.int16]:
     """Return the smallest x with squash(x) at or above the middle of each of STRETCH_CELLS intervals of probability."""
-    ascending, size = squash.tolist(), (1 << PROBABILITY_BITS) // STRETCH_CELLS
-    found = (bisect_left(ascending, size * index + size // 2) - SQUASH_LIMIT for index in range(STRETCH_CELLS))
-    return np.array([min(STRETCH_LIMIT, max(-STRETCH_LIMIT, x)) for x in found], dtype=np.int16)
+    size = (1 << PROBABILITY_BITS) // STRETCH_CELLS
+    middles = np.arange(size // 2, 1 << PROBABILITY_BITS, size)
+    found = np.searchsorted(squash, middles) - SQUASH_LIMIT
+    return found.clip(-STRETCH_LIMIT, STRETCH_LIMIT).astype(np.int16)
 
 
 SQUASH = _squash_table()

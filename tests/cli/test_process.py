@@ -118,6 +118,26 @@ def test_an_interrupt_at_the_end_is_one_line(name: str) -> None:
     assert_interrupted(INTERRUPTED_END.format(name=name))
 
 
+@pytest.mark.parametrize("thread", [False, True])
+def test_what_is_registered_for_the_end_is_done(thread: bool) -> None:
+    """Though the process ends without Python's own tidying, and though a thread that still runs is waited for."""
+    program = (
+        "import atexit, threading, time; from gencomp.cli.start import main\n"
+        "atexit.register(print, 'at the end')\n"
+        f"if {thread}: threading.Thread(target=lambda: (time.sleep(1), print('thread'))).start()\n"
+        "main(['--version'])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=ROOT, check=True)
+    assert run.stdout.decode().split("\n")[1:] == (["thread"] if thread else []) + ["at the end", ""]
+
+
+@pytest.mark.parametrize("tool", [["-m", "cProfile", "-m"], ["-m", "trace", "--listfuncs", "--module"]])
+def test_a_profiler_has_the_last_word(tool: list[str]) -> None:
+    line = [sys.executable, *tool, "gencomp", "--version"]
+    run = subprocess.run(line, capture_output=True, cwd=ROOT, check=True)
+    assert len(run.stdout.splitlines()) > 5, run.stdout
+
+
 def test_nothing_is_loaded_before_interrupts_are_handled() -> None:
     """What the first module brings with it is time in which Ctrl-C would print a traceback."""
     program = "import sys; before = set(sys.modules); import gencomp.cli.start; print(*set(sys.modules) - before)"

@@ -38,6 +38,7 @@ from gencomp.inference.recurrent import (
     has_bias,
     new_network,
 )
+from gencomp.places import open_regular
 from gencomp.specs import brief
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -194,13 +195,8 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     """Return the network of a file. Raises :class:`WeightsError`, of one line, on any other file."""
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise WeightsError(f"{path} is not a regular file; expected a .safetensors file of weights")
-        if size > MAX_FILE_BYTES:
-            raise WeightsError(f"{path} has {size:,} bytes; a file of weights has at most {MAX_FILE_BYTES:,}")
-        with path.open("rb") as file:
-            blob = file.read(MAX_FILE_BYTES + 1)
+        with open_regular(path, MAX_FILE_BYTES, WeightsError, "a file of weights") as file:
+            blob = file.read(MAX_FILE_BYTES)
     except OSError as error:
         raise WeightsError(f"the weights {path} cannot be read: {error.strerror}") from None
     try:

@@ -1,6 +1,7 @@
 """Files of weights: what was written comes back, and everything else is refused with one line."""
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -184,13 +185,14 @@ def test_a_cut_or_changed_file_is_refused_or_another_network(tmp_path: Path, arr
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cannot be read: No such file"):
         load_weights(tmp_path / "missing.safetensors")
-    with pytest.raises(WeightsError, match="not a regular file"):
-        load_weights(tmp_path)
-    with pytest.raises(WeightsError, match="not a regular file"):
-        load_weights("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for path, kind in ((tmp_path, "a folder"), ("/dev/zero", "a device"), (tmp_path / "link", "a pipe")):
+        with pytest.raises(WeightsError, match=f"{path} is {kind}, expected a file of weights: a regular file"):
+            load_weights(path)
     with (tmp_path / "large").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
-    with pytest.raises(WeightsError, match="has 268,435,457 bytes; a file of weights has at most"):
+    with pytest.raises(WeightsError, match="has 268,435,457 bytes, a file of weights has at most"):
         load_weights(tmp_path / "large")
 
 

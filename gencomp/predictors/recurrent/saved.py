@@ -14,11 +14,13 @@ from gencomp.files import new_file
 from gencomp.inference.arithmetic import INT16_LIMIT, STATE_LIMIT
 from gencomp.inference.recurrent import Memory
 from gencomp.inference.weights import read_tensors
+from gencomp.places import open_regular
 from gencomp.specs import brief
 
 FORMAT = 1
 KEPT = ("context", "hidden", "before", "normed")  # of a memory; the rest is scratch
 _MAX_BYTES = 1 << 20
+_DIGEST_BYTES = 32
 
 
 def write_state(path: str | PathLike[str], revision: int, weights: str, memory: Memory) -> None:
@@ -83,12 +85,8 @@ def check_kept(tensors: Mapping[str, npt.NDArray[Any]], memory: Memory) -> None:
 
 def _read(path: str | PathLike[str]) -> tuple[bytes, bytes]:
     """Return a file's checksum, as it is written there, and what follows it."""
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise CorruptDataError(f"{path} is not a saved rnn state: it is not a regular file")
-    with path.open("rb") as file:
-        blob = file.read(_MAX_BYTES + 1)
-    if not 32 < len(blob) <= _MAX_BYTES:
-        size = f"more than {_MAX_BYTES:,}" if len(blob) > _MAX_BYTES else f"{len(blob)}"
-        raise CorruptDataError(f"{path} is not a saved rnn state: it has {size} bytes")
-    return blob[:32], blob[32:]
+    with open_regular(path, _MAX_BYTES, CorruptDataError, "a saved rnn state") as file:
+        blob = file.read(_MAX_BYTES)
+    if len(blob) <= _DIGEST_BYTES:
+        raise CorruptDataError(f"{path} is not a saved rnn state: it has {len(blob)} bytes")
+    return blob[:_DIGEST_BYTES], blob[_DIGEST_BYTES:]

@@ -86,7 +86,8 @@ def test_large_blocks_have_large_tables() -> None:
 
 
 def test_tables_grow_only_where_there_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    large = bytes(1 << 22) + b"x"
+    monkeypatch.setattr("gencomp.predictors.mix.predictor.DEFAULT_BLOCK_SIZE", 1 << 10)  # what is above it is large
+    large = bytes(1 << 17)
     for limit, spec in ((300 << 20, "mix:7?freeze"), (None, "mix:7?memory=256&")):
         archive = gencomp.compress(large, "mix:7", max_memory=limit, threads=1)
         assert list_members(io.BytesIO(archive))[0].header.metadata["model"]["spec"].startswith(spec)

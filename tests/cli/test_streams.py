@@ -16,7 +16,7 @@ import pytest
 import gencomp
 from gencomp.cli.main import run
 from gencomp.cli.play import _read_start
-from tests.cli.test_cli import cli, fails  # noqa: F401
+from tests.cli.test_cli import cli, fails, shorten_the_demo  # noqa: F401
 from tests.conftest import ROOT
 
 COMMAND = [sys.executable, "-m", "gencomp"]
@@ -140,17 +140,6 @@ def test_any_encoding_of_stdout(
     assert output(monkeypatch, raw, *arguments, encoding=encoding) == 0
     if "--json" in arguments:
         json.loads(raw.taken.decode(encoding))
-
-
-def shorten_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gencomp import data
-    from gencomp.cli import demo
-
-    beginning = data.alice()[:20_000]
-    monkeypatch.setattr(data, "alice", lambda: beginning)
-    monkeypatch.setattr(demo, "MODELS", ("gzip",))
-    monkeypatch.setattr(demo, "DEFAULT_MODEL", "counts:1")
-    monkeypatch.setattr(demo, "SAMPLE_BYTES", 9)
 
 
 def test_letters_that_stdout_lacks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,9 +25,17 @@ from gencomp.registry import Entry
 TEXT = b"the cat sat on the mat; the dog sat on the log\n" * 12
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return a state as it is saved."""
+    path = tmp_path_factory.mktemp("saved") / "state"
+    Mix(1).begin(TEXT).save(path)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    Mix(1).begin(TEXT).save(tmp_path / "state")
+def path(saved: bytes, tmp_path: Path) -> Path:
+    (tmp_path / "state").write_bytes(saved)
     return tmp_path / "state"
 
 
@@ -43,7 +51,10 @@ def write(path: Path, body: bytes) -> None:
 
 def rewrite(path: Path, **changes: np.ndarray) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **(arrays_of(path) | changes))  # type: ignore[arg-type]
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for name, array in (arrays_of(path) | changes).items():
+            with file.open(f"{name}.npy", "w") as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
     write(path, buffer.getvalue())
 
 

@@ -1,6 +1,8 @@
 """Every example runs, and prints what it promises."""
 
 import json
+import operator
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from tests.conftest import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
+NAME = operator.attrgetter("name")
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
 
@@ -18,15 +21,36 @@ def test_examples_are_numbered_without_gaps() -> None:
     assert len(EXAMPLES) >= 5
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_example(path: Path, tmp_path: Path) -> None:
-    run = subprocess.run([sys.executable, "-W", "error", str(path)], cwd=tmp_path, capture_output=True, check=False)
-    assert run.returncode == 0, run.stderr.decode()
-    assert run.stderr == b""
+def assert_promise_kept(path: Path, printed: str) -> None:
     promised = path.read_text().split('"""')[1].split("Prints:")[1].split()
     assert promised
     for word in promised:
-        assert word in run.stdout.decode(), f"{word!r} is promised and not printed"
+        assert word in printed, f"{word!r} is promised and not printed"
+
+
+SLOW = {"09_gzip_in_transformers.py": pytest.mark.thorough}  # tests/test_hf.py tests what it shows
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, marks=SLOW.get(path.name, ())) for path in EXAMPLES], ids=NAME)
+def test_example(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As ``python PATH`` runs it, but in this process, which has imported the package."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    runpy.run_path(str(path), run_name="__main__")
+    printed, errors = capfd.readouterr()
+    assert errors == ""
+    assert_promise_kept(path, printed)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("path", EXAMPLES, ids=NAME)
+def test_example_as_a_program(path: Path, tmp_path: Path) -> None:
+    run = subprocess.run([sys.executable, "-W", "error", str(path)], cwd=tmp_path, capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    assert run.stderr == b""
+    assert_promise_kept(path, run.stdout.decode())
 
 
 def test_there_are_three_lessons() -> None:

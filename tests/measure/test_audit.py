@@ -20,7 +20,7 @@ from gencomp.registry import entries
 
 SPECS = [entry.name for entry in entries() if entry.extra is None and entry.name not in ("ensemble", "lookahead")]
 SPECS += ["ensemble:gzip,counts", "counts:0", "ctw:2", "mix:1"]
-LIMITS = {"zstd": 8, "brotli": 4, "ensemble:gzip,counts": 12, "lzma": 12, "xz": 8, "bz2": 12, "gzip": 40, "zlib": 40}
+LIMITS = {"zstd": 8, "brotli": 4, "ensemble:gzip,counts": 12, "lzma": 12, "xz": 8, "bz2": 12, "gzip": 40, "zlib": 40, "best": 16, "mix": 40, "rnn": 40}
 
 
 def refuted(verdict: Verdict) -> list[str]:
@@ -29,7 +29,7 @@ def refuted(verdict: Verdict) -> list[str]:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_every_predictor_is_accepted(spec: str, book: bytes) -> None:
-    verdict = audit(as_predictor(spec), book[: LIMITS.get(spec, 200)])
+    verdict = audit(as_predictor(spec), book[: LIMITS.get(spec, 80)])
     assert verdict.accepted, verdict.record()
     assert verdict.scored_bytes == verdict.data_bytes
     assert verdict.archive_bytes is not None

@@ -29,7 +29,7 @@ def test_a_signal_leaves_nothing_half_written(number: int, code: int, tmp_path: 
     while not list(tmp_path.glob(".*.part")) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert list(tmp_path.glob(".*.part")), "compression did not start"
-    time.sleep(0.3)
+    time.sleep(0.1)
     running.send_signal(number)
     _, err = running.communicate(timeout=60)
     assert running.returncode == code

@@ -20,7 +20,19 @@ from gencomp.registry import entries
 
 SPECS = [entry.name for entry in entries() if entry.extra is None and entry.name not in ("ensemble", "lookahead")]
 SPECS += ["ensemble:gzip,counts", "counts:0", "ctw:2", "mix:1"]
-LIMITS = {"zstd": 8, "brotli": 4, "ensemble:gzip,counts": 12, "lzma": 12, "xz": 8, "bz2": 12, "gzip": 40, "zlib": 40, "best": 16, "mix": 40, "rnn": 40}
+LIMITS = {
+    "zstd": 8,
+    "brotli": 4,
+    "ensemble:gzip,counts": 12,
+    "lzma": 12,
+    "xz": 8,
+    "bz2": 12,
+    "gzip": 40,
+    "zlib": 40,
+    "best": 16,
+    "mix": 40,
+    "rnn": 40,
+}
 
 
 def refuted(verdict: Verdict) -> list[str]:

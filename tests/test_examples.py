@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gencomp import registry
 from tests.conftest import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
@@ -38,6 +39,7 @@ def test_example(
     """As ``python PATH`` runs it, but in this process, which has imported the package."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(path)])
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))  # some add a model
     runpy.run_path(str(path), run_name="__main__")
     printed, errors = capfd.readouterr()
     assert errors == ""

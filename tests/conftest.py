@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 quiet = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("default", max_examples=40, derandomize=True, **quiet)
+settings.register_profile("brief", max_examples=5, derandomize=True, **quiet)  # where tests run tests
 settings.register_profile("slow", max_examples=3000, **quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

@@ -35,7 +35,8 @@ for name in codecs:
     whole.update(str([round(65536 * bits) for bits in gencomp.costs(name, data)]).encode())
 print(whole.hexdigest())
 """
-ALL = "counts:2 lz78 ctw:2 mix:1", "gzip lzma?preset=1 zstd?level=1 zstd?level=19 brotli?quality=1"
+ALL = "counts:2 lz78 ctw:2 mix:1", "gzip lzma?preset=1 zstd?level=1 brotli?quality=1"
+SLOWEST = "mix:9", "zstd?level=19"  # in plain Python
 FEW = "counts:2", ""  # kernels that numba compiles in seconds
 # numba as in a read-only installation, without a home that can be written
 NOWHERE = (
@@ -49,7 +50,14 @@ def python(code: str, *arguments: str, **environment: str) -> subprocess.Complet
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, env=whole, check=False)
 
 
-@pytest.mark.parametrize(("way", "names"), [pytest.param("library", ALL, marks=needs_library), ("numba", FEW)])
+@pytest.mark.parametrize(
+    ("way", "names"),
+    [
+        pytest.param("library", ALL, marks=needs_library),
+        pytest.param("library", SLOWEST, marks=[needs_library, pytest.mark.thorough]),
+        ("numba", FEW),
+    ],
+)
 def test_each_way_gives_what_plain_python_gives(way: str, names: tuple[str, str]) -> None:
     expected, result = (python(WORK, *names, GENCOMP_KERNELS=each) for each in ("python", way))
     assert (result.returncode, result.stderr) == (0, b"")
@@ -307,6 +315,7 @@ def test_a_change_of_an_inner_module_is_seen(package: Path, changed: str, differ
 # ---- numba's cache
 
 
+@pytest.mark.thorough  # most of it is compilation; the next test covers what is said
 def test_commands_work_without_a_cache_and_say_so_once(tmp_path: Path) -> None:
     out, archive = tmp_path / "out", tmp_path / "archive.gcz"
     archive.write_bytes(gencomp.compress(b"some text, some more text", "uniform"))

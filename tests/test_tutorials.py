@@ -86,30 +86,31 @@ def add_model(kind: str, copy: Path) -> str:
     return Path(place).stem
 
 
-def test_a_model_is_a_file_and_a_line(copy: Path) -> None:
-    names = [add_model(kind, copy) for kind in CONTRACTS]
-    said = contract(copy, names, *sum(CONTRACTS.values(), ()), "test_arguments.py", GENCOMP_KERNELS="python")
-    assert passed(said) >= 18
-    assert "failed" not in said
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("kind", CONTRACTS)
-def test_its_kernels_are_compiled(kind: str, copy: Path) -> None:
-    said = contract(copy, [add_model(kind, copy)], *CONTRACTS[kind], "test_arguments.py")
-    assert passed(said) >= 9
-    assert "failed" not in said
-
-
-def test_a_command_is_a_file(copy: Path, tmp_path: Path) -> None:
+def add_command(copy: Path) -> None:
     place, code, _ = tutorial("command")
     (copy / place).write_text(code, encoding="utf-8")
-    assert passed(contract(copy, ["spread"], "test_commands.py")) >= 4
-    (tmp_path / "data").write_bytes(b"abab" * 8)
+
+
+def test_a_model_is_a_file_and_a_line_and_a_command_a_file(copy: Path) -> None:
+    add_command(copy)
+    names = ["spread", *(add_model(kind, copy) for kind in CONTRACTS)]
+    paths = ["test_commands.py", "test_arguments.py", *sum(CONTRACTS.values(), ())]
+    said = contract(copy, names, *paths, GENCOMP_KERNELS="python", HYPOTHESIS_PROFILE="brief")
+    assert passed(said) >= 22
+    assert "failed" not in said
+    (copy / "data").write_bytes(b"abab" * 8)
     run = subprocess.run(
         [sys.executable, "-m", "gencomp", "spread", "data"], cwd=copy, capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == ["raw", "bytes", "32", "different", "bytes", "2", "entropy", "1.0"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", CONTRACTS)
+def test_each_alone_with_compiled_kernels(kind: str, copy: Path) -> None:
+    said = contract(copy, [add_model(kind, copy)], *CONTRACTS[kind], "test_arguments.py")
+    assert passed(said) >= 9
+    assert "failed" not in said
 
 
 @pytest.mark.parametrize("kind", ["codec", "predictor", "command"])

@@ -101,7 +101,7 @@ def samples() -> dict[str, bytes]:
         "samples": words.tobytes(),
         "noise": rng.bytes(100_000),
         "records": record * 2000,
-        "counters": np.arange(0, 30_000_000, 0xE8, dtype="<i4").tobytes(),
+        "counters": np.arange(0, 10_000_000, 0xE8, dtype="<i4").tobytes(),
         "few calls": machine_code(20),
         "as places": with_places(CODE),  # done already
     }

@@ -28,9 +28,17 @@ def best() -> Best:
     return Best(1, weights=str(small_network()))
 
 
+@pytest.fixture(scope="module")
+def saved(best: Best, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return a state as it is saved."""
+    path = tmp_path_factory.mktemp("saved") / "state"
+    best.begin(TEXT * 5).save(path)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def path(best: Best, tmp_path: Path) -> Path:
-    best.begin(TEXT * 5).save(tmp_path / "state")
+def path(saved: bytes, tmp_path: Path) -> Path:
+    (tmp_path / "state").write_bytes(saved)
     return tmp_path / "state"
 
 

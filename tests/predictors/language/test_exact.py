@@ -317,8 +317,8 @@ def test_a_header_names_weights_and_a_revision_alone(token_model: Path, wiki: by
 
 def test_archives_of_floats_are_still_of_floats(token_model: Path, wiki: bytes) -> None:
     """Once the arithmetic had no name, and was torch's."""
-    archive = compress(wiki[:400], model=f"hf:{token_model}?context=64&arithmetic=float")
-    assert decompress(archive, model=f"hf:{token_model}?context=64") == wiki[:400]
+    archive = compress(wiki[:250], model=f"hf:{token_model}?context=64&arithmetic=float")
+    assert decompress(archive, model=f"hf:{token_model}?context=64") == wiki[:250]
     header = list_members(io.BytesIO(archive))[0].header.metadata["model"]
     assert header["numeric"] == "environment"
     assert header["spec"].endswith("&arithmetic=float")
@@ -326,7 +326,7 @@ def test_archives_of_floats_are_still_of_floats(token_model: Path, wiki: bytes) 
 
 def test_it_costs_what_floats_cost(token_model: Path, wiki: bytes) -> None:
     models = [HuggingFace(str(token_model), context=64, arithmetic=kind, lane=8192) for kind in ("exact", "float")]
-    sizes = [len(encode_block(model, wiki[:1500])) for model in models]
+    sizes = [len(encode_block(model, wiki[:900])) for model in models]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
     costs = [model.token_costs([wiki[:300]])[0].code_lengths.sum() for model in models]
     assert costs[0] == pytest.approx(costs[1], rel=0.02)

@@ -1,6 +1,7 @@
 """How the source is written: nothing in it has to be known by heart, and the library speaks in its own terms."""
 
 import ast
+import gc
 import re
 from collections.abc import Iterator
 from keyword import kwlist
@@ -23,7 +24,11 @@ def name_of(path: Path) -> str:
 @pytest.fixture(scope="module")
 def trees() -> dict[Path, list[ast.AST]]:
     """Return the nodes of each module's tree."""
-    return {path: [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))] for path in SOURCES}
+    gc.disable()  # it would go through all trees each time that some have been made
+    try:
+        return {path: [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))] for path in SOURCES}
+    finally:
+        gc.enable()
 
 
 def riddles(source: str, nodes: list[ast.AST] | None = None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Some cases of benchmarks/fuzz_archives.py, in a process of their own, on every run of the suite."""
+"""Some cases of benchmarks/fuzz_archives.py, in a process of their own."""
 
 import subprocess
 import sys
@@ -16,8 +16,9 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
+@pytest.mark.thorough  # tests/archive/test_hostile.py has those that found something
 def test_forged_archives_states_and_searches() -> None:
-    found = run("--few", "--cases", "60", "--states", "20", "--searches", "15", "--seed", "20")
+    found = run("--few", "--cases", "300", "--states", "60", "--searches", "40", "--seed", "20")
     assert "0 wrong" in found
     for word in (
         "'read'",

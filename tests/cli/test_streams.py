@@ -132,7 +132,7 @@ def test_a_reader_that_is_gone_is_an_exit_code(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("arguments", [*WRITERS, ("demo",)], ids=" ".join)
 def test_any_encoding_of_stdout(
     arguments: tuple[str, ...], encoding: str, folder: Path, monkeypatch: pytest.MonkeyPatch

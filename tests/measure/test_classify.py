@@ -287,7 +287,9 @@ class TestScikitLearn:
     def _installed(self) -> None:
         pytest.importorskip("sklearn")
 
-    @pytest.mark.parametrize("name", ["primed", pytest.param("neighbors", marks=pytest.mark.slow)])
+    @pytest.mark.parametrize(
+        "name", [pytest.param("primed", marks=pytest.mark.thorough), pytest.param("neighbors", marks=pytest.mark.slow)]
+    )
     def test_its_own_checks_pass(self, name: str) -> None:
         """All of them, on rows written out as texts; on texts as they are, those that need no rows."""
         from sklearn.exceptions import SkipTestWarning

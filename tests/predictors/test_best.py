@@ -291,7 +291,7 @@ def test_extremes(name: str) -> None:
 
 
 def test_noise_is_stored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = np.random.default_rng(10).bytes(10_000_000)
+    noise = np.random.default_rng(10).bytes(3_000_000)
     monkeypatch.setattr(Best, "encode_block", lambda self, data: pytest.fail("the model is asked"))
     archive = gencomp.compress(noise, "best")
     assert len(archive) < len(noise) + 500

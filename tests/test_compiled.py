@@ -37,7 +37,8 @@ print(whole.hexdigest())
 """
 ALL = "counts:2 lz78 ctw:2 mix:1", "gzip lzma?preset=1 zstd?level=1 brotli?quality=1"
 SLOWEST = "mix:9", "zstd?level=19"  # in plain Python
-FEW = "counts:2", ""  # kernels that numba compiles in seconds
+FEW = "uniform", ""  # kernels that numba compiles in two seconds
+MORE = "counts:2 lz78", ""
 # numba as in a read-only installation, without a home that can be written
 NOWHERE = (
     "import numba.core.caching as caching; caching.CacheImpl._locator_classes = []\n"
@@ -56,6 +57,7 @@ def python(code: str, *arguments: str, **environment: str) -> subprocess.Complet
         pytest.param("library", ALL, marks=needs_library),
         pytest.param("library", SLOWEST, marks=[needs_library, pytest.mark.thorough]),
         ("numba", FEW),
+        pytest.param("numba", MORE, marks=pytest.mark.thorough),
     ],
 )
 def test_each_way_gives_what_plain_python_gives(way: str, names: tuple[str, str]) -> None:

@@ -91,6 +91,7 @@ def add_command(copy: Path) -> None:
     (copy / place).write_text(code, encoding="utf-8")
 
 
+@pytest.mark.thorough
 def test_a_model_is_a_file_and_a_line_and_a_command_a_file(copy: Path) -> None:
     add_command(copy)
     names = ["spread", *(add_model(kind, copy) for kind in CONTRACTS)]

@@ -192,7 +192,9 @@ for compressor in (Lzma(0), Lzma(9)):
 
 
 @pytest.mark.parametrize("compressor", [Lzma(0), Lzma(2), Lzma(6), Lzma(9), Lzma(9, True), Lzma(6, lc=0, lp=4)])
-@pytest.mark.parametrize("size", [0, 3000, 70_000, 300_000])
+@pytest.mark.parametrize(
+    "size", [0, 70_000, *(pytest.param(size, marks=pytest.mark.thorough) for size in (3000, 300_000))]
+)
 def test_a_state_takes_about_what_is_said(compressor: Lzma, size: int) -> None:
     """Estimates are neither below what is taken nor far above: who asks is refused too early then."""
     text = (alice() * 2)[: size + 40]

@@ -221,7 +221,7 @@ def test_claims_are_checked_before_anything_is_inflated(path: Path, name: str) -
         header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (10000000000,), }".ljust(117) + b"\n"
         return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + piece
 
-    for make in (claiming, lambda piece: piece + bytes(50 << 20)):
+    for make in (claiming, lambda piece: piece + bytes(20 << 20)):
         Mix(1).begin(TEXT).save(path)
         with_entry(path, name, make)
         tracemalloc.start()

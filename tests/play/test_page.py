@@ -336,8 +336,8 @@ def test_models_come_and_go_and_failures_stay_in_their_place(page: Page, opened:
 def test_the_address_keeps_the_state(page: Page, opened: Opened) -> None:
     server = opened()
     page.run("app.setDraw({temperature: 0.7}); app.setCaret(12); app.add('uniform'); app.setParse(true)")
-    page.wait("location.hash.length > 10")
-    time.sleep(0.5)
+    kept = "(kept => kept?.m.length === 3 && kept.c === 12 && kept.d.temperature === 0.7 && kept.p)(app.kept())"
+    page.wait(kept)
     fragment = page.run("location.hash")
     page.open("about:blank")
     page.open(server.url + fragment)

@@ -9,7 +9,7 @@ TESTS=(
     tests/cli/test_cli.py
 )
 
-# Arguments go to pytest; paths among them replace TESTS.
+# The default tests and the thorough ones. Arguments go to pytest; paths among them replace TESTS.
 run_tests() {
     local argument
     for argument in "$@"; do
@@ -28,5 +28,5 @@ run_tests() {
     # the library of kernels is not built again, since numba's own releases are tried here
     GENCOMP_BUILD_KERNELS=0 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev]' "${PINS[@]}"
     # each numba compiles for itself, into a cache of its own, unless GENCOMP_KERNELS asks for another way
-    GENCOMP_KERNELS="${GENCOMP_KERNELS-numba}" NUMBA_CACHE_DIR="$PWD/$folder/numba" "$folder/bin/python" -m pytest -q -p no:cacheprovider "${TESTS[@]}" "$@"
+    GENCOMP_KERNELS="${GENCOMP_KERNELS-numba}" NUMBA_CACHE_DIR="$PWD/$folder/numba" "$folder/bin/python" -m pytest -q -p no:cacheprovider -m 'not slow' "${TESTS[@]}" "$@"
 }

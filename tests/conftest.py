@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 quiet = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("default", max_examples=40, derandomize=True, **quiet)
+settings.register_profile("brief", max_examples=5, derandomize=True, **quiet)  # where tests run tests
 settings.register_profile("slow", max_examples=3000, **quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
@@ -27,6 +29,24 @@ os.environ.setdefault("PYTHONWARNINGS", "ignore:kernels whose sources changed:Us
 # numba's cache takes no lock: each process that runs tests keeps its own, and the commands that it starts inherit it
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / f"numba-{worker}")
+
+
+# one worker runs all of these: the models that they share are trained once, and torch is at work in one process
+TOGETHER = ("tests/predictors/language/", "tests/training/", "tests/test_hf.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out whole files, as ``--dist loadfile`` does, and the files of ``TOGETHER`` as one."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "together" if nodeid.startswith(TOGETHER) else super()._split_scope(nodeid)
+
+    return Together(config, log)
 
 
 def pytest_report_header() -> str:

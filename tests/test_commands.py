@@ -2,9 +2,9 @@
 
 What stands in a README, the tutorial, the how-to and the pages on the live page and on measuring runs in the order in
 which it stands there, each document in a folder of its own with the files that a reader has: small ones, and where a
-command would take minutes, with options that shorten it (``SHORTER``). ``pytest -m slow`` runs the same commands as
-they stand, and those of the experiments, on the data of GENCOMP_DATA and the models that are installed. All others are
-command lines, whose options exist.
+command would take minutes, with options that shorten it (``SHORTER``). The README's do so in every run, the others'
+with ``pytest -m thorough``. ``pytest -m slow`` runs the same commands as they stand, and those of the experiments, on
+the data of GENCOMP_DATA and the models that are installed. All others are command lines, whose options exist.
 """
 
 import os
@@ -188,7 +188,7 @@ def serve(words: list[str]) -> None:
     assert process.returncode == 0, error
 
 
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("name", [RUN[0], *(pytest.param(name, marks=pytest.mark.thorough) for name in RUN[1:])])
 def test_commands_run(
     name: str, folder: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

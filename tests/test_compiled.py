@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gencomp
 from gencomp import compiled
 from gencomp.compiled import build, library, signatures, sources
 from gencomp.errors import GencompWarning
@@ -28,7 +29,7 @@ needs_library = pytest.mark.skipif(compiled.way != "library", reason=f"no librar
 # what a short text becomes with predictors and codecs, as one line of hexadecimal digits
 WORK = """
 import hashlib, sys, gencomp
-data = b"one text, another text, one more text; " * 3
+data = b"one text, another text, one more text; " * 2
 whole = hashlib.sha256()
 predictors, codecs = (words.split() for words in sys.argv[1:])
 for name in predictors:
@@ -37,8 +38,10 @@ for name in codecs:
     whole.update(str([round(65536 * bits) for bits in gencomp.costs(name, data)]).encode())
 print(whole.hexdigest())
 """
-ALL = "counts:2 lz78 ctw:2 mix:1", "gzip lzma?preset=1 zstd?level=1 zstd?level=19 brotli?quality=1"
-FEW = "counts:2", ""  # kernels that numba compiles in seconds
+ALL = "counts:2 lz78 ctw:2 mix:1", "gzip lzma?preset=1 zstd?level=1 brotli?quality=1"
+SLOWEST = "mix:9", "zstd?level=19"  # in plain Python
+FEW = "uniform", ""  # kernels that numba compiles in two seconds
+MORE = "counts:2 lz78", ""
 # numba as in a read-only installation, without a home that can be written
 NOWHERE = (
     "import numba.core.caching as caching; caching.CacheImpl._locator_classes = []\n"
@@ -51,7 +54,15 @@ def python(code: str, *arguments: str, **environment: str) -> subprocess.Complet
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, env=whole, check=False)
 
 
-@pytest.mark.parametrize(("way", "names"), [pytest.param("library", ALL, marks=needs_library), ("numba", FEW)])
+@pytest.mark.parametrize(
+    ("way", "names"),
+    [
+        pytest.param("library", ALL, marks=needs_library),
+        pytest.param("library", SLOWEST, marks=[needs_library, pytest.mark.thorough]),
+        ("numba", FEW),
+        pytest.param("numba", MORE, marks=pytest.mark.thorough),
+    ],
+)
 def test_each_way_gives_what_plain_python_gives(way: str, names: tuple[str, str]) -> None:
     expected, result = (python(WORK, *names, GENCOMP_KERNELS=each) for each in ("python", way))
     assert (result.returncode, result.stderr) == (0, b"")
@@ -555,16 +566,18 @@ def test_a_change_of_an_inner_module_is_seen(package: Path, changed: str, differ
 # ---- numba's cache
 
 
+@pytest.mark.thorough  # most of it is compilation; the next test covers what is said
 def test_commands_work_without_a_cache_and_say_so_once(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"some text, some more text; " * 40)
-    result = python(NOWHERE, "compress", "-q", str(file), "-m", "uniform", GENCOMP_KERNELS="numba")
+    out, archive = tmp_path / "out", tmp_path / "archive.gcz"
+    archive.write_bytes(gencomp.compress(b"some text, some more text", "uniform"))
+    result = python(NOWHERE, "sample", "-q", "-n", "3", "-m", "uniform", "-o", str(out), GENCOMP_KERNELS="numba")
     assert (result.returncode, result.stdout) == (0, b"")
     line = result.stderr.decode()
     assert line.startswith("note: compiled code cannot be cached, so each run compiles anew")
     assert "NUMBA_CACHE_DIR" in line
     assert line.count("\n") == 1
-    result = python(NOWHERE, "info", f"{file}.gcz", GENCOMP_KERNELS="numba")
+    assert out.stat().st_size == 3
+    result = python(NOWHERE, "info", str(archive), GENCOMP_KERNELS="numba")
     assert result.returncode == 0
     assert b"cannot be cached" not in result.stderr, "nothing is compiled for it"
 

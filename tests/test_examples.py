@@ -1,15 +1,20 @@
 """Every example runs, and prints what it promises."""
 
 import json
+import operator
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from gencomp import registry
 from tests.conftest import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
+NAME = operator.attrgetter("name")
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
 
@@ -18,15 +23,37 @@ def test_examples_are_numbered_without_gaps() -> None:
     assert len(EXAMPLES) >= 5
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_example(path: Path, tmp_path: Path) -> None:
-    run = subprocess.run([sys.executable, "-W", "error", str(path)], cwd=tmp_path, capture_output=True, check=False)
-    assert run.returncode == 0, run.stderr.decode()
-    assert run.stderr == b""
+def assert_promise_kept(path: Path, printed: str) -> None:
     promised = path.read_text().split('"""')[1].split("Prints:")[1].split()
     assert promised
     for word in promised:
-        assert word in run.stdout.decode(), f"{word!r} is promised and not printed"
+        assert word in printed, f"{word!r} is promised and not printed"
+
+
+SLOW = {"09_gzip_in_transformers.py": pytest.mark.thorough}  # tests/test_hf.py tests what it shows
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, marks=SLOW.get(path.name, ())) for path in EXAMPLES], ids=NAME)
+def test_example(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As ``python PATH`` runs it, but in this process, which has imported the package."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))  # some add a model
+    runpy.run_path(str(path), run_name="__main__")
+    printed, errors = capfd.readouterr()
+    assert errors == ""
+    assert_promise_kept(path, printed)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("path", EXAMPLES, ids=NAME)
+def test_example_as_a_program(path: Path, tmp_path: Path) -> None:
+    run = subprocess.run([sys.executable, "-W", "error", str(path)], cwd=tmp_path, capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    assert run.stderr == b""
+    assert_promise_kept(path, run.stdout.decode())
 
 
 def test_there_are_three_lessons() -> None:
@@ -38,22 +65,22 @@ def test_there_are_three_lessons() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_and_shows_its_results(path: Path) -> None:
-    """The cells assert what their texts say. What is kept in the file comes from a run of the same cells."""
+def test_a_notebook_shows_its_results(path: Path) -> None:
+    """What is kept in the file comes from a run of the same cells."""
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert (kept["nbformat"], kept["nbformat_minor"]) == (4, 5)
     assert len({cell["id"] for cell in kept["cells"]}) == len(kept["cells"])
     code = [cell for cell in kept["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] or "class " in "".join(cell["source"]) for cell in code)
-    run = subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "examples/notebooks.py"), "--check", path.stem],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+
+@pytest.mark.thorough
+def test_notebooks_run() -> None:
+    """The cells assert what their texts say."""
+    command = [sys.executable, "-W", "error", str(ROOT / "examples/notebooks.py"), "--check"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    assert f"{path.name}: " in run.stderr
+    assert re.findall(r"^(\S+): ", run.stderr, re.MULTILINE) == [path.name for path in NOTEBOOKS]
 
 
 def test_a_cell_that_fails_fails_the_run(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Imports point one way, and compressors and predictors do not know each other."""
 
 import ast
+import functools
+import gc
 from pathlib import Path
 
 import pytest
@@ -36,13 +38,26 @@ STRANGERS = {
 }
 
 
+@functools.cache
+def nodes_of(source: str) -> list[ast.Import | ast.ImportFrom | ast.Call]:
+    """Return the imports and calls in Python text; several tests ask for each module's."""
+    gc.disable()  # it would go through all that tests hold, for nothing
+    try:
+        return [
+            node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)
+        ]
+    finally:
+        gc.enable()
+
+
+@functools.cache
 def imported(source: str) -> tuple[set[str], set[str]]:
     """Return what Python text imports of gencomp, anywhere in it: the parts, and the names of the façade.
 
     A name of the façade is an import of the part where it is at home; the whole package is the name ``*``.
     """
     parts, facade = set(), set()
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes_of(source):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 package, _, rest = alias.name.partition(".")
@@ -127,7 +142,7 @@ MAY_ASK = {"equivalence/capabilities.py", "equivalence/conditional.py", "equival
 def test_callers_do_not_ask_what_an_object_can_do() -> None:
     asking = set()
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path.read_text(encoding="utf-8")):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
                 kinds = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
                 if kinds & CAPABILITIES:
@@ -141,7 +156,7 @@ def test_modules_do_not_import_one_another_in_a_circle() -> None:
     for path in PACKAGE.rglob("*.py"):
         name = ".".join(["gencomp", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
         inside[name] = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path.read_text(encoding="utf-8")):
             if isinstance(node, ast.Import):
                 inside[name] |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "gencomp":

@@ -140,6 +140,19 @@ def test_scripts_of_ci_are_in_order() -> None:
             assert (ROOT / path).exists(), path
 
 
+def test_ci_runs_the_tests_that_the_default_leaves_out() -> None:
+    """Each tier has a marker and a line in the documents; CI runs the default and the thorough one."""
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    tiers = [marker.partition(":")[0] for marker in options["markers"]]
+    assert f"-m '{' and '.join(f'not {tier}' for tier in reversed(tiers))}'" in options["addopts"]
+    for name in ("docs/developing.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert all(f"| `python -m pytest{more}` |" in text for more in ("", *(f" -m {tier}" for tier in tiers))), name
+    for name in (".ci/run", ".github/workflows/tests.yml"):
+        runs = re.findall(r"python -m pytest(.*)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+        assert runs[:2] == [" -m thorough", ""], name
+
+
 def test_what_releases_took_is_on_record() -> None:
     """benchmarks/track.py writes a file a release; sizes are the same wherever they are measured."""
     paths = list((ROOT / "benchmarks/history").glob("*.json"))

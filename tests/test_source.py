@@ -1,6 +1,7 @@
 """How the source is written: nothing in it has to be known by heart, and the library speaks in its own terms."""
 
 import ast
+import gc
 import re
 from collections.abc import Iterator
 from keyword import kwlist
@@ -20,9 +21,19 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def riddles(source: str) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, list[ast.AST]]:
+    """Return the nodes of each module's tree."""
+    gc.disable()  # it would go through all trees each time that some have been made
+    try:
+        return {path: [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))] for path in SOURCES}
+    finally:
+        gc.enable()
+
+
+def riddles(source: str, nodes: list[ast.AST] | None = None) -> Iterator[str]:
     """Yield what stands beside an operator of another kind without parentheses, where one of the two is of bits."""
-    tree, text = ast.parse(source), source.encode()
+    text = source.encode()
     starts = [0]
     for line in text.split(b"\n"):
         starts.append(starts[-1] + len(line) + 1)
@@ -36,7 +47,7 @@ def riddles(source: str) -> Iterator[str]:
         is_call = called is not None and called[1] not in kwlist
         return before.endswith(b"(") and after.startswith(b")") and not is_call
 
-    for node in ast.walk(tree):
+    for node in nodes or ast.walk(ast.parse(source)):
         parts: list[ast.expr] = []
         if isinstance(node, ast.BinOp):
             inner = [part for part in (node.left, node.right) if isinstance(part, ast.BinOp)]
@@ -62,20 +73,23 @@ def test_every_riddle_is_seen(source: str, found: int) -> None:
     assert len(list(riddles(source))) == found
 
 
-def test_operators_of_bits_stand_in_parentheses_beside_others() -> None:
-    found = {f"{name_of(path)}: {riddle}" for path in SOURCES for riddle in riddles(path.read_text(encoding="utf-8"))}
+def test_operators_of_bits_stand_in_parentheses_beside_others(trees: dict[Path, list[ast.AST]]) -> None:
+    found = {
+        f"{name_of(path)}: {riddle}"
+        for path, nodes in trees.items()
+        for riddle in riddles(path.read_text(encoding="utf-8"), nodes)
+    }
     assert not found
 
 
 LONG = 60  # lines
 
 
-def test_a_long_kernel_says_why_it_is_one() -> None:
+def test_a_long_kernel_says_why_it_is_one(trees: dict[Path, list[ast.AST]]) -> None:
     long = []
-    for path in SOURCES:
-        text = path.read_text(encoding="utf-8")
-        lines = text.split("\n")
-        for node in ast.walk(ast.parse(text)):
+    for path, nodes in trees.items():
+        lines = path.read_text(encoding="utf-8").split("\n")
+        for node in nodes:
             if isinstance(node, ast.FunctionDef) and node.decorator_list:
                 decorators = {part.id for part in node.decorator_list if isinstance(part, ast.Name)}
                 body = lines[node.lineno - 1 : node.end_lineno]
@@ -90,9 +104,9 @@ HAVE_OPTIONS = re.compile(r"cli/|__main__\.py|harness\.py|compiled/build\.py|rep
 FLAG = re.compile(r"(?<![\w\[])--?[a-z][a-z-]*\b(?!\.)")
 
 
-def texts_of_errors(tree: ast.AST) -> Iterator[str]:
+def texts_of_errors(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield the texts in what is raised, warned of or returned as an error."""
-    for node in ast.walk(tree):
+    for node in nodes:
         called = node.exc if isinstance(node, ast.Raise) else node if isinstance(node, ast.Call) else None
         name = ast.unparse(called.func) if isinstance(called, ast.Call) else ""
         if isinstance(node, ast.Raise) or name.endswith(("Error", "Warning", "warn_once", "warn")):
@@ -101,11 +115,11 @@ def texts_of_errors(tree: ast.AST) -> Iterator[str]:
                     yield part.value
 
 
-def test_messages_of_the_library_name_no_flags() -> None:
+def test_messages_of_the_library_name_no_flags(trees: dict[Path, list[ast.AST]]) -> None:
     seen, found = 0, set()
-    for path in SOURCES:
+    for path, nodes in trees.items():
         if not HAVE_OPTIONS.search(name_of(path)):
-            for text in texts_of_errors(ast.parse(path.read_text(encoding="utf-8"))):
+            for text in texts_of_errors(nodes):
                 seen += 1
                 found |= {f"{name_of(path)}: {text}" for flag in FLAG.finditer(text) if " " + flag[0] in " " + text}
     assert seen > 500
@@ -122,20 +136,19 @@ def test_the_command_line_puts_its_flags_in_their_place() -> None:
     assert in_flags("use 'hf?model=7' or my_model=7") == "use 'hf?model=7' or my_model=7"
 
 
-def of_newer_llvmlite(source: str) -> Iterator[str]:
+def of_newer_llvmlite(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield the calls with arguments that only newer llvmlite has, whose pointers do not say what they point at."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes:
         if isinstance(node, ast.Call) and {"typ", "source_etype"} & {keyword.arg for keyword in node.keywords}:
             yield ast.unparse(node)
 
 
 def test_arguments_of_newer_llvmlite_are_found() -> None:
-    assert list(of_newer_llvmlite("b.load(p, typ=t); b.load(p)")) == ["b.load(p, typ=t)"]
+    assert list(of_newer_llvmlite([*ast.walk(ast.parse("b.load(p, typ=t); b.load(p)"))])) == ["b.load(p, typ=t)"]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_one_module_knows_which_llvmlite_there_is(path: Path) -> None:
+def test_one_module_knows_which_llvmlite_there_is(trees: dict[Path, list[ast.AST]]) -> None:
     """Pointers of llvmlite 0.42 say what they point at, those of newer ones do not, and loads are called otherwise."""
     # the build has a bound of its own, at whose releases no pointer says it
-    if name_of(path) not in ("compiled/llvm.py", "compiled/build.py"):
-        assert not list(of_newer_llvmlite(path.read_text()))
+    knowing = {name_of(path): calls for path, nodes in trees.items() if (calls := list(of_newer_llvmlite(nodes)))}
+    assert knowing.keys() <= {"compiled/llvm.py", "compiled/build.py"}, knowing

@@ -49,11 +49,12 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def contract(folder: Path, name: str, *paths: str) -> str:
-    """Run the contract for one name; return what pytest said, which is no failure."""
+def contract(folder: Path, names: list[str], *paths: str, **environment: str) -> str:
+    """Run the contract for some names; return what pytest said, which is no failure."""
     chosen = [f"tests/contract/{path}" for path in paths]
-    words = ["-q", "-n0", "-p", "no:cacheprovider", "-k", f"[{name}] or is_tried or every_file", *chosen]
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    named = " or ".join(f"[{name}]" for name in names)
+    words = ["-q", "-n0", "-p", "no:cacheprovider", "-k", f"{named} or is_tried or every_file", *chosen]
+    environment = {**os.environ, "PYTHONPATH": str(folder), **environment}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
         cwd=folder,
@@ -70,8 +71,11 @@ def passed(said: str) -> int:
     return int(re.findall(r"(\d+) passed", said)[0])
 
 
-@pytest.mark.parametrize("kind", ["codec", "predictor"])
-def test_a_model_is_a_file_and_a_line(kind: str, copy: Path) -> None:
+CONTRACTS = {"codec": ("test_compressors.py",), "predictor": ("test_predictors.py", "test_causality.py")}
+
+
+def add_model(kind: str, copy: Path) -> str:
+    """Add a tutorial's file and its line; return the model's name."""
     place, code, line = tutorial(kind)
     assert not (copy / place).exists()
     (copy / place).write_text(code, encoding="utf-8")
@@ -79,22 +83,35 @@ def test_a_model_is_a_file_and_a_line(kind: str, copy: Path) -> None:
     text = registry.read_text(encoding="utf-8")
     assert text.count("\n)\n\nDEFAULT_MODEL") == 1
     registry.write_text(text.replace("\n)\n\nDEFAULT_MODEL", f"\n{line})\n\nDEFAULT_MODEL"), encoding="utf-8")
-    name = Path(place).stem
-    paths = ("test_compressors.py",) if kind == "codec" else ("test_predictors.py", "test_causality.py")
-    said = contract(copy, name, *paths, "test_arguments.py")
-    assert passed(said) >= 9
-    assert "failed" not in said
+    return Path(place).stem
 
 
-def test_a_command_is_a_file(copy: Path, tmp_path: Path) -> None:
+def add_command(copy: Path) -> None:
     place, code, _ = tutorial("command")
     (copy / place).write_text(code, encoding="utf-8")
-    assert passed(contract(copy, "spread", "test_commands.py")) >= 4
-    (tmp_path / "data").write_bytes(b"abab" * 8)
+
+
+@pytest.mark.thorough
+def test_a_model_is_a_file_and_a_line_and_a_command_a_file(copy: Path) -> None:
+    add_command(copy)
+    names = ["spread", *(add_model(kind, copy) for kind in CONTRACTS)]
+    paths = ["test_commands.py", "test_arguments.py", *sum(CONTRACTS.values(), ())]
+    said = contract(copy, names, *paths, GENCOMP_KERNELS="python", HYPOTHESIS_PROFILE="brief")
+    assert passed(said) >= 22
+    assert "failed" not in said
+    (copy / "data").write_bytes(b"abab" * 8)
     run = subprocess.run(
         [sys.executable, "-m", "gencomp", "spread", "data"], cwd=copy, capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == ["raw", "bytes", "32", "different", "bytes", "2", "entropy", "1.0"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", CONTRACTS)
+def test_each_alone_with_compiled_kernels(kind: str, copy: Path) -> None:
+    said = contract(copy, [add_model(kind, copy)], *CONTRACTS[kind], "test_arguments.py")
+    assert passed(said) >= 9
+    assert "failed" not in said
 
 
 @pytest.mark.parametrize("kind", ["codec", "predictor", "command"])

@@ -63,19 +63,19 @@ def test_all_bytes_come_back(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(calls, name, getattr(kernel, "py_func", kernel))
     rng = np.random.default_rng(8)
     changed = 0
-    for number in range(20_000 if run == "compiled" else 300):
+    for number in range(6000 if run == "compiled" else 300):
         data = rng.choice(BYTES, int(rng.integers(80))).tobytes() if number % 8 else rng.bytes(200)
         placed = with_places(data)
         assert len(placed) == len(data)
         assert with_distances(placed) == data
         assert with_places(with_distances(data)) == data
         changed += placed != data
-    assert changed > (7000 if run == "compiled" else 100)
+    assert changed > (2000 if run == "compiled" else 100)
 
 
 def test_compiled_and_plain_agree() -> None:
     rng = np.random.default_rng(9)
-    data = np.frombuffer(CODE + rng.choice(BYTES, 3000).tobytes(), dtype=np.uint8)
+    data = np.frombuffer(CODE + rng.choice(BYTES, 500).tobytes(), dtype=np.uint8)
     for kernel in (calls.to_places, calls.to_distances):
         one, other = data.copy(), data.copy()
         kernel(one)
@@ -101,7 +101,7 @@ def samples() -> dict[str, bytes]:
         "samples": words.tobytes(),
         "noise": rng.bytes(100_000),
         "records": record * 2000,
-        "counters": np.arange(0, 30_000_000, 0xE8, dtype="<i4").tobytes(),
+        "counters": np.arange(0, 10_000_000, 0xE8, dtype="<i4").tobytes(),
         "few calls": machine_code(20),
         "as places": with_places(CODE),  # done already
     }

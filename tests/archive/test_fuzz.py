@@ -1,4 +1,4 @@
-"""A few hundred cases of benchmarks/fuzz_archives.py, in a process of their own, on every run of the suite."""
+"""Some cases of benchmarks/fuzz_archives.py, in a process of their own."""
 
 import subprocess
 import sys
@@ -16,6 +16,7 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
+@pytest.mark.thorough  # tests/archive/test_hostile.py has those that found something
 def test_forged_archives_states_and_searches() -> None:
     found = run("--few", "--cases", "300", "--states", "60", "--searches", "40", "--seed", "20")
     assert "0 wrong" in found

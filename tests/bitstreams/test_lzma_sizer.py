@@ -77,7 +77,15 @@ def test_copies_of_copies_are_what_they_have_been_fed(
         assert scorer.code_lengths(ends).tolist() == of_liblzma(compressor, whole, ends)
 
 
-@pytest.mark.parametrize("compressor", PRESETS, ids=str)
+# each match finder, the quick parse and the optimal one, and the longest search
+USUAL = (Lzma(0), Lzma(3), Lzma(4), Lzma(6), Lzma(9), Lzma(6, True))
+
+
+@pytest.mark.parametrize(
+    "compressor",
+    [pytest.param(preset, marks=() if preset in USUAL else pytest.mark.thorough) for preset in PRESETS],
+    ids=str,
+)
 def test_every_next_byte_costs_what_liblzma_takes(compressor: Lzma, book: bytes) -> None:
     rng = random.Random(compressor.preset)
     texts = [book[700:], mixed(compressor.preset, book, 3000), grown_copies(compressor.preset, book, 3000)]
@@ -184,7 +192,9 @@ for compressor in (Lzma(0), Lzma(9)):
 
 
 @pytest.mark.parametrize("compressor", [Lzma(0), Lzma(2), Lzma(6), Lzma(9), Lzma(9, True), Lzma(6, lc=0, lp=4)])
-@pytest.mark.parametrize("size", [0, 3000, 70_000, 300_000])
+@pytest.mark.parametrize(
+    "size", [0, 70_000, *(pytest.param(size, marks=pytest.mark.thorough) for size in (3000, 300_000))]
+)
 def test_a_state_takes_about_what_is_said(compressor: Lzma, size: int) -> None:
     """Estimates are neither below what is taken nor far above: who asks is refused too early then."""
     text = (alice() * 2)[: size + 40]

@@ -100,7 +100,9 @@ def test_sizes_where_something_changes(level: int, size: int) -> None:
 
 
 @pytest.mark.parametrize("level", [1, 2, 3, 4, 5, 7, 9, 11])
-@pytest.mark.parametrize("size", [131_071, 131_072, 262_143, 300_000])
+@pytest.mark.parametrize(
+    "size", [131_072, 300_000, *(pytest.param(size, marks=pytest.mark.thorough) for size in (131_071, 262_143))]
+)
 def test_frames_of_several_blocks(level: int, size: int) -> None:
     prefix = (alice() + np.random.default_rng(1).bytes(30_000) + b"ab" * 9000 + alice()[::-1])[:size]
     sizer = ZstdSizer(level, prefix=prefix[:-50_000])
@@ -197,7 +199,9 @@ def test_tables_share_out_their_states(counts: list[int]) -> None:
 
 
 @pytest.mark.parametrize("level", [1, 3, 5, 9, 12, 15, 16, 19])
-@pytest.mark.parametrize("size", [0, 3000, 40_000, 140_000])
+@pytest.mark.parametrize(
+    "size", [0, 40_000, *(pytest.param(size, marks=pytest.mark.thorough) for size in (3000, 140_000))]
+)
 def test_a_state_takes_about_what_is_said(level: int, size: int) -> None:
     """Estimates are neither below what is taken nor far above: who asks is refused too early then."""
     codec, text = Zstd(level), (alice() * 2)[:size]

@@ -500,7 +500,21 @@ def test_version_and_help(cli) -> None:
     assert "compress" in cli("--help").text
 
 
-def test_demo(cli) -> None:
+def shorten_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gencomp import data
+    from gencomp.cli import demo
+
+    beginning = data.alice()[:20_000]
+    monkeypatch.setattr(data, "alice", lambda: beginning)
+    monkeypatch.setattr(demo, "MODELS", ("gzip",))
+    monkeypatch.setattr(demo, "DEFAULT_MODEL", "counts:1")
+    monkeypatch.setattr(demo, "SAMPLE_BYTES", 9)
+
+
+@pytest.mark.parametrize("short", [True, pytest.param(False, marks=pytest.mark.thorough)])
+def test_demo(cli, short: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if short:
+        shorten_the_demo(monkeypatch)
     text = cli("demo").text
     assert "and gzip continues" in text
     assert "identical." in text

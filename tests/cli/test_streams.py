@@ -1,11 +1,14 @@
 """What goes in and out through standard streams of every kind: all of it, or an error and an exit code."""
 
+import array
+import fcntl
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +19,7 @@ import pytest
 import gencomp
 from gencomp.cli.main import run
 from gencomp.cli.play import _read_start
-from tests.cli.test_cli import cli, fails  # noqa: F401
+from tests.cli.test_cli import cli, fails, shorten_the_demo  # noqa: F401
 from tests.conftest import ROOT
 
 COMMAND = [sys.executable, "-m", "gencomp"]
@@ -129,7 +132,7 @@ def test_a_reader_that_is_gone_is_an_exit_code(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("arguments", [*WRITERS, ("demo",)], ids=" ".join)
 def test_any_encoding_of_stdout(
     arguments: tuple[str, ...], encoding: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -140,17 +143,6 @@ def test_any_encoding_of_stdout(
     assert output(monkeypatch, raw, *arguments, encoding=encoding) == 0
     if "--json" in arguments:
         json.loads(raw.taken.decode(encoding))
-
-
-def shorten_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gencomp import data
-    from gencomp.cli import demo
-
-    beginning = data.alice()[:20_000]
-    monkeypatch.setattr(data, "alice", lambda: beginning)
-    monkeypatch.setattr(demo, "MODELS", ("gzip",))
-    monkeypatch.setattr(demo, "DEFAULT_MODEL", "counts:1")
-    monkeypatch.setattr(demo, "SAMPLE_BYTES", 9)
 
 
 def test_letters_that_stdout_lacks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,12 +179,29 @@ def test_rows_are_kept_when_stdout_fails(
         assert b"counts:1" in raw.taken
 
 
+def waiting_in(pipe: int) -> int:
+    """Return how many bytes wait in a pipe to be read."""
+    number = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, number)
+    return number[0]
+
+
+def await_pipe(pipe: int, condition: Callable[[int], bool], seconds: float) -> None:
+    """Wait until what waits in a pipe is as it should be, or so many seconds, and a little longer."""
+    deadline = time.monotonic() + seconds
+    while not condition(waiting_in(pipe)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+
+
 def fed_in_pieces(writing: int, pieces: list[bytes], pause: float) -> threading.Thread:
+    """Write each piece when the one before has been read, or after ``pause`` seconds."""
+
     def feed() -> None:
         with os.fdopen(writing, "wb", buffering=0) as sink:
             for piece in pieces:
                 sink.write(piece)
-                time.sleep(pause)
+                await_pipe(writing, lambda waiting: waiting == 0, pause)
 
     thread = threading.Thread(target=feed)
     thread.start()
@@ -213,7 +222,7 @@ def test_a_stdin_that_does_not_block(arguments: tuple[str, ...], check: Callable
     os.set_blocking(reading, False)
     with subprocess.Popen([*COMMAND, *arguments], stdin=reading, stdout=subprocess.PIPE, cwd=ROOT) as running:
         os.close(reading)
-        feeding = fed_in_pieces(writing, [content[:100], content[100:200], content[200:]], 0.5)
+        feeding = fed_in_pieces(writing, [content[:100], content[100:200], content[200:]], 20)
         assert running.stdout is not None
         out = running.stdout.read()
         feeding.join()
@@ -247,7 +256,7 @@ def test_a_stdout_that_does_not_block(unbuffered: str, folder: Path) -> None:
         os.close(writing)
         with os.fdopen(reading, "rb") as source:
             first = source.read(10)
-            time.sleep(0.5)
+            await_pipe(reading, lambda waiting: waiting >= 1 << 15, 20)  # no room for all that is to come
             archive = first + source.read()
     assert running.returncode == 0
     assert gencomp.decompress(archive) == noise

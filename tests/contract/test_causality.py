@@ -82,7 +82,7 @@ def check(spec: str, kind: str, prefix: int = PREFIX, tail: int = TAIL) -> None:
 
 
 @pytest.mark.parametrize("spec", [*MIX, *OTHERS, *NETWORKS], ids=lambda spec: spec.partition("/")[0])
-@pytest.mark.parametrize("kind", ["waves", "noise"])
+@pytest.mark.parametrize("kind", ["waves", pytest.param("noise", marks=pytest.mark.thorough)])
 def test_fused_encoders_see_no_future(spec: str, kind: str) -> None:
     check(spec, kind)
 

@@ -89,7 +89,7 @@ def test_plain_python_is_the_same_network(book: bytes) -> None:
     script = """
 import sys, numpy as np
 from tests.inference.test_recurrent import *
-found = [kernel_logits(new_network(SMALL_SHAPE, extreme_arrays(SMALL_SHAPE, seed)), b"B \\xff") for seed in range(3)]
+found = [kernel_logits(new_network(SMALL_SHAPE, extreme_arrays(SMALL_SHAPE, seed)), b"B \\xff") for seed in range(2)]
 arrays = quantise(random_parameters(SMALL_SHAPE, seed=3), SMALL_SHAPE)
 found.append(kernel_logits(new_network(SMALL_SHAPE, arrays), b"one two"))
 sys.stdout.buffer.write(np.concatenate(found).astype("<i8").tobytes())
@@ -102,7 +102,7 @@ sys.stdout.buffer.write(np.concatenate(found).astype("<i8").tobytes())
     ]
     assert [run.stderr for run in runs] == [b"", b""]
     assert runs[0].stdout == runs[1].stdout
-    assert len(runs[0].stdout) == 8 * NODES * 16
+    assert len(runs[0].stdout) == 8 * NODES * 13
 
 
 def test_biases_may_be_as_large_as_files_allow() -> None:

@@ -68,7 +68,7 @@ def in_steps(network: Network, texts: list[list[int]]) -> list[np.ndarray]:
 
 
 @ALL
-@pytest.mark.parametrize("spread", [1.0, 30.0])
+@pytest.mark.parametrize("spread", [1.0, pytest.param(30.0, marks=pytest.mark.thorough)])
 def test_it_is_its_definition(name: str, spread: float) -> None:
     network, _ = network_of(name, spread)
     tokens = tokens_of(FORMS[name], 7)
@@ -181,7 +181,15 @@ def test_only_the_wanted_logits_are_written() -> None:
     assert (logits[2] == 7).all()
 
 
-@pytest.mark.parametrize("case", ["largest", "zeros", "one", "alternating", "outlier"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "largest",
+        "zeros",
+        "one",
+        *(pytest.param(case, marks=pytest.mark.thorough) for case in ("alternating", "outlier")),
+    ],
+)
 @ALL
 def test_extremes_stay_within_their_bits(name: str, case: str) -> None:
     """The definition checks every range; here numbers of any size, which no training gives, go through both."""

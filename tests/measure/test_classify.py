@@ -280,44 +280,6 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert message in capsys.readouterr().err
 
 
-try:
-    from sklearn.utils.validation import check_is_fitted, validate_data
-
-    from gencomp.sklearn import CompressionNeighborsClassifier, PrimedClassifier
-except ImportError:  # without the extra
-    pass
-else:
-
-    class _OnRows:
-        """Rows of numbers written out as texts: what scikit-learn's checks are made of."""
-
-        def __sklearn_tags__(self) -> Any:
-            tags = super().__sklearn_tags__()  # type: ignore[misc]
-            tags.input_tags.two_d_array, tags.input_tags.one_d_array, tags.input_tags.string = True, False, False
-            tags.classifier_tags.poor_score = True
-            return tags
-
-        def fit(self, X: Any, y: Any = None) -> Any:
-            if y is None:
-                raise ValueError("requires y to be passed, but the target y is None")
-            X, y = validate_data(self, X, y)
-            return super().fit(self.written(X), y)  # type: ignore[misc]
-
-        def answer(self, X: Any) -> Answers:
-            check_is_fitted(self, "classifier_")
-            return super().answer(self.written(validate_data(self, X, reset=False)))  # type: ignore[misc]
-
-        @staticmethod
-        def written(rows: Any) -> list[str]:
-            return [" ".join(f"{value:+.1f}" for value in row) for row in rows]
-
-    class PrimedOnRows(_OnRows, PrimedClassifier):
-        pass
-
-    class NeighborsOnRows(_OnRows, CompressionNeighborsClassifier):
-        pass
-
-
 class TestScikitLearn:
     """The estimators are scikit-learn's, as far as texts allow."""
 
@@ -325,18 +287,23 @@ class TestScikitLearn:
     def _installed(self) -> None:
         pytest.importorskip("sklearn")
 
-    @pytest.mark.parametrize("name", ["primed", pytest.param("neighbors", marks=pytest.mark.slow)])
+    @pytest.mark.parametrize(
+        "name", [pytest.param("primed", marks=pytest.mark.thorough), pytest.param("neighbors", marks=pytest.mark.slow)]
+    )
     def test_its_own_checks_pass(self, name: str) -> None:
         """All of them, on rows written out as texts; on texts as they are, those that need no rows."""
         from sklearn.exceptions import SkipTestWarning
         from sklearn.utils.estimator_checks import check_estimator
 
-        on_rows = PrimedOnRows("counts:1") if name == "primed" else NeighborsOnRows("counts:1")
-        on_texts = PrimedClassifier("gzip") if name == "primed" else CompressionNeighborsClassifier()
+        from gencomp.sklearn import CompressionNeighborsClassifier, PrimedClassifier
+        from tests.measure.on_rows import NeighborsOnRows, PrimedOnRows
+
+        of_texts = PrimedClassifier("gzip") if name == "primed" else CompressionNeighborsClassifier()
+        of_rows = PrimedOnRows("counts:1") if name == "primed" else NeighborsOnRows("counts:1")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # among them what the checks say of themselves
             warnings.simplefilter("ignore", SkipTestWarning)
-            for estimator, least in ((on_texts, 1), (on_rows, 45)):
+            for estimator, least in ((of_texts, 1), (of_rows, 45)):
                 results = check_estimator(estimator, on_fail=None, on_skip=None)
                 failed = [(found["check_name"], found["exception"]) for found in results if found["status"] == "failed"]
                 assert failed == []

@@ -9,23 +9,23 @@ import pytest
 
 from gencomp.measure.documents import Setting, measure, windows
 from gencomp.modalities.documents import Document
-
-pytest.importorskip("accelerate")  # which lm-eval's model needs
-with warnings.catch_warnings():  # of other packages, while they are imported
-    warnings.simplefilter("ignore")
-    HFLM = pytest.importorskip("lm_eval.models.huggingface").HFLM
-
-from gencomp.hf import byte_tokenizer
 from gencomp.predictors.language.transformer import Transformer
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.thorough]  # it takes long to import
 WINDOW, STRIDE = 128, 48
 
 
 @pytest.fixture(scope="module")
 def theirs():  # type: ignore[no-untyped-def]
+    pytest.importorskip("accelerate")  # which lm-eval's model needs
+    with warnings.catch_warnings():  # of other packages, while they are imported
+        warnings.simplefilter("ignore")
+        models = pytest.importorskip("lm_eval.models.huggingface")
+
+    from gencomp.hf import byte_tokenizer
+
     folder = Transformer().network.folder
-    return HFLM(
+    return models.HFLM(
         pretrained=str(folder),
         tokenizer=byte_tokenizer(),
         max_length=WINDOW + 1,

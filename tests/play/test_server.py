@@ -20,6 +20,7 @@ import pytest
 
 import gencomp
 from gencomp.budget import Budget, Cost
+from gencomp.cli.main import run
 from gencomp.errors import GencompError
 from gencomp.play import server as server_module
 from gencomp.play.desk import MAX_TEXT, Desk, Pace, RequestError, common, draw_of
@@ -551,12 +552,9 @@ def test_the_command_serves_a_file_until_ctrl_c(started: Any, tmp_path: Path) ->
         (["--port", "70000"], 2, "--port"),
     ],
 )
-def test_a_wrong_command_line_is_one_line(arguments: list[str], code: int, words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "gencomp", "play", "--no-browser", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == code
-    assert (words in done.stderr, done.stderr.count("\n")) == (True, 1), done.stderr
+def test_a_wrong_command_line_is_one_line(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["play", "--no-browser", *arguments]) == code
+    told = capsys.readouterr().err
+    assert (words in told, told.count("\n")) == (True, 1), told

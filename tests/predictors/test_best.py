@@ -28,9 +28,17 @@ def best() -> Best:
     return Best(1, weights=str(small_network()))
 
 
+@pytest.fixture(scope="module")
+def saved(best: Best, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return a state as it is saved."""
+    path = tmp_path_factory.mktemp("saved") / "state"
+    best.begin(TEXT * 5).save(path)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def path(best: Best, tmp_path: Path) -> Path:
-    best.begin(TEXT * 5).save(tmp_path / "state")
+def path(saved: bytes, tmp_path: Path) -> Path:
+    (tmp_path / "state").write_bytes(saved)
     return tmp_path / "state"
 
 
@@ -255,7 +263,7 @@ def arbitrary(rng: np.random.Generator) -> bytes:
     return bytes(rng.choice([0, 255], size).tolist())
 
 
-@pytest.mark.parametrize("count", [1000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_arbitrary_bytes_come_back(count: int) -> None:
     rng = np.random.default_rng(count)
     models = [Recurrent(), Best(1)]
@@ -265,15 +273,15 @@ def test_arbitrary_bytes_come_back(count: int) -> None:
 
 
 EXTREMES = {
-    "all 255": b"\xff" * 20_000,
-    "all 0": bytes(20_000),
+    "all 255": b"\xff" * 6000,
+    "all 0": bytes(6000),
     "long runs": b"".join(bytes([byte]) * 700 for byte in (0, 255, 1, 128, 127, 254, 0, 255)),
-    "to and fro": b"\0\xff" * 8000,
+    "to and fro": b"\0\xff" * 3000,
     "every pair": bytes(byte for first in range(0, 256, 5) for second in range(256) for byte in (first, second)),
 }
 
 
-@pytest.mark.parametrize("name", EXTREMES)
+@pytest.mark.parametrize("name", [*EXTREMES][:-1] + [pytest.param("every pair", marks=pytest.mark.thorough)])
 def test_extremes(name: str) -> None:
     data = EXTREMES[name]
     for model, most in ((Recurrent(), 16.0), (Best(1), 1.02)):  # a network that never saw such data does not adapt
@@ -283,7 +291,7 @@ def test_extremes(name: str) -> None:
 
 
 def test_noise_is_stored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = np.random.default_rng(10).bytes(10_000_000)
+    noise = np.random.default_rng(10).bytes(3_000_000)
     monkeypatch.setattr(Best, "encode_block", lambda self, data: pytest.fail("the model is asked"))
     archive = gencomp.compress(noise, "best")
     assert len(archive) < len(noise) + 500

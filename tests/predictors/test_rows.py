@@ -29,7 +29,7 @@ def sparse_records(count: int, width: int = WIDTH) -> bytes:
     return records.tobytes()
 
 
-RECORDS = sparse_records(1000)
+RECORDS = sparse_records(700)
 
 
 def test_the_width_of_sparse_records() -> None:
@@ -41,10 +41,10 @@ def test_the_width_of_sparse_records() -> None:
     "data",
     [
         b"",
-        bytes(1 << 19),
-        np.random.default_rng(0).integers(0, 256, 1 << 19, dtype=np.uint8).tobytes(),
+        bytes(1 << 18),
+        np.random.default_rng(0).integers(0, 256, 1 << 18, dtype=np.uint8).tobytes(),
         RECORDS[: rows.LEAST_SIZE - 1],
-        sparse_records(40_000, 16),  # what the survey finds
+        sparse_records(20_000, 16),  # what the survey finds
         b"one line of text is as long as all of the others, and that is 75 bytes.....\n" * 5000,
     ],
     ids=["empty", "zeros", "noise", "small", "short rows", "text"],
@@ -61,7 +61,8 @@ def test_archives_name_what_was_found(level: int) -> None:
     assert member.header.metadata["model"]["spec"].startswith(f"mix:{level}?width={WIDTH}&")
     assert member.blocks[0].coded_length < 0.98 * len(Mix(level).encode_block(RECORDS))
     assert gencomp.decompress(archive) == RECORDS
-    for named in (f"mix:{level}", f"mix:{level}?width={WIDTH}", Mix(level), Mix(level, width=WIDTH)):
+    names = (f"mix:{level}", f"mix:{level}?width={WIDTH}", Mix(level), Mix(level, width=WIDTH))
+    for named in names if level == 1 else names[:1]:
         assert gencomp.decompress(archive, model=named) == RECORDS
     for other in (f"mix:{level}?width={WIDTH + 1}", f"mix:{level + 1}", Mix(level, width=7), "mix?memory=8"):
         with pytest.raises(ModelMismatchError, match="the archive was made with model="):
@@ -77,7 +78,8 @@ def test_the_size_need_not_be_whole_rows() -> None:
         gencomp.compress(data, "mix:1?width=376")
 
 
-def test_large_blocks_have_large_tables() -> None:
+def test_large_blocks_have_large_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gencomp.predictors.mix.predictor.row_width", lambda data: None)  # the search takes a second
     large, medium = (bytes(1 << 22) + tail for tail in (b"x", b""))
     assert suited(Mix(7), large) == Mix(7, memory=256)
     assert suited(Mix(8), large) == Mix(8, memory=256)
@@ -86,7 +88,8 @@ def test_large_blocks_have_large_tables() -> None:
 
 
 def test_tables_grow_only_where_there_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    large = bytes(1 << 22) + b"x"
+    monkeypatch.setattr("gencomp.predictors.mix.predictor.DEFAULT_BLOCK_SIZE", 1 << 16)  # what is above it is large
+    large = bytes(1 << 16) + b"x"
     for limit, spec in ((300 << 20, "mix:7?freeze"), (None, "mix:7?memory=256&")):
         archive = gencomp.compress(large, "mix:7", max_memory=limit, threads=1)
         assert list_members(io.BytesIO(archive))[0].header.metadata["model"]["spec"].startswith(spec)

@@ -25,9 +25,17 @@ from gencomp.registry import Entry
 TEXT = b"the cat sat on the mat; the dog sat on the log\n" * 12
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return a state as it is saved."""
+    path = tmp_path_factory.mktemp("saved") / "state"
+    Mix(1).begin(TEXT).save(path)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    Mix(1).begin(TEXT).save(tmp_path / "state")
+def path(saved: bytes, tmp_path: Path) -> Path:
+    (tmp_path / "state").write_bytes(saved)
     return tmp_path / "state"
 
 
@@ -43,12 +51,16 @@ def write(path: Path, body: bytes) -> None:
 
 def rewrite(path: Path, **changes: np.ndarray) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **(arrays_of(path) | changes))  # type: ignore[arg-type]
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for name, array in (arrays_of(path) | changes).items():
+            with file.open(f"{name}.npy", "w") as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
     write(path, buffer.getvalue())
 
 
-def refused(path: Path, match: str) -> None:
-    for use in (Mix.load_state, lambda path: Mix(state=str(path)).encode_block(b"abc"), read_all):
+def refused(path: Path, match: str, uses: int = 3) -> None:
+    """Expect this complaint of the first ``uses`` ways to read a state."""
+    for use in (Mix.load_state, lambda path: Mix(state=str(path)).encode_block(b"abc"), read_all)[:uses]:
         with pytest.raises(CorruptDataError, match=match) as caught:
             use(path)
         assert "\n" not in str(caught.value)
@@ -98,7 +110,7 @@ def test_every_register_is_bounded(path: Path, name: str, value: int) -> None:
     registers = arrays_of(path)["registers"]
     registers[getattr(contexts, name)] = value
     rewrite(path, registers=registers)
-    refused(path, "out of bounds")
+    refused(path, "out of bounds", 3 if value == POINTERS[name][0] else 1)
 
 
 def test_all_registers_have_bounds(path: Path) -> None:
@@ -209,7 +221,7 @@ def test_claims_are_checked_before_anything_is_inflated(path: Path, name: str) -
         header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (10000000000,), }".ljust(117) + b"\n"
         return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + piece
 
-    for make in (claiming, lambda piece: piece + bytes(50 << 20)):
+    for make in (claiming, lambda piece: piece + bytes(20 << 20)):
         Mix(1).begin(TEXT).save(path)
         with_entry(path, name, make)
         tracemalloc.start()

@@ -5,8 +5,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gencomp import compiled
 from gencomp.predictors.mix import vectors
 from gencomp.predictors.mix.vectors import VECTOR, Int32Array
+
+compiled._just_in_time()  # with the library, numba does not know the package's vectors before it is asked for
 
 
 @numba.njit

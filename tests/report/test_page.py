@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.explain import explain, explain_paper
 from gencomp.errors import DatasetError
 from gencomp.modalities.image import Raster
+from gencomp.report import figures
 from gencomp.report.artefacts import name_of, write_artefacts
 from gencomp.report.comparison import _findings
 from gencomp.report.comparison import page as comparison_page
@@ -66,6 +68,34 @@ ROWS = [
 ]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled_once() -> Iterator[None]:
+    """Compile each template once for all pages."""
+    kept: dict[str, Any] = {}
+    compiled = jinja2.Environment.compile
+
+    def compile_once(self: Any, source: str, *names: Any, **options: Any) -> Any:
+        if source not in kept:
+            kept[source] = compiled(self, source, *names, **options)
+        return kept[source]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Environment, "compile", compile_once)
+        yield
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing, which takes its time."""
+    for name in ("dots", "bars", "curves", "intervals", "spectrogram"):
+        monkeypatch.setattr(figures, name, lambda *_: "<svg/>")
+
+
+@pytest.fixture(scope="module")
+def rates() -> str:
+    return evaluation_page(ROWS)
+
+
 class References(HTMLParser):
     """All that a page could load, the elements that were opened and not closed, and its identifiers."""
 
@@ -99,8 +129,8 @@ class References(HTMLParser):
 
 
 @pytest.mark.parametrize("kind", ["comparison", "evaluation"])
-def test_a_page_holds_all_it_needs(kind: str, path: Path) -> None:
-    text = path.read_text(encoding="utf-8") if kind == "comparison" else evaluation_page(ROWS)
+def test_a_page_holds_all_it_needs(kind: str, path: Path, rates: str) -> None:
+    text = path.read_text(encoding="utf-8") if kind == "comparison" else rates
     references = References(text)
     assert references.open == []
     assert len(references.ids) == len(set(references.ids))
@@ -163,19 +193,18 @@ def test_copying_is_told() -> None:
     assert not any("copied:" in line for line in findings({"counts": 1.0}, copied=0.1))
 
 
-def test_a_page_says_how_it_was_made(document: dict[str, Any]) -> None:
+def test_a_page_says_how_it_was_made(document: dict[str, Any], no_figures: None) -> None:
     record = made(["compare", "-m", "<b>"], "paper")
     assert record["command"] == "gencomp compare -m '<b>'"
     text = comparison_page({**document, "made": record})
     assert "gencomp compare -m &#39;&lt;b&gt;&#39;" in text
     assert f"<span>{record['date']}, gencomp" in text
-    rates = evaluation_page(ROWS, record)
-    assert "<h1>Rates: paper</h1>" in rates
+    assert "<h1>Rates: paper</h1>" in evaluation_page(ROWS, record)
     assert "<h1>Rates: enwik8</h1>" in evaluation_page(ROWS)
     assert "seed None" not in text
 
 
-def test_an_evaluation_begins_with_charts_and_says_nothing_twice() -> None:
+def test_an_evaluation_begins_with_charts_and_says_nothing_twice(rates: str) -> None:
     rows = [row("gzip", None, 0.5, 0), row("mix", None, 0.4, 0)]
     text = evaluation_page(rows)
     assert text.index("Rates, enwik8") < text.index("<table")
@@ -184,7 +213,7 @@ def test_an_evaluation_begins_with_charts_and_says_nothing_twice() -> None:
     assert "first bytes" not in heads
     assert "adjusted rate, %" not in heads  # there are no parameters
     assert "chunks of 2048 bytes" in text
-    both = re.findall(r"<button[^>]*>([^<]*)<", evaluation_page(ROWS))
+    both = re.findall(r"<button[^>]*>([^<]*)<", rates)
     assert {"first bytes", "adjusted rate, %", "parameters"} <= set(both)
     assert "chunk" not in both
 
@@ -211,18 +240,11 @@ def shapes_of(value: Any) -> Iterator[Any]:
             yield [changed, *value[1:]]
 
 
-def test_json_of_any_other_shape_is_refused_or_drawn(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is in the file: a page, or an error that says what was expected. Never a traceback."""
-    from gencomp.report import figures
+def test_json_of_any_other_shape_is_refused_or_drawn(document: dict[str, Any], no_figures: None) -> None:
+    """Whatever is in the file: a page, or an error that says what was expected. Never a traceback.
 
-    for name in (
-        "dots",
-        "bars",
-        "curves",
-        "intervals",
-        "spectrogram",
-    ):  # which take their time, and get what is checked before
-        monkeypatch.setattr(figures, name, lambda *_: "<svg/>")
+    Figures get what is checked before.
+    """
     refusals = []
     for other in shapes_of(ROWS[:2]):
         try:
@@ -250,7 +272,8 @@ def test_json_of_any_other_shape_is_refused_or_drawn(document: dict[str, Any], m
 def test_names_that_mean_something_to_matplotlib(document: dict[str, Any]) -> None:
     name = "_$x$ and $\\frac{$, \udcff 数据\na"
     assert evaluation_page([{**row, "dataset": name, "model": name} for row in ROWS])
-    renamed = {**document, "prompts": [{**prompt, "name": name, "judge": name} for prompt in document["prompts"]]}
+    renamed = {**document, "prompts": [{**document["prompts"][0], "name": name, "judge": name}]}
+    renamed["rows"] = [row for row in document["rows"] if row["prompt"] == 0]
     assert name.encode("utf-8", "backslashreplace").decode() in comparison_page(renamed)
 
 
@@ -263,8 +286,8 @@ def test_artefacts_open_as_what_they_are(document: dict[str, Any], tmp_path: Pat
         assert (tmp_path / "artefacts" / name).read_bytes().startswith(starts[name[-3:]])
 
 
-def test_an_evaluations_page_has_the_papers_figures_beside() -> None:
-    text = evaluation_page(ROWS)
+def test_an_evaluations_page_has_the_papers_figures_beside(rates: str) -> None:
+    text = rates
     assert '<td class="figure" data-value="48.1">48.1</td>' in text
     assert "Chinchilla 70B (the paper&#39;s)" in text
     assert "Rate against length, enwik8" in text
@@ -455,9 +478,9 @@ def test_text_can_be_read_in_both_themes(page: Page, path: Path) -> None:
                 assert (lights[1] + 0.05) / (lights[0] + 0.05) >= 4.5, (name, behind, dark)
 
 
-def test_an_evaluations_page_opens(browser: Page, tmp_path: Path) -> None:
+def test_an_evaluations_page_opens(browser: Page, tmp_path: Path, rates: str) -> None:
     file = tmp_path / "rates.html"
-    file.write_text(evaluation_page(ROWS), encoding="utf-8")
+    file.write_text(rates, encoding="utf-8")
     browser.errors.clear()
     browser.open(file, width=400)
     assert browser.errors == []

@@ -199,6 +199,10 @@ def test_tokens_come_back(folder: Path, lanes: int) -> None:
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
 
+# rotations and biases, norms of keys, positions that are learnt, halves side by side; the others are made of these
+USUAL = {"llama": "float64", "qwen3": "float32", "gpt2": "float64", "neox": "float32"}
+
+
 @pytest.mark.parametrize("carrier", ["float64", "float32"])
 @pytest.mark.parametrize("device", DEVICES)
 def test_torch_gives_the_kernels_bits(folder: Path, device: str, carrier: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,28 +214,28 @@ def test_torch_gives_the_kernels_bits(folder: Path, device: str, carrier: str, m
     kernels = exact(HuggingFace(str(folder), context=24, stride=9, batch=3))
     other = replace(kernels, torch_device=device)
     assert other.torch_network.carrier == getattr(torch, carrier)
-    lanes = texts(400, 70, 1, 24, 33)
+    lanes = texts(400, 50, 1, 24, 33)
     for one, two in zip(kernels.sequence_costs(lanes), other.sequence_costs(lanes), strict=True):
         assert (one.code_lengths == two.code_lengths).all()
         assert (one.likeliest == two.likeliest).all()
     steps = [model.begin(3) for model in (kernels, other)]
-    rows = np.random.default_rng(5).integers(0, 400, (3, 70))
+    rows = np.random.default_rng(5).integers(0, 400, (3, 45))
     for lockstep in steps:
         lockstep.feed_text(rows[:, :10])
     forks = []
-    for position in range(10, 70):
+    for position in range(10, 45):  # contexts are full at 24, 33 and 42
         assert (steps[0].logits == steps[1].logits).all(), position
-        if position == 40:
+        if position == 30:
             forks = [lockstep.copy() for lockstep in steps]
         for lockstep in steps:
             lockstep.feed(rows[:, position])
     for fork in forks:
         fork.feed(rows[:, 0])
     assert (forks[0].logits == forks[1].logits).all()
-    (symbols,) = texts(400 + 257, 120)
+    (symbols,) = texts(400 + 257, 90)
     payload = encode_tokens(kernels, symbols, 10)
     assert encode_tokens(other, symbols, 10) == payload
-    assert (decode_tokens(other, payload, 120, 10) == symbols).all()
+    assert (decode_tokens(other, payload, 90, 10) == symbols).all()
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -240,10 +244,12 @@ def test_what_changes_no_bit_is_not_in_the_header(
 ) -> None:
     if device == "cpu":  # torch on a CPU stands for a GPU
         monkeypatch.setattr(exact_torch, "found_device", lambda device: "cpu")
-    archive = compress(wiki[:900], model=f"hf:{token_model}?context=64")
-    assert compress(wiki[:900], model=f"hf:{token_model}?context=64&device=cuda&threads=2") == archive
+    text = wiki[:200]
+    archive = compress(text, model=f"hf:{token_model}?context=64")
+    assert list_members(io.BytesIO(archive))[0].header.metadata["model"]["numeric"] == "integer"
+    assert compress(text, model=f"hf:{token_model}?context=64&device=cuda&threads=2") == archive
     for options in ("", "&device=cuda", "&threads=2", "&device=cuda&arithmetic=exact"):
-        assert decompress(archive, model=f"hf:{token_model}?context=64{options}") == wiki[:900]
+        assert decompress(archive, model=f"hf:{token_model}?context=64{options}") == text
 
 
 def test_a_device_that_is_not_here_is_told(token_model: Path) -> None:
@@ -306,8 +312,8 @@ def test_a_header_names_weights_and_a_revision_alone(token_model: Path, wiki: by
 
 def test_archives_of_floats_are_still_of_floats(token_model: Path, wiki: bytes) -> None:
     """Once the arithmetic had no name, and was torch's."""
-    archive = compress(wiki[:900], model=f"hf:{token_model}?context=64&arithmetic=float")
-    assert decompress(archive, model=f"hf:{token_model}?context=64") == wiki[:900]
+    archive = compress(wiki[:250], model=f"hf:{token_model}?context=64&arithmetic=float")
+    assert decompress(archive, model=f"hf:{token_model}?context=64") == wiki[:250]
     header = list_members(io.BytesIO(archive))[0].header.metadata["model"]
     assert header["numeric"] == "environment"
     assert header["spec"].endswith("&arithmetic=float")
@@ -315,7 +321,7 @@ def test_archives_of_floats_are_still_of_floats(token_model: Path, wiki: bytes) 
 
 def test_it_costs_what_floats_cost(token_model: Path, wiki: bytes) -> None:
     models = [HuggingFace(str(token_model), context=64, arithmetic=kind, lane=8192) for kind in ("exact", "float")]
-    sizes = [len(encode_block(model, wiki)) for model in models]
+    sizes = [len(encode_block(model, wiki[:900])) for model in models]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
     costs = [model.token_costs([wiki[:300]])[0].code_lengths.sum() for model in models]
     assert costs[0] == pytest.approx(costs[1], rel=0.02)

@@ -476,7 +476,7 @@ def test_a_server_that_has_ended_is_told_of(page: Page) -> None:
     page.run("app.setText(app.bytes.slice(0, 10), 10)")
     assert "is gencomp play still running" in page.wait("app.columns[0].status.textContent")
     assert page.errors
-    assert all("ERR_CONNECTION_REFUSED" in error for error in page.errors)
+    assert all("net::ERR_CON" in error for error in page.errors)  # refused, or cut in the middle of an answer
     page.errors.clear()
 
 

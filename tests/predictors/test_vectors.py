@@ -9,7 +9,7 @@ from gencomp import compiled
 from gencomp.predictors.mix import vectors
 from gencomp.predictors.mix.vectors import VECTOR, Int32Array
 
-compiled._just_in_time()  # with the library, numba does not know the package's vectors before it is asked for
+compiled.by_numba()  # with the library, numba does not know the package's vectors before it is asked for
 
 
 @numba.njit

@@ -122,16 +122,22 @@ def test_an_interrupt_at_the_end_is_one_line(name: str) -> None:
 def test_what_is_registered_for_the_end_is_done(thread: bool) -> None:
     """Though the process ends without Python's own tidying, and though a thread that still runs is waited for."""
     program = (
-        "import atexit, threading, time; from gencomp.cli.start import main\n"
+        "import atexit, threading; from gencomp.cli.start import main\n"
         "atexit.register(print, 'at the end')\n"
-        f"if {thread}: threading.Thread(target=lambda: (time.sleep(1), print('thread'))).start()\n"
+        f"if {thread}: threading.Thread(target=lambda: (threading.main_thread().join(), print('thread'))).start()\n"
         "main(['--version'])"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=ROOT, check=True)
     assert run.stdout.decode().split("\n")[1:] == (["thread"] if thread else []) + ["at the end", ""]
 
 
-@pytest.mark.parametrize("tool", [["-m", "cProfile", "-m"], ["-m", "trace", "--listfuncs", "--module"]])
+@pytest.mark.parametrize(
+    "tool",
+    [
+        ["-m", "cProfile", "-m"],
+        pytest.param(["-m", "trace", "--listfuncs", "--module"], marks=pytest.mark.thorough),
+    ],
+)
 def test_a_profiler_has_the_last_word(tool: list[str]) -> None:
     line = [sys.executable, *tool, "gencomp", "--version"]
     run = subprocess.run(line, capture_output=True, cwd=ROOT, check=True)

@@ -23,6 +23,7 @@ from numba.extending import typeof_impl
 
 from gencomp import compiled as door
 from gencomp.compiled import signatures, sources
+from gencomp.files import expanded
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,11 +91,11 @@ def _default_folder() -> Path | None:
     home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     for place in (_FOLDER, home / "gencomp"):
         try:
-            folder = place.expanduser()  # raises RuntimeError where nobody knows the user's home
+            folder = expanded(place)  # raises where nobody knows the user's home
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return folder
-        except (OSError, RuntimeError):
+        except OSError:
             continue
     return None
 

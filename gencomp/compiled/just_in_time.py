@@ -91,11 +91,11 @@ def _default_folder() -> Path | None:
     home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     for place in (_FOLDER, home / "gencomp"):
         try:
-            folder = expanded(place)
+            folder = expanded(place)  # raises where nobody knows the user's home
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return folder
-        except OSError:  # it cannot be written, or nobody knows the user's home
+        except OSError:
             continue
     return None
 

@@ -58,6 +58,18 @@ def rewrite(path: Path, **changes: np.ndarray) -> None:
     write(path, buffer.getvalue())
 
 
+@pytest.mark.parametrize("name", ["mix:1", "mix:1?freeze=true", "best:1", "rnn"])
+def test_a_state_that_has_charged_is_saved_whole(name: str, tmp_path: Path) -> None:
+    """Charging runs the coder, and what it leaves is no part of a state."""
+    path = tmp_path / "state"
+    state = registry.load(name).begin(TEXT[:50])
+    state.charge(TEXT[50:120])
+    state.save(path)
+    again = registry.load(f"{name.partition(':')[0]}?state={path}").begin()
+    assert (again.cdf() == state.cdf()).all()
+    assert (again.charge(TEXT[120:]) == state.charge(TEXT[120:])).all()
+
+
 def refused(path: Path, match: str, uses: int = 3) -> None:
     """Expect this complaint of the first ``uses`` ways to read a state."""
     for use in (Mix.load_state, lambda path: Mix(state=str(path)).encode_block(b"abc"), read_all)[:uses]:

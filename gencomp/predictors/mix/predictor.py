@@ -491,6 +491,7 @@ class MixState:
             registers[LOW], registers[WIDTH], registers[POSITION] = 0, TOP, 0
             run_with(self._model, self._history, stop, ENCODE, code, self._companion)
             bits += STATE_BITS + 8 * int(registers[POSITION]) - float(np.log2(float(registers[WIDTH])))
+        registers[LOW], registers[WIDTH], registers[POSITION] = 0, TOP, 0  # a saved state codes nothing
         return bits
 
     def _append(self, data: bytes) -> None:

@@ -1,4 +1,8 @@
-"""Fixtures, and the number of examples: a few by default, over 10^5 in all with HYPOTHESIS_PROFILE=slow."""
+"""Fixtures, and the number of examples of property tests.
+
+A few by default; five times as many with ``-m thorough``, which runs all of these tests again; over 10^5 in all with
+HYPOTHESIS_PROFILE=slow.
+"""
 
 import os
 import sys
@@ -14,7 +18,8 @@ from gencomp.data import alice
 ROOT = Path(__file__).parent.parent
 
 quiet = {"deadline": None, "suppress_health_check": list(HealthCheck)}
-settings.register_profile("default", max_examples=40, derandomize=True, **quiet)
+settings.register_profile("default", max_examples=20, derandomize=True, **quiet)
+settings.register_profile("thorough", max_examples=100, derandomize=True, **quiet)
 settings.register_profile("brief", max_examples=5, derandomize=True, **quiet)  # where tests run tests
 settings.register_profile("slow", max_examples=3000, **quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
@@ -29,6 +34,21 @@ os.environ.setdefault("PYTHONWARNINGS", "ignore:kernels whose sources changed:Us
 # numba's cache takes no lock: each process that runs tests keeps its own, and the commands that it starts inherit it
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / f"numba-{worker}")
+
+
+def is_thorough(config: pytest.Config) -> bool:
+    return config.getoption("markexpr") == "thorough" and "HYPOTHESIS_PROFILE" not in os.environ
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if is_thorough(config):
+        settings.load_profile("thorough")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_thorough(config) and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.thorough)
 
 
 # one worker runs all of these: the models that they share are trained once, and torch is at work in one process

@@ -258,22 +258,30 @@ def change_source(package: Path) -> None:
             COMMAND,
             "is damaged: .* is not what was built; kernels are compiled as .*: reinstall gencomp",
         ),
-        (
+        pytest.param(
             damage_library,
             WITHOUT_NUMBA,
             r"is damaged: .* numba is not installed; .*: reinstall gencomp, or pip install 'gencomp\[jit\]'",
+            marks=pytest.mark.thorough,
         ),
-        (
+        pytest.param(
             damage_library,
             BROKEN_NUMBA,
             r"numba cannot be imported: .*libllvmlite.so; kernels run as plain Python, .*: reinstall gencomp",
+            marks=pytest.mark.thorough,
         ),
-        (
+        pytest.param(
             change_source,
             COMMAND,
             "kernels whose sources changed .* are compiled as they are used, .*: reinstall gencomp",
+            marks=pytest.mark.thorough,
         ),
-        (change_source, WITHOUT_NUMBA, "kernels whose sources changed .* run as plain Python, .*: reinstall gencomp"),
+        pytest.param(
+            change_source,
+            WITHOUT_NUMBA,
+            "kernels whose sources changed .* run as plain Python, .*: reinstall gencomp",
+            marks=pytest.mark.thorough,
+        ),
         (change_source, BROKEN_NUMBA, "kernels whose sources changed .* run as plain Python, .*libllvmlite.so"),
     ],
 )

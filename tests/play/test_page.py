@@ -480,6 +480,7 @@ def test_a_server_that_has_ended_is_told_of(page: Page) -> None:
     page.errors.clear()
 
 
+@pytest.mark.thorough
 def test_what_is_slow_is_priced_around_the_caret_and_cancelled(
     page: Page, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:

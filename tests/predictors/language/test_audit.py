@@ -10,7 +10,9 @@ from gencomp.measure.documents import Setting, measure
 from gencomp.modalities.documents import Document
 
 
-@pytest.mark.parametrize("spec", ["transformer:{bytes}?context=64", "hf:{tokens}?context=64"])
+@pytest.mark.parametrize(
+    "spec", [pytest.param("transformer:{bytes}?context=64", marks=pytest.mark.thorough), "hf:{tokens}?context=64"]
+)
 def test_language_models_are_accepted(spec: str, byte_model: Path, token_model: Path, wiki: bytes) -> None:
     verdict = audit(as_predictor(spec.format(bytes=byte_model, tokens=token_model)), wiki[1000:1040])
     assert [found for found in verdict.findings if found.passed is False] == []

@@ -351,7 +351,7 @@ sys.stdout.buffer.write(payload)
 @pytest.mark.parametrize(
     "environment",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.thorough),
         {"NUMBA_DISABLE_JIT": "1"},
         pytest.param({"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}, marks=pytest.mark.slow),  # compiles anew
     ],

@@ -110,6 +110,7 @@ def test_chunks_cost_what_their_code_takes(spec: str, wiki: bytes, monkeypatch: 
         assert 8 * len(encode_block(model, chunk)) == pytest.approx(bits, rel=0.01, abs=60)
 
 
+@pytest.mark.thorough
 def test_the_number_of_blocks_at_a_time_changes_nothing(token_model: Path, wiki: bytes) -> None:
     spec = f"hf:{token_model}?context=32&arithmetic=float"
     one, two = (compress(wiki[2000:3100], model=spec, block_size=1024, threads=threads) for threads in (1, 2))
@@ -290,6 +291,7 @@ def test_archives_from_before_lanes_had_an_option_decode(
     assert decompress(other, model=f"hf:{token_model}?context=32") == text
 
 
+@pytest.mark.thorough
 def test_lanes_have_as_many_tokens_as_they_are_told(token_model: Path, wiki: bytes) -> None:
     text = wiki[2000:3000]
     payloads = {

@@ -74,10 +74,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 gc.set_threshold(50_000)
 
 
-def pytest_collection_finish() -> None:
-    gc.freeze()
-
-
 def pytest_report_header() -> str:
     return f"kernels: {compiled.way}" + (f" ({compiled.why})" if compiled.why else "")
 

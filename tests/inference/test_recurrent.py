@@ -84,6 +84,7 @@ def test_integers_are_near_floating_point(book: bytes) -> None:
     assert cost < 6  # so that it says something
 
 
+@pytest.mark.thorough
 def test_plain_python_is_the_same_network(book: bytes) -> None:
     """Without a compiler numpy warns of every scalar that overflows: there is none, at the extremes either."""
     script = """

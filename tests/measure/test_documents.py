@@ -126,6 +126,7 @@ def test_the_settings_of_public_benchmarks() -> None:
             Setting(window, stride)
 
 
+@pytest.mark.thorough
 def test_a_language_model_gets_the_window_as_its_own(book: bytes) -> None:
     pytest.importorskip("torch")
     rows = measure("books", ["transformer"], [Document("a", book[:300])], Setting(64, 16))

@@ -48,6 +48,7 @@ def test_a_markov_rate_is_its_samples_conditional_entropy(spec: str) -> None:
     assert charged.mean() == pytest.approx(source.entropy_rate, abs=0.01)
 
 
+@pytest.mark.thorough
 def test_a_grammars_rate_is_its_lines_decisions() -> None:
     source = parse_source("grammar:seed=5")
     bits, size = source._means()  # type: ignore[attr-defined]

@@ -445,6 +445,7 @@ def test_the_saved_page_stands_alone(page: Page, opened: Opened, tmp_path: Path)
     page.requests.append("data:")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [375, 768])
 def test_nothing_is_wider_than_the_screen(page: Page, opened: Opened, width: int) -> None:
     opened(TEXT + b"w" * 300, width)
@@ -455,6 +456,7 @@ def test_nothing_is_wider_than_the_screen(page: Page, opened: Opened, width: int
     page.wait("app.columns[0].answer?.position < 60")
 
 
+@pytest.mark.thorough
 def test_two_pages_of_one_server_do_not_disturb_each_other(page: Page, opened: Opened, tmp_path: Path) -> None:
     server = opened()
     with chromium(tmp_path / "other") as other:

@@ -219,6 +219,7 @@ print(Mix().begin(data[:30]).cdf().tolist())
 """
 
 
+@pytest.mark.thorough
 def test_plain_python_computes_the_same() -> None:
     data = text(16) + bytes(range(0, 250, 20)) + b"\xff\x00" * 4
     outputs = []

@@ -54,7 +54,7 @@ def test_where_no_rows_are_sought_or_found(data: bytes) -> None:
     assert suited(Mix(1), data) == Mix(1)
 
 
-@pytest.mark.parametrize("level", [1, 5])
+@pytest.mark.parametrize("level", [1, pytest.param(5, marks=pytest.mark.thorough)])
 def test_archives_name_what_was_found(level: int) -> None:
     archive = gencomp.compress(RECORDS, f"mix:{level}")
     (member,) = list_members(io.BytesIO(archive))

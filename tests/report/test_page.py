@@ -459,6 +459,7 @@ def test_themes_change_the_colours(page: Page, path: Path) -> None:
     assert page.run(paper) == dark
 
 
+@pytest.mark.thorough
 def test_text_can_be_read_in_both_themes(page: Page, path: Path) -> None:
     """WCAG 2.2, 1.4.3: a contrast of at least 4.5 between text and what is behind it."""
 

@@ -40,6 +40,10 @@ def _is_set(name: str) -> bool:
     return os.environ.get(name, "0") not in ("", "0")
 
 
+def _has_numba() -> bool:
+    return importlib.util.find_spec("numba") is not None  # a search on disk, which few need
+
+
 def _chosen() -> tuple[str, str]:
     """Return how kernels run here, and why no earlier one of ``WAYS`` was taken ("" for the first)."""
     asked = os.environ.get("GENCOMP_KERNELS", "")
@@ -47,12 +51,11 @@ def _chosen() -> tuple[str, str]:
         return BUILDING, ""
     if asked not in ("", *WAYS):
         raise GencompError(f"GENCOMP_KERNELS: expected {', '.join(WAYS)}, found {asked[:80]!r}")
-    has_numba = importlib.util.find_spec("numba") is not None
     if asked:
         reason = ""
         if asked == "library":
             reason = library.open_library()
-        elif asked == "numba" and not has_numba:
+        elif asked == "numba" and not _has_numba():
             reason = "numba is not installed: pip install 'gencomp[jit]'"
         elif asked == "numba" and _is_set("NUMBA_DISABLE_JIT"):
             reason = "NUMBA_DISABLE_JIT is set, which means python: unset one of the two"
@@ -61,11 +64,11 @@ def _chosen() -> tuple[str, str]:
         return asked, f"GENCOMP_KERNELS={asked}"
     if _is_set("NUMBA_DISABLE_JIT"):
         return "python", "NUMBA_DISABLE_JIT is set"
-    asked_of_numba = next(filter(_is_set, _OF_NUMBA), None) if has_numba else None
-    reason = f"{asked_of_numba} is set" if asked_of_numba else library.open_library()
+    asked_of_numba = next(filter(_is_set, _OF_NUMBA), None)
+    reason = f"{asked_of_numba} is set" if asked_of_numba and _has_numba() else library.open_library()
     if not reason:
         return "library", ""
-    return ("numba", reason) if has_numba else ("python", f"{reason}; numba is not installed")
+    return ("numba", reason) if _has_numba() else ("python", f"{reason}; numba is not installed")
 
 
 way, why = _chosen()

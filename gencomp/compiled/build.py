@@ -277,7 +277,10 @@ def _build_module(module: str, lines: list[str], processors: list[str], key: str
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there in full or not at all, whoever is interrupted, and whoever else writes or reads it."""
+    """Write a file that is there in full or not at all, whoever is interrupted, and whoever else writes or reads it.
+
+    Its unfinished name begins like its own, unlike those of :func:`gencomp.files.new_file`: builds remove all others.
+    """
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(content)

@@ -277,7 +277,7 @@ class _Run:
 
 
 def _check_streams(streams: Streams, size: int) -> None:
-    """Raise ``ValueError`` on what compiled code must not use: places outside the data, contexts of no bytes."""
+    """Raise ``ValueError`` on places outside the data and on contexts that no bytes lead to."""
     if not ((streams.position >= 0) & (streams.position <= streams.end) & (streams.end <= size)).all():
         raise ValueError("a stream reads outside the data")
     _, word, previous, inside = streams.context.T

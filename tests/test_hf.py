@@ -1,26 +1,26 @@
 """Codecs driven by transformers' own generation."""
 
+from __future__ import annotations
+
 import math
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, pipeline
 
 from gencomp.equivalence.adapt import as_predictor
-from gencomp.hf import END_OF_TEXT, CompressorConfig, CompressorForCausalLM, byte_tokenizer
+from tests.heavy import hf, torch, transformers
 
 
 def test_a_pipeline_drives_gzip() -> None:
-    model = CompressorForCausalLM.from_spec("gzip")
-    generator = pipeline("text-generation", model=model, tokenizer=byte_tokenizer())
+    model = hf.CompressorForCausalLM.from_spec("gzip")
+    generator = transformers.pipeline("text-generation", model=model, tokenizer=hf.byte_tokenizer())
     prompt = "the cat sat on the mat; the cat sat on the m"
     drawn = generator(prompt, max_new_tokens=7, do_sample=False)
     assert drawn == [{"generated_text": prompt + "at; the"}]
 
 
 def test_logits_are_the_predictor_s() -> None:
-    model = CompressorForCausalLM.from_spec("counts:2")
+    model = hf.CompressorForCausalLM.from_spec("counts:2")
     text = b"abcabc"
     logits = model(torch.tensor([[*text]])).logits
     assert logits.shape == (1, 6, 257)
@@ -35,7 +35,7 @@ def test_logits_are_the_predictor_s() -> None:
 
 
 def test_the_loss_is_the_mean_log_loss() -> None:
-    model = CompressorForCausalLM.from_spec("counts:2")
+    model = hf.CompressorForCausalLM.from_spec("counts:2")
     ids = torch.tensor([[*b"abcabcab"]])
     state, nats = as_predictor("counts:2").begin(b"a"), []
     for symbol in b"bcabcab":
@@ -45,7 +45,7 @@ def test_the_loss_is_the_mean_log_loss() -> None:
 
 
 def test_rows_of_different_lengths_go_on_as_they_would_alone() -> None:
-    model, tokenizer = CompressorForCausalLM.from_spec("counts:2"), byte_tokenizer()
+    model, tokenizer = hf.CompressorForCausalLM.from_spec("counts:2"), hf.byte_tokenizer()
     prompts = ["abcabcab", "xyxyx"]
     batch = tokenizer(prompts, return_tensors="pt", padding=True)
     for options in ({}, {"num_beams": 3}):
@@ -60,15 +60,15 @@ def test_rows_of_different_lengths_go_on_as_they_would_alone() -> None:
 
 
 def test_an_end_of_text_begins_anew() -> None:
-    model = CompressorForCausalLM.from_spec("counts:2")
-    joined = model(torch.tensor([[*b"zzz", END_OF_TEXT, *b"ab"]])).logits
+    model = hf.CompressorForCausalLM.from_spec("counts:2")
+    joined = model(torch.tensor([[*b"zzz", hf.END_OF_TEXT, *b"ab"]])).logits
     torch.testing.assert_close(joined[0, 4:], model(torch.tensor([[*b"ab"]])).logits[0])
 
 
 def test_the_model_is_saved_as_its_spec(tmp_path: Path) -> None:
-    model = CompressorForCausalLM.from_spec("counts:3")
+    model = hf.CompressorForCausalLM.from_spec("counts:3")
     model.save_pretrained(tmp_path)
-    loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     ids = torch.tensor([[*b"abab"]])
     torch.testing.assert_close(loaded(ids).logits, model(ids).logits)
 
@@ -80,7 +80,7 @@ def ids_of(text: bytes) -> torch.Tensor:
 @pytest.mark.parametrize("use_cache", [None, True])
 def test_guidance_is_what_its_formula_says(use_cache: bool | None) -> None:
     """Logits are guided by those after the last byte of the prompt alone (Sanchez et al. 2023), all of them finite."""
-    model, prompt, scale = CompressorForCausalLM.from_spec("counts:2"), b"abcabdab", 1.7
+    model, prompt, scale = hf.CompressorForCausalLM.from_spec("counts:2"), b"abcabdab", 1.7
     options = {} if use_cache is None else {"use_cache": use_cache}
     found = model.generate(
         ids_of(prompt),
@@ -103,7 +103,7 @@ def test_guidance_is_what_its_formula_says(use_cache: bool | None) -> None:
 
 @pytest.mark.parametrize("kept", [1, 3, 99, [0], [5, 2, 2], [-1, 0], []])
 def test_logits_of_some_positions(kept: int | list[int]) -> None:
-    model = CompressorForCausalLM.from_spec("counts:2")
+    model = hf.CompressorForCausalLM.from_spec("counts:2")
     all_logits = model(ids_of(b"abcabd")).logits
     if isinstance(kept, int):
         expected, asked = all_logits[:, -kept:], kept
@@ -117,36 +117,36 @@ def test_logits_of_some_positions(kept: int | list[int]) -> None:
 
 
 def test_a_tuple_where_one_is_asked_for() -> None:
-    model, ids = CompressorForCausalLM.from_spec("counts:2"), ids_of(b"abcab")
+    model, ids = hf.CompressorForCausalLM.from_spec("counts:2"), ids_of(b"abcab")
     expected = model(ids, labels=ids)
     assert isinstance(model(ids, return_dict=False), tuple)
     loss, logits = model(ids, labels=ids, return_dict=False)
     torch.testing.assert_close((loss, logits), (expected.loss, expected.logits))
-    by_configuration = CompressorForCausalLM(CompressorConfig("counts:2", return_dict=False))
+    by_configuration = hf.CompressorForCausalLM(hf.CompressorConfig("counts:2", return_dict=False))
     torch.testing.assert_close(by_configuration(ids)[0], expected.logits)
 
 
 def test_empty_texts() -> None:
-    model, tokenizer = CompressorForCausalLM.from_spec("counts:2"), byte_tokenizer()
+    model, tokenizer = hf.CompressorForCausalLM.from_spec("counts:2"), hf.byte_tokenizer()
     assert model(torch.zeros((2, 0), dtype=torch.int64)).logits.shape == (2, 0, 257)
-    expected = model.generate(torch.tensor([[END_OF_TEXT]]), max_new_tokens=3, do_sample=False)
+    expected = model.generate(torch.tensor([[hf.END_OF_TEXT]]), max_new_tokens=3, do_sample=False)
     empty = tokenizer("", return_tensors="pt")
     assert model.generate(**empty, max_new_tokens=3, do_sample=False).tolist() == expected.tolist()
     assert model.generate(empty.input_ids, max_new_tokens=3, do_sample=False).tolist() == expected.tolist()
     assert model.generate(max_new_tokens=3, do_sample=False).tolist() == expected.tolist()
-    generator = pipeline("text-generation", model=model, tokenizer=tokenizer)
+    generator = transformers.pipeline("text-generation", model=model, tokenizer=tokenizer)
     drawn = tokenizer.decode(expected[0], skip_special_tokens=True)
     assert generator("", max_new_tokens=3, do_sample=False) == [{"generated_text": drawn}]
 
 
 def test_the_end_of_text_in_a_text_is_plain_text(tmp_path: Path) -> None:
     text = "a<|endoftext|>b"
-    tokenizer = byte_tokenizer()
+    tokenizer = hf.byte_tokenizer()
     tokenizer.save_pretrained(tmp_path)
-    for kind in (tokenizer, AutoTokenizer.from_pretrained(tmp_path)):
+    for kind in (tokenizer, transformers.AutoTokenizer.from_pretrained(tmp_path)):
         assert kind(text).input_ids == [*text.encode()]
         assert kind.decode(kind(text).input_ids) == text
-        assert kind.eos_token_id == END_OF_TEXT
+        assert kind.eos_token_id == hf.END_OF_TEXT
 
 
 @pytest.mark.parametrize(
@@ -162,19 +162,21 @@ def test_the_end_of_text_in_a_text_is_plain_text(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_codec_cannot_do_is_refused(options: dict[str, object]) -> None:
-    model = CompressorForCausalLM.from_spec("counts:2")
+    model = hf.CompressorForCausalLM.from_spec("counts:2")
     (name,) = options
     with pytest.raises(ValueError, match=f"{name} does not go with a compressor: .*leave it out"):
         model.generate(ids_of(b"abcab"), max_new_tokens=3, **options)
-    if name in vars(GenerationConfig()):
+    if name in vars(transformers.GenerationConfig()):
         with pytest.raises(ValueError, match=f"{name} does not go with a compressor"):
-            model.generate(ids_of(b"abcab"), generation_config=GenerationConfig(max_new_tokens=3, **options))
+            model.generate(
+                ids_of(b"abcab"), generation_config=transformers.GenerationConfig(max_new_tokens=3, **options)
+            )
     with pytest.raises(ValueError, match=f"{name} does not go with a compressor"):
         model(ids_of(b"abcab"), **options)
 
 
 def test_arguments_that_cannot_be_meant() -> None:
-    model = CompressorForCausalLM.from_spec("counts:2")
+    model = hf.CompressorForCausalLM.from_spec("counts:2")
     with pytest.raises(TypeError, match="forward does not know lables; a compressor takes input_ids, attention_mask"):
         model(ids_of(b"ab"), lables=ids_of(b"ab"))
     with pytest.raises(ValueError, match=r"ids must be bytes, or 256 for the end of text, got 97 to 300"):
@@ -186,6 +188,6 @@ def test_arguments_that_cannot_be_meant() -> None:
     with pytest.raises(ValueError, match="forward needs input_ids"):
         model()
     with pytest.raises(TypeError, match="a compressor's configuration has no compressor; its spec names the codec"):
-        CompressorConfig(compressor="mix")
+        hf.CompressorConfig(compressor="mix")
     with pytest.raises(ValueError, match="topk"):
         model.generate(ids_of(b"ab"), max_new_tokens=1, topk=3)

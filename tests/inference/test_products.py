@@ -2,14 +2,10 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
-from llvmlite import ir
-from numba.extending import intrinsic
 
-from gencomp.compiled.llvm import data_of
-from gencomp.inference import product_instructions, products
+from gencomp.inference import products
 from gencomp.inference.products import (
     LIST_AHEAD,
     MAX_INPUTS,
@@ -96,9 +92,17 @@ def test_plain_python_does_the_same() -> None:
     assert products._plain_dot(matrix.reshape(-1), 64, vectors[0]) == exact(matrix, vectors)[0][1]
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 def test_pointers_need_not_say_what_they_point_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """LLVM's pointers are opaque, and llvmlite's will be one day: instructions are made for either kind."""
+    import numba
+    from llvmlite import ir
+    from numba.extending import intrinsic
+
+    from gencomp.compiled.llvm import data_of
+    from gencomp.inference import product_instructions
+
+    if numba.config.DISABLE_JIT:
+        pytest.skip("nothing is compiled")
 
     def opaque_data(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
         return builder.bitcast(data_of(context, builder, signature, arguments, k), ir.PointerType())

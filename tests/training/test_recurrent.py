@@ -1,17 +1,17 @@
 """Training the recurrent network: its gradients are right, it learns, it stops and goes on to the same weights."""
 
-import dataclasses
+from __future__ import annotations
+
 import json
 import math
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
 from gencomp.cli.main import run
 from gencomp.data import alice
@@ -20,11 +20,13 @@ from gencomp.inference.recurrent import NODES, Shape
 from gencomp.inference.weights import load_weights
 from gencomp.predictors.recurrent.predictor import Recurrent
 from gencomp.training.checkpoint import STATE, History, TrainingError
-from gencomp.training.recurrent.finish import WEIGHTS, cost_of_rounding, save_recurrent
-from gencomp.training.recurrent.network import Network, quantised, tree_loss
-from gencomp.training.recurrent.scan import gated_scan
 from gencomp.training.recurrent.streams import Sources, Streams, advance
-from gencomp.training.recurrent.trainer import RecurrentPlan, measure, train_recurrent
+from tests.heavy import WhenUsed, safetensors, torch
+
+networks = WhenUsed("gencomp.training.recurrent.network")
+scan = WhenUsed("gencomp.training.recurrent.scan")
+trainer = WhenUsed("gencomp.training.recurrent.trainer")
+finish = WhenUsed("gencomp.training.recurrent.finish")
 
 TINY = Shape(
     width=32,
@@ -35,7 +37,18 @@ TINY = Shape(
     tables=(("order1", 256), ("order2", 300), ("order3", 500), ("word", 400)),
 )
 Damage = Callable[[Path], object]
-PLAN = RecurrentPlan(steps=8, batch=4, length=32, warm_up=2, evaluate_every=4, evaluation_chunks=2)
+PLAN: dict[str, Any] = {
+    "steps": 8,
+    "batch": 4,
+    "length": 32,
+    "warm_up": 2,
+    "evaluate_every": 4,
+    "evaluation_chunks": 2,
+}
+
+
+def plan_with(**changes: Any) -> trainer.RecurrentPlan:
+    return trainer.RecurrentPlan(**PLAN | changes)
 
 
 def plain_scan(gates: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,7 +73,7 @@ def test_the_scan_and_its_gradient() -> None:
     gates[3, 1, :4], gates[4, 1, 14:18] = 80.0, 9.0  # beyond the clamps of candidates and outputs
     start, weights = torch.randn(5, 7, generator=generator), torch.randn(11, 5, 7, generator=generator)
     found, expected = gates.clone().requires_grad_(), gates.clone().requires_grad_()
-    y, last = gated_scan(found, start)
+    y, last = scan.gated_scan(found, start)
     plain, plain_last = plain_scan(expected, start)
     torch.testing.assert_close(y, plain)
     torch.testing.assert_close(last, plain_last)
@@ -72,7 +85,7 @@ def test_the_scan_and_its_gradient() -> None:
 
 
 def test_pieces_are_the_whole() -> None:
-    network = Network(TINY, seed=2)
+    network = networks.Network(TINY, seed=2)
     data = np.random.default_rng(0).integers(0, 256, (40, 3)).astype(np.uint8)
     plan = make_plan(TINY.tables)
     rows = torch.from_numpy(np.stack([context_rows(column, new_context(), plan) for column in data.T], axis=1))
@@ -84,7 +97,7 @@ def test_pieces_are_the_whole() -> None:
 
 def test_the_tree_is_a_distribution() -> None:
     logits = torch.randn(1, NODES, generator=torch.Generator().manual_seed(0))
-    nats = [float(tree_loss(logits, torch.tensor([byte]))) for byte in range(256)]
+    nats = [float(networks.tree_loss(logits, torch.tensor([byte]))) for byte in range(256)]
     assert sum(math.exp(-loss) for loss in nats) == pytest.approx(1.0, abs=1e-5)
     by_hand = 0.0  # of 0b10000000: a 1 at node 1, then zeros at 3, 6, 12, ..., 192
     for node, bit in [(1, 1), *((3 << depth, 0) for depth in range(7))]:
@@ -94,7 +107,7 @@ def test_the_tree_is_a_distribution() -> None:
 
 def test_tables_are_learnt_as_they_are_stored() -> None:
     tables = (torch.randn(50, 16, generator=torch.Generator().manual_seed(0)) * 0.1).requires_grad_()
-    rounded = quantised(tables)
+    rounded = networks.quantised(tables)
     for row in rounded.detach():
         scale = float(row.abs().max()) / 7
         code = 8 * math.log2(scale) if scale else 0.0
@@ -143,8 +156,8 @@ def test_shares_are_kept() -> None:
 def test_the_loss_falls(wiki: bytes, tmp_path: Path) -> None:
     sources = Sources.of([wiki[:-3000]])
     held_out = {"wiki": np.frombuffer(wiki[-3000:], np.uint8)}
-    plan = dataclasses.replace(PLAN, steps=60, batch=8, evaluate_every=30, learning_rate=5e-3, table_learning_rate=1e-2)
-    history = train_recurrent(Network(TINY), sources, held_out, plan, tmp_path)
+    plan = plan_with(steps=60, batch=8, evaluate_every=30, learning_rate=5e-3, table_learning_rate=1e-2)
+    history = trainer.train_recurrent(networks.Network(TINY), sources, held_out, plan, tmp_path)
     assert history.steps == [30, 60]
     assert history.held_out_loss[-1] < history.held_out_loss[0]
     assert history.held_out_loss[-1] < 5.2
@@ -155,32 +168,36 @@ def test_matrices_in_bfloat16_are_learnt_on_a_cpu_too(wiki: bytes, tmp_path: Pat
     sources, held_out = Sources.of([wiki[:2000]]), {"wiki": np.frombuffer(wiki[2000:], np.uint8)}
     losses = []
     for dtype in ("float32", "bfloat16"):
-        plan = dataclasses.replace(PLAN, dtype=dtype)
-        losses += train_recurrent(Network(TINY, seed=3), sources, held_out, plan, tmp_path / dtype).held_out_loss[-1:]
+        plan = plan_with(dtype=dtype)
+        losses += trainer.train_recurrent(
+            networks.Network(TINY, seed=3), sources, held_out, plan, tmp_path / dtype
+        ).held_out_loss[-1:]
     assert losses[0] != losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
 def test_a_run_that_is_resumed_ends_as_if_it_had_not_stopped(wiki: bytes, tmp_path: Path) -> None:
     sources = Sources.of([wiki[:1000], wiki[1000:-2048]])
     held_out = {name: np.frombuffer(wiki[-2048:], np.uint8) for name in ("a", "b")}
-    whole = Network(TINY, seed=3)
-    history = train_recurrent(whole, sources, held_out, PLAN, tmp_path / "whole")
+    whole = networks.Network(TINY, seed=3)
+    history = trainer.train_recurrent(whole, sources, held_out, plan_with(), tmp_path / "whole")
 
     def stop(step: int, loss: float, held: float | None) -> None:
         if step == 6:  # two steps after the checkpoint
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_recurrent(Network(TINY, seed=3), sources, held_out, PLAN, tmp_path / "part", report=stop)
-    resumed = Network(TINY, seed=4)
-    again = train_recurrent(resumed, sources, held_out, PLAN, tmp_path / "part", resume=True)
+        trainer.train_recurrent(
+            networks.Network(TINY, seed=3), sources, held_out, plan_with(), tmp_path / "part", report=stop
+        )
+    resumed = networks.Network(TINY, seed=4)
+    again = trainer.train_recurrent(resumed, sources, held_out, plan_with(), tmp_path / "part", resume=True)
     assert again.held_out_loss == history.held_out_loss
     assert again.training_loss == history.training_loss
     for (name, weight), other in zip(whole.named_parameters(), resumed.parameters(), strict=True):
         assert torch.equal(weight, other), name
     with pytest.raises(TrainingError, match="of another run, which differs in steps;"):
-        other_plan = dataclasses.replace(PLAN, steps=9)
-        train_recurrent(resumed, sources, held_out, other_plan, tmp_path / "part", resume=True)
+        other_plan = plan_with(steps=9)
+        trainer.train_recurrent(resumed, sources, held_out, other_plan, tmp_path / "part", resume=True)
 
 
 def record(**changed: object) -> Damage:
@@ -202,9 +219,11 @@ def tensor(name: str, value: Callable[[torch.Tensor], torch.Tensor] | None) -> D
     """Return what changes one tensor of a checkpoint, or takes it out."""
 
     def damage(checkpoint: Path) -> None:
-        tensors = load_file(checkpoint / STATE)
+        tensors = safetensors.load_file(checkpoint / STATE)
         before = tensors.pop(name)
-        save_file(tensors if value is None else tensors | {name: value(before).contiguous()}, checkpoint / STATE)
+        safetensors.save_file(
+            tensors if value is None else tensors | {name: value(before).contiguous()}, checkpoint / STATE
+        )
 
     return damage
 
@@ -224,7 +243,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sources, d
     """A folder with a run's last checkpoint, and what the run learnt from."""
     folder, text = tmp_path_factory.mktemp("run"), alice()[:6000]
     sources, held_out = Sources.of([text[:3000]]), {"alice": np.frombuffer(text[3000:], np.uint8)}
-    train_recurrent(Network(TINY), sources, held_out, PLAN, folder)
+    trainer.train_recurrent(networks.Network(TINY), sources, held_out, plan_with(), folder)
     return folder, sources, held_out
 
 
@@ -270,25 +289,25 @@ def test_a_damaged_checkpoint_is_told_in_one_line(
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     damage(tmp_path / "checkpoint")
     with pytest.raises(TrainingError, match=complaint) as caught:
-        train_recurrent(Network(TINY), sources, held_out, PLAN, tmp_path, resume=True)
+        trainer.train_recurrent(networks.Network(TINY), sources, held_out, plan_with(), tmp_path, resume=True)
     assert "\n" not in str(caught.value)
 
 
 def test_what_cannot_be_trained_on_is_refused(wiki: bytes, tmp_path: Path) -> None:
     held_out = {"wiki": np.frombuffer(wiki[-3000:], np.uint8)}
     with pytest.raises(ValueError, match="a source has 31 bytes; a step takes 32"):
-        train_recurrent(Network(TINY), Sources.of([wiki[:31]]), held_out, PLAN, tmp_path)
+        trainer.train_recurrent(networks.Network(TINY), Sources.of([wiki[:31]]), held_out, plan_with(), tmp_path)
     with pytest.raises(ValueError, match="the held-out part of wiki has 9 bytes; a chunk has 2,048"):
         short = {"wiki": held_out["wiki"][:9]}
-        train_recurrent(Network(TINY), Sources.of([wiki]), short, PLAN, tmp_path)
-    broken = Network(TINY)
+        trainer.train_recurrent(networks.Network(TINY), Sources.of([wiki]), short, plan_with(), tmp_path)
+    broken = networks.Network(TINY)
     with torch.no_grad():
         broken.head_bias.fill_(math.nan)
     with pytest.raises(
         TrainingError,
         match="the loss is nan at step 1; start again from the last checkpoint",
     ):
-        train_recurrent(broken, Sources.of([wiki]), held_out, PLAN, tmp_path)
+        trainer.train_recurrent(broken, Sources.of([wiki]), held_out, plan_with(), tmp_path)
     assert not (tmp_path / "checkpoint").exists()
     for options, complaint in (
         ({"steps": 0}, "steps must be at least 1"),
@@ -302,40 +321,40 @@ def test_what_cannot_be_trained_on_is_refused(wiki: bytes, tmp_path: Path) -> No
         ({"clip": math.inf}, "clip must be a positive number, got inf"),
     ):
         with pytest.raises(ValueError, match=complaint):
-            dataclasses.replace(PLAN, **options)  # type: ignore[arg-type]
+            plan_with(**options)  # type: ignore[arg-type]
 
 
 def test_measuring_is_of_fresh_chunks(wiki: bytes) -> None:
-    network, plan = Network(TINY), make_plan(TINY.tables)
+    network, plan = networks.Network(TINY), make_plan(TINY.tables)
     data = np.frombuffer(wiki[:5000], np.uint8)
     with torch.no_grad():
-        alone = [measure(network, data, [start], plan) for start in (0, 2500)]
-        together = measure(network, data, [0, 2500], plan)
+        alone = [trainer.measure(network, data, [start], plan) for start in (0, 2500)]
+        together = trainer.measure(network, data, [0, 2500], plan)
     assert together == pytest.approx(sum(alone) / 2, abs=1e-4)
 
 
 def test_integers_cost_what_floats_do(wiki: bytes, tmp_path: Path) -> None:
-    network = Network(TINY, seed=5)
+    network = networks.Network(TINY, seed=5)
     held_out = np.frombuffer(wiki[-4096:], np.uint8)
-    plan = dataclasses.replace(PLAN, steps=30, batch=8, learning_rate=5e-3, table_learning_rate=1e-2)
-    history = train_recurrent(network, Sources.of([wiki]), {"wiki": held_out}, plan, tmp_path)
-    digest = save_recurrent(network, tmp_path, plan, history, {})
-    assert load_weights(tmp_path / WEIGHTS).digest == digest
-    exact, rounded = cost_of_rounding(network, tmp_path / WEIGHTS, held_out)
+    plan = plan_with(steps=30, batch=8, learning_rate=5e-3, table_learning_rate=1e-2)
+    history = trainer.train_recurrent(network, Sources.of([wiki]), {"wiki": held_out}, plan, tmp_path)
+    digest = finish.save_recurrent(network, tmp_path, plan, history, {})
+    assert load_weights(tmp_path / finish.WEIGHTS).digest == digest
+    exact, rounded = finish.cost_of_rounding(network, tmp_path / finish.WEIGHTS, held_out)
     assert exact < 6.0
     assert abs(rounded - exact) < 0.01
 
 
 def test_a_network_whose_weights_grew_still_fits_the_kernel(wiki: bytes, tmp_path: Path) -> None:
-    network = Network(TINY, seed=5)
+    network = networks.Network(TINY, seed=5)
     held_out = np.frombuffer(wiki[-4096:], np.uint8)
-    train_recurrent(network, Sources.of([wiki]), {"wiki": held_out}, PLAN, tmp_path)
+    trainer.train_recurrent(network, Sources.of([wiki]), {"wiki": held_out}, plan_with(), tmp_path)
     with torch.no_grad():  # the stream's scale is free
         for weight in (network.input, *network.out, *network.down):
             weight *= 60.0 / network.down[0].abs().max()
         network.tables[5] = 9.0  # beyond what training lets tables say
-    save_recurrent(network, tmp_path, PLAN, History(), {})
-    exact, rounded = cost_of_rounding(network, tmp_path / WEIGHTS, held_out)
+    finish.save_recurrent(network, tmp_path, plan_with(), History(), {})
+    exact, rounded = finish.cost_of_rounding(network, tmp_path / finish.WEIGHTS, held_out)
     assert abs(rounded - exact) < 0.01
 
 
@@ -348,8 +367,8 @@ def test_the_command(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run([*command, "2", "-o", str(tmp_path / "model")]) == 0
     assert "bits/byte in integers on text" in capsys.readouterr().err
     data = b"some bytes, \x00 and \xff"
-    spec = f"rnn:{tmp_path / 'model' / WEIGHTS}"
-    recurrent = Recurrent(str(tmp_path / "model" / WEIGHTS))
+    spec = f"rnn:{tmp_path / 'model' / finish.WEIGHTS}"
+    recurrent = Recurrent(str(tmp_path / "model" / finish.WEIGHTS))
     assert recurrent.decode_block(recurrent.encode_block(data), len(data)) == data
     assert run(["score", "-m", spec, str(tmp_path / "text")]) == 0
     assert run([*command, "2", "-o", str(tmp_path / "model")]) == 2

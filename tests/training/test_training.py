@@ -1,13 +1,12 @@
 """Training: it learns, it stops and goes on to the same weights, and what it saves loads elsewhere."""
 
+from __future__ import annotations
+
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file, save
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gencomp.cli.main import run
 from gencomp.training.architecture import SIZES, Architecture
@@ -15,6 +14,7 @@ from gencomp.training.checkpoint import STATE, TrainingError
 from gencomp.training.corpus import Corpus, held_out_sequences, read_corpus, sequences
 from gencomp.training.trainer import Plan, begin_from, train
 from gencomp.training.vocabulary import byte_tokenizer, check_same_tokens, encode_corpus, train_bpe
+from tests.heavy import safetensors, torch, transformers
 
 TINY = Architecture(width=16, layers=1, heads=2, key_value_heads=1, feed_forward=32, context=32)
 PLAN = Plan(
@@ -102,14 +102,17 @@ def test_a_run_killed_between_two_renames_goes_on(wiki: bytes, tmp_path: Path) -
 def test_a_damaged_checkpoint_is_told_in_one_line(wiki: bytes, tmp_path: Path) -> None:
     train(TINY.build(), corpus_of(wiki), PLAN, tmp_path)
     path = tmp_path / "checkpoint" / STATE
-    tensors, whole = load_file(path), path.read_bytes()
+    tensors, whole = safetensors.load_file(path), path.read_bytes()
     without = {name: tensor for name, tensor in tensors.items() if name != "optimizer.0.exp_avg_sq"}
     smaller = tensors | {"model.model.norm.weight": tensors["model.model.norm.weight"][:1].clone()}
     for damaged, complaint in (
         (whole[:-1], "not fully covered"),
-        (save(without), "state of weight 0 is exp_avg, step"),
-        (save({name: part for name, part in tensors.items() if name.startswith("model.")}), "state of 0 weights"),
-        (save(smaller), "shape"),
+        (safetensors.save(without), "state of weight 0 is exp_avg, step"),
+        (
+            safetensors.save({name: part for name, part in tensors.items() if name.startswith("model.")}),
+            "state of 0 weights",
+        ),
+        (safetensors.save(smaller), "shape"),
     ):
         path.write_bytes(damaged)
         with pytest.raises(TrainingError, match=f"checkpoint is damaged, .*{complaint}") as caught:
@@ -213,7 +216,7 @@ def test_weights_of_other_tokens_are_refused(wiki: bytes, tmp_path: Path) -> Non
         check_same_tokens(tmp_path, train_bpe(wiki[::-1], 300))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+@pytest.mark.skipif("torch.cuda.is_available()", reason="has a GPU")
 def test_devices_that_are_not_there(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "text").write_bytes(wiki)
     command = ["train", str(tmp_path / "text"), "-o", str(tmp_path / "model"), "--device"]
@@ -232,8 +235,8 @@ def test_the_command(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[
     command += [*shape, "--evaluate-every", "2", "--curriculum", "16:0.5,32:1", "-T", "1", *vocabulary]
     assert run(command) == 0
     assert "step 4: " in capsys.readouterr().err
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
     drawn = model.generate(**tokenizer("the", return_tensors="pt"), max_new_tokens=3, do_sample=False)
     assert drawn.shape == (1, len(tokenizer("the").input_ids) + 3)
     assert (tmp_path / "model/loss.png").read_bytes().startswith(b"\x89PNG")

@@ -1,17 +1,18 @@
 """Models small enough to train within a test run: one of bytes, one of BPE tokens."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load as load_safetensors
 
 from gencomp.training.architecture import Architecture
 from gencomp.training.corpus import Corpus
 from gencomp.training.finish import save_model
 from gencomp.training.trainer import Plan, train
 from gencomp.training.vocabulary import byte_tokenizer, encode_corpus, train_bpe
+from tests.heavy import safetensors, torch
 
 TINY = Architecture(width=32, layers=2, heads=2, key_value_heads=1, feed_forward=64, context=64)
 PLAN = Plan(
@@ -27,7 +28,7 @@ PLAN = Plan(
 
 def tensors_of(path: Path) -> dict[str, torch.Tensor]:
     """Return a safetensors file's tensors, in memory: a file that is mapped must not be written over."""
-    return load_safetensors(path.read_bytes())
+    return safetensors.load(path.read_bytes())
 
 
 def make_model(folder: Path, text: bytes, vocabulary: int | None = None, plan: Plan = PLAN) -> Path:

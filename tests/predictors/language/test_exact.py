@@ -1,5 +1,7 @@
 """Models of known families in integers: near torch's floats, one in windows, steps and lanes, strict with files."""
 
+from __future__ import annotations
+
 import io
 import json
 import shutil
@@ -13,42 +15,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import save_file
-from transformers import (
-    GPT2Config,
-    GPT2LMHeadModel,
-    GPTNeoXConfig,
-    GPTNeoXForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-    PreTrainedModel,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
 
 from gencomp.archive.memory import compress, decompress
 from gencomp.archive.reader import list_members
 from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.capabilities import decode_block, encode_block, revision_of, state_cdf
 from gencomp.errors import BudgetError, CorruptDataError, ModelMismatchError
-from gencomp.inference import transformer_torch
 from gencomp.inference.transformer_weights import TransformerError
-from gencomp.predictors.language import exact_lanes, exact_torch, gguf_file
+from gencomp.predictors.language import exact_lanes, gguf_file
 from gencomp.predictors.language.exact import ExactModel
 from gencomp.predictors.language.exact_coding import decode_tokens, encode_tokens
 from gencomp.predictors.language.exact_lanes import text_windows
-from gencomp.predictors.language.exact_torch import DeviceMemoryError, network_on
 from gencomp.predictors.language.gguf import Gguf
 from gencomp.predictors.language.gguf_file import TYPES, read_gguf
 from gencomp.predictors.language.huggingface import HuggingFace
 from gencomp.predictors.language.loading import ModelFolderError, digest
 from gencomp.predictors.language.settings import DeviceError
+from tests.heavy import WhenUsed, safetensors, torch, transformers
 from tests.predictors.language.conftest import tensors_of
+
+transformer_torch = WhenUsed("gencomp.inference.transformer_torch")
+exact_torch = WhenUsed("gencomp.predictors.language.exact_torch")
 
 COMMON = {"vocab_size": 400, "bos_token_id": 0, "eos_token_id": None, "pad_token_id": None}
 LLAMA_LIKE = COMMON | {
@@ -67,15 +54,21 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 32,
 }
-CONFIGS: dict[str, Callable[[], PreTrainedModel]] = {
-    "llama": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA_LIKE, attention_bias=True, mlp_bias=True)),
-    "llama3": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA_LIKE, rope_parameters=LLAMA3, tie_word_embeddings=True)),
-    "mistral": lambda: MistralForCausalLM(MistralConfig(**LLAMA_LIKE, sliding_window=48)),
-    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA_LIKE)),
-    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**LLAMA_LIKE, head_dim=18)),
-    "gpt2": lambda: GPT2LMHeadModel(GPT2Config(**COMMON, n_embd=32, n_layer=2, n_head=2, n_positions=64)),
-    "neox": lambda: GPTNeoXForCausalLM(
-        GPTNeoXConfig(
+CONFIGS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
+    "llama": lambda: transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(**LLAMA_LIKE, attention_bias=True, mlp_bias=True)
+    ),
+    "llama3": lambda: transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(**LLAMA_LIKE, rope_parameters=LLAMA3, tie_word_embeddings=True)
+    ),
+    "mistral": lambda: transformers.MistralForCausalLM(transformers.MistralConfig(**LLAMA_LIKE, sliding_window=48)),
+    "qwen2": lambda: transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**LLAMA_LIKE)),
+    "qwen3": lambda: transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**LLAMA_LIKE, head_dim=18)),
+    "gpt2": lambda: transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(**COMMON, n_embd=32, n_layer=2, n_head=2, n_positions=64)
+    ),
+    "neox": lambda: transformers.GPTNeoXForCausalLM(
+        transformers.GPTNeoXConfig(
             **COMMON,
             hidden_size=48,
             num_hidden_layers=2,
@@ -84,8 +77,8 @@ CONFIGS: dict[str, Callable[[], PreTrainedModel]] = {
             max_position_embeddings=64,
         )
     ),
-    "serial": lambda: GPTNeoXForCausalLM(
-        GPTNeoXConfig(
+    "serial": lambda: transformers.GPTNeoXForCausalLM(
+        transformers.GPTNeoXConfig(
             **COMMON,
             hidden_size=32,
             num_hidden_layers=2,
@@ -99,7 +92,7 @@ CONFIGS: dict[str, Callable[[], PreTrainedModel]] = {
 }
 
 
-def spread_out(model: PreTrainedModel) -> PreTrainedModel:
+def spread_out(model: transformers.PreTrainedModel) -> transformers.PreTrainedModel:
     """Draw weights so large that every part of the model tells, biases and gains too."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -196,7 +189,7 @@ def test_tokens_come_back(folder: Path, lanes: int) -> None:
             decode_tokens(model, damaged, 120, 10)
 
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif("not torch.cuda.is_available()", reason="no GPU"))]
 
 
 # rotations and biases, norms of keys, positions that are learnt, halves side by side; the others are made of these
@@ -207,10 +200,11 @@ USUAL = {"llama": "float64", "qwen3": "float32", "gpt2": "float64", "neox": "flo
 @pytest.mark.parametrize("device", DEVICES)
 def test_torch_gives_the_kernels_bits(folder: Path, device: str, carrier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In windows, in steps, and in payloads, with contexts that are filled and read anew."""
-    network_on.cache_clear()
-    monkeypatch.setattr(transformer_torch, "_carrier", lambda device: carrier)
-    monkeypatch.setattr(exact_torch, "_MOST_NUMBERS", 1 << 14)  # several pieces of everything
-    monkeypatch.setattr(transformer_torch, "_MOST_NUMBERS", 1 << 10)
+    exact_torch.network_on.cache_clear()
+    monkeypatch.setattr("gencomp.inference.transformer_torch._carrier", lambda device: carrier)
+    # several pieces of everything
+    monkeypatch.setattr("gencomp.predictors.language.exact_torch._MOST_NUMBERS", 1 << 14)
+    monkeypatch.setattr("gencomp.inference.transformer_torch._MOST_NUMBERS", 1 << 10)
     kernels = exact(HuggingFace(str(folder), context=24, stride=9, batch=3))
     other = replace(kernels, torch_device=device)
     assert other.torch_network.carrier == getattr(torch, carrier)
@@ -243,7 +237,7 @@ def test_what_changes_no_bit_is_not_in_the_header(
     token_model: Path, wiki: bytes, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if device == "cpu":  # torch on a CPU stands for a GPU
-        monkeypatch.setattr(exact_torch, "found_device", lambda device: "cpu")
+        monkeypatch.setattr("gencomp.predictors.language.exact_torch.found_device", lambda device: "cpu")
     text = wiki[:200]
     archive = compress(text, model=f"hf:{token_model}?context=64")
     assert list_members(io.BytesIO(archive))[0].header.metadata["model"]["numeric"] == "integer"
@@ -263,15 +257,15 @@ def test_a_device_without_memory_is_told(token_model: Path, wiki: bytes, monkeyp
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("no memory for 3 GiB")
 
-    network_on.cache_clear()
-    monkeypatch.setattr(exact_torch, "found_device", lambda device: "cpu")
+    exact_torch.network_on.cache_clear()
+    monkeypatch.setattr("gencomp.predictors.language.exact_torch.found_device", lambda device: "cpu")
     monkeypatch.setattr(exact_torch.TorchNetwork, "read", full)
-    with pytest.raises(DeviceMemoryError, match="lower context or batch, .*: no memory for 3 GiB"):
+    with pytest.raises(exact_torch.DeviceMemoryError, match="lower context or batch, .*: no memory for 3 GiB"):
         HuggingFace(str(token_model), device="cuda").encode_block(wiki[:900])
 
 
 def test_tf32_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "high")
+    monkeypatch.setattr("torch.get_float32_matmul_precision", lambda: "high")
     with pytest.raises(RuntimeError, match="must not be TF32's"):
         transformer_torch._products(torch.zeros(2, 3, dtype=torch.int8), torch.zeros(1, 3).long(), torch.float32)
 
@@ -304,7 +298,7 @@ def test_a_header_names_weights_and_a_revision_alone(token_model: Path, wiki: by
         decompress(archive, model=f"hf:{moved}?context=64&arithmetic=float")
     tensors = tensors_of(moved / "model.safetensors")
     tensors["model.norm.weight"] *= 1.25
-    save_file(tensors, moved / "model.safetensors")
+    safetensors.save_file(tensors, moved / "model.safetensors")
     digest.cache_clear()
     with pytest.raises(ModelMismatchError, match="was made with weights"):
         decompress(archive, model=f"hf:{moved}?context=64")
@@ -426,16 +420,16 @@ def test_tensors_that_are_odd_are_refused(llama: Path) -> None:
         ({name: torch.zeros(3, 3)}, "does not hold"),
         ({name: torch.zeros(64, 32, dtype=torch.int32)}, "is of type I32, expected one of F32, F16, BF16"),
     ):
-        save_file(tensors | change, path)
+        safetensors.save_file(tensors | change, path)
         with pytest.raises((TransformerError, ModelFolderError), match=complaint):
             HuggingFace(str(llama), arithmetic="exact")
-    save_file(tensors, path)
+    safetensors.save_file(tensors, path)
     blob = path.read_bytes()
     for damaged in (blob[:-1], blob[:100], b"", blob[:8] + b"x" + blob[9:]):
         path.write_bytes(damaged)
         with pytest.raises(ModelFolderError, match="cannot be read as a safetensors file"):
             HuggingFace(str(llama), arithmetic="exact")
-    save_file({**tensors, name: torch.full((64, 32), torch.nan)}, path)
+    safetensors.save_file({**tensors, name: torch.full((64, 32), torch.nan)}, path)
     digest.cache_clear()
     with pytest.raises(TransformerError, match="layers.0.up has numbers that are not finite"):
         HuggingFace(str(llama), arithmetic="exact").encode_block(b"text")
@@ -445,7 +439,7 @@ def test_stored_types_are_read(llama: Path) -> None:
     path = llama / "model.safetensors"
     tensors = {name: tensor.to(torch.bfloat16) for name, tensor in tensors_of(path).items()}
     for kind in (torch.bfloat16, torch.float16, torch.float32):
-        save_file({name: tensor.to(kind) for name, tensor in tensors.items()}, path)
+        safetensors.save_file({name: tensor.to(kind) for name, tensor in tensors.items()}, path)
         source = HuggingFace(str(llama), arithmetic="exact")._exact_source
         assert source is not None
         for name, part in source.parts.items():

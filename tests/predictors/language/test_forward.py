@@ -1,38 +1,32 @@
 """How a model's forward is called: learnt from what it does, whatever its arguments are called."""
 
+from __future__ import annotations
+
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import (
-    AutoModelForCausalLM,
-    BloomConfig,
-    GPT2Config,
-    GPTNeoXConfig,
-    LlamaConfig,
-    MambaConfig,
-    MistralConfig,
-    PreTrainedModel,
-)
 
-from gencomp.predictors.language import forward as module
-from gencomp.predictors.language.forward import Forward, ForwardError, whole_logits
+import gencomp
+from tests.heavy import WhenUsed, torch, transformers
+
+module = WhenUsed("gencomp.predictors.language.forward")
 
 SYMBOLS, WIDTH = 256, 16
 
 
-class Sums(torch.nn.Module):
+class Sums:
     """A model of 20 lines: the logits of a symbol are a matrix times the sum of the embeddings so far."""
 
-    device = torch.device("cpu")
-    config = LlamaConfig(num_hidden_layers=1)  # what a cache of the library is made from
-
     def __init__(self) -> None:
-        super().__init__()
         generator = torch.Generator().manual_seed(0)
-        self.embedding = torch.nn.Parameter(torch.randn(SYMBOLS, WIDTH, generator=generator))
+        self.embedding = torch.randn(SYMBOLS, WIDTH, generator=generator)
+        self.device = torch.device("cpu")
+        self.config = transformers.LlamaConfig(num_hidden_layers=1)  # what a cache of the library is made from
+
+    def __call__(self, **arguments: Any) -> Any:
+        return self.forward(**arguments)  # type: ignore[attr-defined]
 
     def answer(self, input_ids: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         sums = self.embedding[input_ids].cumsum(1) + (0.0 if memory is None else memory[:, None])
@@ -94,7 +88,7 @@ class _Output:
         self.__dict__.update(values)
 
 
-def in_steps(forward: Forward, symbols: torch.Tensor) -> torch.Tensor:
+def in_steps(forward: module.Forward, symbols: torch.Tensor) -> torch.Tensor:
     memory = forward.begin(symbols.shape[1])
     first = memory.read(symbols[:, :3])
     return torch.stack([first, *(memory.read(symbols[:, k : k + 1]) for k in range(3, symbols.shape[1]))], 1)
@@ -102,11 +96,11 @@ def in_steps(forward: Forward, symbols: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize(("model", "name"), [(Renamed, "recollection"), (InAList, "cache"), (Deprecated, "state")])
 def test_a_memory_is_found_by_what_it_does(model: type[Sums], name: str) -> None:
-    forward = Forward(model())  # type: ignore[arg-type]
+    forward = module.Forward(model())  # type: ignore[arg-type]
     assert forward.way.name == name
     assert forward.vocabulary_size == SYMBOLS
     symbols = torch.arange(12).reshape(2, 6)
-    torch.testing.assert_close(in_steps(forward, symbols), whole_logits(forward.model, symbols)[:, 2:])
+    torch.testing.assert_close(in_steps(forward, symbols), module.whole_logits(forward.model, symbols)[:, 2:])
 
 
 @pytest.mark.parametrize(
@@ -118,46 +112,47 @@ def test_a_memory_is_found_by_what_it_does(model: type[Sums], name: str) -> None
     ],
 )
 def test_names_prove_nothing(model: type[Sums], complaint: str) -> None:
-    with pytest.raises(ForwardError, match=complaint):
-        Forward(model())  # type: ignore[arg-type]
+    with pytest.raises(module.ForwardError, match=complaint):
+        module.Forward(model())  # type: ignore[arg-type]
 
 
-CONFIGURATIONS = {
-    "llama": LlamaConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32),
-    "gpt2": GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=64),
-    "neox": GPTNeoXConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32),
-    "bloom": BloomConfig(hidden_size=16, n_layer=2, n_head=2),
-    "mistral": MistralConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        intermediate_size=32,
-        sliding_window=4,
-    ),
+CONFIGURATIONS: dict[str, dict[str, int]] = {
+    "Llama": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32},
+    "GPT2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64},
+    "GPTNeoX": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32},
+    "Bloom": {"hidden_size": 16, "n_layer": 2, "n_head": 2},
+    "Mistral": {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "intermediate_size": 32,
+        "sliding_window": 4,
+    },
 }
 
 
-def tiny(name: str) -> PreTrainedModel:
-    config = CONFIGURATIONS[name]
-    config.update({"vocab_size": 300, "bos_token_id": 0, "eos_token_id": 0})
+def tiny(name: str) -> transformers.PreTrainedModel:
+    config = getattr(transformers, f"{name}Config")(
+        **CONFIGURATIONS[name], vocab_size=300, bos_token_id=0, eos_token_id=0
+    )
     torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(config).eval()
+    return transformers.AutoModelForCausalLM.from_config(config).eval()
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_todays_models_remember(name: str) -> None:
     model = tiny(name)
-    forward = Forward(model)
+    forward = module.Forward(model)
     assert forward.way.make is module.fixed_cache
     symbols = torch.arange(18).reshape(2, 9)
     with torch.inference_mode():
-        expected = whole_logits(model, symbols)[:, 2:]
+        expected = module.whole_logits(model, symbols)[:, 2:]
         torch.testing.assert_close(in_steps(forward, symbols), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_copies_go_on_apart() -> None:
-    forward = Forward(tiny("llama"))
+    forward = module.Forward(tiny("Llama"))
     with torch.inference_mode():
         memory = forward.begin(4)
         memory.read(torch.tensor([[1, 2]]))
@@ -165,7 +160,7 @@ def test_copies_go_on_apart() -> None:
         first = memory.read(torch.tensor([[3]]))
         twin.read(torch.tensor([[200]]))
         torch.testing.assert_close(
-            memory.read(torch.tensor([[4]])), whole_logits(forward.model, torch.tensor([[1, 2, 3, 4]]))[:, -1]
+            memory.read(torch.tensor([[4]])), module.whole_logits(forward.model, torch.tensor([[1, 2, 3, 4]]))[:, -1]
         )
         assert not torch.equal(first, twin.read(torch.tensor([[4]])))
 
@@ -177,32 +172,32 @@ def test_a_cache_without_known_layers_still_serves(monkeypatch: pytest.MonkeyPat
         raise AttributeError("layers")
 
     monkeypatch.setattr("gencomp.predictors.language.buffers.buffered", moved)
-    forward = Forward(tiny("llama"))
+    forward = module.Forward(tiny("Llama"))
     assert forward.way.make is module.growing_cache
     symbols = torch.arange(18).reshape(2, 9)
     with torch.inference_mode():
         torch.testing.assert_close(
-            in_steps(forward, symbols), whole_logits(forward.model, symbols)[:, 2:], atol=1e-5, rtol=1e-4
+            in_steps(forward, symbols), module.whole_logits(forward.model, symbols)[:, 2:], atol=1e-5, rtol=1e-4
         )
 
 
 def test_a_recurrent_model_remembers_or_is_refused() -> None:
-    config = MambaConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, state_size=4)
+    config = transformers.MambaConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, state_size=4)
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).eval()
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
     try:
-        forward = Forward(model)
-    except ForwardError as error:  # by the library's version
+        forward = module.Forward(model)
+    except module.ForwardError as error:  # by the library's version
         assert "does not remember" in str(error)  # noqa: PT017
         return
     symbols = torch.arange(18).reshape(2, 9)
     with torch.inference_mode():
-        expected = whole_logits(model, symbols)[:, 2:]
+        expected = module.whole_logits(model, symbols)[:, 2:]
         torch.testing.assert_close(in_steps(forward, symbols), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_nothing_else_calls_a_forward_with_a_memory() -> None:
-    package = Path(module.__file__).parents[2]
+    package = Path(gencomp.__file__).parent
     for file in package.rglob("*.py"):
         text = file.read_text()
         if file.name not in ("forward.py", "hf.py"):

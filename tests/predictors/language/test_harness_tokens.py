@@ -1,5 +1,7 @@
 """Models of tokens under lm-evaluation-harness: what is measured, beside what the harness's own model measures."""
 
+from __future__ import annotations
+
 import logging
 import math
 import warnings
@@ -7,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.heavy import torch, transformers
 
 with warnings.catch_warnings():  # of other packages, while they are imported
     warnings.simplefilter("ignore")
@@ -24,8 +26,8 @@ def requests(*arguments: tuple[object, ...]) -> list[SimpleNamespace]:
 
 def tokens_under(folder: Path, text: str) -> tuple[list[int], torch.Tensor]:
     """Return a text's ids, and ln p of every id at each, (n, vocabulary), after the start of text."""
-    ids = AutoTokenizer.from_pretrained(folder)(text, add_special_tokens=False).input_ids
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    ids = transformers.AutoTokenizer.from_pretrained(folder)(text, add_special_tokens=False).input_ids
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.inference_mode():
         return ids, torch.log_softmax(model(input_ids=torch.tensor([[0, *ids]])).logits[0, :-1], -1)
 
@@ -39,7 +41,11 @@ def test_tokens_are_measured_as_the_harness_measures_them(token_model: Path, ari
         assert found == pytest.approx(expected, rel=near)  # 0.0004 bits a token are kept for escapes
     for (context, continuation), (nats, greedy) in zip(PAIRS, model.loglikelihood(requests(*PAIRS)), strict=True):
         ids, logs = tokens_under(token_model, context + continuation)
-        first = len(AutoTokenizer.from_pretrained(token_model)(context.rstrip(), add_special_tokens=False).input_ids)
+        first = len(
+            transformers.AutoTokenizer.from_pretrained(token_model)(
+                context.rstrip(), add_special_tokens=False
+            ).input_ids
+        )
         costs = [float(row[id_]) for row, id_ in zip(logs, ids, strict=True)][first:]
         assert nats == pytest.approx(sum(costs), rel=near)
         assert arithmetic == "exact" or greedy == all(

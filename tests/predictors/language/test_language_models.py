@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save_file
 
 from gencomp.archive.memory import compress, decompress
 from gencomp.archive.models import check_canary, describe
@@ -24,6 +23,7 @@ from gencomp.predictors.language.huggingface import HuggingFace
 from gencomp.predictors.language.loading import ModelFolderError
 from gencomp.predictors.language.transformer import Transformer
 from tests.archive.test_archive import forged
+from tests.heavy import safetensors
 from tests.predictors.language.conftest import tensors_of
 from tests.strategies import fewer
 
@@ -131,7 +131,7 @@ def test_an_archive_knows_its_weights(byte_model: Path, wiki: bytes, tmp_path: P
     changed = shutil.copytree(byte_model, tmp_path / "moved")
     tensors = tensors_of(changed / "model.safetensors")
     tensors["model.norm.weight"] *= 1.25
-    save_file(tensors, changed / "model.safetensors", {"format": "pt"})
+    safetensors.save_file(tensors, changed / "model.safetensors", {"format": "pt"})
     from gencomp.predictors.language import loading
 
     loading.digest.cache_clear()

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import BloomConfig, BloomForCausalLM, OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gencomp.coding.quantize import MAX_ALPHABET_SIZE
 from gencomp.errors import SpecError
@@ -19,6 +17,7 @@ from gencomp.predictors.language.settings import DeviceError, Settings
 from gencomp.predictors.language.tokens import TokenCode
 from gencomp.predictors.language.transformer import Transformer
 from gencomp.registry import load
+from tests.heavy import torch, transformers
 
 
 @pytest.fixture
@@ -146,8 +145,8 @@ def test_a_damaged_configuration(folder: Path) -> None:
 
 
 def test_a_model_that_does_not_remember_is_refused(tmp_path: Path) -> None:
-    config = OpenAIGPTConfig(vocab_size=256, n_embd=16, n_layer=1, n_head=2, n_positions=64)
-    OpenAIGPTLMHeadModel(config).save_pretrained(tmp_path)
+    config = transformers.OpenAIGPTConfig(vocab_size=256, n_embd=16, n_layer=1, n_head=2, n_positions=64)
+    transformers.OpenAIGPTLMHeadModel(config).save_pretrained(tmp_path)
     with pytest.raises(ModelFolderError, match="OpenAIGPTLMHeadModel does not remember what it has read"):
         load_model(tmp_path, "cpu", "float32")
 
@@ -163,7 +162,9 @@ def test_a_folder_that_asks_for_tuples(folder: Path) -> None:
 
 def test_a_model_that_sets_no_limit_takes_a_context(token_model: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(token_model, tmp_path / "model")
-    BloomForCausalLM(BloomConfig(vocab_size=400, hidden_size=16, n_layer=1, n_head=2)).save_pretrained(folder)
+    transformers.BloomForCausalLM(
+        transformers.BloomConfig(vocab_size=400, hidden_size=16, n_layer=1, n_head=2)
+    ).save_pretrained(folder)
     with pytest.raises(ModelFolderError, match=r"positions to use; add one, such as \?context=2048"):
         HuggingFace(str(folder))
     model = HuggingFace(str(folder), context=8)
@@ -228,13 +229,13 @@ def test_a_model_is_named() -> None:
         load("hf")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.skipif("torch.cuda.is_available()", reason="this machine has a GPU")
 def test_no_gpu(byte_model: Path) -> None:
     with pytest.raises(DeviceError, match="device cuda is not available here"):
         Transformer(str(byte_model), device="cuda").begin()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.skipif("not torch.cuda.is_available()", reason="needs a GPU")
 def test_round_trip_on_a_gpu(byte_model: Path, wiki: bytes) -> None:
     model = Transformer(str(byte_model), device="cuda")
     assert model.decode_block(model.encode_block(wiki[:500]), 500) == wiki[:500]

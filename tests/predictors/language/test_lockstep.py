@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from gencomp.predictors.language.causal import causal_model
 from gencomp.predictors.language.coding import decode_symbols, encode_symbols, lanes_for
 from gencomp.predictors.language.transformer import Transformer
+from tests.heavy import torch
 
 CONTEXT, STRIDE = 16, 6
 

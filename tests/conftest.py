@@ -19,7 +19,7 @@ from gencomp.data import alice
 ROOT = Path(__file__).parent.parent
 
 quiet = {"deadline": None, "suppress_health_check": list(HealthCheck)}
-settings.register_profile("default", max_examples=20, derandomize=True, **quiet)
+settings.register_profile("default", max_examples=12, derandomize=True, **quiet)
 settings.register_profile("thorough", max_examples=100, derandomize=True, **quiet)
 settings.register_profile("brief", max_examples=5, derandomize=True, **quiet)  # where tests run tests
 settings.register_profile("slow", max_examples=3000, **quiet)
@@ -53,7 +53,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 # one worker runs all of these: the models that they share are trained once, and torch is at work in one process
-TOGETHER = ("tests/predictors/language/", "tests/training/", "tests/test_hf.py")
+TOGETHER = (
+    "tests/predictors/language/",
+    "tests/training/",
+    "tests/test_hf.py",
+    "tests/test_project.py",
+    "tests/contract/test_commands.py",
+)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -74,6 +80,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 gc.set_threshold(50_000)
 
 
+def pytest_sessionfinish() -> None:
+    """Look for garbage once; pytest looks five times as it ends, in what is left."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_report_header() -> str:
     return f"kernels: {compiled.way}" + (f" ({compiled.why})" if compiled.why else "")
 
@@ -81,6 +93,15 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def book() -> bytes:
     return alice()
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing, which takes its time."""
+    from gencomp.report import figures
+
+    for name in ("dots", "bars", "curves", "intervals", "spectrogram"):
+        monkeypatch.setattr(figures, name, lambda *_: "<svg/>")
 
 
 @pytest.fixture(scope="session")

@@ -253,10 +253,11 @@ def change_source(package: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "code", "said"),
     [
-        (
+        pytest.param(
             damage_library,
             COMMAND,
             "is damaged: .* is not what was built; kernels are compiled as .*: reinstall gencomp",
+            marks=pytest.mark.thorough,
         ),
         pytest.param(
             damage_library,

@@ -141,11 +141,12 @@ def write(found: "Distances", folder: Path, *, quiet: bool) -> None:
     from gencomp.report.distances import page, picture
     from gencomp.report.made import made
 
+    drawn = picture(found)
     for name, content in (
         ("distances.csv", _csv(found).encode("utf-8", "backslashreplace")),
         ("distances.json", _json(found).encode()),
-        ("distances.png", picture(found)),
-        ("report.html", page(found, made(command_line())).encode()),
+        ("distances.png", drawn),
+        ("report.html", page(found, drawn, made(command_line())).encode()),
     ):
         with new_file(folder / name, overwrite=True) as file:
             write_fully(file, content)

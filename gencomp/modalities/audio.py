@@ -121,10 +121,11 @@ def resample(samples: Samples, rate: int, new_rate: int) -> Samples:
     for start in range(0, size, RESAMPLED_AT_ONCE):
         numbers = np.arange(start, min(start + RESAMPLED_AT_ONCE, size), dtype=np.int64)
         whole, rest = np.divmod(numbers * rate, new_rate)
-        distance = offsets[None, :] - (rest / new_rate)[:, None]  # (n, taps), in old samples
+        phases, phase = np.unique(rest, return_inverse=True)  # of 44.1 kHz to 16 kHz: 160
+        distance = offsets[None, :] - (phases / new_rate)[:, None]  # (phases, taps), in old samples
         window = np.cos(np.pi / 2 * np.clip(distance / reach, -1, 1)) ** 2
         taps = cutoff * np.sinc(cutoff * distance) * window
-        parts.append((padded[reach + whole[:, None] + offsets[None, :]] * taps).sum(axis=1))
+        parts.append((padded[reach + whole[:, None] + offsets[None, :]] * taps[phase]).sum(axis=1))
     return _to_int16(np.concatenate(parts))
 
 

@@ -73,8 +73,8 @@ def draw(figure: "Figure", found: Distances) -> None:
     figure.suptitle(f"{found.form}, {' + '.join(found.models)}")
 
 
-def page(found: Distances, made: dict[str, Any] | None = None) -> str:
-    """Return the page with the picture and the tables; ``made`` says how they came about."""
+def page(found: Distances, drawn: bytes, made: dict[str, Any] | None = None) -> str:
+    """Return the page with the picture, as ``drawn``, and the tables; ``made`` says how they came about."""
     from gencomp import __version__
     from gencomp.measure.distance import FRAMING
     from gencomp.report.figures import data_uri
@@ -92,7 +92,7 @@ def page(found: Distances, made: dict[str, Any] | None = None) -> str:
         form=found.form,
         framing=FRAMING,
         warnings=found.warnings,
-        picture=data_uri("image/png", picture(found)),
+        picture=data_uri("image/png", drawn),
         columns=list(found.names),
         table_rows=[_line(name, [(value, 4) for value in row]) for name, row in rows],
         length_rows=[

@@ -186,14 +186,19 @@ PLACES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a pipe, a folder and a saved state."""
+    folder = tmp_path_factory.mktemp("places")
+    os.mkfifo(folder / "pipe")
+    (folder / "folder").mkdir()
+    Mix(1).begin(b"the cat").save(folder / "file")
+    return folder
+
+
 @pytest.mark.parametrize("spec", PLACES)
 @pytest.mark.parametrize("place", ["/dev/zero", "pipe", "folder", "file", "nothing"])
-def test_an_archive_opens_nothing_on_disk(
-    spec: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "folder").mkdir()
-    Mix(1).begin(b"the cat").save(tmp_path / "file")
+def test_an_archive_opens_nothing_on_disk(spec: str, place: str, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def opened(*arguments: object) -> None:
         raise AssertionError(f"opened {arguments}")
@@ -208,7 +213,7 @@ def test_an_archive_opens_nothing_on_disk(
         "gguf.read_gguf",
     ):
         monkeypatch.setattr(f"gencomp.predictors.language.{name}", opened)
-    spec = spec.format(place if place.startswith("/") else tmp_path / place)
+    spec = spec.format(place if place.startswith("/") else places / place)
     with pytest.raises(ModelMismatchError, match=r"and it opens nothing on disk by itself; name it, .* as in model="):
         decompress_named(spec)
 

@@ -95,7 +95,9 @@ def test_every_next_byte_costs_what_liblzma_takes(compressor: Lzma, book: bytes)
         for at in (size, size + 7):
             scorer.feed(text[size:at])
             size = at
-            assert scorer.code_lengths(CANDIDATES).tolist() == of_liblzma(compressor, text[:at], list(CANDIDATES))
+            third = slice(at % 3, None, 3)  # of the next bytes that liblzma is asked for, which takes it a while
+            found = scorer.code_lengths(CANDIDATES)[third]
+            assert found.tolist() == of_liblzma(compressor, text[:at], [*CANDIDATES[third]])
 
 
 @pytest.mark.parametrize("compressor", [Lzma(), Lzma(0), Lzma(3), Lzma(4), Lzma(6, True)], ids=str)

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.test_cli import cli, fails  # noqa: F401
 
 FAST = ("compare", "-m", "counts:2", "--also", "counts:2 bytes?top_k=1", "--judge", "counts:2", "--seeds", "1")
 SMALL = ("-n", "8", "--prompt-bytes", "60", "--steps", "3", "-j", "1", "-q")
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def test_a_folder_is_made_kept_and_gone_on_in(cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811

@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,12 @@ def path(saved: bytes, tmp_path: Path) -> Path:
 
 
 def arrays_of(path: Path) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(path.read_bytes()[32:])) as file:
+    return {name: array.copy() for name, array in unpacked(path.read_bytes()).items()}
+
+
+@lru_cache
+def unpacked(state: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(state[32:])) as file:
         return dict(file)
 
 

@@ -19,7 +19,6 @@ from gencomp.equivalence.adapt import as_predictor
 from gencomp.equivalence.explain import explain, explain_paper
 from gencomp.errors import DatasetError
 from gencomp.modalities.image import Raster
-from gencomp.report import figures
 from gencomp.report.artefacts import name_of, write_artefacts
 from gencomp.report.comparison import _findings
 from gencomp.report.comparison import page as comparison_page
@@ -82,13 +81,6 @@ def compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jinja2.Environment, "compile", compile_once)
         yield
-
-
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw nothing, which takes its time."""
-    for name in ("dots", "bars", "curves", "intervals", "spectrogram"):
-        monkeypatch.setattr(figures, name, lambda *_: "<svg/>")
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ INPUTS = {
     "empty": b"",
     "one byte": b"\xff",
     "all bytes": bytes(range(256)),
-    "noise": np.random.default_rng(0).bytes(300),
+    "noise": np.random.default_rng(0).bytes(100),
     "special tokens": b"<|start|>text<|start|><|endoftext|></s>",
     "invalid UTF-8": b"ab\xed\xa0\x80cd\xff\xfe\x00ef\xc3",
     "other scripts": "日本語 и русский, e\u0301 and é, \u2581 ﬁ".encode(),
@@ -97,15 +97,15 @@ def test_copies_are_independent(spec: str, context: bytes, first: int, second: i
 )
 def test_a_damaged_payload_is_refused(spec: str, wiki: bytes, damage) -> None:
     model = as_predictor(spec)
-    payload = encode_block(model, wiki[:100])
+    payload = encode_block(model, wiki[:60])
     with pytest.raises(CorruptDataError):
-        decode_block(model, damage(payload), 100)
+        decode_block(model, damage(payload), 60)
 
 
 def test_chunks_cost_what_their_code_takes(spec: str, wiki: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gencomp.predictors.language.coding.MIN_LANE_SYMBOLS", 4096)  # one lane: one beginning
     model = as_predictor(spec)
-    chunks = [wiki[2000:2300], b"", b"ab\xff\xfe\x00\x01cdefghijkl", wiki[2300:2330]]
+    chunks = [wiki[2000:2200], b"", b"ab\xff\xfe\x00\x01cdefghijkl", wiki[2200:2230]]
     for chunk, bits in zip(chunks, chunk_code_lengths(model, chunks), strict=True):
         assert 8 * len(encode_block(model, chunk)) == pytest.approx(bits, rel=0.01, abs=60)
 
@@ -120,9 +120,9 @@ def test_the_number_of_blocks_at_a_time_changes_nothing(token_model: Path, wiki:
 
 def test_an_archive_knows_its_weights(byte_model: Path, wiki: bytes, tmp_path: Path) -> None:
     moved = shutil.copytree(byte_model, tmp_path / "moved")
-    archive = compress(wiki[:400], model=f"transformer:{moved}?context=32")
+    archive = compress(wiki[:200], model=f"transformer:{moved}?context=32")
     elsewhere = f"transformer:{byte_model}?context=32"
-    assert decompress(archive, model=elsewhere) == wiki[:400]
+    assert decompress(archive, model=elsewhere) == wiki[:200]
     with pytest.raises(ModelMismatchError, match="was made with"):
         decompress(archive, model=f"transformer:{byte_model}?context=31")
     shutil.rmtree(moved)
@@ -187,8 +187,8 @@ def test_a_model_that_computes_no_number_costs_no_data(
     from gencomp.predictors.language.lockstep import Lockstep
 
     monkeypatch.setattr(Lockstep, "probabilities", lambda self: np.full((len(self._history), 256), np.nan, np.float32))
-    archive = compress(wiki[:600], model=f"transformer:{byte_model}?context=32")
-    assert decompress(archive) == wiki[:600]
+    archive = compress(wiki[:300], model=f"transformer:{byte_model}?context=32")
+    assert decompress(archive) == wiki[:300]
     assert list_members(io.BytesIO(archive))[0].blocks[0].type is BlockType.DEFLATE
 
 
@@ -196,9 +196,9 @@ def test_a_model_that_decodes_otherwise_costs_no_data(
     byte_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Transformer, "decode_block", lambda self, payload, size: bytes(size))
-    archive = compress(wiki[:600], model=f"transformer:{byte_model}?context=32")
+    archive = compress(wiki[:300], model=f"transformer:{byte_model}?context=32")
     monkeypatch.undo()
-    assert decompress(archive) == wiki[:600]
+    assert decompress(archive) == wiki[:300]
     assert list_members(io.BytesIO(archive))[0].blocks[0].type is BlockType.DEFLATE
 
 
@@ -210,7 +210,7 @@ def test_a_count_of_tokens_that_cannot_be_is_refused(token_model: Path) -> None:
 
 
 def test_a_truncated_archive_is_refused(byte_model: Path, wiki: bytes) -> None:
-    archive = compress(wiki[:300], model=f"transformer:{byte_model}?context=32")
+    archive = compress(wiki[:200], model=f"transformer:{byte_model}?context=32")
     with pytest.raises(ArchiveError):
         decompress(archive[:-20], model=f"transformer:{byte_model}?context=32")
 
@@ -221,13 +221,13 @@ def test_other_arithmetic_of_the_probe_alone_is_tried(
     """The content's checks are the judge: what the blocks need may be the same, though the probe is not."""
     spec = f"transformer:{byte_model}?context=32"
     archive = tmp_path / "a.gcz"
-    archive.write_bytes(compress(wiki[:400], model=spec))
+    archive.write_bytes(compress(wiki[:200], model=spec))
     monkeypatch.setattr(CausalModel, "fingerprint", lambda self, lanes=None: b"another")
     with pytest.raises(
         ModelMismatchError, match="let try_anyway=True decode, with the check of every block as the judge"
     ):
         decompress(archive.read_bytes(), model=spec)
-    assert decompress(archive.read_bytes(), model=spec, try_anyway=True) == wiki[:400]
+    assert decompress(archive.read_bytes(), model=spec, try_anyway=True) == wiki[:200]
     for command in (["test"], ["decompress", "-c"]):
         assert run([*command, "-m", spec, str(archive)]) == 4
         assert run([*command, "-m", spec, "--try-anyway", str(archive)]) == 0

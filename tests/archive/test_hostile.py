@@ -491,8 +491,8 @@ def test_memory_does_not_grow_with_the_blocks() -> None:
 
     for action in (decode, summarize):
         action(10)
-        few, many = peak_of(lambda: action(200)), peak_of(lambda: action(2000))  # noqa: B023
-        assert many < few + 40_000, f"{action.__name__}: {few:,} and {many:,} bytes"
+        few, many = peak_of(lambda: action(100)), peak_of(lambda: action(1000))  # noqa: B023
+        assert many < few + 20_000, f"{action.__name__}: {few:,} and {many:,} bytes"
 
 
 def test_the_model_of_many_members_is_asked_once(book: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

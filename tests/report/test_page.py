@@ -263,7 +263,7 @@ def test_json_of_any_other_shape_is_refused_or_drawn(document: dict[str, Any], n
 
 def test_names_that_mean_something_to_matplotlib(document: dict[str, Any]) -> None:
     name = "_$x$ and $\\frac{$, \udcff 数据\na"
-    assert evaluation_page([{**row, "dataset": name, "model": name} for row in ROWS])
+    assert evaluation_page([{**row, "dataset": name, "model": name} for row in ROWS[:3]])
     renamed = {**document, "prompts": [{**document["prompts"][0], "name": name, "judge": name}]}
     renamed["rows"] = [row for row in document["rows"] if row["prompt"] == 0]
     assert name.encode("utf-8", "backslashreplace").decode() in comparison_page(renamed)

@@ -83,7 +83,7 @@ def test_particles_draw_from_the_joint_distribution() -> None:
     rng = np.random.default_rng(1)
     far = {}
     for width in (1, 24):
-        found = [particles(tiny(), 4, width, rng, AB) for _ in range(250)]
+        found = [particles(tiny(), 4, width, rng, AB) for _ in range(150)]
         far[width] = distance(joint, shares([finding.continuation for finding in found]))
         estimate = np.mean([2.0 ** (finding.log_normalizer or 0.0) for finding in found])
         assert estimate == pytest.approx(normalizer, rel=0.2 if width == 1 else 0.05)

@@ -297,6 +297,7 @@ def test_commands_take_the_next_way_and_say_so_once(damage: Any, code: str, said
 
 
 @needs_library
+@pytest.mark.thorough
 def test_nothing_is_compiled_where_numba_may_not(installed: Path) -> None:
     expected, _ = compressed(installed, COMMAND)
     change_source(installed)
@@ -307,6 +308,7 @@ def test_nothing_is_compiled_where_numba_may_not(installed: Path) -> None:
 
 
 @needs_library
+@pytest.mark.thorough
 def test_settings_for_numba_mean_nothing_without_it(installed: Path) -> None:
     archive, lines = compressed(installed, WITHOUT_NUMBA, NUMBA_CPU_NAME="generic")
     assert (archive, lines) == compressed(installed, COMMAND)
@@ -317,10 +319,25 @@ def test_settings_for_numba_mean_nothing_without_it(installed: Path) -> None:
     ("environment", "code", "said"),
     [
         ({"GENCOMP_KERNELS": "build"}, COMMAND, "GENCOMP_KERNELS: expected library, numba, python, found 'build'"),
-        ({"GENCOMP_KERNELS": "build:1"}, COMMAND, "GENCOMP_KERNELS: expected library, numba, python, found 'build:1'"),
-        ({"GENCOMP_KERNELS": "numba", "NUMBA_DISABLE_JIT": "1"}, COMMAND, "NUMBA_DISABLE_JIT is set"),
+        pytest.param(
+            {"GENCOMP_KERNELS": "build:1"},
+            COMMAND,
+            "GENCOMP_KERNELS: expected library, numba, python, found 'build:1'",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            {"GENCOMP_KERNELS": "numba", "NUMBA_DISABLE_JIT": "1"},
+            COMMAND,
+            "NUMBA_DISABLE_JIT is set",
+            marks=pytest.mark.thorough,
+        ),
         ({"GENCOMP_KERNELS": "numba"}, WITHOUT_NUMBA, "GENCOMP_KERNELS=numba: numba is not installed: pip install"),
-        ({"GENCOMP_KERNELS": "numba"}, BROKEN_NUMBA, "GENCOMP_KERNELS=numba: numba cannot be imported: .*libllvmlite"),
+        pytest.param(
+            {"GENCOMP_KERNELS": "numba"},
+            BROKEN_NUMBA,
+            "GENCOMP_KERNELS=numba: numba cannot be imported: .*libllvmlite",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_what_cannot_be_had_is_refused_in_one_line(environment: dict[str, str], code: str, said: str) -> None:
@@ -456,6 +473,7 @@ def test_signatures_name_kernels_that_exist() -> None:
         assert function.py_func.__code__.co_argcount == len(signature.arguments), signature.line
 
 
+@pytest.mark.thorough
 def test_kernels_are_imported_by_who_builds_them() -> None:
     """A package is built with numpy, numba and zstandard alone, as pyproject.toml says."""
     hidden = {"torch", "transformers", "tokenizers", "safetensors", "typer", "brotli", "matplotlib", "PIL", "soundfile"}

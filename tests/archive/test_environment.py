@@ -13,7 +13,7 @@ from gencomp.predictors.counts import Counts
 from tests.equivalence.test_own_models import Recent
 
 HERE = {"torch": "2.13.0+cpu", "transformers": "5.24.0", "processor": "znver3", "expert": {"tokenizers": "0.23.3"}}
-TEXT = np.random.default_rng(0).integers(97, 101, 120, dtype=np.uint8).tobytes()
+TEXT = np.random.default_rng(0).integers(97, 101, 60, dtype=np.uint8).tobytes()
 
 
 def test_only_what_differs_is_told() -> None:

@@ -108,7 +108,9 @@ def assert_interrupted(program: str) -> None:
     assert (run.stderr, run.returncode) == (b"gencomp: interrupted\n", 130)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 6, 12, 40, 150])
+@pytest.mark.parametrize(
+    "count", [1, 12, 150, *(pytest.param(count, marks=pytest.mark.thorough) for count in (2, 3, 6, 40))]
+)
 def test_an_interrupt_at_any_import_is_one_line(count: int) -> None:
     assert_interrupted(INTERRUPTED_IMPORT.format(count=count))
 

@@ -304,7 +304,7 @@ main()
 @pytest.mark.parametrize(
     ("name", "number", "word"),
     [
-        ("typer", signal.SIGINT, "interrupted"),
+        pytest.param("typer", signal.SIGINT, "interrupted", marks=pytest.mark.thorough),
         ("numpy", signal.SIGINT, "interrupted"),
         ("gencomp.archive.randomness", signal.SIGTERM, "terminated"),
     ],

@@ -142,6 +142,7 @@ def test_names_from_outside_cannot_break_out(path: Path) -> None:
     assert text.count("</script>") == text.count("<script")
 
 
+@pytest.mark.thorough
 def test_the_page_is_the_same_for_the_same_rows(document: dict[str, Any], path: Path) -> None:
     assert comparison_page(json.loads(json.dumps(document))) == path.read_text(encoding="utf-8")
 

@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -358,7 +359,10 @@ def test_a_network_whose_weights_grew_still_fits_the_kernel(wiki: bytes, tmp_pat
     assert abs(rounded - exact) < 0.01
 
 
-def test_the_command(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gencomp.inference.recurrent.Shape", partial(Shape, tables=TINY.tables))  # 4 million rows
     (tmp_path / "text").write_bytes(wiki)
     (tmp_path / "code").write_bytes(wiki[::-1])
     command = ["train", "--kind", "rnn", str(tmp_path / "text"), str(tmp_path / "code"), "--held-out", "2048"]

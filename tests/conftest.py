@@ -1,12 +1,13 @@
 """Fixtures, and the number of examples of property tests.
 
-A few by default; five times as many with ``-m thorough``, which runs all of these tests again; over 10^5 in all with
+A few by default; eight times as many with ``-m thorough``, which runs all of these tests again; over 10^5 in all with
 HYPOTHESIS_PROFILE=slow.
 """
 
 import gc
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,15 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("thorough")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    cases: Counter[str] = Counter()
     for item in items:
+        if chosen := item.get_closest_marker("every"):
+            test = item.nodeid.partition("[")[0]
+            if cases[test] % chosen.args[0]:
+                item.add_marker(pytest.mark.thorough)
+            cases[test] += 1
         if is_thorough(config) and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.thorough)
 

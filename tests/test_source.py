@@ -152,3 +152,13 @@ def test_one_module_knows_which_llvmlite_there_is(trees: dict[Path, list[ast.AST
     # the build has a bound of its own, at whose releases no pointer says it
     knowing = {name_of(path): calls for path, nodes in trees.items() if (calls := list(of_newer_llvmlite(nodes)))}
     assert knowing.keys() <= {"compiled/llvm.py", "compiled/build.py"}, knowing
+
+
+def test_collecting_tests_imports_neither_torch_nor_transformers() -> None:
+    """Each process that runs tests would take five seconds more: tests/heavy.py has what stands for them."""
+    heavy = {"torch", "transformers", "safetensors.torch", "gencomp.hf"}
+    for path in Path(__file__).parent.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not heavy & {part for name in names for part in (name, name.partition(".")[0])}, path

@@ -198,6 +198,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("spec", PLACES)
 @pytest.mark.parametrize("place", ["/dev/zero", "pipe", "folder", "file", "nothing"])
+@pytest.mark.every(3)
 def test_an_archive_opens_nothing_on_disk(spec: str, place: str, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def opened(*arguments: object) -> None:

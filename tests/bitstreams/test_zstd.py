@@ -83,6 +83,7 @@ _FOLLOWERS = {
 
 @pytest.mark.parametrize("level", [13, 16, 19])
 @pytest.mark.parametrize("prefix", _FOLLOWERS.values(), ids=_FOLLOWERS)
+@pytest.mark.every(2)
 def test_all_next_bytes_whatever_has_followed_before(level: int, prefix: bytes) -> None:
     """The optimal parser is asked once for all bytes that it can not tell apart; these are texts where it can."""
     codec, sizer = Zstd(level), ZstdSizer(level, prefix=prefix[:-2])
@@ -94,6 +95,7 @@ def test_all_next_bytes_whatever_has_followed_before(level: int, prefix: bytes) 
 
 @pytest.mark.parametrize("level", [1, 3, 5, 6, 8, 10, 12, 13, 15, 17, 19])
 @pytest.mark.parametrize("size", [6, 255, 1023, 2047, 16_383, 17_000, 30_000])
+@pytest.mark.every(3)
 def test_sizes_where_something_changes(level: int, size: int) -> None:
     prefix = alice()[40_000 : 40_000 + size]
     check(Zstd(level), ZstdSizer(level, prefix=prefix), prefix, [b"", b"e", b"\xff", b"the", alice()[50_000:50_040]])
@@ -103,6 +105,7 @@ def test_sizes_where_something_changes(level: int, size: int) -> None:
 @pytest.mark.parametrize(
     "size", [131_072, 300_000, *(pytest.param(size, marks=pytest.mark.thorough) for size in (131_071, 262_143))]
 )
+@pytest.mark.every(3)
 def test_frames_of_several_blocks(level: int, size: int) -> None:
     prefix = (alice() + np.random.default_rng(1).bytes(30_000) + b"ab" * 9000 + alice()[::-1])[:size]
     sizer = ZstdSizer(level, prefix=prefix[:-50_000])
@@ -202,6 +205,7 @@ def test_tables_share_out_their_states(counts: list[int]) -> None:
 @pytest.mark.parametrize(
     "size", [0, 40_000, *(pytest.param(size, marks=pytest.mark.thorough) for size in (3000, 140_000))]
 )
+@pytest.mark.every(3)
 def test_a_state_takes_about_what_is_said(level: int, size: int) -> None:
     """Estimates are neither below what is taken nor far above: who asks is refused too early then."""
     codec, text = Zstd(level), (alice() * 2)[:size]

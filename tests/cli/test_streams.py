@@ -100,6 +100,7 @@ def output(
 
 
 @pytest.mark.parametrize("arguments", WRITERS, ids=" ".join)
+@pytest.mark.every(2)
 def test_all_of_it_arrives(arguments: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     buffered, raw = io.BytesIO(), Short()
     with monkeypatch.context() as patch:
@@ -134,6 +135,7 @@ def test_a_reader_that_is_gone_is_an_exit_code(
 
 @pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("arguments", [*WRITERS, ("demo",)], ids=" ".join)
+@pytest.mark.every(2)
 def test_any_encoding_of_stdout(
     arguments: tuple[str, ...], encoding: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -219,6 +219,7 @@ def test_other_peoples_files_are_not_overwritten(
     assert "it is a file; name a folder" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_names_that_mean_something_to_matplotlib(tmp_path: Path) -> None:
     from gencomp.report.curves import draw
 

@@ -52,6 +52,7 @@ def extreme_arrays(shape: Shape, seed: int) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("shape", [SMALL_SHAPE, LARGEST], ids=["small", "largest"])
+@pytest.mark.every(3)
 def test_no_weights_overflow(shape: Shape, seed: int) -> None:
     arrays = extreme_arrays(shape, seed)
     data = bytes([255] * 3 + [0, 97, 98, 32, 65] * 3)

@@ -191,6 +191,7 @@ def test_only_the_wanted_logits_are_written() -> None:
     ],
 )
 @ALL
+@pytest.mark.every(2)
 def test_extremes_stay_within_their_bits(name: str, case: str) -> None:
     """The definition checks every range; here numbers of any size, which no training gives, go through both."""
     form = FORMS[name]

@@ -245,6 +245,7 @@ def test_a_sound_program_is_accepted(tmp_path: Path, book: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "message"), BREAKS)
+@pytest.mark.every(2)
 def test_a_program_that_fails_is_one_line(body: str, message: str, tmp_path: Path, book: bytes) -> None:
     verdict = audit(CommandPredictor(_program(tmp_path, body), 1.0 if "sleep" in body else 20.0), book[:20])
     assert not verdict.accepted

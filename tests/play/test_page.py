@@ -271,6 +271,7 @@ def test_every_strategy_draws(page: Page, opened: Opened) -> None:
         page.wait(f"!app.generating && app.bytes.length === 35 && {READY}")
 
 
+@pytest.mark.thorough
 def test_places_that_are_passed_are_not_asked_for(page: Page, opened: Opened) -> None:
     opened()
     page.wait(f"app.columns.every(c => c.answer?.position === {len(TEXT)})")
@@ -513,6 +514,7 @@ def test_what_is_slow_is_priced_around_the_caret_and_cancelled(
     )
 
 
+@pytest.mark.thorough
 def test_a_long_text_stays_usable(page: Page, opened: Opened, book: bytes) -> None:
     book = book.replace(b"\r", b"")
     opened(book[:30_000], models=("counts:2",))

@@ -188,6 +188,7 @@ def changed(path: Path, **changes: np.ndarray | None) -> None:
         ({"registers": np.zeros(3, np.int64)}, "registers is int64"),
     ],
 )
+@pytest.mark.every(3)
 def test_forged_states_are_refused(
     best: Best, path: Path, changes: dict[str, np.ndarray | None], complaint: str
 ) -> None:

@@ -18,6 +18,7 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.every(2)
 def test_a_figure_has_the_page_s_colours_and_fonts(name: str) -> None:
     text = FIGURES[name]()
     root = ElementTree.fromstring(text)

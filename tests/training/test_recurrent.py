@@ -283,6 +283,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sources, d
         (tensor("streams.context", lambda old: old.bitwise_or(1 << 40)), "a stream's context is out of bounds"),
     ],
 )
+@pytest.mark.every(3)
 def test_a_damaged_checkpoint_is_told_in_one_line(
     damage: Damage, complaint: str, finished: tuple[Path, Sources, dict[str, np.ndarray]], tmp_path: Path
 ) -> None:

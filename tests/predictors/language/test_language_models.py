@@ -47,6 +47,7 @@ def spec(request: pytest.FixtureRequest, byte_model: Path, token_model: Path) ->
 
 
 @pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.every(3)
 def test_round_trip(spec: str, name: str) -> None:
     model, data = as_predictor(spec), INPUTS[name]
     assert decode_block(model, encode_block(model, data), len(data)) == data

@@ -26,6 +26,7 @@ def window_at(count: int) -> int:
 
 
 @pytest.mark.parametrize("count", [0, 1, 14, 15, 16, 17, 21, 22, 23, 40])
+@pytest.mark.every(2)
 def test_a_prediction_sees_its_window_and_no_more(byte_model: Path, wiki: bytes, count: int) -> None:
     causal = model_of(byte_model)
     symbols = np.frombuffer(wiki, np.uint8)[:count].astype(np.int64)

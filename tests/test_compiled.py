@@ -59,7 +59,7 @@ def python(code: str, *arguments: str, **environment: str) -> subprocess.Complet
     [
         pytest.param("library", ALL, marks=needs_library),
         pytest.param("library", SLOWEST, marks=[needs_library, pytest.mark.thorough]),
-        ("numba", FEW),
+        pytest.param("numba", FEW, marks=pytest.mark.thorough),
         pytest.param("numba", MORE, marks=pytest.mark.thorough),
     ],
 )

@@ -246,6 +246,7 @@ def test_a_text_to_play_with_may_come_with_pauses(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.every(2)
 def test_a_stdout_that_does_not_block(unbuffered: str, folder: Path) -> None:
     """A reader that pauses gets everything; one that goes away is an error."""
     noise = os.urandom(400_000)

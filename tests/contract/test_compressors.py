@@ -28,6 +28,7 @@ def test_round_trip(name: str, data: bytes) -> None:
 
 
 @ALL
+@pytest.mark.every(2)
 def test_round_trip_of_a_book(name: str, book: bytes) -> None:
     compressor = load(name)
     code = compressor.compress(book)

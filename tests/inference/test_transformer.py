@@ -341,6 +341,7 @@ for name in ("llama", "neox", "wide"):
 """
 
 
+@pytest.mark.thorough
 def test_plain_python_gives_the_same_bits() -> None:
     found = [
         subprocess.run(

@@ -95,7 +95,7 @@ def test_every_next_byte_costs_what_liblzma_takes(compressor: Lzma, book: bytes)
         for at in (size, size + 7):
             scorer.feed(text[size:at])
             size = at
-            third = slice(at % 3, None, 3)  # of the next bytes that liblzma is asked for, which takes it a while
+            third = slice(at % 3, None, 3)  # liblzma takes a while for all 256
             found = scorer.code_lengths(CANDIDATES)[third]
             assert found.tolist() == of_liblzma(compressor, text[:at], [*CANDIDATES[third]])
 

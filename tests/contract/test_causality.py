@@ -81,11 +81,7 @@ def check(spec: str, kind: str, prefix: int = PREFIX, tail: int = TAIL) -> None:
     assert gap_bits(code, twin) >= common, f"the first {prefix} bytes are coded otherwise where others follow"
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [*MIX, *OTHERS, *NETWORKS],
-    ids=lambda spec: spec.partition("/")[0],
-)
+@pytest.mark.parametrize("spec", [*MIX, *OTHERS, *NETWORKS], ids=lambda spec: spec.partition("/")[0])
 @pytest.mark.parametrize("kind", ["waves", pytest.param("noise", marks=pytest.mark.thorough)])
 @pytest.mark.every(4)
 def test_fused_encoders_see_no_future(spec: str, kind: str) -> None:

@@ -155,7 +155,7 @@ def chromium(profile: Path) -> Iterator[Page]:
         *(sys.executable, "-S", "-c", _START, str(to_browser), str(to_here), program),
         *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
         *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--mute-audio"),
-        *("--remote-debugging-pipe", f"--user-data-dir={profile}"),
+        *("--renderer-process-limit=1", "--remote-debugging-pipe", f"--user-data-dir={profile}"),
     ]
     process = subprocess.Popen(
         command, pass_fds=(to_browser, to_here), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -60,13 +60,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.thorough)
 
 
-# one worker runs all of these: the models that they share are trained once, and torch is at work in one process
+# one worker runs all of these: the models that they share are trained once, torch is at work in one process, and the
+# package's source is parsed once
 TOGETHER = (
     "tests/predictors/language/",
     "tests/training/",
     "tests/test_hf.py",
     "tests/test_project.py",
     "tests/contract/test_commands.py",
+    "tests/test_source.py",
+    "tests/test_layering.py",
 )
 
 
@@ -85,7 +88,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 # what is imported and collected stays: searching it for garbage again and again took a twentieth of the time
-gc.set_threshold(50_000)
+gc.set_threshold(200_000)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 def pytest_sessionfinish() -> None:

@@ -71,12 +71,14 @@ def test_each_way_gives_what_plain_python_gives(way: str, names: tuple[str, str]
 
 
 @needs_library
+@pytest.mark.thorough
 def test_the_library_needs_no_numba() -> None:
     hidden = "import sys; sys.modules['numba'] = sys.modules['llvmlite'] = sys.modules['scipy'] = None\n"
     result = python(hidden + WORK, *ALL, GENCOMP_KERNELS="library")
     assert (result.returncode, result.stderr) == (0, b"")
 
 
+@pytest.mark.thorough
 def test_an_unknown_way_is_refused() -> None:
     result = python("from gencomp.cli.main import main; main()", "list", GENCOMP_KERNELS="fast")
     assert result.returncode == 1

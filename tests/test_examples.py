@@ -34,6 +34,7 @@ SLOW = {"09_gzip_in_transformers.py": pytest.mark.thorough}  # tests/test_hf.py 
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, marks=SLOW.get(path.name, ())) for path in EXAMPLES], ids=NAME)
+@pytest.mark.every(2)
 def test_example(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,13 +2,13 @@
 
 import ast
 import functools
-import gc
 from pathlib import Path
 
 import pytest
 
 import gencomp
 from gencomp import protocols
+from tests.trees import nodes_of
 
 PACKAGE = Path(gencomp.__file__).parent
 
@@ -36,18 +36,6 @@ STRANGERS = {
     ("evaluation", "comparison"),
     ("comparison", "evaluation"),
 }
-
-
-@functools.cache
-def nodes_of(source: str) -> list[ast.Import | ast.ImportFrom | ast.Call]:
-    """Return the imports and calls in Python text; several tests ask for each module's."""
-    gc.disable()  # it would go through all that tests hold, for nothing
-    try:
-        return [
-            node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)
-        ]
-    finally:
-        gc.enable()
 
 
 @functools.cache

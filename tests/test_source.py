@@ -1,7 +1,6 @@
 """How the source is written: nothing in it has to be known by heart, and the library speaks in its own terms."""
 
 import ast
-import gc
 import re
 from collections.abc import Iterator
 from keyword import kwlist
@@ -11,6 +10,7 @@ import pytest
 
 import gencomp
 from gencomp.cli.console import FLAGS, in_flags
+from tests.trees import nodes_of
 
 PACKAGE = Path(gencomp.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -24,14 +24,10 @@ def name_of(path: Path) -> str:
 @pytest.fixture(scope="module")
 def trees() -> dict[Path, list[ast.AST]]:
     """Return the nodes of each module's tree."""
-    gc.disable()  # it would go through all trees each time that some have been made
-    try:
-        return {path: [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))] for path in SOURCES}
-    finally:
-        gc.enable()
+    return {path: nodes_of(path.read_text(encoding="utf-8")) for path in SOURCES}
 
 
-def riddles(source: str, nodes: list[ast.AST] | None = None) -> Iterator[str]:
+def riddles(source: str) -> Iterator[str]:
     """Yield what stands beside an operator of another kind without parentheses, where one of the two is of bits."""
     text = source.encode()
     starts = [0]
@@ -47,7 +43,7 @@ def riddles(source: str, nodes: list[ast.AST] | None = None) -> Iterator[str]:
         is_call = called is not None and called[1] not in kwlist
         return before.endswith(b"(") and after.startswith(b")") and not is_call
 
-    for node in nodes or ast.walk(ast.parse(source)):
+    for node in nodes_of(source):
         parts: list[ast.expr] = []
         if isinstance(node, ast.BinOp):
             inner = [part for part in (node.left, node.right) if isinstance(part, ast.BinOp)]
@@ -73,12 +69,8 @@ def test_every_riddle_is_seen(source: str, found: int) -> None:
     assert len(list(riddles(source))) == found
 
 
-def test_operators_of_bits_stand_in_parentheses_beside_others(trees: dict[Path, list[ast.AST]]) -> None:
-    found = {
-        f"{name_of(path)}: {riddle}"
-        for path, nodes in trees.items()
-        for riddle in riddles(path.read_text(encoding="utf-8"), nodes)
-    }
+def test_operators_of_bits_stand_in_parentheses_beside_others() -> None:
+    found = {f"{name_of(path)}: {riddle}" for path in SOURCES for riddle in riddles(path.read_text(encoding="utf-8"))}
     assert not found
 
 

@@ -185,6 +185,7 @@ def test_code_lengths_fill_up_to_the_bytes_of_the_compressor(compressor: Gzip | 
         assert -(-bits // 8) == len(compressor.compress(book[:5000] + suffix))
 
 
+@pytest.mark.thorough
 def test_compiled_and_plain_python_agree() -> None:
     script = """
 from gencomp.bitstreams.deflate import DeflateSizer

@@ -173,6 +173,7 @@ def test_another_liblzma_is_noticed(book: bytes, monkeypatch: pytest.MonkeyPatch
     assert state.code_lengths([b"", b"x"]).tolist() == of_liblzma(compressor, book[:500], [b"", b"x"])
 
 
+@pytest.mark.thorough
 def test_compiled_and_plain_python_agree() -> None:
     script = """
 from gencomp.compressors.lzma import Lzma, LzmaScorer

@@ -305,6 +305,7 @@ def test_one_more_byte_is_told_apart(compressor: Bz2 | Lzma | Zstd | Brotli, boo
     assert len(np.unique(lengths)) > 2 * len(np.unique(np.ceil(lengths / 8)))
 
 
+@pytest.mark.thorough
 def test_compiled_and_plain_python_agree() -> None:
     script = """
 from gencomp.compressors.brotli import Brotli

@@ -114,6 +114,7 @@ def test_all_of_it_arrives(arguments: tuple[str, ...], folder: Path, monkeypatch
 
 
 @pytest.mark.parametrize("arguments", WRITERS, ids=" ".join)
+@pytest.mark.every(2)
 def test_a_full_disk_is_told(
     arguments: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_full_disk_is_told(
 
 
 @pytest.mark.parametrize("arguments", WRITERS, ids=" ".join)
+@pytest.mark.every(2)
 def test_a_reader_that_is_gone_is_an_exit_code(
     arguments: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,7 +136,7 @@ def test_a_reader_that_is_gone_is_an_exit_code(
 
 
 @pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.thorough)])
-@pytest.mark.parametrize("arguments", [*WRITERS, ("demo",)], ids=" ".join)
+@pytest.mark.parametrize("arguments", [*WRITERS, pytest.param(("demo",), marks=pytest.mark.thorough)], ids=" ".join)
 @pytest.mark.every(2)
 def test_any_encoding_of_stdout(
     arguments: tuple[str, ...], encoding: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -166,6 +168,7 @@ def test_letters_that_stdout_lacks(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("format_", ["markdown", "csv", "json"])
+@pytest.mark.every(3)
 def test_rows_are_kept_when_stdout_fails(
     format_: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +220,7 @@ def fed_in_pieces(writing: int, pieces: list[bytes], pause: float) -> threading.
         (("score", "-", "--limit", "0", "--json", *FAST), lambda out, content: json.loads(out)["raw_bytes"] == 300),
     ],
 )
+@pytest.mark.every(2)
 def test_a_stdin_that_does_not_block(arguments: tuple[str, ...], check: Callable[[bytes, bytes], bool]) -> None:
     """Whoever shares a pipe may have set it so; a pause is no end."""
     content = bytes(range(100)) * 3
@@ -265,18 +269,18 @@ def test_a_stdout_that_does_not_block(unbuffered: str, folder: Path) -> None:
     assert gencomp.decompress(archive) == noise
 
 
-def test_unbuffered_output_of_a_process(folder: Path) -> None:
+@pytest.mark.parametrize("arguments", [("compress", "-q", "-c", "file", *FAST), ("info", "file.gcz")])
+@pytest.mark.every(2)
+def test_unbuffered_output_of_a_process(arguments: tuple[str, ...], folder: Path) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "cp1252"}
     with Path("/dev/full").open("wb") as full:
-        for arguments in (["compress", "-q", "-c", "file", *FAST], ["info", "file.gcz"]):
-            done = subprocess.run(
-                [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, env=environment, check=False
-            )
-            assert done.returncode == 1
-            assert b"No space left on device" in done.stderr
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, env=environment, check=False)
+    assert done.returncode == 1
+    assert b"No space left on device" in done.stderr
 
 
 @pytest.mark.parametrize("how", ["2>&-", "2>/dev/full"])
+@pytest.mark.every(2)
 def test_success_without_a_stderr_is_success(how: str, folder: Path) -> None:
     line = f"{sys.executable} -m gencomp compress -m counts:1 file -o done.gcz {how}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, cwd=folder, check=False)
@@ -308,7 +312,7 @@ main()
     ("name", "number", "word"),
     [
         pytest.param("typer", signal.SIGINT, "interrupted", marks=pytest.mark.thorough),
-        ("numpy", signal.SIGINT, "interrupted"),
+        pytest.param("numpy", signal.SIGINT, "interrupted", marks=pytest.mark.thorough),
         ("gencomp.archive.randomness", signal.SIGTERM, "terminated"),
     ],
 )

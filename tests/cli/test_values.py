@@ -45,9 +45,11 @@ def nobody() -> None:
     raise LookupError("typer was asked")
 
 
-def test_every_option_of_every_command_is_read_as_typer_reads_it() -> None:
+@pytest.mark.parametrize("share", range(4))
+@pytest.mark.every(4)
+def test_every_option_of_every_command_is_read_as_typer_reads_it(share: int) -> None:
     seen = plain = 0
-    for name, parameter in parameters().items():
+    for name, parameter in list(parameters().items())[share::4]:
         typers, own = type(parameter).get_runtime_param(parameter), values.Reader(parameter)
         choices = parameter.type_descriptor.choices or ()
         words = [*WORDS, *choices, *(word.upper() for word in choices), *(word + " " for word in choices)]
@@ -57,8 +59,8 @@ def test_every_option_of_every_command_is_read_as_typer_reads_it() -> None:
             seen += 1
         own._typers = nobody
         plain += sum(outcome(own, value, parameter)[0] != "LookupError" for value in ("1", "a", True, ["a"], None))
-    assert seen > 10_000
-    assert plain > 400, "of these, most are read without typer"
+    assert seen > 2_500
+    assert plain > 100, "of these, most are read without typer"
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def plain() -> Iterator[Callable[[str, bytes], bytes]]:
 
 
 @ALL
-@pytest.mark.every(2)
+@pytest.mark.every(3)
 def test_plain_python_gives_the_same_code(name: str, wiki: bytes, plain: Callable[[str, bytes], bytes]) -> None:
     """Archives decode without a compiler: NUMBA_DISABLE_JIT=1 runs every kernel as plain Python."""
     content = wiki[: 16 if name in (RNN, BEST) else 60]  # a network takes 10 ms a byte then

@@ -21,6 +21,7 @@ from tests.strategies import fewer
 @pytest.mark.parametrize(
     ("name", "size"), [("gzip", 120), ("zlib?level=1", 120), ("bz2", 24), ("lzma", 24), ("zstd?level=3", 24)]
 )
+@pytest.mark.every(2)
 def test_closing_law(name: str, size: int, wiki: bytes, book: bytes) -> None:
     """A compressor, read as a predictor, driven by an arithmetic coder, is lossless again."""
     closed = ArithmeticCompressor(CodeLengthPredictor(load(name)))

@@ -420,6 +420,7 @@ def command(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.thorough
 def test_the_command_killed_and_resumed(tmp_path: Path, book: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "book.txt").write_bytes(book[:100_000])
     arguments = ("--text", str(tmp_path / "book.txt"), "-m", "brotli", "-m", "gzip", "-o", str(tmp_path / "out"))

@@ -69,6 +69,7 @@ def in_steps(network: Network, texts: list[list[int]]) -> list[np.ndarray]:
 
 @ALL
 @pytest.mark.parametrize("spread", [1.0, pytest.param(30.0, marks=pytest.mark.thorough)])
+@pytest.mark.every(2)
 def test_it_is_its_definition(name: str, spread: float) -> None:
     network, _ = network_of(name, spread)
     tokens = tokens_of(FORMS[name], 7)

@@ -43,7 +43,7 @@ USUAL = {"counts", "ctw:2", "mix:1", "gzip", "ensemble:gzip,counts"}  # a kind o
     "spec", [pytest.param(spec, marks=() if spec in USUAL else pytest.mark.thorough) for spec in SPECS]
 )
 def test_every_predictor_is_accepted(spec: str, book: bytes) -> None:
-    verdict = audit(as_predictor(spec), book[: LIMITS.get(spec, 80 if spec in USUAL else 200)])
+    verdict = audit(as_predictor(spec), book[: LIMITS.get(spec, 40 if spec in USUAL else 200)])
     assert verdict.accepted, verdict.record()
     assert verdict.scored_bytes == verdict.data_bytes
     assert verdict.archive_bytes is not None
@@ -245,7 +245,7 @@ def test_a_sound_program_is_accepted(tmp_path: Path, book: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "message"), BREAKS)
-@pytest.mark.every(2)
+@pytest.mark.every(3)
 def test_a_program_that_fails_is_one_line(body: str, message: str, tmp_path: Path, book: bytes) -> None:
     verdict = audit(CommandPredictor(_program(tmp_path, body), 1.0 if "sleep" in body else 20.0), book[:20])
     assert not verdict.accepted

@@ -257,18 +257,16 @@ def test_what_is_copied_is_marked_with_its_source(page: Page, opened: Opened) ->
     assert "drawn, but a copy of" in page.run("app.columns[0].note.textContent")
 
 
-def test_every_strategy_draws(page: Page, opened: Opened) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "spec"), [("lookahead", "gzip"), ("bits", "counts:2"), ("beam", "counts:2"), ("particles", "counts:2")]
+)
+@pytest.mark.every(4)
+def test_every_strategy_draws(strategy: str, spec: str, page: Page, opened: Opened) -> None:
     opened()
     page.run("document.getElementById('length').value = 5")
-    for strategy, spec in (
-        ("bits", "counts:2"),
-        ("beam", "counts:2"),
-        ("particles", "counts:2"),
-        ("lookahead", "gzip"),
-    ):
-        page.run(f"app.setText(app.bytes.slice(0, 30), 30); document.getElementById('generator').value = '{spec}'")
-        page.run(f"document.getElementById('strategy').value = '{strategy}'; document.getElementById('go').click()")
-        page.wait(f"!app.generating && app.bytes.length === 35 && {READY}")
+    page.run(f"app.setText(app.bytes.slice(0, 30), 30); document.getElementById('generator').value = '{spec}'")
+    page.run(f"document.getElementById('strategy').value = '{strategy}'; document.getElementById('go').click()")
+    page.wait(f"!app.generating && app.bytes.length === 35 && {READY}")
 
 
 @pytest.mark.thorough
@@ -299,6 +297,7 @@ def test_other_bytes_are_kept_and_shown_as_hex(page: Page, opened: Opened) -> No
     page.wait("!app.columns[0].frame && app.columns[0].text.querySelectorAll('.hex').length > 140")
 
 
+@pytest.mark.thorough
 def test_any_bytes_survive_the_box(page: Page, opened: Opened) -> None:
     opened()
     kept = page.run(
@@ -346,11 +345,13 @@ def test_the_address_keeps_the_state(page: Page, opened: Opened) -> None:
     state = page.run("[app.caret, app.draw.temperature, app.columns.map(c => c.spec), app.showParse]")
     assert state == [12, 0.7, ["gzip", "counts:2", "uniform"], True]
     assert bytes(page.run("[...app.bytes]")) == TEXT
-    for fragment in ("#abc", "#" + base64.b64encode(b'{"m": 5}').decode(), "#%%%"):
-        page.open("about:blank")
-        page.open(server.url + fragment)
-        page.wait(READY)
-        assert page.run("app.columns.length") == 2
+
+
+@pytest.mark.parametrize("fragment", ["#" + base64.b64encode(b'{"m": 5}').decode(), "#abc", "#%%%"])
+@pytest.mark.every(3)
+def test_an_address_that_keeps_no_state_opens_the_page(fragment: str, page: Page, opened: Opened) -> None:
+    opened(fragment=fragment)
+    assert page.run("app.columns.length") == 2
 
 
 def test_names_with_html_in_them_are_names(page: Page, opened: Opened) -> None:
@@ -360,6 +361,7 @@ def test_names_with_html_in_them_are_names(page: Page, opened: Opened) -> None:
     assert "longer than the page takes" in page.run("document.getElementById('message').textContent")
 
 
+@pytest.mark.thorough
 def test_texts_have_a_limit(page: Page, opened: Opened) -> None:
     opened()
     page.run("app.setText(new Uint8Array(70000), 0)")

@@ -283,6 +283,7 @@ EXTREMES = {
 
 
 @pytest.mark.parametrize("name", [*EXTREMES][:-1] + [pytest.param("every pair", marks=pytest.mark.thorough)])
+@pytest.mark.every(2)
 def test_extremes(name: str) -> None:
     data = EXTREMES[name]
     for model, most in ((Recurrent(), 16.0), (Best(1), 1.02)):  # a network that never saw such data does not adapt

@@ -129,6 +129,7 @@ def texts(vocabulary: int, *lengths: int) -> list[np.ndarray]:
     return [rng.integers(0, vocabulary, length) for length in lengths]
 
 
+@pytest.mark.every(2)
 def test_every_family_is_near_torch(folder: Path) -> None:
     model = exact(HuggingFace(str(folder)))
     reference = spread_out(CONFIGS[folder.name]())
@@ -193,8 +194,8 @@ def test_tokens_come_back(folder: Path, lanes: int) -> None:
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif("not torch.cuda.is_available()", reason="no GPU"))]
 
 
-# rotations and biases, norms of keys, positions that are learnt, halves side by side; the others are made of these
-USUAL = {"llama": "float64", "qwen3": "float32", "gpt2": "float64", "neox": "float32"}
+# rotations and norms of keys, and positions that are learnt: the others are made of much the same
+USUAL = {"qwen3": "float32", "gpt2": "float64"}
 
 
 @pytest.mark.parametrize("carrier", ["float64", "float32"])
@@ -239,7 +240,7 @@ def test_what_changes_no_bit_is_not_in_the_header(
 ) -> None:
     if device == "cpu":  # torch on a CPU stands for a GPU
         monkeypatch.setattr("gencomp.predictors.language.exact_torch.found_device", lambda device: "cpu")
-    text = wiki[:200]
+    text = wiki[:90]
     archive = compress(text, model=f"hf:{token_model}?context=64")
     assert list_members(io.BytesIO(archive))[0].header.metadata["model"]["numeric"] == "integer"
     assert compress(text, model=f"hf:{token_model}?context=64&device=cuda&threads=2") == archive

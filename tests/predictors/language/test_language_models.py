@@ -53,6 +53,7 @@ def test_round_trip(spec: str, name: str) -> None:
     assert decode_block(model, encode_block(model, data), len(data)) == data
 
 
+@pytest.mark.every(2)
 def test_text_is_compressed_in_an_archive(spec: str, wiki: bytes) -> None:
     archive = compress(wiki[2000:2700], model=spec)
     assert len(archive) < 700

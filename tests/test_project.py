@@ -19,6 +19,7 @@ import gencomp.data
 from tests.conftest import ROOT
 
 
+@pytest.mark.thorough
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],

@@ -117,11 +117,13 @@ def test_an_interrupt_at_any_import_is_one_line(count: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["tidying", "leaving"])
+@pytest.mark.every(2)
 def test_an_interrupt_at_the_end_is_one_line(name: str) -> None:
     assert_interrupted(INTERRUPTED_END.format(name=name))
 
 
-@pytest.mark.parametrize("thread", [False, True])
+@pytest.mark.parametrize("thread", [True, False])
+@pytest.mark.every(2)
 def test_what_is_registered_for_the_end_is_done(thread: bool) -> None:
     """Though the process ends without Python's own tidying, and though a thread that still runs is waited for."""
     program = (

@@ -173,6 +173,7 @@ def test_candidates_under_the_pointer_and_branches(page: Page, opened: Opened) -
     page.wait(f"app.bytes.length === {len(TEXT)} && app.caret === 11")
 
 
+@pytest.mark.thorough
 def test_what_is_drawn_from_is_shown(page: Page, opened: Opened) -> None:
     opened()
     page.wait(f"app.columns[1].answer?.position === {len(TEXT)}")

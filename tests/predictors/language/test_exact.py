@@ -308,13 +308,14 @@ def test_a_header_names_weights_and_a_revision_alone(token_model: Path, wiki: by
 
 def test_archives_of_floats_are_still_of_floats(token_model: Path, wiki: bytes) -> None:
     """Once the arithmetic had no name, and was torch's."""
-    archive = compress(wiki[:120], model=f"hf:{token_model}?context=64&arithmetic=float")
-    assert decompress(archive, model=f"hf:{token_model}?context=64") == wiki[:120]
+    archive = compress(wiki[:60], model=f"hf:{token_model}?context=64&arithmetic=float")
+    assert decompress(archive, model=f"hf:{token_model}?context=64") == wiki[:60]
     header = list_members(io.BytesIO(archive))[0].header.metadata["model"]
     assert header["numeric"] == "environment"
     assert header["spec"].endswith("&arithmetic=float")
 
 
+@pytest.mark.thorough
 def test_it_costs_what_floats_cost(token_model: Path, wiki: bytes) -> None:
     models = [HuggingFace(str(token_model), context=64, arithmetic=kind, lane=8192) for kind in ("exact", "float")]
     sizes = [len(encode_block(model, wiki[:500])) for model in models]

@@ -125,10 +125,11 @@ def _prepare_worker(threads: int) -> None:
         os.environ.setdefault(name, str(threads))
     limit_process(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the end of the process that started this one, however it ends, and end this one."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from gencomp import executors
 from gencomp.errors import WorkersLostError
 from gencomp.executors import MAX_LOSSES, LocalPool, SerialPool, finished, open_pool
+from tests.conftest import ROOT
 
 
 def double(number: int) -> int:
@@ -74,3 +77,25 @@ def test_a_cluster_that_cannot_be_reached(address: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(executors, "CONNECT_SECONDS", 0.5)
     with pytest.raises(WorkersLostError, match=f"no Dask scheduler answers at {address}"), open_pool(1, address):
         pass
+
+
+PARENT = """
+import concurrent.futures, multiprocessing, os, signal
+from gencomp import executors
+from gencomp.compiled import build
+prepare, *given = {prepare}
+context = multiprocessing.get_context("spawn")
+pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=prepare, initargs=given)
+print(pool.submit(os.getpid).result(), flush=True)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("prepare", ["[executors._prepare_worker, 1]", "[build._prepare_worker]"])
+def test_workers_end_with_a_parent_that_is_killed(prepare: str) -> None:
+    """Those of a command, and those of a build of the library: the pipe has an end when nobody holds it any more."""
+    command = [sys.executable, "-c", PARENT.format(prepare=prepare)]
+    killed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False, timeout=30)
+    assert killed.returncode == -signal.SIGTERM
+    assert int(killed.stdout) > 0

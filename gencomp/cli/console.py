@@ -180,7 +180,7 @@ def _described(error: BaseException) -> str:
         return error.format_message().replace("Value error, ", "", 1)
     if isinstance(error, RecursionError):
         return "what was given is nested too deeply; use fewer levels"
-    if isinstance(error, GencompError) or _is_about_an_argument(error):
+    if isinstance(error, GencompError | GencompWarning) or _is_about_an_argument(error):
         return str(error)
     return (
         f"internal error: {type(error).__name__}: {error}; please report it, "
@@ -192,7 +192,7 @@ def exit_code_of(error: BaseException) -> int:
     """Return the exit code: 1 input or output, 2 usage, 3 damaged archive, 4 model, 5 internal."""
     if isinstance(error, GencompError):
         return error.exit_code
-    if isinstance(error, OSError | MemoryError):
+    if isinstance(error, OSError | MemoryError | GencompWarning):  # warnings are errors where Python is told so
         return 1
     return 2 if isinstance(error, RecursionError | typer.TyperException) or _is_about_an_argument(error) else 5
 

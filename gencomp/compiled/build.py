@@ -24,6 +24,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -32,6 +33,7 @@ from typing import Any
 from gencomp import compiled
 from gencomp.compiled import library, signatures, sources
 from gencomp.cores import usable_cores
+from gencomp.executors import end_with_parent
 
 HERE = Path(__file__).parent
 OBJECTS = Path(os.environ.get("GENCOMP_BUILD_CACHE") or HERE.parent / "__pycache__" / "objects")
@@ -252,6 +254,10 @@ def _symbol(entry: str, processor: str) -> str:
     return f"{entry}_{processor.replace('-', '_')}"
 
 
+def _prepare_worker() -> None:
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
 def _build_module(module: str, lines: list[str], processors: list[str], key: str) -> float:
     """Write the objects of a module's kernels, and the list of these kernels; return the seconds taken."""
     start = time.perf_counter()
@@ -301,7 +307,7 @@ def _compile(tasks: list[tuple[str, list[str], str]], processors: list[str], pro
     """Build the objects of ``tasks``, in several processes."""
     os.environ["GENCOMP_KERNELS"] = f"{compiled.BUILDING}:{os.getpid()}"
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(processes, context, initializer=_prepare_worker) as pool:
         running = {pool.submit(_build_module, module, lines, processors, key): module for module, lines, key in tasks}
         for done in concurrent.futures.as_completed(running):
             module = running[done]

@@ -317,6 +317,15 @@ def test_states_are_not_overwritten_unasked(cli, tmp_path: Path, monkeypatch: py
     assert cli("sample", "-q", "-n", "3", "-m", "mix?state=thesis").code == 0
 
 
+def test_a_note_is_an_error_of_one_line_where_warnings_are_errors(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with PYTHONWARNINGS=error."""
+    from gencomp.predictors.counts import Counts
+
+    monkeypatch.setattr(kernels, "_told", set())
+    monkeypatch.setattr(Counts, "begin", lambda *_: kernels.warn_once("it could be faster; install a compiler"))
+    fails(cli("sample", "-n", "1", "-m", "counts"), 1, "gencomp: it could be faster; install a compiler")
+
+
 def test_what_is_not_the_users_fault_is_not_told_as_theirs(
     cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

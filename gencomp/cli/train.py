@@ -149,7 +149,10 @@ def train(
     loss.png keep the curve. With --resume and the same options, an interrupted run goes on to the same result.
     """
     from gencomp.extras import require
+    from gencomp.modalities.source import find_files
 
+    for path in data:
+        find_files(path)  # a name that is wrong is told at once: torch takes seconds to load
     require("lm", "torch", "transformers", "safetensors")
     require("report", "matplotlib")
     import torch

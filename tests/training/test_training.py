@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,16 @@ def test_data(tmp_path: Path) -> None:
     assert held_out_sequences(symbols, 3, 30).tolist() == [list(range(s, s + 30)) for s in (0, 30, 60)]
     with pytest.raises(ValueError, match="has 100 symbols; one sequence takes 101"):
         held_out_sequences(symbols, 3, 101)
+
+
+def test_a_wrong_name_is_told_before_torch_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name, told in (("nothing", "No such file or directory"), ("*.txt", "no files there")):
+        assert run(["train", str(tmp_path / name), "-o", str(tmp_path / "out")]) == 1
+        assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_vocabularies(wiki: bytes) -> None:

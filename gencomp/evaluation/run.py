@@ -78,6 +78,8 @@ def facts_of(model: str) -> Facts:
 
 def cells_of(experiment: Experiment, note: Callable[[str], None]) -> list[Cell]:
     """Read the datasets and return every cell. ``note`` is told of conversions and of files left out."""
+    for dataset in experiment.datasets:
+        dataset.check_paths()  # before models are loaded, which may take long
     models = [facts_of(model) for model in experiment.models]
     cells = []
     for dataset in experiment.datasets:

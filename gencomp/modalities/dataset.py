@@ -125,6 +125,12 @@ class Dataset:
         """The entropy rate of the data's source in bits per byte; None where it is not known."""
         return None if self.source is None else parse_source(self.source).entropy_rate
 
+    def check_paths(self) -> None:
+        """Raise what :meth:`read` raises where a path names no file."""
+        for path in (self.path, self.vocabulary_from):
+            if path is not None:
+                find_files(path)
+
     def read(self) -> Chunks:
         """Return the chunks. Raises :class:`DatasetError`, also where there is no chunk, and ``OSError``."""
         pieces, notes, skipped = self._pieces()

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -466,6 +467,16 @@ def test_a_wrong_command_line_is_one_line(
     errors = capsys.readouterr().err
     assert complaint in errors
     assert errors.count("\n") == 1
+
+
+def test_a_wrong_name_is_told_before_models_are_loaded(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gencomp.evaluation.run.facts_of", lambda model: pytest.fail("a model is asked"))
+    for name, error in (("nothing", FileNotFoundError), ("*.txt.gz", DatasetError)):
+        wrong = Dataset("wrong", "text", str(tmp_path / name))
+        with pytest.raises(error, match=re.escape(name)):
+            run(replace(experiment, datasets=(*experiment.datasets, wrong)), tmp_path / "out", SerialPool(), quiet())
 
 
 @pytest.fixture

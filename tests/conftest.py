@@ -91,10 +91,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 gc.set_threshold(200_000)
 
 
-def pytest_collection_finish() -> None:
-    gc.freeze()
-
-
 def pytest_sessionfinish() -> None:
     """Look for garbage once; pytest looks five times as it ends, in what is left."""
     gc.collect()

@@ -73,7 +73,6 @@ def test_every_module_with_a_list_has_its_names() -> None:
     assert seen >= 2
 
 
-@pytest.mark.thorough
 def test_a_typed_program_is_checked_and_no_wrong_one_passes() -> None:
     pytest.importorskip("mypy")
     words = [sys.executable, "-m", "mypy", "--strict", "tests/typed_consumer.py"]

@@ -41,6 +41,7 @@ def test_round_trip(data: bytes, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["best", "mix", "rnn", "counts:4"])
+@pytest.mark.every(2)
 def test_a_frame_of_forty_bytes(wiki: bytes, model: str) -> None:
     archive, full = (gencomp.compress(wiki, model, block_size=size) for size in (None, 1 << 20))
     frames = []

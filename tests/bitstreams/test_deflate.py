@@ -123,6 +123,7 @@ def test_a_block_of_all_its_symbols_is_followed_by_an_empty_one(level: int) -> N
 
 @pytest.mark.parametrize("level", SOME_LEVELS)
 @pytest.mark.parametrize("distance", [32505, 32506, 32507])
+@pytest.mark.every(2)
 def test_matches_reach_almost_a_window_back(level: int, distance: int) -> None:
     whole = few(1, distance) + few(1, 20) + few(2, 10)
     sizer = DeflateSizer(level, whole[: distance + 2])

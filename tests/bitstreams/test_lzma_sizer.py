@@ -86,6 +86,7 @@ USUAL = (Lzma(0), Lzma(3), Lzma(4), Lzma(6), Lzma(9), Lzma(6, True))
     [pytest.param(preset, marks=() if preset in USUAL else pytest.mark.thorough) for preset in PRESETS],
     ids=str,
 )
+@pytest.mark.every(2)
 def test_every_next_byte_costs_what_liblzma_takes(compressor: Lzma, book: bytes) -> None:
     rng = random.Random(compressor.preset)
     texts = [book[700:], mixed(compressor.preset, book, 3000), grown_copies(compressor.preset, book, 3000)]
@@ -101,6 +102,7 @@ def test_every_next_byte_costs_what_liblzma_takes(compressor: Lzma, book: bytes)
 
 
 @pytest.mark.parametrize("compressor", [Lzma(), Lzma(0), Lzma(3), Lzma(4), Lzma(6, True)], ids=str)
+@pytest.mark.every(2)
 def test_long_data_as_it_grows(compressor: Lzma, book: bytes) -> None:
     sample = grown_copies(1, book, 40_000) + mixed(2, book, 20_000) + book[:10_000] + bytes(800)
     scorer = LzmaScorer(compressor, b"")

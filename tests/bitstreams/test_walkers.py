@@ -90,6 +90,7 @@ def test_lzma_lengths_round_up_to_the_stream(data: bytes, preset: int, propertie
 
 
 @pytest.mark.parametrize("compressor", [Lzma(), Lzma(0), Lzma(6, True, 0, 2, 0), Lzma(dictionary_bits=12)])
+@pytest.mark.every(2)
 def test_lzma_lengths_of_long_data(compressor: Lzma, book: bytes) -> None:
     for sample in (book, mixed(1, book, 60_000), bytes(200_000), random.Random(1).randbytes(50_000)):
         assert math.ceil(compressor.code_length(sample) / 8) == len(compressor.compress(sample))
@@ -208,6 +209,7 @@ def test_zstd_frames_use_their_bits(data: bytes, level: int, checksum: bool) -> 
 
 
 @pytest.mark.parametrize("level", [1, 3, 19])
+@pytest.mark.every(2)
 def test_zstd_frames_of_several_blocks(level: int, book: bytes) -> None:
     for sample in (book * 3, mixed(1, book, 300_000), random.Random(1).randbytes(200_000), bytes(300_000)):
         frame = Zstd(level).compress(sample)

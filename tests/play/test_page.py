@@ -243,6 +243,7 @@ def test_generating_goes_on_from_the_caret_and_stops(page: Page, opened: Opened)
     assert page.run("app.bytes.length") == size < 4000
 
 
+@pytest.mark.thorough
 def test_what_is_copied_is_marked_with_its_source(page: Page, opened: Opened) -> None:
     opened(models=("counts:4",))
     page.run("app.setCaret(45); app.setDraw({top_k: 1}); document.getElementById('length').value = 30")

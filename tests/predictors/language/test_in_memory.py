@@ -32,6 +32,7 @@ def model(parts: tuple[Any, Any]) -> hf.LanguageModel:
 
 
 @pytest.mark.parametrize("data", [b"", b"the history of the city", bytes(range(256)), b"<|endoftext|> \xff\xff"])
+@pytest.mark.every(2)
 def test_it_codes_as_its_folder_does(model: hf.LanguageModel, token_model: Path, data: bytes) -> None:
     folder = as_predictor(f"hf:{token_model}?context=32&batch=4&lane=64&arithmetic=float")
     payload = encode_block(model, data)

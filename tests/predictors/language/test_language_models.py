@@ -104,6 +104,7 @@ def test_a_damaged_payload_is_refused(spec: str, wiki: bytes, damage) -> None:
         decode_block(model, damage(payload), 60)
 
 
+@pytest.mark.every(3)
 def test_chunks_cost_what_their_code_takes(spec: str, wiki: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gencomp.predictors.language.coding.MIN_LANE_SYMBOLS", 4096)  # one lane: one beginning
     model = as_predictor(spec)

@@ -1,6 +1,6 @@
 """Fixtures, and the number of examples of property tests.
 
-A few by default; eight times as many with ``-m thorough``, which runs all of these tests again; over 10^5 in all with
+A few by default; twelve times as many with ``-m thorough``, which runs all of these tests again; over 10^5 in all with
 HYPOTHESIS_PROFILE=slow.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import none
 
 from gencomp import compiled
 from gencomp.data import alice
@@ -20,7 +21,7 @@ from gencomp.data import alice
 ROOT = Path(__file__).parent.parent
 
 quiet = {"deadline": None, "suppress_health_check": list(HealthCheck)}
-settings.register_profile("default", max_examples=12, derandomize=True, **quiet)
+settings.register_profile("default", max_examples=8, derandomize=True, **quiet)
 settings.register_profile("thorough", max_examples=100, derandomize=True, **quiet)
 settings.register_profile("brief", max_examples=5, derandomize=True, **quiet)  # where tests run tests
 settings.register_profile("slow", max_examples=3000, **quiet)
@@ -89,6 +90,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 # what is imported and collected stays: searching it for garbage again and again took a twentieth of the time
 gc.set_threshold(200_000)
+
+
+def pytest_collection_finish() -> None:
+    """Take what is there for what stays; first, hypothesis looks for what refers to numpy's generator, as it has to."""
+    given(none())(lambda nothing: None)()
+    gc.freeze()
 
 
 def pytest_sessionfinish() -> None:

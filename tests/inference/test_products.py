@@ -92,6 +92,7 @@ def test_plain_python_does_the_same() -> None:
     assert products._plain_dot(matrix.reshape(-1), 64, vectors[0]) == exact(matrix, vectors)[0][1]
 
 
+@pytest.mark.thorough
 def test_pointers_need_not_say_what_they_point_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """LLVM's pointers are opaque, and llvmlite's will be one day: instructions are made for either kind."""
     import numba

@@ -143,6 +143,7 @@ def test_threads_that_share_a_pass_give_the_same_bits(name: str, monkeypatch: py
 
 
 @pytest.mark.usefixtures("four_cores")
+@pytest.mark.thorough
 def test_no_helper_is_left_where_the_leader_fails() -> None:
     gate, waiting = team.new_gate(), []
 

@@ -67,6 +67,7 @@ def test_text_is_compressed_in_an_archive(spec: str, wiki: bytes) -> None:
 
 @given(context=st.binary(max_size=30))
 @fewer(8)
+@pytest.mark.every(2)
 def test_code_lengths_are_a_distribution(spec: str, context: bytes) -> None:
     code_lengths = as_predictor(spec).begin(context).code_lengths()
     assert code_lengths.shape == (256,)

@@ -223,7 +223,7 @@ FORMS = ["mix?state={}", "ensemble:counts:1,mix+state={}", "mix:1?expert=mix+sta
 
 
 @pytest.mark.parametrize("form", [*FORMS, "rnn?state={}", "ensemble:[mix:1+expert=[rnn+state={}]],lookahead:gzip"])
-@pytest.mark.every(2)
+@pytest.mark.every(5)
 def test_where_a_file_was_is_no_part_of_an_archive(form: str, tmp_path: Path) -> None:
     """Its digest is: from two places, the same archive, however long the paths are."""
     there = tmp_path.joinpath(*["a folder with a long name" * 4] * 3)

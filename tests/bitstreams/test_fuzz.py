@@ -30,6 +30,7 @@ def run(cases: int, seed: int) -> None:
     assert result.stdout.count(" 0 differences") == 2, result.stdout
 
 
+@pytest.mark.thorough
 def test_thousands_of_cases_of_each_sizer() -> None:
     run(3000, 20)
 

@@ -113,6 +113,7 @@ def test_other_data_or_another_model_is_measured_anew(experiment: Experiment, tm
     assert known[2] > 0
 
 
+@pytest.mark.thorough
 def test_several_processes_give_the_same_rows(experiment: Experiment, tmp_path: Path) -> None:
     serial = run(experiment, tmp_path / "serial", SerialPool(), quiet())
     with open_pool(2) as pool:

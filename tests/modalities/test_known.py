@@ -83,6 +83,7 @@ def test_a_hidden_rate_lies_between_its_bounds() -> None:
     assert lower - 0.003 <= source.entropy_rate <= upper + 0.003
 
 
+@pytest.mark.thorough
 def test_ctw_comes_within_two_hundredths_of_a_bit_of_a_markov_source_of_its_depth() -> None:
     for spec in ("markov:order=1&seed=1", "markov:order=2&seed=1"):
         source = parse_source(spec)

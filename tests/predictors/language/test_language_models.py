@@ -278,6 +278,7 @@ def test_an_empty_file_needs_no_weights(byte_model: Path, monkeypatch: pytest.Mo
         compress(b"text", model=f"transformer:{byte_model}")
 
 
+@pytest.mark.thorough
 def test_archives_from_before_lanes_had_an_option_decode(
     token_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

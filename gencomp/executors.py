@@ -125,11 +125,15 @@ def _prepare_worker(threads: int) -> None:
         os.environ.setdefault(name, str(threads))
     limit_process(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def end_with_parent() -> None:
-    """Wait for the end of the process that started this one, however it ends, and end this one."""
+    """End this process as soon as the one that started it has ended, however that ends; return at once."""
+    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def _await_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -80,22 +80,20 @@ def test_a_cluster_that_cannot_be_reached(address: str, monkeypatch: pytest.Monk
 
 
 PARENT = """
-import concurrent.futures, multiprocessing, os, signal
-from gencomp import executors
+import os, signal
 from gencomp.compiled import build
-prepare, *given = {prepare}
-context = multiprocessing.get_context("spawn")
-pool = concurrent.futures.ProcessPoolExecutor(1, context, initializer=prepare, initargs=given)
-print(pool.submit(os.getpid).result(), flush=True)
+from gencomp.executors import LocalPool
+pool = {pool}
+print(pool.submit(abs, -7).result(), flush=True)
 os.kill(os.getpid(), signal.SIGTERM)
 """
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("prepare", ["[executors._prepare_worker, 1]", "[build._prepare_worker]"])
-def test_workers_end_with_a_parent_that_is_killed(prepare: str) -> None:
+@pytest.mark.parametrize("pool", ["LocalPool(1)", "build._pool(1)"])
+def test_workers_end_with_a_parent_that_is_killed(pool: str) -> None:
     """Those of a command, and those of a build of the library: the pipe has an end when nobody holds it any more."""
-    command = [sys.executable, "-c", PARENT.format(prepare=prepare)]
+    command = [sys.executable, "-c", PARENT.format(pool=pool)]
     killed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False, timeout=30)
     assert killed.returncode == -signal.SIGTERM
-    assert int(killed.stdout) > 0
+    assert killed.stdout == b"7\n"

@@ -24,7 +24,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import threading
 import time
 import zlib
 from pathlib import Path
@@ -254,10 +253,6 @@ def _symbol(entry: str, processor: str) -> str:
     return f"{entry}_{processor.replace('-', '_')}"
 
 
-def _prepare_worker() -> None:
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
 def _build_module(module: str, lines: list[str], processors: list[str], key: str) -> float:
     """Write the objects of a module's kernels, and the list of these kernels; return the seconds taken."""
     start = time.perf_counter()
@@ -303,11 +298,16 @@ def _file(module: str, key: str, kind: str) -> Path:
 # ---- in the main process
 
 
+def _pool(processes: int) -> concurrent.futures.ProcessPoolExecutor:
+    """Return workers that end with this process, also where it is killed."""
+    context = multiprocessing.get_context("spawn")
+    return concurrent.futures.ProcessPoolExecutor(processes, context, initializer=end_with_parent)
+
+
 def _compile(tasks: list[tuple[str, list[str], str]], processors: list[str], processes: int) -> None:
     """Build the objects of ``tasks``, in several processes."""
     os.environ["GENCOMP_KERNELS"] = f"{compiled.BUILDING}:{os.getpid()}"
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(processes, context, initializer=_prepare_worker) as pool:
+    with _pool(processes) as pool:
         running = {pool.submit(_build_module, module, lines, processors, key): module for module, lines, key in tasks}
         for done in concurrent.futures.as_completed(running):
             module = running[done]

@@ -93,7 +93,10 @@ gc.set_threshold(200_000)
 
 
 def pytest_collection_finish() -> None:
-    """Take what is there for what stays; first, hypothesis looks for what refers to numpy's generator, as it has to."""
+    """Leave what is there now out of all searches for garbage.
+
+    Hypothesis looks through it at its first test, for references to numpy's generator, and must still find them.
+    """
     given(none())(lambda nothing: None)()
     gc.freeze()
 

@@ -164,10 +164,14 @@ BROKEN = [
 ]
 
 
+def chapter(book: bytes) -> bytes:
+    """Return data with a C at position 21, which one of the broken predictors takes for impossible."""
+    return book[book.index(b"CHAPTER I") - 21 :][:90]
+
+
 @pytest.mark.parametrize(("predictor", "check", "message"), BROKEN, ids=[check for _, check, _ in BROKEN])
 def test_what_is_broken_is_refused(predictor: Any, check: str, message: str, book: bytes) -> None:
-    data = (book[book.index(b"CHAPTER I") - 21 :])[:90]
-    verdict = audit(predictor, data)
+    verdict = audit(predictor, chapter(book))
     assert not verdict.accepted
     found = {finding.check: finding for finding in verdict.findings if finding.passed is False}
     assert check in found, verdict.record()
@@ -175,7 +179,7 @@ def test_what_is_broken_is_refused(predictor: Any, check: str, message: str, boo
 
 
 def test_what_they_are_made_of_is_sound(book: bytes) -> None:
-    assert audit(_Counts(), book[:90]).accepted
+    assert audit(_Counts(), chapter(book)).accepted
 
 
 def test_what_changes_from_run_to_run_is_refused(book: bytes) -> None:

@@ -139,6 +139,7 @@ def report_failure(error: BaseException, name: str = "-") -> int:
 
 # the command line's options for parameters that the library's messages name
 FLAGS = {
+    "held_out": "--held-out",
     "jobs": "--jobs",
     "learning_rate": "--learning-rate",
     "max_memory": "--max-memory",

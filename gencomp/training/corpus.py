@@ -51,7 +51,8 @@ def read_corpus(
     data = b"".join(parts)
     if not 0 < held_out <= len(data) // 2:
         raise ValueError(
-            f"the held-out part must be from 1 byte to half the data, got {held_out:,} of {len(data):,} bytes"
+            f"the held-out part must be from 1 byte to half the data, got {held_out:,} of {len(data):,} bytes; "
+            f"give more data, or hold out less, such as held_out={max(1, len(data) // 10)}"
         )
     return data[:-held_out], data[-held_out:]
 

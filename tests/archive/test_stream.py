@@ -204,7 +204,7 @@ def test_gcz_words() -> None:
 
 @pytest.fixture
 def gcz(tmp_path: Path) -> Path:
-    """Return the program gcz, as it is installed."""
+    """Return a program that does what the installed gcz does."""
     if shutil.which("tar") is None:
         pytest.skip("there is no tar")
     script = tmp_path / "gcz"

@@ -363,7 +363,7 @@ def test_a_network_whose_weights_grew_still_fits_the_kernel(wiki: bytes, tmp_pat
 def test_the_command(
     wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gencomp.inference.recurrent.Shape", partial(Shape, tables=TINY.tables))  # not large ones
+    monkeypatch.setattr("gencomp.inference.recurrent.Shape", partial(Shape, tables=TINY.tables))  # small tables
     (tmp_path / "text").write_bytes(wiki)
     (tmp_path / "code").write_bytes(wiki[::-1])
     command = ["train", "--kind", "rnn", str(tmp_path / "text"), str(tmp_path / "code"), "--held-out", "2048"]

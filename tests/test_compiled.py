@@ -168,6 +168,7 @@ def test_a_library_that_cannot_be_used_is_told(damage: Any, reason: str, elsewhe
 @pytest.mark.skipif(
     not Path("/proc/cpuinfo").exists() or platform.machine() != "x86_64", reason="it is for x86-64 Linux"
 )
+@pytest.mark.thorough
 def test_the_kind_of_processor_is_found_by_any_compiler(elsewhere: Path) -> None:
     """GCC before 12 does not know the levels of x86-64 by name."""
     table = build.table_of([], build.VARIANTS["x86_64"])
@@ -716,6 +717,7 @@ def test_a_user_without_a_home_caches_beside_the_sources(tmp_path: Path, monkeyp
     just_in_time._default_folder.cache_clear()
 
 
+@pytest.mark.thorough
 def test_workers_leave_it_to_their_parent_to_say() -> None:
     from gencomp.executors import LocalPool
 

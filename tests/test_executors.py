@@ -72,7 +72,7 @@ def test_workers_that_die_again_and_again_are_an_error() -> None:
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x"])
-@pytest.mark.every(2)
+@pytest.mark.thorough
 def test_a_cluster_that_cannot_be_reached(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "CONNECT_SECONDS", 0.5)
     with pytest.raises(WorkersLostError, match=f"no Dask scheduler answers at {address}"), open_pool(1, address):

@@ -136,13 +136,8 @@ def test_what_is_registered_for_the_end_is_done(thread: bool) -> None:
     assert run.stdout.decode().split("\n")[1:] == (["thread"] if thread else []) + ["at the end", ""]
 
 
-@pytest.mark.parametrize(
-    "tool",
-    [
-        ["-m", "cProfile", "-m"],
-        pytest.param(["-m", "trace", "--listfuncs", "--module"], marks=pytest.mark.thorough),
-    ],
-)
+@pytest.mark.parametrize("tool", [["-m", "cProfile", "-m"], ["-m", "trace", "--listfuncs", "--module"]])
+@pytest.mark.thorough
 def test_a_profiler_has_the_last_word(tool: list[str]) -> None:
     line = [sys.executable, *tool, "gencomp", "--version"]
     run = subprocess.run(line, capture_output=True, cwd=ROOT, check=True)

@@ -170,6 +170,7 @@ def chapter(book: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("predictor", "check", "message"), BROKEN, ids=[check for _, check, _ in BROKEN])
+@pytest.mark.every(2)
 def test_what_is_broken_is_refused(predictor: Any, check: str, message: str, book: bytes) -> None:
     verdict = audit(predictor, chapter(book))
     assert not verdict.accepted

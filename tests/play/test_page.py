@@ -265,7 +265,7 @@ def test_what_is_copied_is_marked_with_its_source(page: Page, opened: Opened) ->
 @pytest.mark.parametrize(
     ("strategy", "spec"), [("lookahead", "gzip"), ("bits", "counts:2"), ("beam", "counts:2"), ("particles", "counts:2")]
 )
-@pytest.mark.every(4)
+@pytest.mark.thorough
 def test_every_strategy_draws(strategy: str, spec: str, page: Page, opened: Opened) -> None:
     opened()
     page.run("document.getElementById('length').value = 5")
@@ -322,6 +322,7 @@ def test_any_bytes_survive_the_box(page: Page, opened: Opened) -> None:
     assert kept == "kept"
 
 
+@pytest.mark.thorough
 def test_models_come_and_go_and_failures_stay_in_their_place(page: Page, opened: Opened) -> None:
     opened(TEXT * 700, models=("counts:1", "lookahead:bz2"))  # 42 KB would take days
     assert "the limit is" in page.wait("app.columns[1].limited && app.columns[1].status.textContent")
@@ -353,7 +354,7 @@ def test_the_address_keeps_the_state(page: Page, opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("fragment", ["#" + base64.b64encode(b'{"m": 5}').decode(), "#abc", "#%%%"])
-@pytest.mark.every(3)
+@pytest.mark.thorough
 def test_an_address_that_keeps_no_state_opens_the_page(fragment: str, page: Page, opened: Opened) -> None:
     opened(fragment=fragment)
     assert page.run("app.columns.length") == 2
@@ -385,6 +386,7 @@ def test_keys_move_the_caret_and_say_what_is_there(page: Page, opened: Opened) -
     assert unlabelled == []
 
 
+@pytest.mark.thorough
 def test_the_game_keeps_the_score(page: Page, opened: Opened) -> None:
     opened()
     page.run("document.getElementById('game-button').click()")
@@ -412,6 +414,7 @@ def test_the_game_keeps_the_score(page: Page, opened: Opened) -> None:
     assert page.run("document.getElementById('game').hidden")
 
 
+@pytest.mark.thorough
 def test_the_guide_ends_with_the_papers_intervals(page: Page, opened: Opened) -> None:
     opened(models=("gzip",))
     page.run("app.setModels = specs => {}")  # mix and rnn take their time to compile
@@ -471,6 +474,7 @@ def test_two_pages_of_one_server_do_not_disturb_each_other(page: Page, opened: O
         assert other.errors == []
 
 
+@pytest.mark.thorough
 def test_a_server_that_has_ended_is_told_of(page: Page) -> None:
     with serving(TEXT, models=("counts:1",)) as server:
         page.open(server.url)

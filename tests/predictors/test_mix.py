@@ -284,6 +284,7 @@ def test_priming_helps_small_english_files() -> None:
         Mix(prime="dutch")  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 def test_a_saved_state_keeps_its_priming(tmp_path: Path) -> None:
     state = Mix(prime="english").begin(b"Alice ")
     state.save(tmp_path / "state")

@@ -49,6 +49,7 @@ def test_the_width_of_sparse_records() -> None:
     ],
     ids=["empty", "zeros", "noise", "small", "short rows", "text"],
 )
+@pytest.mark.every(2)
 def test_where_no_rows_are_sought_or_found(data: bytes) -> None:
     assert row_width(data) is None
     assert suited(Mix(1), data) == Mix(1)

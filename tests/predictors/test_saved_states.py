@@ -132,6 +132,7 @@ def test_every_register_is_bounded(path: Path, name: str, value: int) -> None:
     refused(path, "out of bounds", 3 if value == POINTERS[name][0] else 1)
 
 
+@pytest.mark.thorough
 def test_all_registers_have_bounds(path: Path) -> None:
     """None may have the least of all numbers."""
     honest = arrays_of(path)["registers"]

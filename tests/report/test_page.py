@@ -268,6 +268,7 @@ def test_json_of_any_other_shape_is_refused_or_drawn(share: int, document: dict[
 NAME = "_$x$ and $\\frac{$, \udcff 数据\na"
 
 
+@pytest.mark.thorough
 def test_names_that_mean_something_to_matplotlib() -> None:
     assert evaluation_page([{**row, "dataset": NAME, "model": NAME} for row in ROWS[:3]])
 
@@ -369,6 +370,7 @@ def test_each_byte_stands_above_its_cost(page: Page, width: int) -> None:
     assert page.run("document.querySelector('.costs button').getBoundingClientRect().height") >= 36  # for a finger
 
 
+@pytest.mark.thorough
 def test_a_tap_and_the_keys_tell_a_characters_bits(page: Page) -> None:
     card = "document.querySelectorAll('.texts .card')[2]"
     page.run(f"{card}.querySelectorAll('.text span')[1].click()")
@@ -451,6 +453,7 @@ def test_buttons_slider_and_keys_step(page: Page) -> None:
     assert page.errors == []
 
 
+@pytest.mark.thorough
 def test_themes_change_the_colours(page: Page, path: Path) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
     light = page.run(paper)

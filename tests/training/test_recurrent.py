@@ -165,6 +165,7 @@ def test_the_loss_falls(wiki: bytes, tmp_path: Path) -> None:
     assert history.held_out_loss == pytest.approx(history.by_source["wiki"])
 
 
+@pytest.mark.thorough
 def test_matrices_in_bfloat16_are_learnt_on_a_cpu_too(wiki: bytes, tmp_path: Path) -> None:
     sources, held_out = Sources.of([wiki[:2000]]), {"wiki": np.frombuffer(wiki[2000:], np.uint8)}
     losses = []
@@ -335,6 +336,7 @@ def test_measuring_is_of_fresh_chunks(wiki: bytes) -> None:
     assert together == pytest.approx(sum(alone) / 2, abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_integers_cost_what_floats_do(wiki: bytes, tmp_path: Path) -> None:
     network = networks.Network(TINY, seed=5)
     held_out = np.frombuffer(wiki[-4096:], np.uint8)

@@ -239,6 +239,7 @@ def test_devices_that_are_not_there(wiki: bytes, tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize("vocabulary", [[], ["--vocabulary", "300"]])
+@pytest.mark.every(2)
 def test_the_command(wiki: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], vocabulary: list[str]) -> None:
     (tmp_path / "text").write_bytes(wiki)
     shape = ["--width", "16", "--layers", "1", "--feed-forward", "32", "--context", "32", "--step-symbols", "64"]

@@ -158,6 +158,7 @@ class Drawn:
         return np.sin(np.arange(first, first + np.prod(shape), dtype=np.float32)).reshape(shape) + np.float32(0.01)
 
 
+@pytest.mark.thorough
 def test_a_large_vocabulary_is_held_once() -> None:
     """In int8, as what logits are made by; what it is read by stays in the file."""
     form = Form(512, 1, 2, 1, 32, 64, 20_000, "silu", True, False, 1e-5, 32, tied=True)

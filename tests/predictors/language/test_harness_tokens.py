@@ -33,6 +33,7 @@ def tokens_under(folder: Path, text: str) -> tuple[list[int], torch.Tensor]:
 
 
 @pytest.mark.parametrize(("arithmetic", "near"), [("float", 2e-3), ("exact", 2e-2)])
+@pytest.mark.every(2)
 def test_tokens_are_measured_as_the_harness_measures_them(token_model: Path, arithmetic: str, near: float) -> None:
     model = HarnessModel(f"hf:{token_model}?arithmetic={arithmetic}", measure="tokens")
     for text, found in zip(TEXTS, model.loglikelihood_rolling(requests(*((text,) for text in TEXTS))), strict=True):

@@ -152,10 +152,11 @@ def test_an_archive_knows_its_weights(byte_model: Path, wiki: bytes, tmp_path: P
 @pytest.mark.parametrize(
     "form",
     [
-        pytest.param("ensemble:[transformer:{}+context=32],counts:1", marks=pytest.mark.thorough),
+        "ensemble:[transformer:{}+context=32],counts:1",
         "mix:1?expert=transformer:{}+context=32",
     ],
 )
+@pytest.mark.thorough
 def test_a_folder_inside_another_model_is_named_wherever_it_is(
     form: str, byte_model: Path, wiki: bytes, tmp_path: Path
 ) -> None:
@@ -243,8 +244,9 @@ def test_other_arithmetic_of_the_probe_alone_is_tried(
 
 @pytest.mark.parametrize(
     ("size", "lanes"),
-    [(180, [2]), *(pytest.param(*case, marks=pytest.mark.thorough) for case in ((120, [1]), (400, [4])))],
+    [(120, [1]), (180, [2]), (400, [4])],
 )
+@pytest.mark.thorough
 def test_only_lanes_that_are_used_are_probed(
     byte_model: Path, wiki: bytes, monkeypatch: pytest.MonkeyPatch, size: int, lanes: list[int]
 ) -> None:
